@@ -1,0 +1,1 @@
+"""Deita Studio's core: everything the app does, from Python, without Streamlit."""

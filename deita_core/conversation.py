@@ -1,0 +1,107 @@
+"""The conversation: what a pool is made of.
+
+A `Conversation` is an ordered list of messages. Its *turns* are derived, never stored twice:
+each user message opens a turn, and everything the assistant says before the next user message
+(text and function calls) is that turn's response. So:
+
+- system messages and messages before the first user message belong to no turn; they never
+  shift the pairing of the rest;
+- a user message with nothing after it, or directly followed by another user message, is a turn
+  whose response is None ("no response");
+- tool results are context: part of the conversation, not of the response.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+Role = Literal["system", "user", "assistant", "function_call", "tool"]
+ROLES: tuple[str, ...] = get_args(Role)
+ASSISTANT_ROLES = frozenset({"assistant", "function_call"})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: a role out of `ROLES` and its text, exactly as in the file."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user message and the answer to it; `response` is None when there is no answer."""
+
+    index: int
+    instruction: str
+    response: str | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Messages in order, and the tools (JSON text) the assistant could call, if any.
+
+    `id` is a hash of the content alone (roles, texts, tools), so two rows with the same
+    messages have the same id wherever they come from.
+    """
+
+    messages: tuple[Message, ...]
+    tools: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """32 hex digits: BLAKE2b-128 of the roles, texts and tools."""
+        content = [[m.role, m.content] for m in self.messages]
+        if self.tools is not None:
+            content.append(["tools", self.tools])
+        encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.blake2b(encoded.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    @cached_property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns in order; empty when there is no user message."""
+        return tuple(_turns(self.messages))
+
+    @property
+    def system(self) -> str | None:
+        """The text of the system messages, or None."""
+        texts = [m.content for m in self.messages if m.role == "system"]
+        return "\n\n".join(texts) if texts else None
+
+    @property
+    def text(self) -> str:
+        """The whole conversation as one text (for language, length and embedding)."""
+        return "\n\n".join(m.content for m in self.messages if m.content)
+
+    def to_json(self) -> str:
+        """The messages as a JSON array of {"role", "content"}."""
+        return json.dumps(
+            [{"role": m.role, "content": m.content} for m in self.messages], ensure_ascii=False
+        )
+
+    @staticmethod
+    def from_json(messages: str, tools: str | None = None) -> Conversation:
+        """The inverse of `to_json`."""
+        items = json.loads(messages)
+        return Conversation(tuple(Message(i["role"], i["content"]) for i in items), tools)
+
+
+def _turns(messages: Iterable[Message]) -> Iterable[Turn]:
+    instruction: str | None = None
+    said: list[str] = []
+    index = 0
+    for message in messages:
+        if message.role == "user":
+            if instruction is not None:
+                yield Turn(index, instruction, "\n\n".join(said) if said else None)
+                index += 1
+            instruction, said = message.content, []
+        elif instruction is not None and message.role in ASSISTANT_ROLES:
+            said.append(message.content)
+    if instruction is not None:
+        yield Turn(index, instruction, "\n\n".join(said) if said else None)

@@ -1,0 +1,58 @@
+"""The one place that decides where models run and in which precision."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a model runs.
+
+    kind: "cuda", "mps" or "cpu". bf16: the device multiplies bfloat16 natively.
+    threads: CPU threads to use. label: what the interface shows.
+    """
+
+    kind: str
+    bf16: bool
+    threads: int
+    label: str
+
+
+def cpu_threads() -> int:
+    """CPU cores this process may use (honours affinity and container limits)."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def pick_device() -> Device:
+    """The best device here: CUDA, then Apple's MPS, then the CPU.
+
+    Set DEITA_DEVICE=cpu to stay on the CPU.
+    """
+    threads = cpu_threads()
+    if os.environ.get("DEITA_DEVICE", "") != "cpu":
+        import torch
+
+        if torch.cuda.is_available():
+            return Device(
+                "cuda", torch.cuda.is_bf16_supported(), threads, torch.cuda.get_device_name(0)
+            )
+        if torch.backends.mps.is_available():
+            return Device("mps", False, threads, "Apple GPU")
+    bf16 = _cpu_has_bf16()
+    return Device("cpu", bf16, threads, f"CPU, {threads} cores, {'bf16' if bf16 else 'fp32'}")
+
+
+def _cpu_has_bf16() -> bool:
+    """True where the CPU multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+            flags = next((line for line in info if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return any(flag in flags.split() for flag in ("avx512_bf16", "amx_bf16"))
