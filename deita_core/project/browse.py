@@ -1,0 +1,174 @@
+"""Pool queries, reading side: pages of rows, rejects, duplicates, one conversation, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deita_core.conversation import Conversation
+from deita_core.errors import ProjectError
+from deita_core.project.store import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One conversation as the project holds it."""
+
+    row: int
+    id: str
+    source: str
+    position: int
+    line: int | None
+    conversation: Conversation
+    original: str
+    notes: tuple[str, ...]
+    language: str | None
+    turns: int
+    characters: int
+    tokens: int
+    flags: tuple[str, ...]
+
+
+_STORED = """
+SELECT c.row, c.id, s.name, c.position, c.line, c.messages, c.tools, c.original, c.notes,
+       c.language, c.turns, c.characters, c.tokens, c.flags
+FROM conversations c JOIN sources s USING (source)
+"""
+
+
+def stored_row(project: Project, row: int) -> StoredRow:
+    """One conversation by its row number; ProjectError when there is none."""
+    found = project.cursor().execute(f"{_STORED} WHERE c.row = ?", [row]).fetchone()
+    if found is None:
+        raise ProjectError(f"there is no row {row} in {project.name}: rows start at 0")
+    return _stored(found)
+
+
+def stored_rows(project: Project, rows: Sequence[int]) -> list[StoredRow]:
+    """Several conversations, in the order asked for; unknown rows raise ProjectError."""
+    found = project.cursor().execute(
+        f"{_STORED} WHERE c.row IN (SELECT unnest(?::INTEGER[]))", [list(map(int, rows))]
+    )
+    by_row = {stored.row: stored for stored in map(_stored, found.fetchall())}
+    missing = [row for row in rows if int(row) not in by_row]
+    if missing:
+        raise ProjectError(f"there is no row {missing[0]} in {project.name}: rows start at 0")
+    return [by_row[int(row)] for row in rows]
+
+
+def row_of_id(project: Project, identity: str) -> int | None:
+    """The row number of a content hash, or None."""
+    found = (
+        project.cursor()
+        .execute("SELECT row FROM conversations WHERE id = ?", [identity])
+        .fetchone()
+    )
+    return int(found[0]) if found else None
+
+
+def _stored(found: tuple[Any, ...]) -> StoredRow:
+    row, identity, source, position, line, messages, tools, original, notes, *facts = found
+    language, turns, characters, tokens, flags = facts
+    return StoredRow(
+        row,
+        identity,
+        source,
+        position,
+        line,
+        Conversation.from_json(messages, tools),
+        original,
+        tuple(notes),
+        language,
+        turns,
+        characters,
+        tokens,
+        tuple(flags),
+    )
+
+
+def rejects_page(project: Project, limit: int, offset: int = 0) -> pd.DataFrame:
+    """Rejected rows: file, position, line, reason, raw; in file order."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT s.name AS file, r.position, r.line, r.reason, r.raw FROM rejects r "
+            "JOIN sources s USING (source) ORDER BY r.source, r.position LIMIT ? OFFSET ?",
+            [limit, offset],
+        )
+        .df()
+    )
+
+
+def reject_reasons(project: Project) -> pd.DataFrame:
+    """How often each reason occurs, per file: file, reason, rows."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT s.name AS file, r.reason, count(*) AS rows FROM rejects r "
+            "JOIN sources s USING (source) GROUP BY 1, 2 ORDER BY rows DESC, file, reason"
+        )
+        .df()
+    )
+
+
+def duplicates_page(project: Project, limit: int, offset: int = 0) -> pd.DataFrame:
+    """Rows left out as duplicates: file, position, line, row (the one kept), preview."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT s.name AS file, d.position, d.line, c.row, c.preview FROM duplicates d "
+            "JOIN sources s USING (source) JOIN conversations c ON c.id = d.id "
+            "ORDER BY d.source, d.position LIMIT ? OFFSET ?",
+            [limit, offset],
+        )
+        .df()
+    )
+
+
+def table_of(project: Project, rows: Sequence[int]) -> pd.DataFrame:
+    """What a table shows of the given rows, in their order.
+
+    Columns: row, preview, source, language, turns, characters, tokens, flags, id.
+    """
+    cursor = project.cursor()
+    return cursor.execute(
+        """
+        SELECT c.row, c.preview, s.name AS source, c.language, c.turns, c.characters, c.tokens,
+               c.flags, c.id
+        FROM (SELECT unnest(?::INTEGER[]) AS row, generate_subscripts(?::INTEGER[], 1) AS nth) w
+        JOIN conversations c USING (row) JOIN sources s USING (source) ORDER BY w.nth
+        """,
+        [list(map(int, rows)), list(map(int, rows))],
+    ).df()
+
+
+def search_rows(project: Project, text: str, limit: int = 100_000) -> list[int]:
+    """Rows whose messages contain `text` (case-insensitive; % and _ are taken literally)."""
+    found = project.cursor().execute(
+        "SELECT row FROM conversations WHERE contains(lower(messages), lower(?)) "
+        "ORDER BY row LIMIT ?",
+        [text, limit],
+    )
+    return [int(row[0]) for row in found.fetchall()]
+
+
+def tally(project: Project, column: str) -> pd.DataFrame:
+    """How many rows have each "language", "source" or "flag": name, rows; most common first."""
+    queries = {
+        "language": "SELECT coalesce(language, 'unknown') AS name FROM conversations",
+        "source": "SELECT s.name FROM conversations c JOIN sources s USING (source)",
+        "flag": "SELECT unnest(flags) AS name FROM conversations",
+    }
+    if column not in queries:
+        raise ProjectError(f"tally knows {', '.join(queries)}, got {column!r}")
+    return (
+        project.cursor()
+        .execute(
+            f"SELECT name, count(*) AS rows FROM ({queries[column]}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        .df()
+    )

@@ -1,0 +1,95 @@
+"""The folder of projects: list, create, duplicate and delete project files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from deita_core.errors import ProjectError
+from deita_core.project.store import SUFFIX, Project
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A project on disk, seen without opening it. `key` is the file's name without suffix."""
+
+    key: str
+    path: Path
+    bytes: int
+    changed: datetime
+
+
+def projects_folder() -> Path:
+    """DEITA_PROJECTS_DIR, or ./projects."""
+    return Path(os.environ.get("DEITA_PROJECTS_DIR", "projects")).expanduser().resolve()
+
+
+def data_folder() -> Path:
+    """DEITA_DATA_DIR, or ./data: the only place the browser may read pools from."""
+    return Path(os.environ.get("DEITA_DATA_DIR", "data")).expanduser().resolve()
+
+
+def list_projects(folder: Path) -> list[ProjectFile]:
+    """The project files in `folder`, most recently changed first."""
+    files = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        facts = path.stat()
+        files.append(
+            ProjectFile(
+                path.name.removesuffix(SUFFIX),
+                path,
+                facts.st_size,
+                datetime.fromtimestamp(facts.st_mtime),
+            )
+        )
+    return sorted(files, key=lambda file: (-file.changed.timestamp(), file.key))
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """The file of a project; raises ProjectError for a key that could leave the folder."""
+    if not re.fullmatch(r"[\w][\w .-]{0,79}", key):
+        raise ProjectError(
+            f"{key!r} cannot name a project file: use up to 80 letters, digits, spaces, "
+            f"'.', '_' and '-'"
+        )
+    return folder / f"{key}{SUFFIX}"
+
+
+def free_key(folder: Path, name: str) -> str:
+    """A key for a new project that reads like `name` and is not taken yet."""
+    base = re.sub(r"[^\w.-]+", "-", name.strip().lower()).strip("-._")[:60] or "project"
+    key, number = base, 2
+    while path_of(folder, key).exists():
+        key, number = f"{base}-{number}", number + 1
+    return key
+
+
+def create_project(folder: Path, name: str) -> Project:
+    """Make an empty project called `name` and open it."""
+    if not name.strip():
+        raise ProjectError("a project needs a name of 1 to 100 characters, got none")
+    project = Project.open(path_of(folder, free_key(folder, name)), create=True)
+    project.rename(name)
+    return project
+
+
+def duplicate_project(project: Project, name: str) -> Path:
+    """Copy an open project to a new file beside it, called `name`; returns its path."""
+    folder = project.path.parent
+    target = path_of(folder, free_key(folder, name))
+    project.copy_to(target)
+    with Project.open(target) as copy:
+        copy.rename(name)
+    return target
+
+
+def delete_project(path: Path) -> None:
+    """Delete a closed project with its work folder; ProjectLockedError if somebody has it open."""
+    Project.open(path).close()  # proves that nobody else has it
+    for name in (path, path.with_name(path.name + ".wal")):
+        name.unlink(missing_ok=True)
+    shutil.rmtree(path.with_name(path.name + ".work"), ignore_errors=True)

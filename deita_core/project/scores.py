@@ -1,0 +1,162 @@
+"""Score queries: scorers, what is still to be scored, and the scores per turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deita_core.project.store import Project, now, sql_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+# Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
+ROW_GROUP = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerRecord:
+    """A scorer known to the project, and how far it has come."""
+
+    scorer: int
+    dimension: str
+    model: str
+    revision: str
+    parameters: Mapping[str, str | int | float | bool]
+    active: bool
+    scored: int
+    failed: int
+
+
+def register_scorer(
+    project: Project, dimension: str, model: str, revision: str, parameters: Mapping[str, object]
+) -> int:
+    """The number of this scorer, made at need; it becomes the active one of its dimension."""
+    encoded = json.dumps(dict(parameters), sort_keys=True)
+    with project.transaction() as cursor:
+        found = cursor.execute(
+            "SELECT scorer FROM scorers WHERE dimension = ? AND model = ? AND revision = ? "
+            "AND parameters = ?",
+            [dimension, model, revision, encoded],
+        ).fetchone()
+        if found is None:
+            found = cursor.execute("SELECT coalesce(max(scorer), 0) + 1 FROM scorers").fetchone()
+            cursor.execute(
+                "INSERT INTO scorers VALUES (?, ?, ?, ?, ?, false, ?)",
+                [found[0] if found else 1, dimension, model, revision, encoded, now()],
+            )
+        number = int(found[0]) if found else 1
+        cursor.execute(
+            "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ?", [number, dimension]
+        )
+    return number
+
+
+def scorers(project: Project) -> list[ScorerRecord]:
+    """Every scorer that was used, with counts of turns scored and failed."""
+    found = (
+        project.cursor()
+        .execute(
+            """
+            SELECT r.scorer, r.dimension, r.model, r.revision, r.parameters, r.active,
+                   count(s.score), count(s.reason)
+            FROM scorers r LEFT JOIN scores s USING (scorer)
+            GROUP BY ALL ORDER BY r.scorer
+            """
+        )
+        .fetchall()
+    )
+    return [ScorerRecord(*row[:4], json.loads(row[4]), *row[5:]) for row in found]
+
+
+def active_scorer(project: Project, dimension: str) -> int | None:
+    """The number of the scorer whose scores count for selection, or None."""
+    found = (
+        project.cursor()
+        .execute("SELECT scorer FROM scorers WHERE dimension = ? AND active", [dimension])
+        .fetchone()
+    )
+    return int(found[0]) if found else None
+
+
+def count_unscored(project: Project, scorer_numbers: Mapping[str, int]) -> int:
+    """Conversations that lack a score (or its reason) from any of the scorers."""
+    found = (
+        project.cursor()
+        .execute(
+            f"SELECT count(*) FROM conversations c WHERE {_UNSCORED}",
+            [list(scorer_numbers.values()), len(scorer_numbers)],
+        )
+        .fetchone()
+    )
+    return int(found[0]) if found else 0
+
+
+# A batch commits all turns of a conversation together, so its first turn tells.
+_UNSCORED = """c.turns > 0 AND c.row NOT IN (
+    SELECT row FROM scores WHERE turn = 0 AND scorer IN (SELECT unnest(?::INTEGER[]))
+    GROUP BY row HAVING count(DISTINCT scorer) = ?)"""
+
+
+def write_unscored(project: Project, scorer_numbers: Mapping[str, int], out: Path) -> None:
+    """Write row, messages, tools of what is still to be scored as Parquet, in row order."""
+    project.cursor().execute(
+        f"COPY (SELECT row, messages, tools FROM conversations c WHERE {_UNSCORED} ORDER BY row) "
+        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
+        [list(scorer_numbers.values()), len(scorer_numbers)],
+    )
+
+
+def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
+    """Commit row, turn, score (NULL where it failed) and reason of one batch.
+
+    Rows that this scorer has scored before are replaced, so a batch may come twice.
+    """
+    with project.transaction() as cursor:
+        cursor.register("batch", batch)
+        cursor.execute(
+            "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
+        )
+        cursor.execute(
+            "INSERT INTO scores SELECT ?, row, turn, score, reason, ? FROM batch", [scorer, now()]
+        )
+
+
+def turn_scores(project: Project, row: int) -> pd.DataFrame:
+    """Active scores of one conversation: turn, dimension, score, reason, model."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT s.turn, r.dimension, s.score, s.reason, r.model FROM scores s "
+            "JOIN scorers r USING (scorer) WHERE s.row = ? AND r.active ORDER BY 1, 2",
+            [row],
+        )
+        .df()
+    )
+
+
+def failure_reasons(project: Project) -> pd.DataFrame:
+    """Why active scores are missing: dimension, reason, turns; most common first."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT r.dimension, s.reason, count(*) AS turns FROM scores s "
+            "JOIN scorers r USING (scorer) WHERE r.active AND s.reason IS NOT NULL "
+            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+        )
+        .df()
+    )
+
+
+def rows_with_failure(project: Project, dimension: str, reason: str) -> list[int]:
+    """Rows in which an active score of this dimension is missing for this reason."""
+    found = project.cursor().execute(
+        "SELECT DISTINCT s.row FROM scores s JOIN scorers r USING (scorer) "
+        "WHERE r.active AND r.dimension = ? AND s.reason = ? ORDER BY 1",
+        [dimension, reason],
+    )
+    return [int(row[0]) for row in found.fetchall()]

@@ -1,0 +1,136 @@
+"""Queries on saved selections: a rule with its parameters, and the rows it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import ProjectError
+from deita_core.project.store import Project, now, whole_number
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSelection:
+    """A selection by name. `rule` is the JSON of its SelectionRule; `sentence` says the result."""
+
+    selection: int
+    name: str
+    rule: str
+    sentence: str
+    notes: str
+    author: str
+    made: datetime
+    rows: int
+
+
+def save_selection(
+    project: Project,
+    name: str,
+    rule: str,
+    sentence: str,
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    *,
+    notes: str = "",
+    author: str = "",
+    replace: bool = False,
+) -> int:
+    """Save rows (k,) in the order kept, with their evol scores (k,); returns its number.
+
+    Raises ProjectError when the name is empty or taken and `replace` is False.
+    """
+    import pyarrow as pa
+
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise ProjectError(f"a selection's name has 1 to 100 characters, got {len(name)}")
+    taken = next((s for s in selections(project) if s.name == name), None)
+    if taken and not replace:
+        raise ProjectError(
+            f"there is a selection {name!r} already: choose another name, or replace it"
+        )
+    ranked = pa.table(
+        {
+            "rank": pa.array(range(1, len(rows) + 1), pa.int32()),
+            "row": pa.array(rows, pa.int32()),
+            "score": pa.array(scores, pa.float64()),
+        }
+    )
+    with project.transaction() as cursor:
+        if taken:
+            _delete(cursor, taken.selection)
+        number = whole_number(cursor, "SELECT coalesce(max(selection), 0) + 1 FROM selections")
+        cursor.execute(
+            "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [number, name, rule, sentence, notes, author, now()],
+        )
+        cursor.register("ranked", ranked)
+        cursor.execute(
+            "INSERT INTO selection_rows SELECT ?, rank, row, score FROM ranked", [number]
+        )
+    return number
+
+
+def selections(project: Project) -> list[SavedSelection]:
+    """Every saved selection, newest first."""
+    found = (
+        project.cursor()
+        .execute(
+            """
+            SELECT s.selection, s.name, s.rule, s.sentence, s.notes, s.author, s.made,
+                   (SELECT count(*) FROM selection_rows r WHERE r.selection = s.selection)
+            FROM selections s ORDER BY s.made DESC, s.selection DESC
+            """
+        )
+        .fetchall()
+    )
+    return [SavedSelection(*row) for row in found]
+
+
+def find_selection(project: Project, name: str) -> SavedSelection:
+    """A selection by name; ProjectError that lists the names there are."""
+    known = selections(project)
+    for selection in known:
+        if selection.name == name:
+            return selection
+    names = ", ".join(repr(s.name) for s in known) or "none yet"
+    raise ProjectError(f"there is no selection {name!r} (there are: {names}): save it first")
+
+
+def selection_rows(project: Project, selection: int) -> tuple[list[int], list[float]]:
+    """Rows and evol scores of a selection, in the order kept."""
+    found = (
+        project.cursor()
+        .execute(
+            "SELECT row, score FROM selection_rows WHERE selection = ? ORDER BY rank", [selection]
+        )
+        .fetchall()
+    )
+    return [int(row) for row, _ in found], [float(score) for _, score in found]
+
+
+def rename_selection(project: Project, selection: int, name: str) -> None:
+    """Give a selection another name; ProjectError when it is empty or taken."""
+    name = name.strip()
+    if not name or any(s.name == name and s.selection != selection for s in selections(project)):
+        raise ProjectError(f"{name!r} is empty or taken: choose another name")
+    with project.transaction() as cursor:
+        cursor.execute("UPDATE selections SET name = ? WHERE selection = ?", [name, selection])
+
+
+def delete_selection(project: Project, selection: int) -> None:
+    """Delete a saved selection; the conversations stay."""
+    with project.transaction() as cursor:
+        _delete(cursor, selection)
+
+
+def _delete(cursor: duckdb.DuckDBPyConnection, selection: int) -> None:
+    cursor.execute("DELETE FROM selection_rows WHERE selection = ?", [selection])
+    cursor.execute("DELETE FROM selections WHERE selection = ?", [selection])

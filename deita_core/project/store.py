@@ -1,0 +1,204 @@
+"""Opening a project file: the lock, transactions, name and data version.
+
+One process owns a project at a time (DuckDB's rule). Inside it, each thread takes a `cursor()`
+of its own; writers take `transaction()`, which is serialised and bumps the data version, so a
+cache keyed by `data_version()` never shows old data.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import psutil
+
+from deita_core.errors import ProjectError, ProjectLockedError
+from deita_core.project.schema import migrate
+
+SUFFIX = ".duckdb"
+
+
+def now() -> datetime:
+    """The current time in UTC, without a zone, as every table stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Project:
+    """An open project file. Use it as a context manager, or call `close()`."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self._connection = connection
+        self._write_lock = threading.Lock()
+        self._closed = False
+
+    @staticmethod
+    def open(path: Path, *, create: bool = False, wait: float = 0.0) -> Project:
+        """Open (or with `create` also make) the project at `path`.
+
+        wait: seconds to keep trying while another process has it open.
+        Raises ProjectLockedError naming that process, ProjectError when the file is missing or
+        no project, ProjectVersionError when it is newer than this program.
+        """
+        path = path.expanduser().resolve()
+        if not path.exists() and not create:
+            raise ProjectError(
+                f"there is no project at {path}: check the name, or import a pool to make it"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        connection = _connect(path, wait)
+        try:
+            migrate(connection, str(path))
+            project = Project(path, connection)
+            if is_new:
+                project._set_meta("name", path.name.removesuffix(SUFFIX))
+                project._set_meta("made", now().isoformat(timespec="seconds"))
+                project._set_meta("data_version", "0")
+            return project
+        except Exception:
+            connection.close()
+            raise
+
+    @property
+    def folder(self) -> Path:
+        """Where the project's jobs hand over their batches; made on demand, safe to delete."""
+        return self.path.with_name(self.path.name + ".work")
+
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        return self._closed
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor for the calling thread; threads must not share one."""
+        if self._closed:
+            raise ProjectError(f"{self.path.name} was closed: open it again")
+        return self._connection.cursor()
+
+    @contextmanager
+    def transaction(self, *, changes_data: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor inside a transaction: all of it is committed, or on an error none.
+
+        changes_data: False for bookkeeping that no page shows from a cache (the job log).
+        """
+        with self._write_lock:
+            cursor = self.cursor()
+            cursor.begin()
+            try:
+                yield cursor
+                if changes_data:
+                    cursor.execute(
+                        "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS VARCHAR) "
+                        "WHERE key = 'data_version'"
+                    )
+                cursor.commit()
+            except BaseException:
+                cursor.rollback()
+                raise
+            finally:
+                cursor.close()
+
+    def data_version(self) -> int:
+        """A number that grows with every committed change."""
+        return int(self._meta("data_version") or 0)
+
+    @property
+    def name(self) -> str:
+        """The name shown to people."""
+        return self._meta("name") or self.path.name.removesuffix(SUFFIX)
+
+    def rename(self, name: str) -> None:
+        """Change the name shown to people (the file keeps its own)."""
+        name = name.strip()
+        if not name or len(name) > 100:
+            raise ProjectError(
+                f"a project's name has 1 to 100 characters, got {len(name)}: choose another"
+            )
+        with self.transaction() as cursor:
+            cursor.execute("UPDATE meta SET value = ? WHERE key = 'name'", [name])
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole project into a new file while nobody writes."""
+        with self._write_lock:
+            self.cursor().execute("CHECKPOINT")
+            partial = path.with_suffix(".copying")
+            shutil.copyfile(self.path, partial)
+            os.replace(partial, path)
+
+    def close(self) -> None:
+        """Release the file for other processes; calling it twice is harmless."""
+        if not self._closed:
+            with self._write_lock:
+                self._closed = True
+                self._connection.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _meta(self, key: str) -> str | None:
+        row = self.cursor().execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+        return str(row[0]) if row else None
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+
+
+def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
+    """The one whole number that a query returns (NULL and no row give 0)."""
+    found = cursor.execute(query, list(parameters)).fetchone()
+    return int(found[0] or 0) if found else 0
+
+
+def sql_path(path: Path) -> str:
+    """A path as it stands between quotes in COPY ... TO, which takes no parameters."""
+    return str(path).replace("'", "''")
+
+
+def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
+    # Half of the memory DuckDB would take by default leaves room for models beside it.
+    config: dict[str, Any] = {"memory_limit": "2GB", "preserve_insertion_order": "true"}
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return duckdb.connect(str(path), config=config)
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise ProjectError(
+                    f"{path} is not a project file: choose a file that ends in {SUFFIX} and was "
+                    f"made by Deita Studio"
+                ) from error
+            if time.monotonic() >= deadline:
+                raise ProjectLockedError(_who_has_it(path, str(error))) from error
+            time.sleep(0.2)
+
+
+def _who_has_it(path: Path, message: str) -> str:
+    found = re.search(r"PID (\d+)", message)
+    who = "another process"
+    if found:
+        who = f"process {found[1]}"
+        with suppress(psutil.Error):
+            who += f" ({' '.join(psutil.Process(int(found[1])).cmdline()[:6])})"
+    return (
+        f"{path.name} is open in {who}: close it there first (stop the app, or wait for the "
+        f"command to end), or work on a copy"
+    )

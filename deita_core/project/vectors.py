@@ -1,0 +1,181 @@
+"""Queries on embeddings and map coordinates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import ProjectError
+from deita_core.project.scores import ROW_GROUP
+from deita_core.project.store import Project, now, sql_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderRecord:
+    """An embedder known to the project, and how far it has come."""
+
+    embedder: int
+    model: str
+    revision: str
+    dimension: int
+    parameters: Mapping[str, str | int | float | bool]
+    active: bool
+    embedded: int
+    failed: int
+    truncated: int
+    mapped: int
+
+
+def register_embedder(
+    project: Project, model: str, revision: str, dimension: int, parameters: Mapping[str, object]
+) -> int:
+    """The number of this embedder, made at need; it becomes the active one."""
+    encoded = json.dumps(dict(parameters), sort_keys=True)
+    with project.transaction() as cursor:
+        found = cursor.execute(
+            "SELECT embedder FROM embedders WHERE model = ? AND revision = ? AND parameters = ?",
+            [model, revision, encoded],
+        ).fetchone()
+        if found is None:
+            found = cursor.execute(
+                "SELECT coalesce(max(embedder), 0) + 1 FROM embedders"
+            ).fetchone()
+            cursor.execute(
+                "INSERT INTO embedders VALUES (?, ?, ?, ?, ?, false, ?)",
+                [found[0] if found else 1, model, revision, dimension, encoded, now()],
+            )
+        number = int(found[0]) if found else 1
+        cursor.execute("UPDATE embedders SET active = (embedder = ?)", [number])
+    return number
+
+
+def embedders(project: Project) -> list[EmbedderRecord]:
+    """Every embedder that was used, with its counts."""
+    found = (
+        project.cursor()
+        .execute(
+            """
+            SELECT e.embedder, e.model, e.revision, e.dimension, e.parameters, e.active,
+                   coalesce(v.good, 0), coalesce(v.bad, 0), coalesce(v.cut, 0), coalesce(m.n, 0)
+            FROM embedders e
+            LEFT JOIN (SELECT embedder, count(*) FILTER (reason IS NULL) good, count(reason) bad,
+                       count(*) FILTER (truncated) cut FROM embeddings GROUP BY 1) v
+                USING (embedder)
+            LEFT JOIN (SELECT embedder, count(*) n FROM map_points GROUP BY 1) m USING (embedder)
+            ORDER BY e.embedder
+            """
+        )
+        .fetchall()
+    )
+    return [EmbedderRecord(*row[:4], json.loads(row[4]), *row[5:]) for row in found]
+
+
+def active_embedder(project: Project) -> int | None:
+    """The number of the embedder that selection and map use, or None."""
+    found = project.cursor().execute("SELECT embedder FROM embedders WHERE active").fetchone()
+    return int(found[0]) if found else None
+
+
+_UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
+
+
+def count_unembedded(project: Project, embedder: int) -> int:
+    """Conversations without a vector (or its reason) from this embedder."""
+    found = (
+        project.cursor()
+        .execute(f"SELECT count(*) FROM conversations c WHERE {_UNEMBEDDED}", [embedder])
+        .fetchone()
+    )
+    return int(found[0]) if found else 0
+
+
+def write_unembedded(project: Project, embedder: int, out: Path) -> None:
+    """Write row, messages of what is still to be embedded as Parquet, in row order."""
+    project.cursor().execute(
+        f"COPY (SELECT row, messages FROM conversations c WHERE {_UNEMBEDDED} ORDER BY row) "
+        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
+        [embedder],
+    )
+
+
+def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
+    """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch."""
+    with project.transaction() as cursor:
+        cursor.register("batch", batch)
+        cursor.execute(
+            "DELETE FROM embeddings WHERE embedder = ? AND row IN (SELECT row FROM batch)",
+            [embedder],
+        )
+        cursor.execute(
+            "INSERT INTO embeddings SELECT ?, row, vector, tokens, truncated, reason, ? FROM batch",
+            [embedder, now()],
+        )
+
+
+def load_vectors(project: Project, embedder: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Rows that have a vector, ascending (n,) int32, and the vectors (n, d) float32."""
+    record = next((e for e in embedders(project) if e.embedder == embedder), None)
+    if record is None:
+        raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
+    cursor = project.cursor()
+    # Filled batch by batch, so that the vectors are held once and not twice.
+    rows = np.empty(record.embedded, np.int32)
+    vectors = np.empty((record.embedded, record.dimension), np.float32)
+    reader = cursor.sql(
+        f"SELECT row, vector FROM embeddings WHERE embedder = {int(embedder)} "
+        f"AND reason IS NULL ORDER BY row"
+    ).to_arrow_reader(65_536)
+    filled = 0
+    for batch in reader:
+        end = filled + batch.num_rows
+        rows[filled:end] = batch.column(0).to_numpy()
+        vectors[filled:end] = (
+            batch.column(1).flatten().to_numpy().reshape(batch.num_rows, record.dimension)
+        )
+        filled = end
+    return rows[:filled], vectors[:filled]
+
+
+def set_map(
+    project: Project, embedder: int, points: pa.Table, parameters: Mapping[str, object]
+) -> None:
+    """Replace the map of an embedder: row, x, y for every row with a vector."""
+    with project.transaction() as cursor:
+        cursor.register("points", points)
+        cursor.execute("DELETE FROM map_points WHERE embedder = ?", [embedder])
+        cursor.execute("INSERT INTO map_points SELECT ?, row, x, y FROM points", [embedder])
+        cursor.execute(
+            "INSERT OR REPLACE INTO maps VALUES (?, ?, ?)",
+            [embedder, json.dumps(dict(parameters), sort_keys=True), now()],
+        )
+
+
+def truncated_rows(project: Project, embedder: int) -> list[int]:
+    """Rows whose text was longer than the embedder reads."""
+    found = project.cursor().execute(
+        "SELECT row FROM embeddings WHERE embedder = ? AND truncated ORDER BY row", [embedder]
+    )
+    return [int(row[0]) for row in found.fetchall()]
+
+
+def embedding_failures(project: Project, embedder: int) -> pd.DataFrame:
+    """Why vectors are missing: reason, rows."""
+    return (
+        project.cursor()
+        .execute(
+            "SELECT reason, count(*) AS rows FROM embeddings WHERE embedder = ? "
+            "AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC",
+            [embedder],
+        )
+        .df()
+    )
