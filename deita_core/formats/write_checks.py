@@ -1,0 +1,82 @@
+"""The rules by which trainers take or drop a row: what `write` warns about.
+
+Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages
+that alternate between user or tool and assistant or function call, even in number; any other
+row is dropped with a line in the log); OpenAI's fine-tuning guide (at least ten rows, an
+answer in each, each tool call answered); the chat templates that TRL and axolotl apply.
+"""
+
+from __future__ import annotations
+
+from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
+
+OPENAI_LEAST_ROWS = 10
+
+
+def no_answer(conversation: Conversation) -> str | None:
+    """Nothing to train on: no message of the assistant."""
+    if any(m.role in ASSISTANT_ROLES for m in conversation.messages):
+        return None
+    return "would teach nothing: no message of the assistant"
+
+
+def llama_factory_problem(conversation: Conversation) -> str | None:
+    """Why LLaMA-Factory would drop the row, or None."""
+    messages = conversation.messages
+    if messages and messages[0].role == "system":
+        messages = messages[1:]
+    if not messages:
+        return "would be dropped: no messages beside the system message"
+    for index, message in enumerate(messages):
+        if (message.role in ASSISTANT_ROLES) != (index % 2 == 1) or message.role == "system":
+            return f"would be dropped: {_misplaced(index, message)}"
+    if len(messages) % 2:
+        return "would be dropped: odd number of messages"
+    return None
+
+
+def _misplaced(index: int, message: Message) -> str:
+    if message.role == "system":
+        return "a system message after the start"
+    if index == 0:
+        return "starts with the assistant"
+    return "user and assistant do not alternate"
+
+
+def openai_problem(conversation: Conversation) -> str | None:
+    """Why OpenAI's fine-tuning would refuse the file because of this row, or None."""
+    problem = no_answer(conversation)
+    if problem is not None:
+        return problem
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would be refused: the last message is not the assistant's"
+    if _unanswered_call(conversation.messages):
+        return "would be refused: a function call without its result"
+    return None
+
+
+def _unanswered_call(messages: tuple[Message, ...]) -> bool:
+    # The last call may stay open: it is then what the row teaches.
+    waiting = 0
+    for message in messages:
+        if message.role == "function_call":
+            waiting += 1
+        elif message.role == "tool":
+            waiting -= 1
+        elif waiting > 0:
+            return True
+    return False
+
+
+def llama_factory_openai_problem(conversation: Conversation) -> str | None:
+    """As `llama_factory_problem`, for messages in OpenAI's form."""
+    if any(m.role == "function_call" for m in conversation.messages):
+        return "with tool calls, which it reads only from the ShareGPT export"
+    return llama_factory_problem(conversation)
+
+
+def chat_template_problem(conversation: Conversation) -> str | None:
+    """Why a chat template (TRL, axolotl) may fail on messages with our role names, or None."""
+    if any(m.role == "function_call" for m in conversation.messages):
+        return "with the role function_call, which chat templates lack: use the OpenAI export"
+    return no_answer(conversation)
