@@ -1,0 +1,26 @@
+"""Long work as a generator of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple, TypeVar
+
+Result = TypeVar("Result")
+
+
+class FilterProgress(NamedTuple):
+    """visited: rows looked at so far, of `total` candidates. kept: rows kept so far."""
+
+    visited: int
+    kept: int
+    total: int
+
+
+def finish(steps: Generator[FilterProgress, None, Result]) -> Result:
+    """Runs the generator to its end and gives what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result

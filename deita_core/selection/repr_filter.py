@@ -1,0 +1,232 @@
+"""The Repr Filter: score first, aware of diversity (arXiv 2312.15685, section 3.4).
+
+Rows are visited from the highest score down; a row is kept unless its similarity to a row kept
+before it is greater than the threshold; the pass stops at the budget. Similarity is the cosine as
+`similarity` defines it, so the choice does not depend on the block size.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Generator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.selection.nearest import nearest_of
+from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.similarity import (
+    Tiles,
+    as_embeddings,
+    check_rows,
+    cosines,
+    screen_margin,
+    unit_rows,
+)
+from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
+
+BLOCK = 1024
+
+Floats = NDArray[np.floating]
+Rows = NDArray[np.int64]
+
+
+def repr_filter(
+    embeddings: ArrayLike, scores: ArrayLike, threshold: float = 0.9, budget: int | None = None
+) -> Rows:
+    """Rows kept by the Repr Filter, in the order kept: (k,) int64.
+
+    embeddings: (n, d) float32, any length but zero; not copied as a whole.
+    scores: (n,), no NaN; visited from the highest down, ties by index.
+    threshold: cosine similarity in [-1, 1]; a row is dropped when it is closer than this to a
+        kept one. 1.0 keeps everything, copies too; a copy has similarity 1.0, so any lower
+        threshold drops it. Similarity 0.9 is cosine distance 0.1.
+    budget: rows to keep at most; None: no limit.
+    Memory: O(block x kept). Raises SelectionError, which is a ValueError too.
+    """
+    return finish(repr_filter_steps(embeddings, scores, threshold, budget))
+
+
+def repr_filter_steps(
+    embeddings: ArrayLike, scores: ArrayLike, threshold: float = 0.9, budget: int | None = None
+) -> Generator[FilterProgress, None, Rows]:
+    """`repr_filter` as a generator: yields progress after each block, returns the rows kept."""
+    array = as_embeddings(embeddings)
+    order = score_order(check_scores(scores, len(array)))
+    check_rows(array)
+    kept, _ = yield from greedy_steps(array, order, threshold, budget)
+    return kept
+
+
+def trace(
+    embeddings: ArrayLike,
+    scores: ArrayLike,
+    threshold: float = 0.9,
+    budget: int | None = None,
+    eligible: NDArray[np.bool_] | None = None,
+) -> SelectionTrace:
+    """The same pass with what became of each row: see `SelectionTrace`.
+
+    eligible: (n,) bool, rows that may be visited; the others are FILTERED, and neither their
+    scores nor their embeddings are looked at. None: all rows.
+    """
+    return finish(trace_steps(embeddings, scores, threshold, budget, eligible))
+
+
+def trace_steps(
+    embeddings: ArrayLike,
+    scores: ArrayLike,
+    threshold: float = 0.9,
+    budget: int | None = None,
+    eligible: NDArray[np.bool_] | None = None,
+) -> Generator[FilterProgress, None, SelectionTrace]:
+    """`trace` as a generator of progress."""
+    array = as_embeddings(embeddings)
+    order = score_order(check_scores(scores, len(array), eligible), eligible)
+    check_rows(array, None if eligible is None else np.sort(order))
+    return (yield from trace_order_steps(array, order, threshold, budget))
+
+
+def trace_order_steps(
+    embeddings: Floats, order: Rows, threshold: float, budget: int | None
+) -> Generator[FilterProgress, None, SelectionTrace]:
+    """The pass over rows in any order, with blockers. Rows must be finite and not zero."""
+    kept, visited = yield from greedy_steps(embeddings, order, threshold, budget)
+    result = trace_of_order(order, kept, visited, len(embeddings), budget)
+    blocked = order[:visited][result.status[order[:visited]] == NEAR_DUPLICATE]
+    # A row is held against the rows kept before it: that many of `kept` have a lower rank.
+    limits = np.searchsorted(result.rank[kept], result.rank[blocked])
+    nearest = nearest_of(embeddings, blocked, kept, limits=limits)
+    blocker, similarity = result.blocker.copy(), result.similarity.copy()
+    blocker[blocked] = kept[nearest.place]
+    similarity[blocked] = nearest.similarity
+    return replace(result, blocker=blocker, similarity=similarity)
+
+
+def check_threshold(threshold: float) -> float:
+    """The threshold as a float; SelectionError when it is no cosine similarity."""
+    value = float(threshold)
+    if math.isnan(value) or not -1.0 <= value <= 1.0:
+        raise SelectionError(
+            f"threshold must be a cosine similarity from -1 to 1, got {threshold}; "
+            "similarity = 1 - cosine distance"
+        )
+    return value
+
+
+def check_budget(budget: int | None) -> int | None:
+    """The budget as an int or None; SelectionError when it is negative or no whole number."""
+    if budget is None:
+        return None
+    try:
+        value = operator.index(budget)
+    except TypeError:
+        raise SelectionError(f"budget must be a whole number of rows, got {budget!r}") from None
+    if value < 0:
+        raise SelectionError(f"budget must be 0 rows or more, got {value}; None means no budget")
+    return value
+
+
+def check_scores(
+    scores: ArrayLike, rows: int, eligible: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The scores as (n,) float64; SelectionError when an eligible row has none."""
+    array = np.asarray(scores)
+    if array.dtype.kind not in "fiub":
+        raise SelectionError(f"scores must be numbers, got {array.dtype}")
+    if array.shape != (rows,):
+        raise SelectionError(f"scores must be ({rows},) like the embeddings, got {array.shape}")
+    if eligible is not None and (eligible.shape != (rows,) or eligible.dtype != np.bool_):
+        raise SelectionError(
+            f"eligible must be ({rows},) bool, got {eligible.shape} {eligible.dtype}"
+        )
+    values = array.astype(np.float64)
+    missing = np.isnan(values) if eligible is None else np.isnan(values) & eligible
+    if missing.any():
+        raise SelectionError(
+            f"row {int(missing.argmax())} has no score (NaN; {int(missing.sum()):,} such rows of "
+            f"{rows:,}): score it, or leave it out through `eligible`"
+        )
+    return values
+
+
+def score_order(scores: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None) -> Rows:
+    """Eligible rows from the highest score down, ties by index: (m,) int64."""
+    rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
+    return rows[np.argsort(-scores[rows], kind="stable")]
+
+
+def greedy_steps(
+    embeddings: Floats,
+    order: Rows,
+    threshold: float,
+    budget: int | None,
+    block: int = BLOCK,
+) -> Generator[FilterProgress, None, tuple[Rows, int]]:
+    """The core: the greedy pass over `order`; returns the rows kept and how many were visited.
+
+    embeddings: (n, d); the rows of `order` (m,) must be finite and not zero.
+    """
+    threshold, budget = check_threshold(threshold), check_budget(budget)
+    total = len(order)
+    room = total if budget is None else min(budget, total)
+    if threshold >= 1.0 or room == 0:  # no similarity is greater than 1
+        return order[:room].copy(), room
+    tiles = Tiles(embeddings)
+    visited = 0
+    while visited < total:
+        rows = order[visited : visited + block]
+        units = unit_rows(embeddings, rows).astype(np.float32)
+        free = _free_of_kept(embeddings, rows, units, tiles, threshold)
+        free = free[_free_of_each_other(embeddings, rows[free], units[free], threshold)]
+        free = free[: room - len(tiles)]
+        tiles.add(rows[free], units[free])
+        if len(tiles) == room:
+            return tiles.rows(), visited + int(free[-1]) + 1
+        visited += len(rows)
+        yield FilterProgress(visited, len(tiles), total)
+    return tiles.rows(), visited
+
+
+def _free_of_kept(
+    embeddings: Floats, rows: Rows, units: NDArray[np.float32], tiles: Tiles, threshold: float
+) -> Rows:
+    """Places in the block that no kept row blocks, ascending."""
+    margin = screen_margin(units.shape[1])
+    free = np.arange(len(rows))
+    for tile_rows, tile_units in tiles:
+        near = units[free] @ tile_units.T
+        highest = near.max(axis=1)
+        blocked = highest > threshold + margin
+        unsure = np.flatnonzero(~blocked & (highest >= threshold - margin))
+        if len(unsure):
+            rivals = np.flatnonzero((near[unsure] >= threshold - margin).any(axis=0))
+            exact = cosines(embeddings, rows[free[unsure]], tile_rows[rivals])
+            blocked[unsure] = (exact > threshold).any(axis=1)
+        free = free[~blocked]
+        if not len(free):
+            break
+    return free
+
+
+def _free_of_each_other(
+    embeddings: Floats, rows: Rows, units: NDArray[np.float32], threshold: float
+) -> NDArray[np.bool_]:
+    """The greedy pass inside a block: True for a row that no row kept before it blocks."""
+    margin = screen_margin(units.shape[1])
+    near = units @ units.T
+    blocks = np.triu(near > threshold + margin, 1)
+    first, second = np.nonzero(np.triu(near >= threshold - margin, 1) & ~blocks)
+    if len(first):
+        left, right = np.unique(first), np.unique(second)
+        exact = cosines(embeddings, rows[left], rows[right]) > threshold
+        place_left, place_right = np.searchsorted(left, first), np.searchsorted(right, second)
+        blocks[first, second] = exact[place_left, place_right]
+    free = np.ones(len(rows), np.bool_)
+    for place in np.flatnonzero(blocks.any(axis=1)):
+        if free[place]:
+            free &= ~blocks[place]
+    return free

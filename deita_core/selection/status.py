@@ -1,0 +1,102 @@
+"""What became of a row in a selection: the one list of statuses, used everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT: Final = 0
+NEAR_DUPLICATE: Final = 1
+BELOW_CUT: Final = 2
+PINNED: Final = 3
+EXCLUDED: Final = 4
+FILTERED: Final = 5
+NOT_SCORED: Final = 6
+NOT_EMBEDDED: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """code: as in `SelectionTrace.status`. key: for files. label: for people."""
+
+    code: int
+    key: str
+    label: str
+    meaning: str
+
+
+STATUSES: Final = (
+    Status(KEPT, "kept", "kept", "selected on its score"),
+    Status(NEAR_DUPLICATE, "near_duplicate", "near-duplicate", "too close to a better row"),
+    Status(BELOW_CUT, "below_cut", "below the cut", "the budget filled before its rank"),
+    Status(PINNED, "pinned", "pinned", "selected because you pinned it"),
+    Status(EXCLUDED, "excluded", "excluded", "left out because you excluded it"),
+    Status(FILTERED, "filtered", "filtered", "left out by a filter"),
+    Status(NOT_SCORED, "not_scored", "not scored", "no turn of it has both scores"),
+    Status(NOT_EMBEDDED, "not_embedded", "not embedded", "it has no embedding"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionTrace:
+    """What a selection did with each of the n rows of a pool.
+
+    kept: (k,) int64, rows kept in the order kept.
+    status: (n,) int8, codes of `STATUSES`.
+    rank: (n,) int32, 1 for the row visited first; rows below the cut have the rank at which
+        they would have come; 0 for rows that are no candidates.
+    blocker: (n,) int32, for a near-duplicate the most similar of the rows kept before it (the
+        first kept of equally similar ones); else -1.
+    similarity: (n,) float32 in [-1, 1], to the blocker; else NaN.
+    rank_reached: rank of the last row visited, 0 when none was.
+    budget: rows asked for, None when all that fit were.
+    """
+
+    kept: NDArray[np.int64]
+    status: NDArray[np.int8]
+    rank: NDArray[np.int32]
+    blocker: NDArray[np.int32]
+    similarity: NDArray[np.float32]
+    rank_reached: int
+    budget: int | None
+
+    @property
+    def filled(self) -> bool:
+        """True when the budget was reached; False without a budget."""
+        return self.budget is not None and len(self.kept) >= self.budget
+
+    def count(self, code: int) -> int:
+        """Rows with this status."""
+        return int(np.count_nonzero(self.status == code))
+
+
+def trace_of_order(
+    order: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    visited: int,
+    rows: int,
+    budget: int | None,
+) -> SelectionTrace:
+    """The trace of a pass over `order` that visited its first rows and kept `kept` of them.
+
+    order: (m,) the candidates; other rows of the pool are FILTERED until the caller knows better.
+    Blockers are not filled in.
+    """
+    status = np.full(rows, FILTERED, np.int8)
+    status[order[:visited]] = NEAR_DUPLICATE
+    status[order[visited:]] = BELOW_CUT
+    status[kept] = KEPT
+    rank = np.zeros(rows, np.int32)
+    rank[order] = np.arange(1, len(order) + 1, dtype=np.int32)
+    return SelectionTrace(
+        kept=kept,
+        status=status,
+        rank=rank,
+        blocker=np.full(rows, -1, np.int32),
+        similarity=np.full(rows, np.nan, np.float32),
+        rank_reached=visited,
+        budget=budget,
+    )
