@@ -1,0 +1,296 @@
+"""The map of the pool: arrays in, outline out.
+
+The one file (with `map_component/`) that knows how the map is drawn. Rows go to the browser as
+one binary message (9 bytes a row) and Plotly draws them with WebGL. Back comes only what the user
+did; which rows lie inside the outline is worked out here, on the server (`MapEvent.rows_inside`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.parts.colours import Shade
+
+_HERE = Path(__file__).parent / "map_component"
+_STATIC = Path(__file__).parents[2] / "static"
+_MOST_VERTICES = 400
+_MOST_GROUPS = 256
+_CLEARED = "_map_cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroup:
+    """One group of rows on the map: its name, colour and opacity of its points in [0, 1]."""
+
+    label: str
+    shade: Shade
+    opacity: float = 0.8
+
+
+@dataclass(frozen=True)
+class MapEvent:
+    """What the user has done to the map, in map coordinates; None where nothing was done.
+
+    polygon: (m, 2) float64, the vertices of the lasso, open.
+    box: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.
+    viewport: the same, of the part in view (only when asked for).
+    clicked: index of the row last clicked, in the order of the arrays drawn.
+    hidden: codes of the groups switched off in the legend.
+    """
+
+    polygon: NDArray[np.float64] | None = None
+    box: tuple[float, float, float, float] | None = None
+    viewport: tuple[float, float, float, float] | None = None
+    clicked: int | None = None
+    hidden: tuple[int, ...] = ()
+
+    @property
+    def has_outline(self) -> bool:
+        """True when a lasso or a box is drawn."""
+        return self.polygon is not None or self.box is not None
+
+    def rows_inside(
+        self, xy: NDArray[np.float32], codes: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.int64]:
+        """Indices of the rows inside the outline, ascending; none when there is no outline.
+
+        xy: (n, 2) float32 as drawn. codes: (n,) uint8 as drawn; when given, rows of the groups
+        that are switched off do not count.
+        """
+        if self.box is not None:
+            x0, y0, x1, y1 = self.box
+            inside = (xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)
+        elif self.polygon is not None:
+            from deita_core.geometry.polygon import points_in_polygon
+
+            inside = points_in_polygon(xy, self.polygon)
+        else:
+            return np.zeros(0, np.int64)
+        if codes is not None and self.hidden:
+            inside = inside & ~np.isin(codes, self.hidden)
+        return np.flatnonzero(inside)
+
+
+def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
+    """The first `characters` of each text on one line each, UTF-8: what hovering shows.
+
+    Worth its bytes up to about 50,000 rows. Cache the result: it does not change with colours.
+    """
+    lines = (" ".join(text[: characters * 4].split())[:characters] for text in texts)
+    return "\n".join(lines).encode("utf-8", "replace")
+
+
+def map_payload(
+    xy: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    groups: Sequence[MapGroup],
+    *,
+    version: str,
+    highlight: NDArray[np.integer[Any]] | None = None,
+    hover_texts: bytes = b"",
+    height: int = 620,
+    report_viewport: bool = False,
+    cleared: int = 0,
+) -> bytes:
+    """The message that `map.js` unpacks: header, x, y, highlight, codes, hover texts.
+
+    Raises ValueError when shapes do not fit together or a code has no group.
+    """
+    _check(xy, codes, groups)
+    marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
+    if len(marked) and marked.max() >= len(xy):
+        raise ValueError(f"highlight must index the {len(xy)} rows drawn, got {marked.max()}")
+    places = np.ascontiguousarray(xy.T, np.float32)
+    body = b"".join((places.tobytes(), marked.tobytes(), codes.tobytes(), hover_texts))
+    counts = np.bincount(codes, minlength=len(groups)).tolist()
+    header = {
+        "version": version,
+        "digest": zlib.crc32(body),
+        "rows": len(xy),
+        "highlighted": len(marked),
+        "text": bool(hover_texts),
+        "labels": [group.label for group in groups],
+        "light": [group.shade.light for group in groups],
+        "dark": [group.shade.dark for group in groups],
+        "opacity": [group.opacity for group in groups],
+        "counts": counts,
+        "caption": describe_map(groups, counts, unplaced=_unplaced(xy)),
+        "height": height,
+        "viewport": report_viewport,
+        "cleared": cleared,
+        "vertices": _MOST_VERTICES,
+        "plotly": f"{_base_path()}app/static/{_plotly_name()}",
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 4)  # so that the float32 arrays start on a multiple of 4
+    return struct.pack("<I", len(text)) + text + body
+
+
+def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
+    """The map in one sentence, for those who cannot see it."""
+    parts = [f"{g.label} {count:,}" for g, count in zip(groups, counts, strict=True) if count]
+    missing = f" {unplaced:,} rows have no place on the map." if unplaced else ""
+    return f"Map of {sum(counts):,} rows: {', '.join(parts) or 'none'}.{missing}"
+
+
+def map_chart(
+    xy: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    groups: Sequence[MapGroup],
+    *,
+    key: str,
+    version: str,
+    highlight: NDArray[np.integer[Any]] | None = None,
+    hover_texts: bytes = b"",
+    height: int = 620,
+    report_viewport: bool = False,
+) -> MapEvent:
+    """Draw the map and return what the user has done to it.
+
+    xy: (n, 2) float32; rows with NaN are counted in the caption and not drawn.
+    codes: (n,) uint8, the index into `groups` (at most 256) of each row.
+    version: names the coordinates and their order. While it stays the same, recolouring keeps
+    zoom and outline; when it changes, the map starts afresh and old events are dropped.
+    highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
+    report_viewport: also rerun the page when the user zooms or moves.
+    """
+    ensure_plotly()
+    payload = map_payload(
+        xy, codes, groups,
+        version=version, highlight=highlight, hover_texts=hover_texts, height=height,
+        report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + key, 0),
+    )  # fmt: skip
+    state = _component()(
+        key=key,
+        data=payload,
+        on_selection_change=_nothing,
+        on_clicked_change=_nothing,
+        on_hidden_change=_nothing,
+        on_viewport_change=_nothing,
+    )
+    if unplaced := _unplaced(xy):
+        st.caption(f"{unplaced:,} of {len(xy):,} rows have no place on the map yet.")
+    return read_event(dict(state), version=version, rows=len(xy))
+
+
+def clear_outline(key: str) -> None:
+    """Remove the lasso or box of the map `key`; for a callback, or before the map is drawn."""
+    st.session_state[_CLEARED + key] = st.session_state.get(_CLEARED + key, 0) + 1
+    if key in st.session_state:
+        st.session_state[key]["selection"] = None
+
+
+def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:
+    """The component's state as a `MapEvent`; whatever does not fit these rows is dropped.
+
+    The state comes from a browser, so nothing about its shape is taken on trust.
+    """
+    selection = _current(state.get("selection"), version)
+    points = _points(selection.get("points"))
+    is_box = selection.get("kind") == "box"
+    clicked = _current(state.get("clicked"), version).get("row")
+    hidden = _current(state.get("hidden"), version).get("codes")
+    viewport = _points([_current(state.get("viewport"), version).get("box")], width=4)
+    return MapEvent(
+        polygon=None if is_box else points,
+        box=_bounds(points) if is_box and points is not None else None,
+        viewport=None if viewport is None else _bounds(viewport.reshape(2, 2)),
+        clicked=clicked if isinstance(clicked, int) and 0 <= clicked < rows else None,
+        hidden=tuple(c for c in hidden if isinstance(c, int)) if isinstance(hidden, list) else (),
+    )
+
+
+def ensure_plotly() -> Path:
+    """Put plotly.min.js of the installed package where Streamlit serves it; return its place.
+
+    A copy, because Streamlit serves nothing that a link leads out of `static/`.
+    """
+    target = _STATIC / _plotly_name()
+    if not target.exists():
+        spec = find_spec("plotly")
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
+        _STATIC.mkdir(exist_ok=True)
+        partial = target.with_suffix(f".{os.getpid()}.part")
+        shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
+        partial.replace(target)
+    return target
+
+
+def _component() -> Callable[..., Any]:
+    global _mount
+    if _mount is None:
+        _mount = st.components.v2.component(
+            "deita_map",
+            html=(_HERE / "map.html").read_text("utf-8"),
+            css=(_HERE / "map.css").read_text("utf-8"),
+            js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "map.js")),
+            # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
+            isolate_styles=False,
+        )
+    return _mount
+
+
+_mount: Callable[..., Any] | None = None
+
+
+def _nothing() -> None:
+    """Streamlit only reports a component's state keys that have a callback."""
+
+
+def _check(xy: NDArray[np.float32], codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
+    if codes.shape != (len(xy),) or codes.dtype != np.uint8:
+        raise ValueError(f"codes must be ({len(xy)},) uint8, got {codes.shape} {codes.dtype}")
+    if len(groups) > _MOST_GROUPS:
+        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
+    if len(codes) and codes.max() >= len(groups):
+        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
+
+
+def _unplaced(xy: NDArray[np.float32]) -> int:
+    return int(len(xy) - np.isfinite(xy).all(axis=1).sum())
+
+
+def _plotly_name() -> str:
+    return f"plotly-{installed_version('plotly')}.min.js"
+
+
+def _base_path() -> str:
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/" if base else "/"
+
+
+def _current(value: object, version: str) -> dict[str, Any]:
+    return value if isinstance(value, dict) and value.get("version") == version else {}
+
+
+def _points(value: object, width: int = 2) -> NDArray[np.float64] | None:
+    try:
+        points = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return None
+    enough = 3 if width == 2 else 1
+    if points.ndim != 2 or points.shape[1] != width or len(points) < enough:
+        return None
+    return points if np.isfinite(points).all() else None
+
+
+def _bounds(points: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x0, y0, x1, y1

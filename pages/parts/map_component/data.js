@@ -1,0 +1,81 @@
+// What the map needs before it can draw: unpacking, grouping, colours. Joined with map.js.
+
+// Layout: uint32 length of the header | header (JSON, padded to 4) | x | y (float32) |
+// highlight (uint32) | codes (uint8) | hover texts (UTF-8, one per line).
+function unpack(bytes) {
+  const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  const length = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const n = header.rows;
+  let at = 4 + length;
+  const take = (Kind, count) => {
+    const view = new Kind(buffer, at, count);
+    at += view.byteLength;
+    return view;
+  };
+  const x = take(Float32Array, n);
+  const y = take(Float32Array, n);
+  const highlight = take(Uint32Array, header.highlighted);
+  const codes = take(Uint8Array, n);
+  const text = header.text ? new Uint8Array(buffer, at) : null;
+  return { header, x, y, highlight, codes, text, lines: null };
+}
+
+// The header names everything that can differ (with a checksum of the rest), so two payloads with
+// the same headline draw the same picture.
+function readHeadline(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  return new TextDecoder().decode(bytes.subarray(4, 4 + length));
+}
+
+// One list of row numbers per group; rows without a finite place are on no list.
+function groupRows({ header, x, y, codes }) {
+  const counts = new Uint32Array(header.labels.length);
+  const drawn = (i) => Number.isFinite(x[i]) && Number.isFinite(y[i]);
+  for (let i = 0; i < codes.length; i++) if (drawn(i)) counts[codes[i]]++;
+  const groups = Array.from(counts, (count) => new Uint32Array(count));
+  const filled = new Uint32Array(counts.length);
+  for (let i = 0; i < codes.length; i++) {
+    if (drawn(i)) groups[codes[i]][filled[codes[i]]++] = i;
+  }
+  return groups;
+}
+
+function pick(values, rows) {
+  const out = new Float32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) out[i] = values[rows[i]];
+  return out;
+}
+
+function extent(values) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const v of values) {
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  if (!(low <= high)) return [0, 1];
+  const pad = (high - low) * 0.04 || 1;
+  return [low - pad, high + pad];
+}
+
+function cssColour(element, name, fallback) {
+  return getComputedStyle(element).getPropertyValue(name).trim() || fallback;
+}
+
+function isDark(element) {
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  probe.fillStyle = cssColour(element, "--st-background-color", "#ffffff");
+  probe.fillRect(0, 0, 1, 1);
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
+}
+
+function hasWebGL() {
+  const canvas = document.createElement("canvas");
+  const gl = canvas.getContext("webgl");
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return Boolean(gl);
+}
+
+const pointSize = (n) => Math.min(9, Math.max(2, 24 * Math.pow(Math.max(n, 1), -0.2)));
