@@ -33,6 +33,7 @@ from deita_core.formats.write_model import (
     ExportFormat,
     ExportRow,
     NotExpressibleError,
+    RowSink,
     TrainerWarning,
     WriteReport,
 )
@@ -129,16 +130,22 @@ def _fill(
 ) -> _Tally:
     tally = _Tally()
     sink = format.open(file, with_scores)
-    for row in rows:
-        try:
-            tally.fields |= sink.add(row)
-        except NotExpressibleError as refusal:
-            tally.skipped.append((row.id, str(refusal)))
-            continue
-        tally.rows += 1
-        for check in format.checks:
-            problem = check.problem(row.conversation)
-            if problem is not None:
-                tally.problems[check.trainer, problem] += 1
-    sink.close()
+    try:
+        for row in rows:
+            _take(row, sink, format, tally)
+    finally:
+        sink.close()
     return tally
+
+
+def _take(row: ExportRow, sink: RowSink, format: ExportFormat, tally: _Tally) -> None:
+    try:
+        tally.fields |= sink.add(row)
+    except NotExpressibleError as refusal:
+        tally.skipped.append((row.id, str(refusal)))
+        return
+    tally.rows += 1
+    for check in format.checks:
+        problem = check.problem(row.conversation)
+        if problem is not None:
+            tally.problems[check.trainer, problem] += 1

@@ -1,0 +1,43 @@
+"""Alpaca: what fits, and what is refused rather than bent."""
+
+from __future__ import annotations
+
+import pytest
+from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, chat, row
+
+from deita_core.formats.write_alpaca import record
+from deita_core.formats.write_model import NotExpressibleError
+
+
+def test_a_single_turn_is_instruction_and_output():
+    assert record(row(PLAIN)) == {
+        "instruction": "Why is the sky blue?",
+        "input": "",
+        "output": "Rayleigh scattering.",
+    }
+
+
+def test_earlier_turns_become_history_and_the_system_message_a_field():
+    made = record(row(LONG))
+    assert made["system"] == "Be brief."
+    assert made["history"] == [["Hi", "Hello!"]]
+    assert made["output"] == "好的 🌦"
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (TOOLS, "no place for tools"),
+        (UNANSWERED, "last user message without an answer"),
+        (chat(("assistant", "Hi"), ("user", "Hi")), "the user does not start"),
+        (chat(("assistant", "Hi")), "the user does not start"),
+        (chat(("system", "S")), "the user does not start"),
+        (chat(("system", ""), ("user", "a"), ("assistant", "b")), "empty system message"),
+        (chat(("user", "a"), ("user", "b"), ("assistant", "c")), "alternate"),
+        (chat(("user", "a"), ("assistant", "b"), ("assistant", "c")), "alternate"),
+        (chat(("user", "a"), ("system", "S"), ("assistant", "b")), "after the start"),
+    ],
+)
+def test_other_shapes_are_refused_with_the_reason(conversation, reason):
+    with pytest.raises(NotExpressibleError, match=reason):
+        record(row(conversation))

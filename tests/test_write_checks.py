@@ -1,0 +1,75 @@
+"""The trainers' rules, checked against a plain reading of LLaMA-Factory's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, alternating, chat, conversations, row
+from hypothesis import given
+
+from deita_core.conversation import Conversation
+from deita_core.formats.write_checks import (
+    chat_template_problem,
+    llama_factory_problem,
+    openai_problem,
+)
+from deita_core.formats.write_sharegpt import record
+
+
+def kept_by_llama_factory(sharegpt: list[dict[str, str]]) -> bool:
+    """Its documented rules, played on the exported record."""
+    if sharegpt and sharegpt[0]["from"] == "system":
+        sharegpt = sharegpt[1:]
+    askers = all(m["from"] in ("human", "observation") for m in sharegpt[0::2])
+    answers = all(m["from"] in ("gpt", "function_call") for m in sharegpt[1::2])
+    return bool(sharegpt) and len(sharegpt) % 2 == 0 and askers and answers
+
+
+@given(conversations)
+def test_a_row_is_warned_of_exactly_when_llama_factory_would_drop_it(conversation: Conversation):
+    exported = json.loads(json.dumps(record(row(conversation))))["conversations"]
+    assert (llama_factory_problem(conversation) is None) == kept_by_llama_factory(exported)
+
+
+@given(alternating)
+def test_chats_of_questions_and_answers_pass_every_check(conversation: Conversation):
+    assert llama_factory_problem(conversation) is None
+    assert openai_problem(conversation) is None
+    assert chat_template_problem(conversation) is None
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (chat(("system", "S")), "no messages beside"),
+        (UNANSWERED, "odd number"),
+        (chat(("assistant", "a"), ("user", "b")), "starts with the assistant"),
+        (chat(("user", "a"), ("user", "b")), "do not alternate"),
+        (chat(("user", "a"), ("assistant", "b"), ("system", "S")), "system message after"),
+    ],
+)
+def test_the_reason_for_a_drop_is_named(conversation, reason):
+    assert reason in str(llama_factory_problem(conversation))
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (UNANSWERED, "teach nothing"),
+        (chat(("user", "a"), ("assistant", "b"), ("user", "c")), "last message"),
+        (chat(*((m.role, m.content) for m in TOOLS.messages[:2]), ("assistant", "b")), "result"),
+    ],
+)
+def test_openai_refuses_rows_without_a_last_answer(conversation, reason):
+    assert reason in str(openai_problem(conversation))
+
+
+def test_a_function_call_may_be_the_last_message_for_openai():
+    assert openai_problem(Conversation(TOOLS.messages[:2])) is None
+
+
+def test_chat_templates_take_plain_chats_but_not_our_function_calls():
+    assert chat_template_problem(PLAIN) is None
+    assert chat_template_problem(LONG) is None
+    assert "OpenAI export" in str(chat_template_problem(TOOLS))

@@ -1,0 +1,47 @@
+"""OpenAI: function calls as tool_calls, or a refusal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from export_samples import CALL, LONG, TOOLS, chat, row
+
+from deita_core.formats.write_model import NotExpressibleError
+from deita_core.formats.write_openai import record
+
+
+def test_a_function_call_becomes_tool_calls_and_its_result_names_it():
+    messages = record(row(TOOLS))["messages"]
+    call = messages[1]["tool_calls"][0]
+    assert messages[1]["role"] == "assistant"
+    assert call["function"]["name"] == "weather"
+    assert json.loads(call["function"]["arguments"]) == {"city": "Köln"}
+    assert messages[2]["tool_call_id"] == call["id"]
+
+
+def test_tools_are_wrapped_as_functions():
+    assert record(row(TOOLS))["tools"] == [
+        {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    ]
+
+
+def test_plain_messages_keep_their_roles_and_order():
+    made = record(row(LONG))
+    assert [m["role"] for m in made["messages"]] == [m.role for m in LONG.messages]
+    assert "tools" not in made
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (chat(("user", "a"), ("tool", "b")), "follows no function call"),
+        (chat(("user", "a"), ("function_call", "weather()")), "ShareGPT export keeps it"),
+        (chat(("user", "a"), ("function_call", '{"name": "f"}')), "ShareGPT export keeps it"),
+        (chat(("user", "a"), ("function_call", CALL.replace(" ", ""))), "spacing"),
+        (chat(("user", "a"), ("assistant", "b"), tools="weather"), "not a JSON list"),
+    ],
+)
+def test_what_openai_cannot_hold_is_refused(conversation, reason):
+    with pytest.raises(NotExpressibleError, match=reason):
+        record(row(conversation))
