@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,17 @@ class Mapping:
     layout: str
     columns: MappingType[str, str] = field(default_factory=dict)
     roles: MappingType[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """JSON text, keys sorted."""
+        record = {"layout": self.layout, "columns": dict(self.columns), "roles": dict(self.roles)}
+        return json.dumps(record, sort_keys=True, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Mapping:
+        """The inverse of `to_json`."""
+        found = json.loads(text)
+        return Mapping(found["layout"], found["columns"], found["roles"])
 
 
 @dataclass(frozen=True, slots=True)

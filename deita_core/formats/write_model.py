@@ -23,7 +23,7 @@ class ExportRow:
     """One kept conversation on its way out.
 
     raw: the original record as JSON text. source, position: its pool file and 0-based row there.
-    rank: 0-based place in the selection. evol_score, complexity, quality: None when not scored.
+    rank: place in the selection, from 1. evol_score, complexity, quality: None when not scored.
     """
 
     id: str

@@ -49,7 +49,9 @@ class PoolArrays:
         """(n,) bool: rows with this flag; all False for a flag that no row has."""
         if flag not in self.flag_names:
             return np.zeros(len(self), np.bool_)
-        return (self.flags >> self.flag_names.index(flag)) & 1 == 1
+        bit = np.int64(1 << self.flag_names.index(flag))
+        carried: NDArray[np.bool_] = (self.flags & bit) != 0
+        return carried
 
 
 def load_arrays(project: Project) -> PoolArrays:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project, now, whole_number
@@ -24,6 +25,8 @@ class Source:
     path: str
     sha256: str | None
     bytes: int | None
+    container: str | None
+    compression: str | None
     mapping: str | None
     explanation: str | None
     state: str
@@ -52,15 +55,16 @@ def add_source(
     return number
 
 
-def set_source_facts(
-    project: Project, source: int, sha256: str, size: int, mapping: str, explanation: str
-) -> None:
-    """Record what the importer found out about a file before reading it."""
+def set_source_facts(project: Project, source: int, facts: Mapping[str, Any]) -> None:
+    """Record what the importer found out about a file before reading it.
+
+    facts: sha256, bytes, container, compression, mapping (JSON text), explanation.
+    """
+    names = ("sha256", "bytes", "container", "compression", "mapping", "explanation")
     with project.transaction() as cursor:
         cursor.execute(
-            "UPDATE sources SET sha256 = ?, bytes = ?, mapping = ?, explanation = ? "
-            "WHERE source = ?",
-            [sha256, size, mapping, explanation, source],
+            f"UPDATE sources SET {', '.join(f'{name} = ?' for name in names)} WHERE source = ?",
+            [*(facts[name] for name in names), source],
         )
 
 
@@ -155,7 +159,7 @@ def sources(project: Project) -> list[Source]:
         project.cursor()
         .execute(
             """
-            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.mapping, s.explanation, s.state,
+            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container, s.compression, s.mapping, s.explanation, s.state,
                    s.read, coalesce(c.n, 0), coalesce(d.n, 0), coalesce(r.n, 0)
             FROM sources s
             LEFT JOIN (SELECT source, count(*) n FROM conversations GROUP BY 1) c USING (source)

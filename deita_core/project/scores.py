@@ -6,16 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deita_core.project.store import Project, now, sql_path
+from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-# Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
-ROW_GROUP = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,13 @@ def register_scorer(
             [dimension, model, revision, encoded],
         ).fetchone()
         if found is None:
-            found = cursor.execute("SELECT coalesce(max(scorer), 0) + 1 FROM scorers").fetchone()
+            number = whole_number(cursor, "SELECT coalesce(max(scorer), 0) + 1 FROM scorers")
             cursor.execute(
                 "INSERT INTO scorers VALUES (?, ?, ?, ?, ?, false, ?)",
-                [found[0] if found else 1, dimension, model, revision, encoded, now()],
+                [number, dimension, model, revision, encoded, now()],
             )
-        number = int(found[0]) if found else 1
+        else:
+            number = int(found[0])
         cursor.execute(
             "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ?", [number, dimension]
         )
@@ -70,7 +68,14 @@ def scorers(project: Project) -> list[ScorerRecord]:
         )
         .fetchall()
     )
-    return [ScorerRecord(*row[:4], json.loads(row[4]), *row[5:]) for row in found]
+    return [_record(row) for row in found]
+
+
+def _record(row: tuple[Any, ...]) -> ScorerRecord:
+    scorer, dimension, model, revision, parameters, active, scored, failed = row
+    return ScorerRecord(
+        scorer, dimension, model, revision, json.loads(parameters), active, scored, failed
+    )
 
 
 def active_scorer(project: Project, dimension: str) -> int | None:
@@ -85,15 +90,12 @@ def active_scorer(project: Project, dimension: str) -> int | None:
 
 def count_unscored(project: Project, scorer_numbers: Mapping[str, int]) -> int:
     """Conversations that lack a score (or its reason) from any of the scorers."""
-    found = (
-        project.cursor()
-        .execute(
-            f"SELECT count(*) FROM conversations c WHERE {_UNSCORED}",
-            [list(scorer_numbers.values()), len(scorer_numbers)],
-        )
-        .fetchone()
+    return whole_number(
+        project.cursor(),
+        f"SELECT count(*) FROM conversations c WHERE {_UNSCORED}",
+        list(scorer_numbers.values()),
+        len(scorer_numbers),
     )
-    return int(found[0]) if found else 0
 
 
 # A batch commits all turns of a conversation together, so its first turn tells.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, now, whole_number
+from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -114,6 +115,33 @@ def selection_rows(project: Project, selection: int) -> tuple[list[int], list[fl
         .fetchall()
     )
     return [int(row) for row, _ in found], [float(score) for _, score in found]
+
+
+def write_selection(project: Project, selection: int, out: Path) -> int:
+    """Write a selection's rows with all that an export needs as Parquet; returns their number.
+
+    In the order kept: rank (from 1), id, messages, tools, original, source, position, language,
+    flags, evol_score, and the means over the turns of complexity and quality.
+    """
+    cursor = project.cursor()
+    cursor.execute(
+        f"""
+        COPY (
+            SELECT k.rank, c.id, c.messages, c.tools, c.original, s.name AS source, c.position,
+                   c.language, c.flags, k.score AS evol_score, m.complexity, m.quality
+            FROM selection_rows k JOIN conversations c USING (row) JOIN sources s USING (source)
+            LEFT JOIN (
+                SELECT t.row, avg(t.score) FILTER (r.dimension = 'complexity') AS complexity,
+                       avg(t.score) FILTER (r.dimension = 'quality') AS quality
+                FROM scores t JOIN scorers r USING (scorer) WHERE r.active GROUP BY 1) m USING (row)
+            WHERE k.selection = ? ORDER BY k.rank
+        ) TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})
+        """,
+        [selection],
+    )
+    return whole_number(
+        cursor, "SELECT count(*) FROM selection_rows WHERE selection = ?", selection
+    )
 
 
 def rename_selection(project: Project, selection: int, name: str) -> None:

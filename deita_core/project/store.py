@@ -26,6 +26,8 @@ from deita_core.errors import ProjectError, ProjectLockedError
 from deita_core.project.schema import migrate
 
 SUFFIX = ".duckdb"
+# Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
+ROW_GROUP = 4096
 
 
 def now() -> datetime:

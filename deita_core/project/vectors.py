@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.project.scores import ROW_GROUP
-from deita_core.project.store import Project, now, sql_path
+from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +46,13 @@ def register_embedder(
             [model, revision, encoded],
         ).fetchone()
         if found is None:
-            found = cursor.execute(
-                "SELECT coalesce(max(embedder), 0) + 1 FROM embedders"
-            ).fetchone()
+            number = whole_number(cursor, "SELECT coalesce(max(embedder), 0) + 1 FROM embedders")
             cursor.execute(
                 "INSERT INTO embedders VALUES (?, ?, ?, ?, ?, false, ?)",
-                [found[0] if found else 1, model, revision, dimension, encoded, now()],
+                [number, model, revision, dimension, encoded, now()],
             )
-        number = int(found[0]) if found else 1
+        else:
+            number = int(found[0])
         cursor.execute("UPDATE embedders SET active = (embedder = ?)", [number])
     return number
 
@@ -77,7 +75,14 @@ def embedders(project: Project) -> list[EmbedderRecord]:
         )
         .fetchall()
     )
-    return [EmbedderRecord(*row[:4], json.loads(row[4]), *row[5:]) for row in found]
+    return [_record(row) for row in found]
+
+
+def _record(row: tuple[Any, ...]) -> EmbedderRecord:
+    embedder, model, revision, dimension, parameters, active, good, bad, cut, mapped = row
+    return EmbedderRecord(
+        embedder, model, revision, dimension, json.loads(parameters), active, good, bad, cut, mapped
+    )
 
 
 def active_embedder(project: Project) -> int | None:
@@ -91,12 +96,9 @@ _UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
 
 def count_unembedded(project: Project, embedder: int) -> int:
     """Conversations without a vector (or its reason) from this embedder."""
-    found = (
-        project.cursor()
-        .execute(f"SELECT count(*) FROM conversations c WHERE {_UNEMBEDDED}", [embedder])
-        .fetchone()
+    return whole_number(
+        project.cursor(), f"SELECT count(*) FROM conversations c WHERE {_UNEMBEDDED}", embedder
     )
-    return int(found[0]) if found else 0
 
 
 def write_unembedded(project: Project, embedder: int, out: Path) -> None:

@@ -1,0 +1,104 @@
+"""The job that embeds every conversation that has no vector yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deita_core.conversation import Conversation
+from deita_core.embedding.protocol import Embedder
+from deita_core.jobs.desk import Desk
+from deita_core.jobs.handover import Part
+from deita_core.jobs.kind import Parameters
+from deita_core.project import Project
+from deita_core.project.vectors import (
+    add_embeddings,
+    count_unembedded,
+    register_embedder,
+    write_unembedded,
+)
+
+BATCH = 1024
+
+
+class Embed:
+    """parameters: {"embedder": name in the catalogue}."""
+
+    name = "embed"
+    label = "Embed"
+    unit = "conversations"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Embed batch by batch in row order."""
+        import pyarrow.parquet as pq
+
+        from deita_core.embedding.catalogue import load_embedder
+
+        embedder = load_embedder(parameters["embedder"])
+        folder, total = desk.get_input(_identity(embedder))
+        done = 0
+        desk.report(0, total, "embedding")
+        with pq.ParquetFile(folder / "rows.parquet") as file:
+            for batch in file.iter_batches(BATCH):
+                desk.put(_embed_batch(batch, embedder))
+                done += batch.num_rows
+                desk.report(done, total, "embedding")
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write the conversations that lack a vector."""
+        number = _number(project, identity)
+        write_unembedded(project, number, folder / "rows.parquet")
+        return count_unembedded(project, number)
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """Vectors of one batch."""
+        add_embeddings(project, _number(project, part.meta["identity"]), part.tables["vectors"])
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """What was committed stays; nothing to mark."""
+
+
+def _identity(embedder: Embedder) -> dict[str, Any]:
+    return {
+        "id": embedder.id,
+        "revision": embedder.revision,
+        "dimension": embedder.dimension,
+        "parameters": dict(embedder.parameters),
+    }
+
+
+def _number(project: Project, identity: Parameters) -> int:
+    return register_embedder(
+        project,
+        identity["id"],
+        identity["revision"],
+        identity["dimension"],
+        identity["parameters"],
+    )
+
+
+def _embed_batch(batch: Any, embedder: Embedder) -> Part:
+    import numpy as np
+    import pyarrow as pa
+
+    columns = batch.to_pydict()
+    result = embedder.embed([Conversation.from_json(m).text for m in columns["messages"]])
+    failed = np.array([reason is not None for reason in result.reasons])
+    width = result.vectors.shape[1]
+    good = np.ascontiguousarray(result.vectors[~failed])
+    offsets = np.concatenate([[0], np.cumsum(np.where(failed, 0, width))]).astype(np.int32)
+    vectors = pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(good.ravel(), pa.float32()), mask=pa.array(failed)
+    )
+    table = pa.table(
+        {
+            "row": pa.array(columns["row"], pa.int32()),
+            "vector": vectors,
+            "tokens": pa.array(result.tokens, pa.int32()),
+            "truncated": pa.array(result.truncated, pa.bool_()),
+            "reason": pa.array(result.reasons, pa.string()),
+        }
+    )
+    return Part({"vectors": table}, {"identity": _identity(embedder)})

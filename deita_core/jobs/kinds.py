@@ -1,0 +1,12 @@
+"""The kinds of jobs there are, by name."""
+
+from deita_core.jobs.embed import Embed
+from deita_core.jobs.export import Export
+from deita_core.jobs.import_pool import ImportPool
+from deita_core.jobs.kind import JobKind
+from deita_core.jobs.make_map import MakeMap
+from deita_core.jobs.score import Score
+
+KINDS: dict[str, JobKind] = {
+    kind.name: kind for kind in (ImportPool(), Score(), Embed(), MakeMap(), Export())
+}

@@ -1,0 +1,266 @@
+"""The owner's side: start workers one after the other, commit their batches, resume what died.
+
+One runner per open project, in the process that owns the file (the app, or a command). A worker
+that is killed is started again and goes on after its last committed batch; when this process
+itself died, the runner of the next one takes the unfinished jobs up again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from deita_core.errors import DeitaError, JobError
+from deita_core.jobs.handover import Handover, Progress
+from deita_core.jobs.kinds import KINDS
+from deita_core.project import Project
+from deita_core.project.job_log import (
+    RESUMABLE,
+    JobRecord,
+    add_job,
+    interrupt_running,
+    jobs,
+    set_job_progress,
+    set_job_state,
+)
+
+# A worker that dies without a word is started again this often (perhaps memory was short once).
+RESTARTS = 2
+_GRACE_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+
+
+class JobRunner:
+    """Runs the jobs of one project in order. Start with `start()`, end with `stop()`."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._live: dict[int, Progress] = {}
+        self._cancelled: set[int] = set()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> list[JobRecord]:
+        """Take up jobs that a dead process left, then wait for more; returns those taken up."""
+        left = interrupt_running(self._project)
+        for job in left:
+            _end_orphan(self._handover(job.job))
+            set_job_state(self._project, job.job, "waiting")
+        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+        self._thread.start()
+        return left
+
+    def submit(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+        """Queue jobs (kind, parameters) to run one after the other; returns their numbers.
+
+        A step whose predecessor did not get done is cancelled with it.
+        """
+        numbers: list[int] = []
+        for kind, parameters in steps:
+            if kind not in KINDS:
+                raise JobError(f"there is no job {kind!r}: use one of {', '.join(KINDS)}")
+            after = {"after": numbers[-1]} if numbers else {}
+            numbers.append(add_job(self._project, kind, {**parameters, **after}))
+        self._wake.set()
+        return numbers
+
+    def cancel(self, job: int) -> None:
+        """Stop a job at its next batch; what it committed stays."""
+        self._cancelled.add(job)
+        self._handover(job).folder.mkdir(parents=True, exist_ok=True)
+        self._handover(job).cancel()
+        self._wake.set()
+
+    def resume(self, job: int) -> None:
+        """Queue a cancelled, failed or interrupted job again, with the steps that waited for it."""
+        for record in reversed(jobs(self._project, limit=1000)):
+            waits = record.parameters.get("after") in self._resumable_chain(job)
+            if record.state in RESUMABLE and (record.job == job or waits):
+                self._cancelled.discard(record.job)
+                set_job_state(self._project, record.job, "waiting")
+        self._wake.set()
+
+    def records(self, limit: int = 50) -> list[JobRecord]:
+        """The latest jobs, newest first, with their progress of this moment."""
+        from dataclasses import replace
+
+        found = []
+        for record in jobs(self._project, limit):
+            live = self._live.get(record.job)
+            if live is not None and record.state == "running":
+                record = replace(
+                    record,
+                    done=live.done,
+                    total=live.total,
+                    rate=live.rate,
+                    message=live.message,
+                )
+            found.append(record)
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Is any job waiting or running?"""
+        return any(job.active for job in jobs(self._project))
+
+    def stop(self) -> None:
+        """End the running worker at its next batch; its job stays unfinished and can go on."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(_GRACE_SECONDS)
+
+    # the thread
+
+    def _loop(self) -> None:
+        while not self._stopping and not self._project.closed:
+            waiting = [job for job in jobs(self._project, 1000) if job.state == "waiting"]
+            if waiting:
+                self._run(min(waiting, key=lambda job: job.job))
+            else:
+                self._wake.wait(1.0)
+                self._wake.clear()
+
+    def _run(self, job: JobRecord) -> None:
+        if reason := self._reason_not_to_start(job):
+            set_job_state(self._project, job.job, "cancelled", reason)
+            return
+        set_job_state(self._project, job.job, "running")
+        self._live[job.job] = Progress(job.done, job.total, None, "starting")
+        try:
+            state, error = self._work_through(job)
+        except DeitaError as problem:
+            state, error = "failed", str(problem)
+        except Exception as problem:  # a bug must end the job, not the thread
+            state, error = "failed", f"{type(problem).__name__}: {problem}"
+        if self._stopping and state != "done":
+            return  # stays "running": the next owner takes it up
+        live = self._live.pop(job.job)
+        set_job_progress(self._project, job.job, live.done, live.total, live.rate, live.message)
+        if state != "done":
+            KINDS[job.kind].stopped(self._project, job.parameters)
+        else:
+            self._handover(job.job).remove()
+        set_job_state(self._project, job.job, state, error)
+
+    def _reason_not_to_start(self, job: JobRecord) -> str | None:
+        if job.job in self._cancelled:
+            return "cancelled before it started"
+        after = job.parameters.get("after")
+        before = next((j for j in jobs(self._project, 1000) if j.job == after), None)
+        if before is not None and before.state in RESUMABLE:
+            return f"not started: job {before.job} ({before.kind}) was {before.state}"
+        return None
+
+    def _work_through(self, job: JobRecord) -> tuple[str, str | None]:
+        handover = self._handover(job.job)
+        for _ in range(1 + RESTARTS):
+            self._commit_waiting(job, handover)
+            handover.create({"kind": job.kind, "parameters": dict(job.parameters)})
+            worker = _start_worker(handover)
+            try:
+                self._attend(job, handover, worker)
+            finally:
+                _end(worker)
+            self._commit_waiting(job, handover)
+            outcome = handover.outcome()
+            if outcome is not None:
+                return outcome
+            if job.job in self._cancelled:
+                return "cancelled", None
+            if self._stopping:
+                return "interrupted", None
+        return "failed", _last_words(worker.returncode, handover.log)
+
+    def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
+        """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""
+        kind, given, asked_to_stop = KINDS[job.kind], False, 0.0
+        while worker.poll() is None:
+            identity = None if given else handover.identity()
+            if identity is not None:
+                total = kind.prepare(self._project, job.parameters, identity, handover.input)
+                handover.set_input_ready(total)
+                given = True
+            committed = self._commit_waiting(job, handover)
+            if progress := handover.progress():
+                self._live[job.job] = progress
+            if self._stopping or job.job in self._cancelled:
+                handover.cancel()
+                asked_to_stop = asked_to_stop or time.monotonic()
+                if time.monotonic() - asked_to_stop > _GRACE_SECONDS:
+                    return
+            if not committed:
+                time.sleep(_POLL_SECONDS)
+        if progress := handover.progress():
+            self._live[job.job] = progress
+
+    def _commit_waiting(self, job: JobRecord, handover: Handover) -> bool:
+        waiting = handover.waiting_parts()
+        for path in waiting:
+            KINDS[job.kind].commit(self._project, job.parameters, handover.take(path))
+            handover.drop(path)
+        return bool(waiting)
+
+    def _resumable_chain(self, job: int) -> set[int]:
+        chain = {job}
+        for record in reversed(jobs(self._project, limit=1000)):
+            if record.parameters.get("after") in chain:
+                chain.add(record.job)
+        return chain
+
+    def _handover(self, job: int) -> Handover:
+        return Handover(self._project.folder / f"job-{job}")
+
+
+def _start_worker(handover: Handover) -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+    with handover.log.open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "deita_core.jobs.worker", str(handover.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C in the terminal must reach only the owner
+        )
+    (handover.folder / "pid").write_text(str(worker.pid), encoding="utf-8")
+    return worker
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def _end_orphan(handover: Handover) -> None:
+    """A worker whose owner died stops by itself; do not run two on one folder meanwhile."""
+    with suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(int((handover.folder / "pid").read_text(encoding="utf-8")))
+        if str(handover.folder) in process.cmdline():
+            process.kill()
+            process.wait(5)
+
+
+def _last_words(status: int | None, log: Path) -> str:
+    how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+    hint = "; memory may have run out" if status == -signal.SIGKILL else ""
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    end = f" Its last line was: {said[-1]}" if said else ""
+    return (
+        f"the worker process ended without a word ({how}{hint}), {1 + RESTARTS} times. "
+        f"What it had finished is kept; resume the job to go on.{end}"
+    )

@@ -1,0 +1,44 @@
+"""Scorers by name: what a job, a command or a manifest asks for.
+
+A name is a key of `NAMES`, or "package.module:callable" for a scorer of one's own; the callable
+takes the dimension and returns a `Scorer`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+
+from deita_core.errors import ModelError
+from deita_core.scoring.protocol import Dimension, Scorer
+
+
+def _light(dimension: Dimension) -> Scorer:
+    from deita_core.scoring.light import LightScorer
+
+    return LightScorer(dimension)
+
+
+NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {"light": _light}
+
+
+def load_scorer(name: str, dimension: Dimension) -> Scorer:
+    """The scorer of that name; ModelError when there is none or it cannot be imported."""
+    if name in NAMES:
+        return NAMES[name](dimension)
+    scorer: Scorer = imported(name, f"scorer (known: {', '.join(NAMES)})")(dimension)
+    return scorer
+
+
+def imported(name: str, what: str) -> Callable[..., object]:
+    """The callable behind "package.module:callable"; ModelError that says what was wrong."""
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise ModelError(
+            f"there is no {what} called {name!r}: name one, or package.module:callable"
+        )
+    try:
+        found: Callable[..., object] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{name!r} cannot be imported as a {what}: {error}") from error
+    return found
