@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import from its own level and from those below it.
 LEVELS = (
     {"deita_core.errors"},
-    {"deita_core.conversation", "deita_core.describe", "deita_core.device"},
+    {"deita_core.conversation", "deita_core.describe", "deita_core.device", "deita_core.version"},
     {
         f"deita_core.{package}"
         for package in (

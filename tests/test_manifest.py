@@ -16,6 +16,7 @@ from deita_core.formats.manifest import (
     Output,
     PoolFile,
     SelectionRule,
+    check_output,
     check_versions,
     current_versions,
     locate,
@@ -140,3 +141,21 @@ def test_current_versions_name_python_and_the_packages():
     assert found["deita_studio"] == "0.1.0"
     assert found["python"] == ".".join(str(n) for n in sys.version_info[:3])
     assert found["numpy"][0].isdigit()
+
+
+def test_a_replay_that_gives_the_same_file_differs_in_nothing():
+    assert check_output(MANIFEST, MANIFEST.output) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (("a" * 32, "b" * 32), "from row 1 on in another order"),
+        (("b" * 32, "c" * 32), "1 of 2 are not selected now, 1 others are"),
+        (("b" * 32,), "1 of 2 are not selected now, 0 others are"),
+    ],
+)
+def test_a_replay_that_differs_says_how(ids, words):
+    rows, content = check_output(MANIFEST, replace(MANIFEST.output, ids=ids, sha256="1" * 64))
+    assert words in rows
+    assert "1" * 64 in content

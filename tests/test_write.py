@@ -131,14 +131,12 @@ def test_sharegpt_keeps_system_messages_and_tools(tmp_path):
     assert tools["tools"] == TOOLS.tools
 
 
-def test_a_lone_surrogate_survives_in_json_and_is_refused_elsewhere(tmp_path):
+@pytest.mark.parametrize("key", [k for k in EXPORT_FORMATS if k != "original"])
+def test_a_lone_surrogate_is_refused(key, tmp_path):
     odd = chat(("user", "half \ud83d"), ("assistant", "ok"))
-    write([row(odd)], "sharegpt", tmp_path / "s")
-    kept = json.loads((tmp_path / "s").read_text())[0]["conversations"][0]["value"]
-    assert kept == "half \ud83d"
-    for key in ("csv", "parquet"):
-        report = write([row(odd)], key, tmp_path / key)
-        assert "lone surrogate" in report.skipped[0][1]
+    report = write([row(odd), ROWS[0]], key, tmp_path / "out")
+    assert report.rows_written == 1
+    assert report.skipped == ((odd.id, "its text holds a lone surrogate, which is no character"),)
 
 
 def test_csv_shows_the_first_turn_beside_the_whole_chat(tmp_path):

@@ -154,6 +154,29 @@ def check_versions(manifest: Manifest, here: MappingType[str, str]) -> list[str]
     return differences
 
 
+def check_output(manifest: Manifest, here: Output) -> list[str]:
+    """How an export made again differs from the one in the manifest, in plain words.
+
+    Empty when it is the same file. Says first what differs in the rows, then in the bytes.
+    """
+    then, now = manifest.output, here
+    differences = []
+    missing, added = set(then.ids) - set(now.ids), set(now.ids) - set(then.ids)
+    if missing or added:
+        differences.append(
+            f"rows: {len(missing):,} of {len(then.ids):,} are not selected now, "
+            f"{len(added):,} others are"
+        )
+    elif then.ids != now.ids:
+        pairs = zip(then.ids, now.ids, strict=False)
+        shorter = min(len(then.ids), len(now.ids))
+        place = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
+        differences.append(f"order: the same rows, but from row {place + 1:,} on in another order")
+    if then.sha256 != now.sha256:
+        differences.append(f"bytes: SHA-256 {then.sha256} then, {now.sha256} now")
+    return differences
+
+
 def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] = ()) -> Path:
     """The pool file on this machine, its content checked against the manifest's SHA-256.
 

@@ -46,7 +46,9 @@ class CsvSink:
         try:
             self._file.write(_line([record[name] for name in self._columns]))
         except UnicodeEncodeError as error:
-            raise NotExpressibleError("CSV in UTF-8 cannot hold a lone surrogate") from error
+            raise NotExpressibleError(
+                "its text holds a lone surrogate, which is no character"
+            ) from error
         return filled(record)
 
     def close(self) -> None:

@@ -6,17 +6,27 @@ import json
 from collections.abc import Callable
 from typing import BinaryIO
 
-from deita_core.formats.write_model import ExportRow, JsonObject, JsonValue, filled, score_fields
+from deita_core.formats.write_model import (
+    ExportRow,
+    JsonObject,
+    JsonValue,
+    NotExpressibleError,
+    filled,
+    score_fields,
+)
 
 Record = Callable[[ExportRow], JsonObject]
 
 
 def encode(value: JsonValue) -> bytes:
-    """One line of JSON in UTF-8. Lone surrogates, which UTF-8 lacks, are written as escapes."""
+    """One line of JSON in UTF-8. Raises NotExpressibleError for a lone surrogate."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False).encode("ascii")
+    except UnicodeEncodeError as error:
+        # It could be escaped, but readers replace it, so that it would not come back as it was.
+        raise NotExpressibleError(
+            "its text holds a lone surrogate, which is no character"
+        ) from error
 
 
 class JsonArraySink:
@@ -30,7 +40,8 @@ class JsonArraySink:
     def add(self, row: ExportRow) -> frozenset[str]:
         """Appends the row's record."""
         record = _complete(self._record(row), row, self._with_scores)
-        self._file.write((b"\n" if self._empty else b",\n") + encode(record))
+        line = encode(record)
+        self._file.write((b"\n" if self._empty else b",\n") + line)
         self._empty = False
         return filled(record)
 

@@ -40,7 +40,9 @@ class ParquetSink:
         try:
             "".join([tools or "", *(m.content for m in messages)]).encode("utf-8")
         except UnicodeEncodeError as error:
-            raise NotExpressibleError("Parquet cannot hold a lone surrogate") from error
+            raise NotExpressibleError(
+                "its text holds a lone surrogate, which is no character"
+            ) from error
         record: JsonObject = {
             "messages": [{"role": m.role, "content": m.content} for m in messages],
             "tools": tools,
