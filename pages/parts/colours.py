@@ -42,10 +42,10 @@ class Outcome:
 
 KEPT = Outcome("kept", Shade("#0072B2", "#4FA3DE"), 0.95, "blue")
 NEAR_DUPLICATE = Outcome("near-duplicate", Shade("#C96A00", "#F0A136"), 0.75, "orange")
-BELOW_CUT = Outcome("below the cut", Shade("#858E98", "#66707A"), 0.4, "gray")
+BELOW_CUT = Outcome("below the cut", Shade("#858E98", "#76818C"), 0.5, "gray")
 PINNED = Outcome("pinned", Shade("#3B1F8F", "#E4DCFF"), 1.0, "violet")
 EXCLUDED = Outcome("excluded", Shade("#B3123F", "#FF94AD"), 0.9, "red")
-FILTERED = Outcome("filtered", Shade("#A8935C", "#76673A"), 0.3, "gray")
+FILTERED = Outcome("filtered", Shade("#A8935C", "#76673A"), 0.4, "gray")
 
 OUTCOMES = (KEPT, NEAR_DUPLICATE, BELOW_CUT, PINNED, EXCLUDED, FILTERED)
 

@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version as installed_version
 from importlib.util import find_spec
 from pathlib import Path
@@ -231,21 +232,17 @@ def ensure_plotly() -> Path:
     return target
 
 
+@cache
 def _component() -> Callable[..., Any]:
-    global _mount
-    if _mount is None:
-        _mount = st.components.v2.component(
-            "deita_map",
-            html=(_HERE / "map.html").read_text("utf-8"),
-            css=(_HERE / "map.css").read_text("utf-8"),
-            js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "map.js")),
-            # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
-            isolate_styles=False,
-        )
-    return _mount
-
-
-_mount: Callable[..., Any] | None = None
+    mount: Callable[..., Any] = st.components.v2.component(
+        "deita_map",
+        html=(_HERE / "map.html").read_text("utf-8"),
+        css=(_HERE / "map.css").read_text("utf-8"),
+        js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "map.js")),
+        # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
+        isolate_styles=False,
+    )
+    return mount
 
 
 def _nothing() -> None:
