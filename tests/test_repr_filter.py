@@ -45,11 +45,12 @@ def pools(draw: st.DrawFn) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     grid = draw(st.booleans())
     embeddings = rng.integers(-2, 3, (n, d)) if grid else rng.normal(size=(n, d))
-    embeddings = embeddings.astype(np.float32)
-    embeddings[~embeddings.any(axis=1)] = 1
+    embeddings = embeddings.astype(np.float64)
     for row in np.flatnonzero(rng.random(n) < 0.3):
-        factor = rng.choice([1, 1, 2, 1e-15, 1e15, 0.3])
-        embeddings[row] = embeddings[rng.integers(n)] * np.float32(factor)
+        factor = rng.choice([1, 1, 2, 1e-12, 1e12, 0.3])
+        embeddings[row] = embeddings[rng.integers(n)] * factor
+    embeddings = embeddings.astype(np.float32)
+    embeddings[~(embeddings.any(axis=1) & np.isfinite(embeddings).all(axis=1))] = 1
     return embeddings, rng.integers(0, draw(st.integers(1, 20)), n).astype(np.float32)
 
 
@@ -185,14 +186,11 @@ def test_the_trace_says_whether_the_budget_filled():
 
 def test_steps_report_progress_and_return_the_rows(wide):
     embeddings, scores = wide
-    steps, seen = repr_filter_steps(embeddings, scores, 0.9), []
-    try:
-        while True:
-            seen.append(next(steps))
-    except StopIteration as stop:
-        assert np.array_equal(stop.value, repr_filter(embeddings, scores, 0.9))
+    expected = repr_filter(embeddings, scores, 0.9)
+    seen = list(repr_filter_steps(embeddings, scores, 0.9))
     assert [s.visited for s in seen] == [1024, 2048, 2600]
-    assert seen[-1].kept == len(repr_filter(embeddings, scores, 0.9))
+    assert seen[-1].kept == len(expected)
+    assert np.array_equal(finish(repr_filter_steps(embeddings, scores, 0.9)), expected)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +209,7 @@ def test_steps_report_progress_and_return_the_rows(wide):
         (np.ones((2, 2)), np.ones(2), {"threshold": -1.01}, "-1 to 1"),
         (np.ones((2, 2)), np.ones(2), {"threshold": float("nan")}, "got nan"),
         (np.ones((2, 2)), np.ones(2), {"budget": -1}, "0 rows or more, got -1"),
+        (np.ones((2, 2)), np.ones(2), {"budget": True}, "whole number of rows, got True"),
         (np.ones((2, 2)), np.ones(2), {"budget": 2.5}, "whole number of rows, got 2.5"),
     ],
 )

@@ -1,1 +1,58 @@
-"""Selection: the Repr Filter and other strategies, evol scores, measures of a selection."""
+"""Selection: the Repr Filter and other strategies, evol scores, measures of a selection.
+
+    rule + pool -> select -> Outcome (the rows kept, in order, and why every other row is out)
+
+Importing it loads NumPy and nothing heavier.
+"""
+
+from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
+from deita_core.selection.measures import (
+    Comparison,
+    Measures,
+    compare,
+    nearest_similarity,
+    random_baseline,
+)
+from deita_core.selection.nearest import Nearest, nearest_of
+from deita_core.selection.outcome import FILTERS, Counts, Outcome, select, select_steps
+from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
+from deita_core.selection.rule import SelectionRule, similarity_text, threshold_to_distance
+from deita_core.selection.status import STATUSES, SelectionTrace, Status
+from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
+from deita_core.selection.table import PoolColumns, SelectionInput
+
+__all__ = [
+    "AGGREGATIONS",
+    "FILTERS",
+    "STATUSES",
+    "STRATEGIES",
+    "Comparison",
+    "Counts",
+    "FilterProgress",
+    "Measures",
+    "Nearest",
+    "Outcome",
+    "PoolColumns",
+    "SelectionInput",
+    "SelectionRule",
+    "SelectionTrace",
+    "Status",
+    "Strategy",
+    "compare",
+    "evol_scores",
+    "find_strategy",
+    "finish",
+    "nearest_of",
+    "nearest_similarity",
+    "random_baseline",
+    "repr_filter",
+    "repr_filter_steps",
+    "row_scores",
+    "select",
+    "select_steps",
+    "similarity_text",
+    "threshold_to_distance",
+    "trace",
+    "trace_steps",
+]

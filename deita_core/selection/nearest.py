@@ -81,7 +81,8 @@ class _Search:
         """The best of the rivals (places, ascending) for each row, by the exact definition."""
         exact = cosines(self.embeddings, self.rows[which], self.targets[rivals])
         self.forbid(exact, which, rivals)
-        return rivals[exact.argmax(axis=1)]
+        best: NDArray[np.int64] = rivals[exact.argmax(axis=1)]
+        return best
 
 
 def _nearest_in_block(search: _Search, tiles: Tiles) -> NDArray[np.int64]:

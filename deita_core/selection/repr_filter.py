@@ -122,7 +122,7 @@ def check_budget(budget: int | None) -> int | None:
     if budget is None:
         return None
     try:
-        value = operator.index(budget)
+        value = operator.index(str(budget) if isinstance(budget, bool) else budget)  # type: ignore[arg-type]
     except TypeError:
         raise SelectionError(f"budget must be a whole number of rows, got {budget!r}") from None
     if value < 0:

@@ -50,7 +50,7 @@ def check_rows(embeddings: NDArray[np.floating], rows: NDArray[np.int64] | None 
     for start in range(0, total, CHECK_BLOCK):
         part = slice(start, start + CHECK_BLOCK)
         block = embeddings[part] if rows is None else embeddings[rows[part]]
-        places = start + np.flatnonzero(_unusable(block))
+        places = start + np.flatnonzero(~_usable(block))
         unusable.append(places if rows is None else rows[places])
     bad = np.sort(np.concatenate(unusable))
     if not len(bad):
@@ -63,14 +63,23 @@ def check_rows(embeddings: NDArray[np.floating], rows: NDArray[np.int64] | None 
     )
 
 
-def _unusable(block: NDArray[np.floating]) -> NDArray[np.bool_]:
+def usable_rows(embeddings: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(n,) bool: rows that are finite and not zero, and so have a direction."""
+    usable = np.empty(len(embeddings), np.bool_)
+    for start in range(0, len(embeddings), CHECK_BLOCK):
+        part = slice(start, start + CHECK_BLOCK)
+        usable[part] = _usable(embeddings[part])
+    return usable
+
+
+def _usable(block: NDArray[np.floating]) -> NDArray[np.bool_]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", block, block)
-    bad = ~((squares > 1e-30) & (squares < 1e30))
-    doubtful = np.flatnonzero(bad)  # tiny or huge but good rows overflow in float32
+    usable: NDArray[np.bool_] = (squares > 1e-30) & (squares < 1e30)
+    doubtful = np.flatnonzero(~usable)  # tiny or huge but good rows overflow in float32
     largest = np.abs(block[doubtful]).max(axis=1, initial=0.0)
-    bad[doubtful] = ~((largest > 0) & np.isfinite(largest))
-    return bad
+    usable[doubtful] = (largest > 0) & np.isfinite(largest)
+    return usable
 
 
 def unit_rows(embeddings: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -100,3 +100,33 @@ def trace_of_order(
         rank_reached=visited,
         budget=budget,
     )
+
+
+def spread(
+    trace: SelectionTrace, rows: NDArray[np.int64], status: NDArray[np.int8]
+) -> SelectionTrace:
+    """A trace of some rows of a pool as a trace of the whole pool.
+
+    rows: (m,) int64, the pool's number of each row of `trace`. status: (n,) int8, the status of
+    every row of the pool, negative for those whose status the trace knows.
+    """
+    everyone = len(status)
+    result = status.copy()
+    known = np.flatnonzero(status[rows] < 0)
+    result[rows[known]] = trace.status[known]
+    rank = np.zeros(everyone, np.int32)
+    rank[rows] = trace.rank
+    similarity = np.full(everyone, np.nan, np.float32)
+    similarity[rows] = trace.similarity
+    blocker = np.full(everyone, -1, np.int32)
+    blocked = np.flatnonzero(trace.blocker >= 0)
+    blocker[rows[blocked]] = rows[trace.blocker[blocked]]
+    return SelectionTrace(
+        kept=rows[trace.kept],
+        status=result,
+        rank=rank,
+        blocker=blocker,
+        similarity=similarity,
+        rank_reached=trace.rank_reached,
+        budget=trace.budget,
+    )

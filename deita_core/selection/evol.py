@@ -1,0 +1,129 @@
+"""Evol scores: from the scores of turns to the score of a conversation.
+
+The evol score of a turn is its complexity x its quality; the paper (arXiv 2312.15685, section
+3.4) sums over the turns of a conversation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+
+Aggregation = Literal["sum", "mean", "max", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationInfo:
+    """One way from turns to a conversation, explained in one line."""
+
+    name: Aggregation
+    explanation: str
+
+
+AGGREGATIONS: Final = (
+    AggregationInfo("sum", "All turns add up, as in the paper: favours long chats."),
+    AggregationInfo("mean", "The average turn: one weak turn pulls a good chat down."),
+    AggregationInfo("max", "The best turn alone: length neither helps nor hurts."),
+    AggregationInfo("last", "The last scored turn alone: the one a long chat ends on."),
+)
+
+
+def check_aggregation(name: str) -> Aggregation:
+    """The name itself; SelectionError when it is none of `AGGREGATIONS`."""
+    for known in get_args(Aggregation):
+        if name == known:
+            checked: Aggregation = known
+            return checked
+    known_names = ", ".join(get_args(Aggregation))
+    raise SelectionError(f"aggregation must be one of {known_names}, got {name!r}")
+
+
+def evol_scores(
+    turn_rows: NDArray[np.integer],
+    complexity: NDArray[np.floating],
+    quality: NDArray[np.floating],
+    rows: int,
+    aggregation: str = "sum",
+) -> NDArray[np.float64]:
+    """The evol score of each row: (rows,) float64, NaN for a row with no complete turn.
+
+    turn_rows: (t,) in [0, rows), the row of each turn; the turns of a row in their order, rows
+    in any order. complexity, quality: (t,), 1 to 6; a turn with a NaN in either is left out, so
+    a conversation that ends on an unanswered message still has its other turns.
+    """
+    _check_turns(turn_rows, complexity, quality, rows)
+    products = complexity.astype(np.float64) * quality.astype(np.float64)
+    return aggregate(turn_rows, products, rows, aggregation)
+
+
+def aggregate(
+    turn_rows: NDArray[np.integer],
+    values: NDArray[np.floating],
+    rows: int,
+    aggregation: str,
+) -> NDArray[np.float64]:
+    """Values of turns to values of rows: (rows,) float64; NaN turns are left out."""
+    how = check_aggregation(aggregation)
+    _check_turns(turn_rows, values, values, rows)
+    scored = np.flatnonzero(~np.isnan(values))
+    places, kept = turn_rows[scored].astype(np.int64), values[scored].astype(np.float64)
+    counts = np.bincount(places, minlength=rows)
+    result = np.zeros(rows)
+    if how in ("sum", "mean"):
+        result += np.bincount(places, weights=kept, minlength=rows)
+        if how == "mean":
+            result /= np.maximum(counts, 1)
+    else:
+        order = np.argsort(places, kind="stable")  # keeps the turns of a row in their order
+        present, ends = np.flatnonzero(counts), np.cumsum(counts[counts > 0])
+        if how == "last":
+            result[present] = kept[order][ends - 1]
+        elif len(present):
+            starts = ends - counts[present]
+            result[present] = np.maximum.reduceat(kept[order], starts)
+    result[counts == 0] = np.nan
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class RowScores:
+    """complexity, quality: (rows,) float64, mean over the scored turns; NaN where there is none."""
+
+    complexity: NDArray[np.float64]
+    quality: NDArray[np.float64]
+
+
+def row_scores(
+    turn_rows: NDArray[np.integer],
+    complexity: NDArray[np.floating],
+    quality: NDArray[np.floating],
+    rows: int,
+) -> RowScores:
+    """Mean complexity and mean quality of each row, each over the turns that have it."""
+    _check_turns(turn_rows, complexity, quality, rows)
+    return RowScores(
+        aggregate(turn_rows, complexity, rows, "mean"),
+        aggregate(turn_rows, quality, rows, "mean"),
+    )
+
+
+def _check_turns(
+    turn_rows: NDArray[np.integer],
+    complexity: NDArray[np.floating],
+    quality: NDArray[np.floating],
+    rows: int,
+) -> None:
+    if not (turn_rows.ndim == 1 and turn_rows.shape == complexity.shape == quality.shape):
+        raise SelectionError(
+            "turn_rows, complexity and quality must be (t,) each, got "
+            f"{turn_rows.shape}, {complexity.shape} and {quality.shape}"
+        )
+    if len(turn_rows) and not 0 <= turn_rows.min() <= turn_rows.max() < rows:
+        raise SelectionError(
+            f"turn_rows must lie from 0 to {rows - 1}, got {turn_rows.min()} to {turn_rows.max()}"
+        )

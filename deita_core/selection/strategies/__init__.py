@@ -1,0 +1,36 @@
+"""The strategies there are, one file each; the first is the default."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deita_core.errors import SelectionError
+from deita_core.selection.strategies.protocol import Candidates, Choice, Strategy
+from deita_core.selection.strategies.random_rows import RandomStrategy, random_order
+from deita_core.selection.strategies.score_first import ReprFilterStrategy
+from deita_core.selection.strategies.top_score import TopScoreStrategy
+
+STRATEGIES: Final[tuple[Strategy, ...]] = (
+    ReprFilterStrategy(),
+    TopScoreStrategy(),
+    RandomStrategy(),
+)
+
+
+def find_strategy(name: str) -> Strategy:
+    """The strategy of this name; SelectionError that lists them when there is none."""
+    for strategy in STRATEGIES:
+        if strategy.name == name:
+            return strategy
+    known = ", ".join(s.name for s in STRATEGIES)
+    raise SelectionError(f"strategy must be one of {known}, got {name!r}")
+
+
+__all__ = [
+    "STRATEGIES",
+    "Candidates",
+    "Choice",
+    "Strategy",
+    "find_strategy",
+    "random_order",
+]
