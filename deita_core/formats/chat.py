@@ -1,0 +1,196 @@
+"""Lists of messages, each with a role and a text: shared by ShareGPT and OpenAI messages.
+
+A message may also hold both sides of a turn under the names of their roles
+(`{"human": ..., "assistant": ...}`): that becomes two messages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+
+from deita_core.conversation import Message, Role
+from deita_core.formats.layout import (
+    MISSING,
+    WHOLE_RECORD,
+    Column,
+    Draft,
+    RowError,
+    as_list,
+    as_text,
+    field,
+    found_columns,
+    kind_of,
+    lookup,
+    missing_field,
+    optional_text,
+)
+from deita_core.formats.model import Mapping
+from deita_core.formats.roles import ROLE_NAMES, role_of
+
+LISTS = ("conversations", "conversation", "messages", "dialog", "dialogue", "dialogs", "chat")
+ROLE_KEYS = ("from", "role", "user", "speaker", "author", "sender", "human_or_bot")
+TEXT_KEYS = ("value", "content", "text", "message", "utterance")
+
+MESSAGES = Column("messages", "the list of messages", LISTS, required=True)
+ROLE = Column("role", "who speaks, within a message", ROLE_KEYS)
+TEXT = Column("text", "what is said, within a message", TEXT_KEYS)
+TOOLS = Column("tools", "the functions that the assistant can call", ("tools", "functions"))
+SYSTEM = Column("system", "a system message beside the list", ("system", "system_prompt"))
+CHAT_COLUMNS = (MESSAGES, ROLE, TEXT, SYSTEM, TOOLS)
+
+
+def chat_columns(record: object) -> dict[str, str] | None:
+    """The columns to read a record by, when one of its fields is a list of messages."""
+    if isinstance(record, list):
+        keys = message_keys(record)
+        return None if keys is None else {"messages": WHOLE_RECORD, **keys}
+    if not isinstance(record, dict):
+        return None
+    for name in LISTS:
+        items = as_list(record[name]) if name in record else None
+        keys = message_keys(items) if items is not None else None
+        if keys is not None:
+            return {**found_columns(record, (SYSTEM, TOOLS)), "messages": name, **keys}
+    return None
+
+
+def message_keys(items: Sequence[object]) -> dict[str, str] | None:
+    """The names of role and text in a list of messages; None when it is no such list.
+
+    An empty list may be one: nothing speaks against it.
+    """
+    objects = [item for item in items if isinstance(item, dict)]
+    if len(objects) * 2 < len(items):
+        return None
+    if not items:
+        return {}
+    role = _shared(objects, ROLE_KEYS)
+    text = _shared(objects, TEXT_KEYS)
+    if role and text:
+        return {"role": role, "text": text}
+    return {} if all(_is_pair(item) for item in objects) else None
+
+
+def _shared(objects: list[dict[str, object]], keys: tuple[str, ...]) -> str | None:
+    counts = {key: sum(key in item for item in objects) for key in keys}
+    best = max(keys, key=lambda key: counts[key])
+    return best if counts[best] * 2 >= len(objects) else None
+
+
+def _is_pair(item: dict[str, object]) -> bool:
+    return bool(item) and all(key.lower() in ROLE_NAMES for key in item)
+
+
+def draft_chat(record: object, mapping: Mapping) -> Draft:
+    """The messages of a record. Raises RowError for an unknown role or a missing list."""
+    notes: list[str] = []
+    value = field(record, mapping, "messages")
+    items = as_list(value)
+    if items is None:
+        if value is MISSING:
+            raise missing_field(record, mapping, "messages")
+        raise RowError(f"its messages are {kind_of(value)}, not a list")
+    messages: list[Message] = []
+    for item in items:
+        messages += read_message(item, mapping, notes)
+    system = optional_text(record, mapping, "system", notes)
+    if system:
+        messages.insert(0, Message("system", system))
+    return Draft(messages, tools_text(field(record, mapping, "tools")), notes)
+
+
+def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Message]:
+    """The message of one list element: several for tool calls and for turns in one object."""
+    if not isinstance(item, dict):
+        raise RowError(f"one of its messages is {kind_of(item)}, not an object")
+    role_key = mapping.columns.get("role", "")
+    name = lookup(item, role_key) if role_key else MISSING
+    if name is MISSING:
+        return _both_sides(item, mapping, notes)
+    role = role_of(name, mapping.roles)
+    if role is None:
+        raise RowError(f"the role {name!r} is not known: map it to one of ours")
+    content = lookup(item, mapping.columns.get("text", "content"))
+    calls = item.get("tool_calls") or item.get("function_call")
+    if role == "assistant" and isinstance(calls, list | dict):
+        return _calling(content, calls, notes)
+    if content is MISSING:
+        raise RowError(f"a message of {name!r} has no text (it has: {', '.join(item)})")
+    if content is None:
+        notes.append(f"a null text of {name!r} was taken as empty")
+    return [Message(role, content_text(content, notes))]
+
+
+def _both_sides(item: dict[str, object], mapping: Mapping, notes: list[str]) -> list[Message]:
+    found: list[tuple[Role, object]] = []
+    for name, value in item.items():
+        role = role_of(name, mapping.roles)
+        if role is not None and value is not None:
+            found.append((role, value))
+    if not found:
+        raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
+    # The answer never comes before its question, whatever the order of the fields.
+    found.sort(key=lambda pair: pair[0] == "assistant")
+    return [Message(role, content_text(value, notes)) for role, value in found]
+
+
+def _calling(content: object, calls: object, notes: list[str]) -> list[Message]:
+    said = "" if content is MISSING else content_text(content, notes)
+    messages = [Message("assistant", said)] if said else []
+    for call in calls if isinstance(calls, list) else [calls]:
+        messages.append(Message("function_call", _call_text(call)))
+    return messages
+
+
+def _call_text(call: object) -> str:
+    """A tool call as {"name", "arguments"}; another shape as its JSON text."""
+    function = call.get("function", call) if isinstance(call, dict) else call
+    if not isinstance(function, dict) or "name" not in function:
+        return json.dumps(call, ensure_ascii=False, default=str)
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        # Arguments that are not JSON are what the assistant said: they stay a text.
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+    known = {"name": function["name"], "arguments": arguments}
+    return json.dumps(known, ensure_ascii=False, default=str)
+
+
+def content_text(content: object, notes: list[str]) -> str:
+    """A text, or the texts of a list of parts joined as chat templates join them: directly."""
+    if not isinstance(content, list):
+        return as_text(content, notes)
+    texts: list[str] = []
+    for part in content:
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        value = part
+        if isinstance(part, dict):
+            value = part.get("text") if part.get("text") is not None else part.get("value")
+        if not isinstance(value, str):
+            note = f"a part of a message that is not text was left out: {kind}"
+            if note not in notes:
+                notes.append(note)
+            continue
+        texts.append(as_text(value, notes))
+    return "".join(texts)
+
+
+def tools_text(value: object) -> str | None:
+    """The tools as JSON text; a text stays as it is. None when there are none.
+
+    OpenAI's wrapper {"type": "function", "function": ...} is taken off, as ShareGPT files have
+    none: the same tools give the same conversation.
+    """
+    if value is MISSING or value is None or value in ("", [], {}):
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(_is_wrapped(tool) for tool in value):
+        value = [tool["function"] for tool in value]
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_wrapped(tool: object) -> bool:
+    return isinstance(tool, dict) and set(tool) == {"type", "function"}

@@ -1,0 +1,252 @@
+"""Records of JSON text, streamed: an array of any length, JSON Lines, or values in a row.
+
+The text passes through a window that holds a little more than the record being read. A record
+that cannot be parsed is damage: reading goes on at the next place where a record parses, and
+what lies between comes out as one `Damage` for each record that can be told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from deita_core.formats.json_window import TOKEN, Parsed, Window, parse
+from deita_core.formats.record import Damage, IsRecord, Record
+from deita_core.formats.text_stream import TextStream, has_bad_bytes, show_bad_bytes
+
+# A record longer than this, or a stretch of damage, is given up in pieces: memory stays bounded.
+LONGEST_RECORD = 64_000_000
+BAD_BYTES = "it contains bytes that are not UTF-8 (shown as \\xNN in the raw text)"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_GAP = re.compile(r"[\s,\ufeff]*")
+_OPENING = re.compile(r'[{\[]\s*["\[{]')
+_FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:)')
+
+
+class Style(Enum):
+    """How the records stand in the text."""
+
+    ARRAY = "array"
+    LINES = "lines"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the records begin: `offset` characters into the text; wrapped: inside an object."""
+
+    style: Style
+    offset: int = 0
+    wrapped: bool = False
+
+
+def scan(stream: TextStream, start: Start, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """Every record and every damaged stretch, in the order of the file."""
+    window = Window(stream)
+    window.more()
+    while len(window.text) < start.offset and window.more():
+        pass
+    window.advance(start.offset)
+    if start.style is Style.LINES:
+        yield from _lines(window, is_record)
+    elif start.style is Style.VALUES:
+        yield from _values(window, is_record)
+    else:
+        yield from _array(window, start.wrapped, is_record)
+    if stream.failure:
+        yield Damage(window.line, "", stream.failure)
+
+
+def _record(line: int, raw: str, parsed: Parsed, notes: tuple[str, ...] = ()) -> Record | Damage:
+    if has_bad_bytes(raw):
+        return Damage(line, show_bad_bytes(raw), BAD_BYTES)
+    if parsed.lenient:
+        notes = (*notes, "line breaks or tabs inside a text were not escaped")
+    return Record(line, raw, parsed.value, notes)
+
+
+def _lines(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+    while window.peek():
+        end = window.text.find("\n", window.at)
+        while end < 0 and len(window.text) - window.at < LONGEST_RECORD and window.more():
+            end = window.text.find("\n", window.at)
+        end = len(window.text) if end < 0 else end + 1
+        line = window.text[window.at : end]
+        if line and not line.isspace():
+            yield from _line(window, line, is_record)
+        window.advance(end)
+
+
+def _line(window: Window, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """The record of a line; several, where records are glued together on it."""
+    at = _skip(line, 0)
+    while at < len(line):
+        parsed = parse(line, at)
+        if parsed.reason:
+            yield from _damaged_line(window, line[at:], parsed.reason, is_record)
+            return
+        window.last = line[at : parsed.end]
+        yield _record(window.line, window.last, parsed)
+        at = _skip(line, parsed.end)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _GAP.match(text, at)
+    return match.end() if match else at
+
+
+def _damaged_line(
+    window: Window, text: str, reason: str, is_record: IsRecord
+) -> Iterator[Record | Damage]:
+    """What can be read of a damaged line."""
+    while text:
+        found = _next_record(text, 1, is_record)
+        if found is None:
+            yield from _split(text, window.line, reason, window.last)
+            return
+        start, parsed = found
+        yield from _split(text[:start], window.line, reason, window.last)
+        raw = text[start : parsed.end]
+        yield _record(window.line, raw, parsed, ("next to damage in the file",))
+        text = text[_skip(text, parsed.end) :]
+        reason = "the rest of a damaged line"
+
+
+def _next_record(text: str, at: int, is_record: IsRecord) -> tuple[int, Parsed] | None:
+    for match in _OPENING.finditer(text, at):
+        parsed = parse(text, match.start())
+        if not parsed.reason and is_record(parsed.value):
+            return match.start(), parsed
+    return None
+
+
+def _split(text: str, line: int, reason: str, like: str) -> Iterator[Damage]:
+    """Damage, cut before each object that begins with the same key as it, or as `like`, does."""
+    firsts = {match.group(1) for match in map(_FIRST_KEY.match, (text, like)) if match}
+    starts = [0]
+    if firsts:
+        again = re.compile(r"\{\s*(?:" + "|".join(map(re.escape, sorted(firsts))) + ")")
+        starts += [match.start() for match in again.finditer(text, 1)]
+    for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        raw = text[begin:end].strip()
+        if raw:
+            yield Damage(line, show_bad_bytes(raw), f"not valid JSON: {reason}")
+        line += text.count("\n", begin, end)
+
+
+def _values(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+    while True:
+        window.skip(_GAP)
+        if not window.peek():
+            return
+        yield from _value(window, is_record)
+
+
+def _value(
+    window: Window, is_record: IsRecord, notes: tuple[str, ...] = ()
+) -> Iterator[Record | Damage]:
+    """The value at the window's place, or the damage there up to the next record."""
+    while True:
+        parsed = parse(window.text, window.at)
+        # A number that ends with the window may go on in the next piece.
+        cut = parsed.cut if parsed.reason else parsed.end == len(window.text)
+        enough = len(window.text) - window.at > LONGEST_RECORD
+        if not cut or enough or not window.more():
+            break
+    if parsed.reason:
+        yield from _damage(window, parsed.reason, is_record)
+        return
+    window.last = window.text[window.at : parsed.end]
+    yield _record(window.line, window.last, parsed, notes)
+    window.advance(parsed.end)
+
+
+def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage]:
+    """Passes over damage; leaves the window at the next place where a record parses."""
+    searched = 1
+    while True:
+        found, searched = _search(window, searched, is_record)
+        if found or window.complete or len(window.text) - window.at > LONGEST_RECORD:
+            break
+        window.more()
+    end = window.at + searched if found else len(window.text)
+    yield from _split(window.text[window.at : end], window.line, reason, window.last)
+    window.advance(end)
+
+
+def _search(window: Window, searched: int, is_record: IsRecord) -> tuple[bool, int]:
+    """The next record at `searched` characters from here or later: found, how far from here."""
+    for match in _OPENING.finditer(window.text, window.at + searched):
+        parsed = parse(window.text, match.start())
+        if not parsed.reason and is_record(parsed.value):
+            return True, match.start() - window.at
+        if parsed.cut and not window.complete:
+            return False, match.start() - window.at
+    return False, max(searched, len(window.text) - window.at - TOKEN)
+
+
+def _array(window: Window, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """The elements of an array; the window stands behind its opening bracket."""
+    first, closed, damaged = True, False, False
+    while True:
+        line = window.line
+        gap = window.skip(_GAP)
+        here = window.peek()
+        if here == "]" and not closed:
+            if "," in gap:
+                yield Damage(line, f"{gap.strip()}]", "a comma is followed by no record")
+            window.advance(window.at + 1)
+            closed = True
+            continue
+        if closed and wrapped and here in (",", "}", '"'):
+            if not _next_member(window):
+                return
+            first, closed = True, False
+            continue
+        if not here:
+            if not closed and not damaged:
+                yield Damage(window.line, "", "the file ends inside its array: it is cut off")
+            return
+        if closed and here == "[":
+            window.advance(window.at + 1)
+            first, closed = True, False
+            continue
+        notes: tuple[str, ...] = ()
+        if not first and not closed and "," not in gap and not damaged:
+            notes = ("no comma before it in the file",)
+        elif closed:
+            notes = ("stands behind the end of the array",)
+        damaged = False
+        for found in _value(window, is_record, notes):
+            damaged = isinstance(found, Damage)
+            yield found
+        first = False
+
+
+def _next_member(window: Window) -> bool:
+    """In an object, goes behind the bracket of the next member that is an array of records."""
+    while True:
+        window.skip(_GAP)
+        if window.peek() != '"':
+            return False
+        key = _whole_value(window)
+        window.skip(_SPACE)
+        if key.reason or window.peek() != ":":
+            return False
+        window.advance(window.at + 1)
+        window.skip(_SPACE)
+        if window.peek() == "[":
+            window.advance(window.at + 1)
+            return True
+        if _whole_value(window).reason:
+            return False
+
+
+def _whole_value(window: Window) -> Parsed:
+    while (parsed := parse(window.text, window.at)).cut and window.more():
+        pass
+    if not parsed.reason:
+        window.advance(parsed.end)
+    return parsed

@@ -1,0 +1,178 @@
+"""What a layout is: how one record is written down, and how it becomes messages."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deita_core.conversation import Message
+from deita_core.formats.model import Mapping
+
+# A column mapped to this is the record itself (a line that is a bare list of messages).
+WHOLE_RECORD = "."
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RowError(Exception):
+    """A record cannot become a conversation; the text is the reason of its reject."""
+
+
+class _Missing:
+    """Marks a field that a record does not have; null is `None`."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One of our names for a field. aliases: the files' names for it, the likeliest first."""
+
+    name: str
+    explanation: str
+    aliases: tuple[str, ...]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The messages of a record before they are checked. notes: what the layout decided."""
+
+    messages: list[Message]
+    tools: str | None
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A way of writing conversations down.
+
+    name: what `Mapping.layout` holds. fits: the columns a record would be read by, or None
+    when the layout does not fit it. draft: a record's messages; raises RowError.
+    """
+
+    name: str
+    label: str
+    description: str
+    columns: tuple[Column, ...]
+    fits: Callable[[object], dict[str, str] | None]
+    draft: Callable[[object, Mapping], Draft]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def lookup(record: object, path: str) -> object:
+    """The field `path` of a record; dots lead into nested objects and lists. MISSING if none."""
+    if isinstance(record, dict) and path in record:
+        return record[path]
+    if path == WHOLE_RECORD:
+        return record
+    value = record
+    for step in path.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return MISSING
+    return value
+
+
+def field(record: object, mapping: Mapping, column: str) -> object:
+    """The value of one of our columns; MISSING when it is not mapped or not there."""
+    path = mapping.columns.get(column)
+    return lookup(record, path) if path else MISSING
+
+
+def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dict[str, str]:
+    """Our name -> the first alias that the record has, for each column it has."""
+    found: dict[str, str] = {}
+    for column in columns:
+        for alias in column.aliases:
+            # One field never serves two columns.
+            if alias in record and alias not in found.values():
+                found[column.name] = alias
+                break
+    return found
+
+
+def as_list(value: object) -> list[object] | None:
+    """A list, or the list that a text (a CSV cell) holds as JSON or as Python's repr.
+
+    An object of lists of equal length (a nested sequence in Parquet) becomes a list of objects.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        value = _parsed_text(value)
+    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
+        columns = [v for v in value.values() if isinstance(v, list)]
+        if len({len(column) for column in columns}) == 1:
+            return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return value if isinstance(value, list) else None
+
+
+def _parsed_text(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def as_text(value: object, notes: list[str]) -> str:
+    """The text of a value: numbers as written, lists and objects as JSON; None is ""."""
+    if isinstance(value, str):
+        # A lone surrogate is no character: no database or encoder takes it.
+        if not value.isascii() and _SURROGATE.search(value):
+            _note(notes, "half of a surrogate pair was replaced by U+FFFD")
+            return _SURROGATE.sub("\ufffd", value)
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        _note(notes, "a number was taken as text")
+        return json.dumps(value)
+    _note(notes, "a list or object was taken as JSON text")
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def optional_text(record: object, mapping: Mapping, column: str, notes: list[str]) -> str | None:
+    """The text of a column; None when it is missing or null."""
+    value = field(record, mapping, column)
+    return None if value is MISSING or value is None else as_text(value, notes)
+
+
+def need_object(record: object) -> dict[str, object]:
+    """The record, if it is an object; else RowError."""
+    if isinstance(record, dict):
+        return record
+    raise RowError(f"it is {kind_of(record)}, not an object with fields")
+
+
+def missing_field(record: object, mapping: Mapping, column: str) -> RowError:
+    """The reason for rejecting a record that lacks a required column."""
+    path = mapping.columns.get(column, column)
+    fields = ", ".join(map(str, record)) if isinstance(record, dict) else kind_of(record)
+    return RowError(f"it has no field {path!r} for the {column} (it has: {fields[:200]})")
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    kinds = {str: "a text", bool: "a truth value", int: "a number", float: "a number"}
+    kinds |= {list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value), "a value of another kind")
+
+
+def _note(notes: list[str], text: str) -> None:
+    if text not in notes:
+        notes.append(text)
