@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from deita_core.embedding.protocol import Embedder
+from deita_core.errors import ModelError
 from deita_core.scoring.catalogue import imported
 
 
@@ -15,6 +16,16 @@ def _minilm() -> Embedder:
 
 
 NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
+
+
+_IDS = {"sentence-transformers/all-MiniLM-L6-v2": "minilm"}
+
+
+def name_of_embedder(model: str) -> str:
+    """The name that loads a model id again; ModelError when the catalogue does not know it."""
+    if model not in _IDS:
+        raise ModelError(f"no embedder of the catalogue is {model!r} (known: {', '.join(_IDS)})")
+    return _IDS[model]
 
 
 def load_embedder(name: str) -> Embedder:

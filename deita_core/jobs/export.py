@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deita_core.conversation import Conversation
+from deita_core.errors import ExportError
 from deita_core.formats.dataset_card import card_statistics, dataset_card
 from deita_core.formats.llama_factory import dataset_info, merge_dataset_info
 from deita_core.formats.manifest import (
@@ -27,7 +28,7 @@ from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.kind import Parameters
 from deita_core.project import Project
-from deita_core.project.pool import sources
+from deita_core.project.pool import Source, sources
 from deita_core.project.scores import scorers
 from deita_core.project.selections import find_selection, write_selection
 from deita_core.project.vectors import embedders
@@ -140,14 +141,22 @@ def manifest_of(project: Project, selection: str, export: str, file_name: str) -
     )
 
 
-def _pool_file(source: Any) -> PoolFile:
+def _portable(path: str) -> str:
+    """Relative to where the program runs, or the bare name: no path of this machine."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else Path(path).name
+
+
+def _pool_file(source: Source) -> PoolFile:
+    if source.sha256 is None or source.bytes is None or source.mapping is None:
+        raise ExportError(f"{source.name} is not imported yet: import it, or delete the project")
     return PoolFile(
         name=source.name,
-        path=source.path,
+        path=_portable(source.path),
         sha256=source.sha256,
         bytes=source.bytes,
-        container=source.container,
-        compression=source.compression,
+        container=source.container or "",
+        compression=source.compression or "",
         mapping=Mapping.from_json(source.mapping),
         read=source.read,
         imported=source.imported,

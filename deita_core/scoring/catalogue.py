@@ -22,6 +22,17 @@ def _light(dimension: Dimension) -> Scorer:
 NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {"light": _light}
 
 
+# Ids of models, as recorded beside scores, and the names that load them.
+_IDS = {"deita-studio/light-complexity": "light", "deita-studio/light-quality": "light"}
+
+
+def name_of_scorer(model: str) -> str:
+    """The name that loads a model id again; ModelError when the catalogue does not know it."""
+    if model not in _IDS:
+        raise ModelError(f"no scorer of the catalogue is {model!r} (known: {', '.join(_IDS)})")
+    return _IDS[model]
+
+
 def load_scorer(name: str, dimension: Dimension) -> Scorer:
     """The scorer of that name; ModelError when there is none or it cannot be imported."""
     if name in NAMES:

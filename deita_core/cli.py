@@ -1,0 +1,236 @@
+"""The command line: `python -m deita_core COMMAND`; it ends with 0, or with 1 and a reason."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from deita_core import commands
+from deita_core.errors import DeitaError, JobCancelledError
+from deita_core.version import VERSION
+
+_FORMATS = ("sharegpt", "alpaca", "openai", "parquet", "csv", "original")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 good, 1 failed, 130 stopped by the user)."""
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except JobCancelledError as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 130
+    except DeitaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output has gone (`| head`)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command and its help."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deita_core",
+        description="Choose instruction-tuning data: import, score, embed, map, select, export. "
+        "`run` does all of it in one command.",
+    )
+    parser.add_argument("--version", action="version", version=f"Deita Studio {VERSION}")
+    commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands_)
+    _add_steps(commands_)
+    _add_select(commands_)
+    _add_export(commands_)
+    _add_replay(commands_)
+    _add_info(commands_)
+    return parser
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _command(commands_: _Commands, name: str, help: str, example: str) -> argparse.ArgumentParser:
+    return commands_.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=f"Example: python -m deita_core {name} {example}",
+    )
+
+
+def _add_project(parser: argparse.ArgumentParser, default: str = "projects/default.duckdb") -> None:
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=Path(default) if default else None,
+        metavar="FILE",
+        help="the project file, made when missing"
+        + (f" (default: {default})" if default else " (default: beside --out)"),
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to wait while another process has the project open (default: 0)",
+    )
+
+
+def _add_mapping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout", help="how to read the records, instead of detecting it (see `formats`)"
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="a field's name in the file, e.g. --column instruction=question; may be repeated",
+    )
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="a role's name in the file, e.g. --role Benutzer=user; may be repeated",
+    )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--complexity", default="light", help="complexity scorer (default: light)")
+    parser.add_argument("--quality", default="light", help="quality scorer (default: light)")
+
+
+def _add_rule(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--budget", type=int, help="conversations to keep at most (default: all)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.9,
+        help="cosine similarity above which a row is too close to a kept one (default: 0.9, "
+        "which is cosine distance 0.1)",
+    )
+    parser.add_argument(
+        "--aggregation",
+        choices=("sum", "mean", "max", "last"),
+        default="sum",
+        help="how the turns' complexity x quality make a conversation's evol score "
+        "(default: sum, the paper's; it favours long chats)",
+    )
+    parser.add_argument(
+        "--strategy",
+        default="repr_filter",
+        help="repr_filter (default), top_score or random",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for random (default: 0)")
+    parser.add_argument(
+        "--include-no-response",
+        action="store_true",
+        help="also rank conversations without any response, by complexity alone",
+    )
+    parser.add_argument("--language", action="append", default=[], help="keep only this language")
+    parser.add_argument("--source", action="append", default=[], help="keep only this pool file")
+    parser.add_argument(
+        "--without-flag", action="append", default=[], metavar="FLAG", help="leave out this flag"
+    )
+
+
+def _add_run(commands_: _Commands) -> None:
+    parser = _command(
+        commands_,
+        "run",
+        "the whole way: import, score, embed, map, select, export",
+        "pool.json --budget 6000 --threshold 0.9 --out selected.json",
+    )
+    parser.add_argument("pool", nargs="+", type=Path, metavar="POOL", help="files of the pool")
+    _add_rule(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
+    parser.add_argument("--no-map", action="store_true", help="leave the map out (saves time)")
+    parser.add_argument("--name", default="run", help="name of the selection (default: run)")
+    _add_mapping(parser)
+    _add_models(parser)
+    _add_project(parser, "")
+    parser.set_defaults(run=commands.run)
+
+
+def _add_steps(commands_: _Commands) -> None:
+    parser = _command(commands_, "import", "import pool files", "a.json b.jsonl.gz")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _add_mapping(parser)
+    _add_project(parser)
+    parser.set_defaults(run=commands.import_files)
+
+    parser = _command(commands_, "preview", "show how a file would be imported", "a.json")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    _add_mapping(parser)
+    parser.set_defaults(run=commands.preview)
+
+    parser = _command(commands_, "score", "score what has no score yet", "--quality light")
+    _add_models(parser)
+    _add_project(parser)
+    parser.set_defaults(run=commands.score)
+
+    parser = _command(commands_, "embed", "embed what has no vector yet", "--embedder minilm")
+    parser.add_argument("--embedder", default="minilm", help="embedder (default: minilm)")
+    _add_project(parser)
+    parser.set_defaults(run=commands.embed)
+
+    parser = _command(commands_, "map", "lay the embeddings out on a plane (UMAP)", "")
+    _add_project(parser)
+    parser.set_defaults(run=commands.make_map)
+
+    parser = _command(commands_, "sample", "make the sample project, if it is not there", "")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=commands.sample)
+
+
+def _add_select(commands_: _Commands) -> None:
+    parser = _command(
+        commands_, "select", "choose rows and save the selection", "--budget 6000 --name first"
+    )
+    _add_rule(parser)
+    parser.add_argument("--name", required=True, help="name of the selection")
+    parser.add_argument("--replace", action="store_true", help="replace one of the same name")
+    parser.add_argument("--notes", default="", help="a note kept with it")
+    _add_project(parser)
+    parser.set_defaults(run=commands.select)
+
+
+def _add_export(commands_: _Commands) -> None:
+    parser = _command(
+        commands_, "export", "write a saved selection to a file", "--selection first --out f.json"
+    )
+    parser.add_argument("--selection", required=True, metavar="NAME")
+    parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--license", default="other", help="for the dataset card (default: other)")
+    _add_project(parser)
+    parser.set_defaults(run=commands.export)
+
+
+def _add_replay(commands_: _Commands) -> None:
+    parser = _command(
+        commands_,
+        "replay",
+        "make an exported file again from its manifest and compare",
+        "selected.manifest.json --pool-dir pools",
+    )
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST")
+    parser.add_argument("--out", type=Path, help="default: replayed-NAME beside the manifest")
+    parser.add_argument(
+        "--pool-dir", type=Path, action="append", default=[], help="where else to look for files"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=commands.replay)
+
+
+def _add_info(commands_: _Commands) -> None:
+    parser = _command(commands_, "info", "say how far a project has come", "--json")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_project(parser)
+    parser.set_defaults(run=commands.info)

@@ -1,0 +1,247 @@
+"""What each command of the command line does; `cli` only parses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deita_core.errors import FormatError, ProjectError
+from deita_core.formats.model import Mapping, PoolRow
+from deita_core.jobs import JobRunner
+from deita_core.progress_bars import watch
+from deita_core.project import Project
+from deita_core.project.folder import path_of, projects_folder
+from deita_core.project.job_log import JobRecord
+from deita_core.project.pool import sources
+from deita_core.project.summary import project_info
+from deita_core.selection.rule import SelectionRule
+from deita_core.steps import (
+    Step,
+    embed_step,
+    export_step,
+    import_step,
+    map_step,
+    register_files,
+    score_step,
+)
+
+
+@contextmanager
+def opened(path: Path, wait: float = 0.0, *, create: bool = False) -> Iterator[Project]:
+    """The project, closed at the end."""
+    with Project.open(path, create=create, wait=wait) as project:
+        yield project
+
+
+def do(project: Project, steps: Sequence[Step], *, quiet: bool) -> list[JobRecord]:
+    """Run steps in worker processes with progress bars, to their end."""
+    runner = JobRunner(project)
+    left = runner.start()
+    try:
+        watch(runner, [job.job for job in left], quiet=quiet)
+        return watch(runner, runner.submit(steps), quiet=quiet)
+    finally:
+        runner.stop()
+
+
+def mapping_of(options: argparse.Namespace) -> Mapping | None:
+    """The mapping given by --layout, --column and --role, or None to detect it."""
+    if not (options.layout or options.column or options.role):
+        return None
+    if not options.layout:
+        raise FormatError("--column and --role need --layout: name the layout they belong to")
+    return Mapping(
+        options.layout, _pairs(options.column, "--column"), _pairs(options.role, "--role")
+    )
+
+
+def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        left, equals, right = text.partition("=")
+        if not (left and equals and right):
+            raise FormatError(f"{option} takes NAME=NAME, got {text!r}")
+        pairs[left] = right
+    return pairs
+
+
+def rule_of(options: argparse.Namespace) -> SelectionRule:
+    """The selection rule given by the options."""
+    return SelectionRule(
+        strategy=options.strategy,
+        threshold=options.threshold,
+        budget=options.budget,
+        aggregation=options.aggregation,
+        include_no_response=options.include_no_response,
+        languages=tuple(options.language),
+        sources=tuple(options.source),
+        excluded_flags=tuple(options.without_flag),
+        seed=options.seed,
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """The whole way in one command."""
+    from deita_core.curate import select_and_save
+
+    rule = rule_of(options)  # a bad option must show before the long work
+    out: Path = options.out.expanduser()
+    path = options.project or out.with_name(f"{out.stem}.duckdb")
+    with opened(path, options.wait, create=True) as project:
+        numbers = register_files(project, options.pool, mapping_of(options))
+        steps = [import_step(numbers)] if numbers else []
+        steps += [score_step(options.complexity, options.quality), embed_step()]
+        steps += [] if options.no_map else [map_step()]
+        do(project, steps, quiet=options.quiet)
+        _print_counts(project)
+        started = time.monotonic()
+        outcome = select_and_save(project, rule, options.name, replace=True)
+        print(f"{outcome.sentence()} ({time.monotonic() - started:.1f} s)")
+        _export(project, options.name, options.format, out, "other", options.quiet)
+
+
+def import_files(options: argparse.Namespace) -> None:
+    """Import files into a project."""
+    with opened(options.project, options.wait, create=True) as project:
+        numbers = register_files(project, options.files, mapping_of(options))
+        if len(numbers) < len(options.files):
+            print(f"{len(options.files) - len(numbers)} of the files are imported already")
+        if numbers:
+            do(project, [import_step(numbers)], quiet=options.quiet)
+        _print_counts(project)
+
+
+def preview(options: argparse.Namespace) -> None:
+    """Show what a file is taken for, and its first rows."""
+    from deita_core.formats import detect
+
+    found = detect(options.file, mapping_of(options))
+    print(found.explanation)
+    for row in found.preview:
+        if isinstance(row, PoolRow):
+            print(f"\n[{row.position}] {row.conversation.id}")
+            for message in row.conversation.messages:
+                print(f"  {message.role}: {' '.join(message.content.split())[:160]}")
+        else:
+            print(f"\n[{row.position}] rejected: {row.reason}")
+
+
+def score(options: argparse.Namespace) -> None:
+    """Score what has no score yet."""
+    with opened(options.project, options.wait) as project:
+        do(project, [score_step(options.complexity, options.quality)], quiet=options.quiet)
+        found = project_info(project)
+        print(f"{found.scored:,} conversations scored, {found.failed:,} without a score")
+
+
+def embed(options: argparse.Namespace) -> None:
+    """Embed what has no vector yet."""
+    with opened(options.project, options.wait) as project:
+        do(project, [embed_step(options.embedder)], quiet=options.quiet)
+        found = project_info(project)
+        print(
+            f"{found.embedded:,} conversations embedded, {found.embedding_failed:,} failed, "
+            f"{found.truncated:,} longer than the embedder reads"
+        )
+
+
+def make_map(options: argparse.Namespace) -> None:
+    """Make the map."""
+    with opened(options.project, options.wait) as project:
+        do(project, [map_step()], quiet=options.quiet)
+        print(f"{project_info(project).mapped:,} conversations on the map")
+
+
+def select(options: argparse.Namespace) -> None:
+    """Select and save."""
+    from deita_core.curate import select_and_save
+
+    rule = rule_of(options)
+    with opened(options.project, options.wait) as project:
+        outcome = select_and_save(
+            project, rule, options.name, notes=options.notes, replace=options.replace
+        )
+        print(outcome.sentence())
+
+
+def export(options: argparse.Namespace) -> None:
+    """Export a saved selection."""
+    with opened(options.project, options.wait) as project:
+        _export(
+            project, options.selection, options.format, options.out, options.license, options.quiet
+        )
+
+
+def replay(options: argparse.Namespace) -> None:
+    """Make a file again from its manifest."""
+    from deita_core.replay import replay_manifest
+
+    out = options.out or options.manifest.with_name(
+        "replayed-" + options.manifest.name.replace(".manifest.json", "")
+    )
+    result = replay_manifest(
+        options.manifest,
+        out,
+        options.pool_dir,
+        run_steps=lambda project, steps: do(project, steps, quiet=options.quiet),
+    )
+    for difference in result.differences:
+        print(f"note: {difference}", file=sys.stderr)
+    print(result.sentence())
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Make the sample project unless it is there already."""
+    from deita_core.sample import SAMPLE_KEY, SAMPLE_NAME, sample_steps, select_sample
+
+    path = path_of(projects_folder(), SAMPLE_KEY)
+    fresh = not path.exists()
+    try:
+        with opened(path, create=True) as project:
+            if fresh:
+                project.rename(SAMPLE_NAME)
+            found = project_info(project)
+            if not (found.mapped and found.selections):
+                do(project, sample_steps(project), quiet=options.quiet)
+                select_sample(project)
+                _print_counts(project)
+    except ProjectError as error:  # the app has it open: then it is there
+        if fresh:
+            raise
+        print(f"the sample project is in use: {error}", file=sys.stderr)
+
+
+def info(options: argparse.Namespace) -> None:
+    """Say how far a project has come."""
+    with opened(options.project, options.wait) as project:
+        found = project_info(project)
+        if options.json:
+            print(json.dumps(found.to_dict(), ensure_ascii=False))
+            return
+        _print_counts(project)
+        for name, value in found.to_dict().items():
+            print(f"{name:<17}{value:,}" if isinstance(value, int) else f"{name:<17}{value}")
+
+
+def _export(
+    project: Project, selection: str, export: str, out: Path, license: str, quiet: bool
+) -> None:
+    from deita_core.project.selections import find_selection
+
+    find_selection(project, selection)  # a wrong name must show before a worker starts
+    done = do(project, [export_step(selection, export, out, license=license)], quiet=quiet)
+    print(f"{out}: {done[0].message}")
+
+
+def _print_counts(project: Project) -> None:
+    for source in sources(project):
+        print(
+            f"{source.name}: {source.read:,} read = {source.imported:,} imported + "
+            f"{source.duplicates:,} duplicates + {source.rejected:,} rejected"
+            + ("" if source.state == "imported" else f" ({source.state})")
+        )

@@ -1,0 +1,71 @@
+"""Progress of jobs in a terminal: one bar a job, on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from deita_core.errors import JobCancelledError, JobError
+from deita_core.jobs import JobRunner
+from deita_core.jobs.kinds import KINDS
+from deita_core.project.job_log import JobRecord
+
+
+def watch(runner: JobRunner, numbers: Sequence[int], *, quiet: bool = False) -> list[JobRecord]:
+    """Show the jobs until all have ended; returns their records in order.
+
+    Ctrl-C cancels them at the next batch. Raises JobError when one failed, JobCancelledError
+    when one was cancelled; the message says how to go on.
+    """
+    try:
+        return [_watch_one(runner, number, quiet) for number in numbers]
+    except KeyboardInterrupt:
+        for number in numbers:
+            runner.cancel(number)
+        while runner.busy:
+            time.sleep(0.1)
+        raise JobCancelledError(
+            "stopped; what was finished is kept: give the same command again to go on"
+        ) from None
+
+
+def _watch_one(runner: JobRunner, number: int, quiet: bool) -> JobRecord:
+    from tqdm import tqdm
+
+    record = _record(runner, number)
+    kind = KINDS[record.kind]
+    bar = tqdm(
+        desc=f"{kind.label:<8}",
+        unit=f" {kind.unit}",
+        unit_scale=False,
+        disable=quiet,
+        file=sys.stderr,
+        dynamic_ncols=True,
+    )
+    with bar:
+        while record.active:
+            _show(bar, record)
+            time.sleep(0.1)
+            record = _record(runner, number)
+        _show(bar, record)
+    if record.state == "cancelled":
+        raise JobCancelledError(f"{record.kind}: {record.error or 'cancelled'}")
+    if record.state != "done":
+        raise JobError(f"{record.kind} {record.state}: {record.error}")
+    return record
+
+
+def _show(bar: Any, record: JobRecord) -> None:
+    if record.total is not None and bar.total != record.total:
+        bar.reset(record.total)
+    bar.n = record.done
+    bar.set_postfix_str(record.message, refresh=True)
+
+
+def _record(runner: JobRunner, number: int) -> JobRecord:
+    for record in runner.records(1000):
+        if record.job == number:
+            return record
+    raise JobError(f"there is no job {number}")

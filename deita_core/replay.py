@@ -1,0 +1,104 @@
+"""Make an exported file again from its manifest: import, score, embed, select, export, compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deita_core.curate import select_and_save
+from deita_core.embedding.catalogue import name_of_embedder
+from deita_core.errors import ExportError
+from deita_core.formats.manifest import (
+    Manifest,
+    check_versions,
+    current_versions,
+    locate,
+    read_manifest,
+)
+from deita_core.jobs.export import manifest_path
+from deita_core.project import Project
+from deita_core.project.pool import add_source
+from deita_core.scoring.catalogue import name_of_scorer
+from deita_core.selection.rule import SelectionRule
+from deita_core.steps import Step, embed_step, export_step, import_step, score_step
+from deita_core.version import VERSION
+
+RunSteps = Callable[[Project, Sequence[Step]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay gave. differences: versions that differ from those of the manifest."""
+
+    out: Path
+    same_bytes: bool
+    same_ids: bool
+    rows: int
+    differences: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """The result in plain words."""
+        if self.same_bytes:
+            return f"{self.out}: the same file, byte for byte ({self.rows:,} conversations)"
+        if self.same_ids:
+            return (
+                f"{self.out}: the same {self.rows:,} conversations in the same order, other bytes"
+            )
+        return f"{self.out}: NOT the same selection ({self.rows:,} conversations)"
+
+
+def replay_manifest(
+    manifest_file: Path, out: Path, pool_dirs: Sequence[Path], *, run_steps: RunSteps
+) -> Replayed:
+    """Replay in a project of its own that is thrown away; `run_steps` runs the jobs.
+
+    out: where to write; a name without suffix gets the original file's.
+    Raises ExportError when a pool file is missing or differs, or the models are not to be had.
+    """
+    manifest = read_manifest(manifest_file)
+    if not out.suffix:
+        out = out.with_suffix(Path(manifest.output.file_name).suffix)
+    if out.resolve() == manifest_file.with_name(manifest.output.file_name).resolve():
+        raise ExportError(f"{out} is the file to compare with: choose another --out")
+    files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
+    steps = _model_steps(manifest)
+    with (
+        tempfile.TemporaryDirectory(prefix="deita-replay-") as folder,
+        Project.open(Path(folder) / "replay.duckdb", create=True) as project,
+    ):
+        project.rename(manifest.project)
+        numbers = [
+            add_source(project, known.name, str(path.resolve()), known.mapping.to_json())
+            for known, path in zip(manifest.pool, files, strict=True)
+        ]
+        run_steps(project, [import_step(numbers), *steps])
+        chosen = manifest.selection
+        rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
+        select_and_save(project, rule, chosen.name)
+        output = manifest.output
+        export = export_step(chosen.name, output.format, out, with_scores=output.with_scores)
+        run_steps(project, [export])
+    made = read_manifest(manifest_path(out)).output
+    return Replayed(
+        out,
+        made.sha256 == output.sha256,
+        made.ids == output.ids,
+        len(made.ids),
+        tuple(check_versions(manifest, current_versions(VERSION))),
+    )
+
+
+def _model_steps(manifest: Manifest) -> list[Step]:
+    models = {model.role: model.id for model in manifest.models}
+    missing = {"complexity", "quality", "embedding"} - models.keys()
+    if missing:
+        raise ExportError(f"the manifest names no model for {', '.join(sorted(missing))}")
+    return [
+        score_step(
+            name_of_scorer(models["complexity"]),
+            name_of_scorer(models["quality"]),
+        ),
+        embed_step(name_of_embedder(models["embedding"])),
+    ]

@@ -1,0 +1,40 @@
+"""The sample project: the pool that ships with Deita Studio, taken through the main job once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deita_core.curate import select_and_save
+from deita_core.errors import PathError
+from deita_core.project import Project
+from deita_core.project.selections import selections
+from deita_core.selection.rule import SelectionRule
+from deita_core.steps import Step, preparation, register_files
+
+SAMPLE_KEY = "sample"
+SAMPLE_NAME = "Sample project"
+SAMPLE_RULE = SelectionRule(threshold=0.8, budget=250)
+
+
+def sample_files() -> list[Path]:
+    """The files of the sample pool, in the repository's `sample` folder."""
+    folder = Path(__file__).resolve().parents[1] / "sample"
+    files = sorted(p for p in folder.glob("*") if p.suffix in (".json", ".jsonl"))
+    if not files:
+        raise PathError(f"the sample pool is missing: {folder} has no .json or .jsonl file")
+    return files
+
+
+def sample_steps(project: Project) -> Sequence[Step]:
+    """What is still to be done before the sample's selection; the files are registered."""
+    numbers = register_files(project, sample_files())
+    return preparation(numbers)
+
+
+def select_sample(project: Project) -> None:
+    """The sample's first selection, unless it has one already."""
+    if not selections(project):
+        select_and_save(
+            project, SAMPLE_RULE, "first look", notes="Made when the sample project was prepared."
+        )

@@ -1,0 +1,86 @@
+"""The main job as a list of steps: what `run`, the sample and the app's Pool page queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deita_core.errors import PathError
+from deita_core.formats.checksum import sha256_of
+from deita_core.formats.model import Mapping
+from deita_core.project import Project
+from deita_core.project.pool import add_source, sources
+
+Step = tuple[str, MappingType[str, Any]]
+
+
+def register_files(
+    project: Project, files: Sequence[Path], mapping: Mapping | None = None
+) -> list[int]:
+    """Add files to the pool (they are read by the import step); returns the ones to import.
+
+    A file with the same content as one that is already imported is left out, and one whose
+    import was stopped is gone on with, so the same command can be given twice.
+    Raises PathError for a file that does not exist.
+    """
+    known = sources(project)
+    numbers = []
+    for file in files:
+        if not file.is_file():
+            raise PathError(f"there is no file {file}: check the path")
+        digest, path = sha256_of(file), str(file.resolve())
+        same = [s for s in known if s.sha256 == digest or (s.sha256 is None and s.path == path)]
+        if any(s.state == "imported" for s in same):
+            continue
+        if same:
+            numbers.append(same[0].source)
+        else:
+            given = mapping.to_json() if mapping else None
+            numbers.append(add_source(project, file.name, path, given))
+    return numbers
+
+
+def import_step(numbers: Sequence[int]) -> Step:
+    """Import these sources."""
+    return "import", {"sources": list(numbers)}
+
+
+def score_step(complexity: str = "light", quality: str = "light") -> Step:
+    """Score what has no score yet with scorers of the catalogue."""
+    return "score", {"complexity": complexity, "quality": quality}
+
+
+def embed_step(embedder: str = "minilm") -> Step:
+    """Embed what has no vector yet."""
+    return "embed", {"embedder": embedder}
+
+
+def map_step() -> Step:
+    """Lay all vectors out on the map."""
+    return "map", {}
+
+
+def preparation(numbers: Sequence[int]) -> list[Step]:
+    """Everything between files and a selection, with the embedded default models."""
+    first = [import_step(numbers)] if numbers else []
+    return [*first, score_step(), embed_step(), map_step()]
+
+
+def export_step(
+    selection: str,
+    export: str,
+    out: Path,
+    *,
+    with_scores: bool | None = None,
+    license: str = "other",
+) -> Step:
+    """Write a saved selection to a file."""
+    return "export", {
+        "selection": selection,
+        "format": export,
+        "out": str(out.expanduser().resolve()),
+        "with_scores": with_scores,
+        "license": license,
+    }
