@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.selection.progress import finish
 from deita_core.selection.similarity import (
     Tiles,
     cosines,
@@ -44,17 +46,35 @@ def nearest_of(
     limits: (m,), only targets[:limit] count for a row; None: all do.
     skip_self: a row is not its own target. Memory O(block x tile + k x d).
     """
+    return finish(
+        nearest_steps(embeddings, rows, targets, limits=limits, skip_self=skip_self, block=block)
+    )
+
+
+def nearest_steps(
+    embeddings: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    *,
+    limits: NDArray[np.int64] | None = None,
+    skip_self: bool = False,
+    block: int = BLOCK,
+) -> Generator[int, None, Nearest]:
+    """`nearest_of` as a generator: yields how many rows are done, returns the result."""
     tiles = Tiles(embeddings)
     tiles.add(targets)
     place = np.full(len(rows), -1, np.int64)
-    for start in range(0, len(rows), block):
-        part = slice(start, start + block)
-        limit = np.full(len(rows[part]), len(targets)) if limits is None else limits[part]
-        search = _Search(embeddings, rows[part], targets, limit, skip_self)
-        place[part] = _nearest_in_block(search, tiles)
-    found = np.flatnonzero(place >= 0)
     similarity = np.full(len(rows), np.nan)
-    similarity[found] = pair_cosines(embeddings, rows[found], targets[place[found]])
+    for start in range(0, len(rows), block):
+        asked = rows[start : start + block]
+        limit = np.full(len(asked), len(targets))
+        if limits is not None:
+            limit = limits[start : start + block]
+        found = _nearest_in_block(_Search(embeddings, asked, targets, limit, skip_self), tiles)
+        place[start : start + len(asked)] = found
+        there = np.flatnonzero(found >= 0)
+        similarity[start + there] = pair_cosines(embeddings, asked[there], targets[found[there]])
+        yield start + len(asked)
     return Nearest(place, similarity)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Result = TypeVar("Result")
 
 
 class FilterProgress(NamedTuple):
-    """visited: rows looked at so far, of `total` candidates. kept: rows kept so far."""
+    """visited: rows looked at so far, of `total` candidates. kept: rows kept so far.
+
+    explained: near-duplicates whose blocker is known; it starts when the pass is over.
+    """
 
     visited: int
     kept: int
     total: int
+    explained: int = 0
 
 
-def finish(steps: Generator[FilterProgress, None, Result]) -> Result:
+def finish(steps: Generator[Any, None, Result]) -> Result:
     """Runs the generator to its end and gives what it returns."""
     while True:
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.selection.nearest import nearest_of
+from deita_core.selection.nearest import Nearest, nearest_steps
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.similarity import (
     Tiles,
@@ -99,11 +99,24 @@ def trace_order_steps(
     blocked = order[:visited][result.status[order[:visited]] == NEAR_DUPLICATE]
     # A row is held against the rows kept before it: that many of `kept` have a lower rank.
     limits = np.searchsorted(result.rank[kept], result.rank[blocked])
-    nearest = nearest_of(embeddings, blocked, kept, limits=limits)
+    explaining = nearest_steps(embeddings, blocked, kept, limits=limits)
+    nearest = yield from _as_progress(explaining, FilterProgress(visited, len(kept), len(order)))
     blocker, similarity = result.blocker.copy(), result.similarity.copy()
     blocker[blocked] = kept[nearest.place]
     similarity[blocked] = nearest.similarity
     return replace(result, blocker=blocker, similarity=similarity)
+
+
+def _as_progress(
+    explaining: Generator[int, None, Nearest], passed: FilterProgress
+) -> Generator[FilterProgress, None, Nearest]:
+    while True:
+        try:
+            explained = next(explaining)
+        except StopIteration as stop:
+            nearest: Nearest = stop.value
+            return nearest
+        yield passed._replace(explained=explained)
 
 
 def check_threshold(threshold: float) -> float:
@@ -121,10 +134,9 @@ def check_budget(budget: int | None) -> int | None:
     """The budget as an int or None; SelectionError when it is negative or no whole number."""
     if budget is None:
         return None
-    try:
-        value = operator.index(str(budget) if isinstance(budget, bool) else budget)  # type: ignore[arg-type]
-    except TypeError:
-        raise SelectionError(f"budget must be a whole number of rows, got {budget!r}") from None
+    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
+        raise SelectionError(f"budget must be a whole number of rows, got {budget!r}")
+    value = operator.index(budget)
     if value < 0:
         raise SelectionError(f"budget must be 0 rows or more, got {value}; None means no budget")
     return value
@@ -174,6 +186,7 @@ def greedy_steps(
     total = len(order)
     room = total if budget is None else min(budget, total)
     if threshold >= 1.0 or room == 0:  # no similarity is greater than 1
+        yield FilterProgress(room, room, total)
         return order[:room].copy(), room
     tiles = Tiles(embeddings)
     visited = 0
@@ -184,10 +197,11 @@ def greedy_steps(
         free = free[_free_of_each_other(embeddings, rows[free], units[free], threshold)]
         free = free[: room - len(tiles)]
         tiles.add(rows[free], units[free])
-        if len(tiles) == room:
-            return tiles.rows(), visited + int(free[-1]) + 1
-        visited += len(rows)
+        filled = len(tiles) == room
+        visited += int(free[-1]) + 1 if filled else len(rows)
         yield FilterProgress(visited, len(tiles), total)
+        if filled:
+            break
     return tiles.rows(), visited
 
 
