@@ -2,7 +2,8 @@
 
 Every mark that says what happened to a row (on the map, in a histogram, as a badge) takes its
 colour from `OUTCOMES`, so that a colour learnt on one page is true on all others. Languages and
-sources use `CATEGORIES`, scores use `SCORE_STEPS`; neither repeats the role of an outcome.
+sources use `CATEGORIES`, scores and plain bars the teal of `SCORE_STEPS`; none of them comes near
+the blue of kept or the orange of near-duplicate.
 
 Each `Shade` has two variants of one hue, the first for light and the second for dark
 backgrounds. The tests hold them to a contrast of 3:1 with the background and to being told apart
@@ -51,31 +52,32 @@ OUTCOMES = (KEPT, NEAR_DUPLICATE, BELOW_CUT, PINNED, EXCLUDED, FILTERED)
 
 # Languages, sources, clusters: the largest first; everything after the last one is `OTHER`.
 CATEGORIES = (
-    Shade("#0072B2", "#4FA3DE"),
-    Shade("#B86E00", "#E59A2F"),
-    Shade("#00805C", "#2FB58C"),
-    Shade("#B0408A", "#DB7FBB"),
-    Shade("#3D8FC4", "#8CCBF0"),
-    Shade("#A14A00", "#E07B45"),
-    Shade("#6B5FB5", "#A79BE8"),
-    Shade("#5F6B2D", "#A9B665"),
+    Shade("#00807A", "#3DBDB2"),
+    Shade("#A2479E", "#D98AD6"),
+    Shade("#77770A", "#C4C24A"),
+    Shade("#7A4A26", "#C99469"),
+    Shade("#3E8E3E", "#84CC84"),
+    Shade("#6A5ACD", "#A79BF0"),
+    Shade("#C4456B", "#F08CA8"),
+    Shade("#4A5B78", "#93A8CC"),
 )
-OTHER = Shade("#858E98", "#7C8691")
+OTHER = Shade("#858E98", "#76818C")
 
 # Scores from low to high. The far end stands out from the background: dark on light, bright on
 # dark, so "more ink" means "more score" in both themes.
 SCORE_STEPS = (
-    Shade("#A9C1D6", "#37495B"),
-    Shade("#8FB2CE", "#3C5A76"),
-    Shade("#72A3C8", "#3F6C93"),
-    Shade("#5493C1", "#407FB0"),
-    Shade("#3A82B6", "#4293C9"),
-    Shade("#2570A6", "#55A8D8"),
-    Shade("#175D92", "#77BCE0"),
-    Shade("#0E4A7A", "#9CCFE6"),
-    Shade("#083861", "#C2E1EC"),
-    Shade("#042747", "#EAF4F2"),
+    Shade("#B9D3CC", "#2C4546"),
+    Shade("#9FC5BC", "#2E5556"),
+    Shade("#82B5AB", "#316767"),
+    Shade("#64A49A", "#377A79"),
+    Shade("#479389", "#408E8B"),
+    Shade("#2F8178", "#51A29C"),
+    Shade("#1D6E67", "#6EB6AE"),
+    Shade("#105A55", "#93CAC1"),
+    Shade("#084643", "#BBDED5"),
+    Shade("#043230", "#E6F3EC"),
 )
+PLAIN = SCORE_STEPS[5]
 NO_SCORE = Shade("#C98A8A", "#8F5C5C")
 
 

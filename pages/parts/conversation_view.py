@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
@@ -12,8 +13,10 @@ from deita_core.conversation import Conversation, Message
 from pages.parts.colours import Outcome
 from pages.parts.safe_text import (
     escape,
+    escape_badge,
     is_right_to_left,
-    isolate_right_to_left,
+    markdown_right_to_left,
+    plain_right_to_left,
     safe_markdown,
 )
 
@@ -136,16 +139,16 @@ def _score(name: str, value: float | None, reason: str | None) -> str:
 def _facts(facts: RowFacts) -> None:
     with st.container(horizontal=True, gap="small"):
         if facts.outcome is not None:
-            st.badge(facts.outcome.label, color=facts.outcome.badge)  # type: ignore[arg-type]
+            st.badge(escape_badge(facts.outcome.label), color=facts.outcome.badge)  # type: ignore[arg-type]
         if facts.evol_score is not None:
             st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
         if facts.language:
-            st.badge(escape(facts.language), color="gray")
+            st.badge(escape_badge(facts.language), color="gray")
         if facts.source:
             place = "" if facts.position is None else f", row {facts.position + 1:,}"
-            st.badge(escape(facts.source) + place, color="gray")
+            st.badge(escape_badge(facts.source) + place, color="gray")
         for flag in facts.flags:
-            st.badge(escape(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
+            st.badge(escape_badge(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
     if facts.reason:
         st.markdown(escape(facts.reason))
 
@@ -180,12 +183,13 @@ def _message(message: Message, plain: bool) -> None:
 
 def _text(text: str, plain: bool) -> None:
     rtl = is_right_to_left(text)
-    shown = text if plain else safe_markdown(text)
-    shown = isolate_right_to_left(shown) if rtl else shown
-    alignment = "right" if rtl else "left"
+    alignment: Literal["left", "right"] = "right" if rtl else "left"
     if plain:
+        shown = plain_right_to_left(text) if rtl else text
         st.text(shown, width="stretch", text_alignment=alignment)
     else:
+        shown = safe_markdown(text)
+        shown = markdown_right_to_left(shown) if rtl else shown
         st.markdown(shown, width="stretch", text_alignment=alignment, anchors=False)
 
 

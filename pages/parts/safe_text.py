@@ -21,19 +21,26 @@ _INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])??\1(?!`)")
 _HEADING = re.compile(r"^( {0,3})#{1,6}(?=\s)")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
 _ARROW = re.compile(r"(?<!\S)(<->|<-|->|--|>=|<=|~=)(?!\S)")
-_DIRECTIVE = re.compile(r":(?=[A-Za-z_]|[+-]1:)")
+_DIRECTIVE = re.compile(r"(\\*):(?=[A-Za-z_]|[+-]1:)")
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\\]+")
 _DOLLAR = re.compile(r"(\\*)\$")
 _TABLE_RULE = re.compile(r"^[\s|:-]+$")
-_LIST_START = re.compile(r"^(\s*(?:[-*+]\s+|\d{1,9}[.)]\s+|>\s*|#{1,6}\s+)*)(.*)$", re.DOTALL)
+_BULLET = re.compile(r"^\s*[-*+]\s+")
+_NUMBER = re.compile(r"^\s*(\d{1,9})([.)])(?=\s)")
+_LINE_START = re.compile(r"^(\s*(?:>\s*|#{1,6}\s+)*)(.*)$", re.DOTALL)
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&=\"'])")
 
 
 def escape(text: str) -> str:
-    """The text taken literally, on one line: for labels, badges and captions."""
-    flat = " ".join(text.split())
-    flat = _DIRECTIVE.sub(":" + _JOINER, flat)
-    flat = _ARROW.sub(lambda m: m[0][0] + _JOINER + m[0][1:], flat)
+    """The text taken literally, on one line: for labels and captions."""
+    flat = _DIRECTIVE.sub(r"\1:" + _JOINER, " ".join(text.split()))
+    flat = _ARROW.sub(_break_up, flat)
     return _PUNCTUATION.sub(r"\\\1", flat)
+
+
+def escape_badge(text: str) -> str:
+    """The same for `st.badge`, which escapes brackets itself."""
+    return escape(text).replace(r"\[", "[").replace(r"\]", "]")
 
 
 def safe_markdown(text: str) -> str:
@@ -64,18 +71,31 @@ def is_right_to_left(text: str) -> bool:
     return rtl > sum(kind == "L" for kind in kinds)
 
 
-def isolate_right_to_left(text: str) -> str:
-    """Each line marked as right to left, after its list or heading sign, code left alone."""
+def plain_right_to_left(text: str) -> str:
+    """Each line of plain text marked as right to left, otherwise unchanged."""
+    return "\n".join(
+        f"{_RTL_OPEN}{line}{_RTL_CLOSE}" if line.strip() else line for line in text.splitlines()
+    )
+
+
+def markdown_right_to_left(text: str) -> str:
+    """Each line of Markdown marked as right to left; code and tables are left alone.
+
+    Lists become plain lines: Streamlit keeps their signs on the left whatever the alignment.
+    """
     lines: list[str] = []
     in_code = False
     for line in text.splitlines():
         if _FENCE.match(line):
             in_code = not in_code
-        start = _LIST_START.match(line)
-        if in_code or _FENCE.match(line) or not line.strip() or "|" in line or start is None:
+        if in_code or _FENCE.match(line) or not line.strip() or "|" in line:
             lines.append(line)
-        else:
-            lines.append(f"{start[1]}{_RTL_OPEN}{start[2]}{_RTL_CLOSE}")
+            continue
+        line = _NUMBER.sub(r"\1\\\2", _BULLET.sub("• ", line))
+        start = _LINE_START.match(line)
+        assert start is not None  # both of its groups may be empty
+        ending = "  " if line.endswith("  ") else ""
+        lines.append(f"{start[1]}{_RTL_OPEN}{start[2].rstrip()}{_RTL_CLOSE}{ending}")
     return "\n".join(lines)
 
 
@@ -88,7 +108,7 @@ def _language(info: str) -> str:
 def _safe_line(line: str) -> str:
     line = _HEADING.sub(r"\1######", line)
     if _SETEXT.match(line):
-        return line.replace("=", "\\=", 1) if "=" in line else "\n" + line
+        return line.replace("=", "\\=", 1) + "  " if "=" in line else "\n" + line
     if not line.strip() or _TABLE_RULE.match(line):
         return line
     parts: list[str] = []
@@ -101,8 +121,22 @@ def _safe_line(line: str) -> str:
 
 
 def _safe_prose(text: str) -> str:
+    """Prose between pieces of code; addresses in it stay whole."""
+    parts: list[str] = []
+    at = 0
+    for address in _ADDRESS.finditer(text):
+        parts += [_literal(text[at : address.start()]), address[0].replace("$", "%24")]
+        at = address.end()
+    return "".join([*parts, _literal(text[at:])])
+
+
+def _literal(text: str) -> str:
     text = text.replace("![", "!" + _JOINER + r"\[")
-    text = _DOLLAR.sub(lambda m: m[0] if len(m[1]) % 2 else m[1] + r"\$", text)
-    text = _ARROW.sub(lambda m: m[0][0] + _JOINER + m[0][1:], text)
-    # Not inside an address: "https://..." keeps working, for its colon is followed by a slash.
-    return _DIRECTIVE.sub(":" + _JOINER, text)
+    # An even run of backslashes before the sign escapes itself only, so one more is needed.
+    text = _DOLLAR.sub(lambda m: m[1] + ("" if len(m[1]) % 2 else "\\") + "$", text)
+    text = _ARROW.sub(_break_up, text)
+    return _DIRECTIVE.sub(lambda m: m[1] + ("" if len(m[1]) % 2 else "\\") + ":" + _JOINER, text)
+
+
+def _break_up(found: re.Match[str]) -> str:
+    return found[0][0] + _JOINER + found[0][1:]
