@@ -109,7 +109,7 @@ def test_scores_go_along_by_default_but_not_to_openai(tmp_path):
 def test_scores_can_be_left_out_or_asked_for(tmp_path):
     write(ROWS, "sharegpt", tmp_path / "s", with_scores=False)
     write(ROWS, "openai", tmp_path / "o", with_scores=True)
-    assert set(json.loads((tmp_path / "s").read_text())[0]) == {"conversations"}
+    assert set(json.loads((tmp_path / "s").read_text())[0]) == {"conversations", "tools"}
     assert lines(tmp_path / "o")[0]["quality"] == 3.8
 
 
@@ -157,13 +157,6 @@ def test_parquet_has_typed_columns(tmp_path):
     }
     assert table.column("tools").to_pylist() == [None, None, TOOLS.tools, None]
     assert table.schema.field("evol_score").type == "double"
-
-
-def test_original_records_are_untouched_but_for_line_ends(tmp_path):
-    raw = '{"b": 1e400,\n "a" : "x\\ny", "a": 2}'
-    report = write([row(PLAIN, raw=raw), row(LONG, raw="not json")], "original", tmp_path / "o")
-    assert (tmp_path / "o").read_text() == raw.replace("\n", " ") + "\n"
-    assert report.skipped[0][0] == LONG.id
 
 
 def test_rows_a_trainer_would_drop_are_counted(tmp_path):

@@ -14,6 +14,8 @@ def test_a_single_turn_is_instruction_and_output():
         "instruction": "Why is the sky blue?",
         "input": "",
         "output": "Rayleigh scattering.",
+        "system": "",
+        "history": [],
     }
 
 

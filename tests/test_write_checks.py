@@ -10,6 +10,7 @@ from hypothesis import given
 
 from deita_core.conversation import Conversation
 from deita_core.formats.write_checks import (
+    axolotl_problem,
     chat_template_problem,
     llama_factory_problem,
     openai_problem,
@@ -63,6 +64,11 @@ def test_the_reason_for_a_drop_is_named(conversation, reason):
 )
 def test_openai_refuses_rows_without_a_last_answer(conversation, reason):
     assert reason in str(openai_problem(conversation))
+
+
+def test_axolotl_reads_tools_only_as_a_list():
+    assert axolotl_problem(PLAIN) is None
+    assert "OpenAI export" in str(axolotl_problem(TOOLS))
 
 
 def test_a_function_call_may_be_the_last_message_for_openai():

@@ -1,4 +1,4 @@
-"""Alpaca JSON: instruction, input, output, with `system` and `history` where a row has them.
+"""Alpaca JSON: instruction, input, output, system and history.
 
 Alpaca knows one optional system message and pairs of a user message and its answer, and nothing
 else; every other shape is refused with the reason rather than bent. The instruction is the whole
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from deita_core.conversation import Conversation, Message
-from deita_core.formats.write_json import JsonArraySink
+from deita_core.formats.model import Mapping
+from deita_core.formats.write_json import JsonArraySink, Recorder
 from deita_core.formats.write_model import (
     ExportFormat,
     ExportRow,
@@ -19,18 +20,30 @@ from deita_core.formats.write_model import (
     NotExpressibleError,
 )
 
+MAPPING = Mapping(
+    "alpaca",
+    {
+        "instruction": "instruction",
+        "input": "input",
+        "output": "output",
+        "system": "system",
+        "history": "history",
+    },
+)
+
 
 def record(row: ExportRow) -> JsonObject:
     """The row as an Alpaca record. Raises NotExpressibleError for a shape Alpaca lacks."""
     system, pairs = _pairs(row.conversation)
     *earlier, (instruction, output) = pairs
-    made: JsonObject = {"instruction": instruction, "input": "", "output": output}
-    if system is not None:
-        made["system"] = system
-    if earlier:
-        history: list[JsonValue] = [[user, answer] for user, answer in earlier]
-        made["history"] = history
-    return made
+    history: list[JsonValue] = [[user, answer] for user, answer in earlier]
+    return {
+        "instruction": instruction,
+        "input": "",
+        "output": output,
+        "system": system or "",
+        "history": history,
+    }
 
 
 def _pairs(conversation: Conversation) -> tuple[str | None, list[tuple[str, str]]]:
@@ -65,7 +78,7 @@ def _refuse_unknown(conversation: Conversation) -> None:
 
 
 def _open(file: BinaryIO, with_scores: bool) -> JsonArraySink:
-    return JsonArraySink(file, record, with_scores)
+    return JsonArraySink(file, Recorder(record, MAPPING), with_scores)
 
 
 FORMAT = ExportFormat(
@@ -76,5 +89,6 @@ FORMAT = ExportFormat(
     "calls or without a last answer do not fit and are left out.",
     trainers=("LLaMA-Factory", "axolotl", "Stanford Alpaca"),
     scores_by_default=True,
+    mapping=MAPPING,
     open=_open,
 )

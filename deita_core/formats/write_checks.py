@@ -43,6 +43,13 @@ def _misplaced(index: int, message: Message) -> str:
     return "user and assistant do not alternate"
 
 
+def axolotl_problem(conversation: Conversation) -> str | None:
+    """Why axolotl would stop at the row of a ShareGPT file, or None: it wants tools as a list."""
+    if conversation.tools is not None:
+        return "with tools as text, which it reads only as a list: use the OpenAI export"
+    return no_answer(conversation)
+
+
 def openai_problem(conversation: Conversation) -> str | None:
     """Why OpenAI's fine-tuning would refuse the file because of this row, or None."""
     problem = no_answer(conversation)

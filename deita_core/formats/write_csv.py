@@ -8,16 +8,20 @@ import json
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from deita_core.formats.model import Mapping
 from deita_core.formats.write_model import (
     SCORE_FIELDS,
     ExportFormat,
     ExportRow,
     JsonObject,
-    NotExpressibleError,
     filled,
     score_fields,
 )
+from deita_core.formats.write_verify import verify
 
+MAPPING = Mapping(
+    "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
+)
 TEXT_FIELDS = ("messages", "tools", "instruction", "response")
 
 
@@ -30,9 +34,7 @@ class CsvSink:
         self._file.write(_line(self._columns))
 
     def add(self, row: ExportRow) -> frozenset[str]:
-        """Appends the row. Raises NotExpressibleError for text that is not valid Unicode."""
-        if row.conversation.tools == "":
-            raise NotExpressibleError("CSV cannot tell empty tools from none")
+        """Appends the row. Raises NotExpressibleError when it would not read back."""
         turns = row.conversation.turns
         record: JsonObject = {
             "messages": row.conversation.to_json(),
@@ -40,15 +42,11 @@ class CsvSink:
             "instruction": turns[0].instruction if turns else None,
             "response": turns[0].response if turns else None,
         }
+        verify(record, MAPPING, row.conversation)
         if self._with_scores:
             record |= score_fields(row)
             record["flags"] = json.dumps(list(row.flags), ensure_ascii=False)
-        try:
-            self._file.write(_line([record[name] for name in self._columns]))
-        except UnicodeEncodeError as error:
-            raise NotExpressibleError(
-                "its text holds a lone surrogate, which is no character"
-            ) from error
+        self._file.write(_line([record[name] for name in self._columns]))
         return filled(record)
 
     def close(self) -> None:
@@ -73,5 +71,6 @@ FORMAT = ExportFormat(
     "own, and the scores; for spreadsheets.",
     trainers=(),
     scores_by_default=True,
+    mapping=MAPPING,
     open=_open,
 )

@@ -4,44 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
+from deita_core.formats.model import Mapping
 from deita_core.formats.write_model import (
     ExportRow,
     JsonObject,
     JsonValue,
-    NotExpressibleError,
     filled,
     score_fields,
 )
+from deita_core.formats.write_verify import verify
 
-Record = Callable[[ExportRow], JsonObject]
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes the record of a row, sure to read back by `mapping` as the same conversation."""
+
+    record: Callable[[ExportRow], JsonObject]
+    mapping: Mapping
+
+    def complete(self, row: ExportRow, with_scores: bool) -> JsonObject:
+        """The record, with the scores after it. Raises NotExpressibleError."""
+        made = self.record(row)
+        verify(made, self.mapping, row.conversation)
+        return made | score_fields(row) if with_scores else made
 
 
 def encode(value: JsonValue) -> bytes:
-    """One line of JSON in UTF-8. Raises NotExpressibleError for a lone surrogate."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        # It could be escaped, but readers replace it, so that it would not come back as it was.
-        raise NotExpressibleError(
-            "its text holds a lone surrogate, which is no character"
-        ) from error
+    """One line of JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 class JsonArraySink:
     """A JSON array, one record per line, so that it can be compared and paged line by line."""
 
-    def __init__(self, file: BinaryIO, record: Record, with_scores: bool) -> None:
-        self._file, self._record, self._with_scores = file, record, with_scores
+    def __init__(self, file: BinaryIO, recorder: Recorder, with_scores: bool) -> None:
+        self._file, self._recorder, self._with_scores = file, recorder, with_scores
         self._empty = True
         file.write(b"[")
 
     def add(self, row: ExportRow) -> frozenset[str]:
         """Appends the row's record."""
-        record = _complete(self._record(row), row, self._with_scores)
-        line = encode(record)
-        self._file.write((b"\n" if self._empty else b",\n") + line)
+        record = self._recorder.complete(row, self._with_scores)
+        self._file.write((b"\n" if self._empty else b",\n") + encode(record))
         self._empty = False
         return filled(record)
 
@@ -53,19 +60,14 @@ class JsonArraySink:
 class JsonLinesSink:
     """JSON Lines: one record per line."""
 
-    def __init__(self, file: BinaryIO, record: Record, with_scores: bool) -> None:
-        self._file, self._record, self._with_scores = file, record, with_scores
+    def __init__(self, file: BinaryIO, recorder: Recorder, with_scores: bool) -> None:
+        self._file, self._recorder, self._with_scores = file, recorder, with_scores
 
     def add(self, row: ExportRow) -> frozenset[str]:
         """Appends the row's record."""
-        record = _complete(self._record(row), row, self._with_scores)
+        record = self._recorder.complete(row, self._with_scores)
         self._file.write(encode(record) + b"\n")
         return filled(record)
 
     def close(self) -> None:
         """Nothing to complete."""
-
-
-def _complete(record: JsonObject, row: ExportRow, with_scores: bool) -> JsonObject:
-    # Scores come after the conversation: a reader that looks at the first fields sees the text.
-    return record | score_fields(row) if with_scores else record

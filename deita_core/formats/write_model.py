@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
+from deita_core.formats.model import Mapping
 
 JsonValue = str | int | float | bool | list["JsonValue"] | dict[str, "JsonValue"] | None
 JsonObject = dict[str, JsonValue]
@@ -95,6 +96,7 @@ class ExportFormat:
     """One export format, as the interface shows it and as `write` uses it.
 
     scores_by_default: id, scores and source go into the file unless asked otherwise.
+    mapping: how the file is read back; None for the original records, which keep their own.
     open: makes the sink that writes to a binary file, with or without those fields.
     """
 
@@ -104,6 +106,7 @@ class ExportFormat:
     explanation: str
     trainers: tuple[str, ...]
     scores_by_default: bool
+    mapping: Mapping | None
     open: Callable[[BinaryIO, bool], RowSink]
     checks: tuple[Check, ...] = ()
 
@@ -118,7 +121,8 @@ def score_fields(row: ExportRow) -> JsonObject:
         "quality": finite(row.quality),
         "language": row.language,
         "flags": list(row.flags),
-        "source": row.source,
+        # A file name may hold bytes that are no text.
+        "source": row.source.encode("utf-8", "replace").decode("utf-8"),
         "position": row.position,
     }
 

@@ -12,8 +12,9 @@ from collections import deque
 from typing import BinaryIO
 
 from deita_core.conversation import Message
+from deita_core.formats.model import Mapping
 from deita_core.formats.write_checks import llama_factory_openai_problem, openai_problem
-from deita_core.formats.write_json import JsonLinesSink
+from deita_core.formats.write_json import JsonLinesSink, Recorder
 from deita_core.formats.write_model import (
     Check,
     ExportFormat,
@@ -21,6 +22,11 @@ from deita_core.formats.write_model import (
     JsonObject,
     JsonValue,
     NotExpressibleError,
+)
+
+_NOT_A_CALL = 'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
+MAPPING = Mapping(
+    "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
 )
 
 
@@ -33,7 +39,7 @@ def record(row: ExportRow) -> JsonObject:
 
 
 def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
-    made: list[JsonValue] = []
+    made: list[JsonObject] = []
     calls = 0
     waiting: deque[str] = deque()
     for message in messages:
@@ -41,7 +47,7 @@ def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
             call_id = f"call_{calls}"
             calls += 1
             waiting.append(call_id)
-            made.append(_call(message.content, call_id))
+            _add_call(made, _call(message.content, call_id))
         elif message.role == "tool":
             if not waiting:
                 raise NotExpressibleError(
@@ -52,31 +58,45 @@ def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
             )
         else:
             made.append({"role": message.role, "content": message.content})
-    return made
+    return list(made)
+
+
+def _add_call(made: list[JsonObject], call: JsonObject) -> None:
+    """Puts the call into the assistant's message before it, or into a new one.
+
+    What the assistant says and calls before it hears back is one message there: calls in
+    messages of their own would each need their result at once.
+    """
+    last = made[-1] if made else {}
+    calls = last.get("tool_calls")
+    if isinstance(calls, list):
+        calls.append(call)
+    elif last.get("role") == "assistant" and last["content"]:
+        last["tool_calls"] = [call]
+    else:
+        made.append({"role": "assistant", "content": None, "tool_calls": [call]})
 
 
 def _call(content: str, call_id: str) -> JsonObject:
     try:
         call = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         call = None
-    if not isinstance(call, dict) or list(call) != ["name", "arguments"]:
-        raise NotExpressibleError(
-            'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
-        )
-    if not isinstance(call["name"], str) or _dump(call) != content:
-        raise NotExpressibleError(
-            "the spacing of a function call would be lost; the ShareGPT export keeps it"
-        )
-    function: JsonObject = {"name": call["name"], "arguments": _dump(call["arguments"])}
-    tool_call: JsonObject = {"id": call_id, "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [tool_call]}
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str) or len(call) != 2:
+        raise NotExpressibleError(_NOT_A_CALL)
+    if "arguments" not in call:
+        raise NotExpressibleError(_NOT_A_CALL)
+    function: JsonObject = {
+        "name": call["name"],
+        "arguments": json.dumps(call["arguments"], ensure_ascii=False),
+    }
+    return {"id": call_id, "type": "function", "function": function}
 
 
 def _tools(tools: str) -> JsonValue:
     try:
         known = json.loads(tools)
-    except ValueError:
+    except (ValueError, RecursionError):
         known = None
     if not isinstance(known, list) or not all(isinstance(tool, dict) for tool in known):
         raise NotExpressibleError("its tools are not a JSON list; the ShareGPT export keeps them")
@@ -85,12 +105,8 @@ def _tools(tools: str) -> JsonValue:
     ]
 
 
-def _dump(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _open(file: BinaryIO, with_scores: bool) -> JsonLinesSink:
-    return JsonLinesSink(file, record, with_scores)
+    return JsonLinesSink(file, Recorder(record, MAPPING), with_scores)
 
 
 FORMAT = ExportFormat(
@@ -101,6 +117,7 @@ FORMAT = ExportFormat(
     "fine-tuning and most chat templates take.",
     trainers=("OpenAI", "TRL", "axolotl", "LLaMA-Factory"),
     scores_by_default=False,
+    mapping=MAPPING,
     open=_open,
     checks=(
         Check("OpenAI", openai_problem),

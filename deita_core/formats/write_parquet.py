@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO
 
+from deita_core.formats.model import Mapping
 from deita_core.formats.write_checks import chat_template_problem, llama_factory_problem
 from deita_core.formats.write_model import (
     Check,
     ExportFormat,
     ExportRow,
     JsonObject,
-    NotExpressibleError,
     filled,
     score_fields,
 )
+from deita_core.formats.write_verify import verify
 
+MAPPING = Mapping(
+    "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
+)
 ROWS_PER_GROUP = 1_000
 
 
@@ -34,19 +38,14 @@ class ParquetSink:
         self._rows: list[JsonObject] = []
 
     def add(self, row: ExportRow) -> frozenset[str]:
-        """Takes the row. Raises NotExpressibleError for text that is not valid Unicode."""
+        """Takes the row. Raises NotExpressibleError when it would not read back."""
         messages = row.conversation.messages
         tools = row.conversation.tools
-        try:
-            "".join([tools or "", *(m.content for m in messages)]).encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise NotExpressibleError(
-                "its text holds a lone surrogate, which is no character"
-            ) from error
         record: JsonObject = {
             "messages": [{"role": m.role, "content": m.content} for m in messages],
             "tools": tools,
         }
+        verify(record, MAPPING, row.conversation)
         if self._with_scores:
             record |= score_fields(row)
         self._rows.append(record)
@@ -99,6 +98,7 @@ FORMAT = ExportFormat(
     "what the Hugging Face hub shows best.",
     trainers=("TRL", "LLaMA-Factory"),
     scores_by_default=True,
+    mapping=MAPPING,
     open=_open,
     checks=(
         Check("TRL", chat_template_problem),
