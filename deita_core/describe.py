@@ -1,0 +1,216 @@
+"""What can be said of a conversation without a model: language, length, quality flags."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from deita_core.conversation import ASSISTANT_ROLES, Conversation
+from deita_core.language import SAMPLE_CHARACTERS, language_of
+from deita_core.refusals import is_refusal
+
+NO_RESPONSE = "no response"
+UNANSWERED_TURN = "unanswered turn"
+EMPTY_RESPONSE = "empty response"
+ONE_WORD_RESPONSE = "one-word response"
+REPEATED_TEXT = "repeated text"
+CUT_OFF_ENDING = "cut-off ending"
+REFUSAL = "refusal"
+RESPONSE_EQUALS_PROMPT = "response equals prompt"
+STARTS_WITH_ASSISTANT = "starts with the assistant"
+
+FLAGS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        NO_RESPONSE: "No turn has an answer: there is nothing to train on.",
+        UNANSWERED_TURN: "Some user message has no answer, others have.",
+        EMPTY_RESPONSE: "An answer is empty or only white space.",
+        ONE_WORD_RESPONSE: "Every answer is a single word or number.",
+        REPEATED_TEXT: "An answer says the same thing over and over.",
+        CUT_OFF_ENDING: "The last answer stops in the middle of a sentence or a code block.",
+        REFUSAL: "An answer begins by refusing to help.",
+        RESPONSE_EQUALS_PROMPT: "An answer only repeats its prompt.",
+        STARTS_WITH_ASSISTANT: "The assistant speaks before the user.",
+    }
+)
+
+_LETTERS = bytes(b for b in range(128) if chr(b).isalpha())
+_DIGITS = b"0123456789"
+_SPACES = b" \t\r\n\x0b\x0c"
+_ONLY_LETTERS = bytes(b if b in _LETTERS else 32 for b in range(256))
+# Chinese, Japanese and Korean characters, with their punctuation: about one token each.
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
+
+_ONE_WORD = re.compile(r"[\W_]*[\w'’-]+[\W_]*")
+_WIDE_WORD, _LONG_WORD = 4, 30
+
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s*|\n+")
+_LOOP_SEGMENT, _LOOP_TIMES, _LOOP_SHARE = 12, 4, 0.5
+_ZIP_LEAST, _ZIP_RATIO = 400, 0.06
+_WORDS_LEAST, _WORDS_MOST, _DISTINCT_SHARE = 30, 600, 0.1
+
+_LIST_OR_CODE = re.compile(r"\s*(?:[-*+•>|#~]|\d+[.)]|[a-zA-Z][.)]\s|\[|\(|</?\w|\$|\\|@|\t| {4})")
+_OPEN_WORD = re.compile(
+    r"\b(?:the|a|an|and|or|of|to|with|for|in|by|from|that|which|is|are|as|because|but)$",
+    re.IGNORECASE,
+)
+_ENDED_SENTENCE = re.compile(r"[a-z0-9]{2}[.!?][\"')]*\s")
+_ENDED_WIDE_SENTENCE = re.compile(r"[。！？]")
+_FENCE = re.compile(r"^[ \t]*```(.*)$", re.MULTILINE)
+_PROSE_LINE = 60
+_WIDE_LINE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """Facts of one conversation.
+
+    language: ISO 639-1 (three letters where there is no such code), None when it cannot be
+    told; language_confidence: [0, 1]. characters: of all texts. tokens: approximate, see
+    `approximate_tokens`. flags: out of `FLAGS`, in its order.
+    """
+
+    language: str | None
+    language_confidence: float
+    turns: int
+    characters: int
+    tokens: int
+    flags: tuple[str, ...]
+
+
+def describe(conversation: Conversation) -> RowFacts:
+    """The facts of a conversation; about 0.1 ms for a row of Alpaca."""
+    contents = [message.content for message in conversation.messages]
+    language, confidence = language_of(_sample(conversation))
+    found = _flags(conversation)
+    return RowFacts(
+        language,
+        confidence,
+        len(conversation.turns),
+        sum(map(len, contents)),
+        sum(map(approximate_tokens, contents)),
+        tuple(flag for flag in FLAGS if flag in found),
+    )
+
+
+def _sample(conversation: Conversation) -> str:
+    """The beginning of what the user and the assistant say, without tool results."""
+    said: list[str] = []
+    length = 0
+    for message in conversation.messages:
+        if message.role in ("user", "assistant") and message.content:
+            said.append(message.content[:SAMPLE_CHARACTERS])
+            length += len(said[-1])
+            if length > 2 * SAMPLE_CHARACTERS:
+                break
+    return "\n".join(said)
+
+
+def approximate_tokens(text: str) -> int:
+    """About how many tokens LLaMA's or Mistral's tokenizer makes of a text.
+
+    1.05 per word of Latin letters + 0.036 per such letter + 1.28 per digit + 0.96 per other
+    ASCII sign that is no space + 1.15 per Chinese, Japanese or Korean character + 0.6 per any
+    other character; rounded, at least 1 for a text that is not blank. The ASCII and CJK weights
+    were fitted to Mistral's first tokenizer on 2,000 rows of 17 pools: half of the rows are
+    within 6 %, nine of ten within 16 %.
+    """
+    plain = text.encode("ascii", "ignore")
+    letters = len(plain) - len(plain.translate(None, _LETTERS))
+    digits = len(plain) - len(plain.translate(None, _DIGITS))
+    spaces = len(plain) - len(plain.translate(None, _SPACES))
+    words = len(plain.translate(_ONLY_LETTERS).split())
+    signs = len(plain) - letters - digits - spaces
+    tokens = 1.05 * words + 0.036 * letters + 1.28 * digits + 0.96 * signs
+    if len(plain) < len(text):
+        wide = sum(map(len, _WIDE.findall(text)))
+        tokens += 1.15 * wide + 0.6 * (len(text) - len(plain) - wide)
+    return max(round(tokens), 1 if text.strip() else 0)
+
+
+def _flags(conversation: Conversation) -> set[str]:
+    turns = conversation.turns
+    answered = [turn for turn in turns if turn.response is not None]
+    answers = [turn.response or "" for turn in answered]
+    full = [answer for answer in answers if answer.strip()]
+    spoken = [m.role for m in conversation.messages if m.role != "system"]
+    holds = {
+        NO_RESPONSE: not answered,
+        UNANSWERED_TURN: 0 < len(answered) < len(turns),
+        EMPTY_RESPONSE: len(full) < len(answers),
+        ONE_WORD_RESPONSE: bool(full) and all(map(_is_one_word, full)),
+        REPEATED_TEXT: any(map(_is_repeated, full)),
+        CUT_OFF_ENDING: bool(answers) and turns[-1].response is not None and _is_cut(answers[-1]),
+        REFUSAL: any(map(is_refusal, full)),
+        RESPONSE_EQUALS_PROMPT: any(_is_echo(t.instruction, t.response or "") for t in answered),
+        STARTS_WITH_ASSISTANT: bool(spoken) and spoken[0] in ASSISTANT_ROLES,
+    }
+    return {flag for flag, held in holds.items() if held}
+
+
+def _is_echo(prompt: str, answer: str) -> bool:
+    return bool(answer.strip()) and prompt.strip().casefold() == answer.strip().casefold()
+
+
+def _is_one_word(answer: str) -> bool:
+    word = answer.strip()
+    if len(word) > _LONG_WORD or not _ONE_WORD.fullmatch(word):
+        return False
+    # Scripts without spaces write a whole sentence as one "word".
+    return word.isascii() or sum(map(len, _WIDE.findall(word))) <= _WIDE_WORD
+
+
+def _is_repeated(answer: str) -> bool:
+    """A loop: one sentence or line makes half of the text, or hardly any text is new."""
+    if len(answer) < 4 * _LOOP_SEGMENT:
+        return False
+    if len(answer) >= _ZIP_LEAST:
+        data = answer.encode("utf-8", "replace")
+        if len(zlib.compress(data, 1)) < _ZIP_RATIO * len(data):
+            return True
+    parts = [part.strip() for part in _SENTENCE_END.split(answer)]
+    counted = Counter(part for part in parts if len(part) >= _LOOP_SEGMENT)
+    for part, times in counted.most_common(1):
+        share = times * len(part) / len(answer.strip())
+        if times >= _LOOP_TIMES and share >= _LOOP_SHARE and any(map(str.isalpha, part)):
+            return True
+    return _has_few_words(answer)
+
+
+def _has_few_words(answer: str) -> bool:
+    """Text of words (not of numbers or single letters) with hardly a new word in it."""
+    tokens = answer.casefold().split()
+    if not _WORDS_LEAST <= len(tokens) <= _WORDS_MOST:
+        return False
+    words = [token for token in tokens if len(token) > 1 and any(map(str.isalpha, token))]
+    return len(words) >= 0.7 * len(tokens) and len(set(words)) < _DISTINCT_SHARE * len(words)
+
+
+def _is_cut(answer: str) -> bool:
+    """Conservative: only prose whose last line breaks off, or a code block left open."""
+    text = answer.rstrip()
+    if not text:
+        return False
+    line = text.rsplit("\n", 1)[-1]
+    if _has_open_block(text):
+        return True
+    if text.endswith("```") or _LIST_OR_CODE.match(line) or line.split()[-1][0] in "#＃@":
+        return False
+    last = text[-1]
+    if _WIDE.fullmatch(last):
+        ended = len(_ENDED_WIDE_SENTENCE.findall(text)) >= 2
+        return ended and len(line) >= _WIDE_LINE and (last.isalpha() or last in "，、")
+    if len(line) < _PROSE_LINE or "|" in line:
+        return False
+    if last == "," or _OPEN_WORD.search(line):
+        return True
+    # Many people leave out the last full stop; hardly anybody does after setting the others.
+    return last.islower() and len(_ENDED_SENTENCE.findall(line)) >= 2
+
+
+def _has_open_block(text: str) -> bool:
+    fences = _FENCE.findall(text)
+    odd = len(fences) % 2 == 1 and text.count("```") % 2 == 1
+    return odd and not text.endswith("```") and (bool(fences[-1]) or text[-1] not in ".!?。！？")
