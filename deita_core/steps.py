@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from deita_core.errors import PathError
 from deita_core.formats.checksum import sha256_of
 from deita_core.formats.model import Mapping
+from deita_core.jobs.import_pool import hub_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source, sources
 
@@ -40,6 +42,16 @@ def register_files(
             given = mapping.to_json() if mapping else None
             numbers.append(add_source(project, file.name, path, given))
     return numbers
+
+
+def hub_steps(project: Project, name: str, split: str = "train") -> list[Step]:
+    """Download a data set of the Hugging Face hub into the data folder, import and prepare it.
+
+    Raises PathError when the name is not of the form owner/name or name.
+    """
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise PathError(f"{name!r} is no data set of the hub: give owner/name, e.g. GAIR/lima")
+    return preparation([add_source(project, name, hub_path(name, split), None)])
 
 
 def import_step(numbers: Sequence[int]) -> Step:

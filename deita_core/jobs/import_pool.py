@@ -15,6 +15,7 @@ from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.kind import Parameters
 from deita_core.project import Project
+from deita_core.project.folder import data_folder
 from deita_core.project.pool import (
     add_rows,
     finish_source,
@@ -48,13 +49,14 @@ class ImportPool:
     def _read_file(self, source: dict[str, Any], desk: Desk, done: int) -> int:
         from deita_core.formats import detect, read
 
-        path = Path(source["path"])
+        path = _local_file(source["path"], desk)
         given = Mapping.from_json(source["mapping"]) if source["mapping"] else None
         found = detect(path, given)
         desk.put(
             Part(
                 meta={
                     "source": source["source"],
+                    "path": str(path),
                     "sha256": sha256_of(path),
                     "bytes": path.stat().st_size,
                     "container": found.container,
@@ -99,6 +101,27 @@ class ImportPool:
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """The files can be gone on with."""
         stop_sources(project)
+
+
+_HUB = "hub:"
+
+
+def hub_path(name: str, split: str) -> str:
+    """The path of a source that is still on the Hugging Face hub."""
+    return f"{_HUB}{name}@{split}"
+
+
+def _local_file(path: str, desk: Desk) -> Path:
+    if not path.startswith(_HUB):
+        return Path(path)
+    from deita_core.formats.hub import snapshot
+
+    name, _, split = path.removeprefix(_HUB).rpartition("@")
+
+    def tell(rows: int) -> None:
+        desk.report(rows, None, f"downloading {name}: {rows:,} rows")
+
+    return snapshot(name, split, data_folder() / "hub", tell)
 
 
 def preview_of(conversation: Conversation) -> str:

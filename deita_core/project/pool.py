@@ -58,9 +58,9 @@ def add_source(
 def set_source_facts(project: Project, source: int, facts: Mapping[str, Any]) -> None:
     """Record what the importer found out about a file before reading it.
 
-    facts: sha256, bytes, container, compression, mapping (JSON text), explanation.
+    facts: path, sha256, bytes, container, compression, mapping (JSON text), explanation.
     """
-    names = ("sha256", "bytes", "container", "compression", "mapping", "explanation")
+    names = ("path", "sha256", "bytes", "container", "compression", "mapping", "explanation")
     with project.transaction() as cursor:
         cursor.execute(
             f"UPDATE sources SET {', '.join(f'{name} = ?' for name in names)} WHERE source = ?",
@@ -159,7 +159,8 @@ def sources(project: Project) -> list[Source]:
         project.cursor()
         .execute(
             """
-            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container, s.compression, s.mapping, s.explanation, s.state,
+            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container, s.compression,
+                   s.mapping, s.explanation, s.state,
                    s.read, coalesce(c.n, 0), coalesce(d.n, 0), coalesce(r.n, 0)
             FROM sources s
             LEFT JOIN (SELECT source, count(*) n FROM conversations GROUP BY 1) c USING (source)

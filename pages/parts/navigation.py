@@ -1,0 +1,38 @@
+"""The steps down the side column, each with its state."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from pages.parts import words
+from pages.parts.resources import Opened, info
+
+
+def steps(opened: Opened | None) -> list[StreamlitPage]:
+    """The pages in the order of the work; titles carry how far the project has come."""
+    pool = score = select = ""
+    if opened is not None:
+        found = info(opened)
+        pool = words.rows(found.imported) if found.imported else "empty"
+        tried = found.imported - found.unscored
+        score = f"{100 * tried // found.imported} %" if found.imported else ""
+        select = f"{found.selections} saved" if found.selections else ""
+    return [
+        _page("pool", "Pool", pool, ":material/database:", "Load files and see what is in them."),
+        _page("score", "Score", score, ":material/speed:", "Complexity and quality of each turn."),
+        _page("explore", "Explore", "", ":material/scatter_plot:", "The pool as a map."),
+        _page("select", "Select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        _page("export", "Export", "", ":material/download:", "Write a selection for a trainer."),
+    ]
+
+
+def _page(name: str, title: str, facts: str, icon: str, help: str) -> StreamlitPage:
+    return st.Page(
+        f"pages/{name}.py",
+        title=f"{title} · {facts}" if facts else title,
+        icon=icon,
+        url_path=name,
+        default=name == "pool",
+        help=help,
+    )

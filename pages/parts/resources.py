@@ -1,0 +1,156 @@
+"""Everything the app caches: open projects with their job runners, and the arrays of a pool.
+
+Keys carry the project's path and data version, so nothing stale is ever shown. Connections and
+arrays are shared between sessions (`cache_resource`) and must not be changed by a page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.curate import selection_input
+from deita_core.jobs import JobRunner
+from deita_core.project import Project
+from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.job_log import JobRecord
+from deita_core.project.summary import ProjectInfo, project_info
+from deita_core.selection.evol import evol_scores, row_scores
+from deita_core.selection.measures import Comparison, compare
+from deita_core.selection.outcome import Outcome, select
+from deita_core.selection.rule import SelectionRule
+from deita_core.selection.table import SelectionInput
+from pages.parts import state
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A project open in this server, and the runner of its jobs."""
+
+    project: Project
+    runner: JobRunner
+    taken_up: tuple[JobRecord, ...]
+
+    @property
+    def key(self) -> str:
+        """What cache entries of this project are keyed by, beside the data version."""
+        return str(self.project.path)
+
+
+def _release(opened: Opened) -> None:
+    opened.runner.stop()
+    opened.project.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_release)
+def _open(path: str) -> Opened:
+    project = Project.open(Path(path), wait=1.0)
+    runner = JobRunner(project)
+    return Opened(project, runner, tuple(runner.start()))
+
+
+def open_project(path: Path) -> Opened:
+    """The project, opened once for the whole server; raises as `Project.open` does."""
+    return _open(str(path))
+
+
+def close_project(path: Path) -> None:
+    """Stop its jobs and release the file (to rename, copy or delete it)."""
+    opened = _open(str(path))
+    _open.clear(str(path))
+    _release(opened)
+
+
+def current() -> Opened:
+    """The project that the side column has picked; stops the page when there is none."""
+    opened = st.session_state.get(CURRENT)
+    if not isinstance(opened, Opened) or opened.project.closed:
+        st.info("Choose or create a project in the side column to begin.", icon=":material/folder:")
+        st.stop()
+    return opened
+
+
+CURRENT = "opened_project"
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _arrays(path: str, version: int) -> PoolArrays:
+    return load_arrays(_open(path).project)
+
+
+def arrays(opened: Opened) -> PoolArrays:
+    """The pool's columns as of now."""
+    return _arrays(opened.key, opened.project.data_version())
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _info(path: str, version: int) -> ProjectInfo:
+    return project_info(_open(path).project)
+
+
+def info(opened: Opened) -> ProjectInfo:
+    """The project's counts as of now."""
+    return _info(opened.key, opened.project.data_version())
+
+
+@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1)
+def _input(path: str, version: int) -> SelectionInput:
+    return selection_input(_open(path).project, _arrays(path, version))
+
+
+def pool_input(opened: Opened) -> SelectionInput:
+    """The pool as `select` takes it; raises SelectionError saying what is missing."""
+    return _input(opened.key, opened.project.data_version())
+
+
+@st.cache_resource(show_spinner="Selecting", max_entries=8)
+def _outcome(path: str, version: int, rule: str) -> Outcome:
+    return select(SelectionRule.from_json(rule), _input(path, version))
+
+
+def outcome(opened: Opened, rule: SelectionRule) -> Outcome:
+    """What the rule selects from the pool as of now."""
+    return _outcome(opened.key, opened.project.data_version(), rule.to_json())
+
+
+@st.cache_resource(show_spinner="Comparing with a random selection", max_entries=8)
+def _comparison(path: str, version: int, rule: str) -> Comparison:
+    return compare(_input(path, version), _outcome(path, version, rule))
+
+
+def comparison(opened: Opened, rule: SelectionRule) -> Comparison:
+    """The rule's selection beside the pool and a random selection of the same size."""
+    return _comparison(opened.key, opened.project.data_version(), rule.to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumns:
+    """(n,) float64 each, NaN where missing: mean complexity and quality, and evol score."""
+
+    complexity: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    evol: NDArray[np.float64]
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _scores(path: str, version: int, aggregation: str) -> ScoreColumns:
+    pool = _arrays(path, version)
+    turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
+    means = row_scores(*turns, len(pool))
+    return ScoreColumns(
+        means.complexity, means.quality, evol_scores(*turns, len(pool), aggregation)
+    )
+
+
+def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
+    """The scores of every row as of now."""
+    return _scores(opened.key, opened.project.data_version(), aggregation)
+
+
+def say(text: str) -> None:
+    """Show a short message after the next rerun (a page cannot show one before it)."""
+    st.session_state[state.NOTICE] = text

