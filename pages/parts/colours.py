@@ -1,9 +1,9 @@
 """One meaning per colour, in the whole app.
 
 Every mark that says what happened to a row (on the map, in a histogram, as a badge) takes its
-colour from `OUTCOMES`, so that a colour learnt on one page is true on all others. Languages and
-sources use `CATEGORIES`, scores and plain bars the teal of `SCORE_STEPS`; none of them comes near
-the blue of kept or the orange of near-duplicate.
+colour from `STATUS_STYLES`, so that a colour learnt on one page is true on all others. Languages,
+sources and the like use `CATEGORIES`, scores and plain bars the teal of `SCORE_STEPS`; none of
+them comes near the blue of kept or the orange of near-duplicate.
 
 Each `Shade` has two variants of one hue, the first for light and the second for dark
 backgrounds. The tests hold them to a contrast of 3:1 with the background and to being told apart
@@ -13,7 +13,11 @@ with protanopia and deuteranopia.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from deita_core.selection.status import STATUSES, Status
+
+BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
 
 class Shade(NamedTuple):
@@ -28,27 +32,37 @@ class Shade(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a selection did with a row, in words and in colour.
+class StatusStyle:
+    """How a status of `deita_core.selection` looks.
 
-    opacity: of its points on the map, in [0, 1]; outcomes that are background recede.
+    opacity: of its points on the map, in [0, 1]; what is background recedes.
     badge: the name of the nearest colour of `st.badge`.
     """
 
-    label: str
+    status: Status
     shade: Shade
     opacity: float
-    badge: str
+    badge: BadgeColour
+
+    @property
+    def label(self) -> str:
+        """The status in words."""
+        return self.status.label
 
 
-KEPT = Outcome("kept", Shade("#0072B2", "#4FA3DE"), 0.95, "blue")
-NEAR_DUPLICATE = Outcome("near-duplicate", Shade("#C96A00", "#F0A136"), 0.75, "orange")
-BELOW_CUT = Outcome("below the cut", Shade("#858E98", "#76818C"), 0.5, "gray")
-PINNED = Outcome("pinned", Shade("#3B1F8F", "#E4DCFF"), 1.0, "violet")
-EXCLUDED = Outcome("excluded", Shade("#B3123F", "#FF94AD"), 0.9, "red")
-FILTERED = Outcome("filtered", Shade("#A8935C", "#76673A"), 0.4, "gray")
+_LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
+    "kept": (Shade("#0072B2", "#4FA3DE"), 0.95, "blue"),
+    "near_duplicate": (Shade("#C96A00", "#F0A136"), 0.75, "orange"),
+    "below_cut": (Shade("#858E98", "#76818C"), 0.5, "gray"),
+    "pinned": (Shade("#3B1F8F", "#E4DCFF"), 1.0, "violet"),
+    "excluded": (Shade("#B3123F", "#FF94AD"), 0.9, "red"),
+    "filtered": (Shade("#A8935C", "#76673A"), 0.4, "gray"),
+    "not_scored": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
+    "not_embedded": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
+}
 
-OUTCOMES = (KEPT, NEAR_DUPLICATE, BELOW_CUT, PINNED, EXCLUDED, FILTERED)
+# Indexed by `Status.code`.
+STATUS_STYLES = tuple(StatusStyle(status, *_LOOKS[status.key]) for status in STATUSES)
 
 # Languages, sources, clusters: the largest first; everything after the last one is `OTHER`.
 CATEGORIES = (
@@ -78,7 +92,7 @@ SCORE_STEPS = (
     Shade("#043230", "#E6F3EC"),
 )
 PLAIN = SCORE_STEPS[5]
-NO_SCORE = Shade("#C98A8A", "#8F5C5C")
+NO_SCORE = Shade("#A98B8B", "#8A6A6A")
 
 
 def category_shades(count: int) -> tuple[Shade, ...]:

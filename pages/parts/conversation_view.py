@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import streamlit as st
 
 from deita_core.conversation import Conversation, Message
-from pages.parts.colours import Outcome
+from pages.parts.colours import STATUS_STYLES
 from pages.parts.safe_text import (
     escape,
     escape_badge,
@@ -53,10 +54,11 @@ class TurnScore:
 class RowFacts:
     """What is known about the row as a whole; what is None is not shown.
 
+    status: code of `deita_core.selection.STATUSES`. position: 0-based, in its source.
     reason: why the selection treated it so, in a sentence. flags: quality flags, as stored.
     """
 
-    outcome: Outcome | None = None
+    status: int | None = None
     reason: str | None = None
     evol_score: float | None = None
     language: str | None = None
@@ -112,9 +114,9 @@ def split_turns(
     The turns line up with `Conversation.turns`: each user message opens one.
     """
     starts = [i for i, message in enumerate(messages) if message.role == "user"]
-    ends = [*starts[1:], len(messages)]
-    turns = tuple(tuple(messages[a:b]) for a, b in zip(starts, ends, strict=True))
-    return tuple(messages[: starts[0]] if starts else messages), turns
+    bounds = [*starts, len(messages)]
+    turns = tuple(tuple(messages[a:b]) for a, b in pairwise(bounds))
+    return tuple(messages[: bounds[0]]), turns
 
 
 def turn_heading(index: int, count: int, score: TurnScore | None) -> str:
@@ -138,8 +140,9 @@ def _score(name: str, value: float | None, reason: str | None) -> str:
 
 def _facts(facts: RowFacts) -> None:
     with st.container(horizontal=True, gap="small"):
-        if facts.outcome is not None:
-            st.badge(escape_badge(facts.outcome.label), color=facts.outcome.badge)  # type: ignore[arg-type]
+        if facts.status is not None:
+            style = STATUS_STYLES[facts.status]
+            st.badge(style.label, color=style.badge)
         if facts.evol_score is not None:
             st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
         if facts.language:

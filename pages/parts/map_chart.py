@@ -7,11 +7,8 @@ did; which rows lie inside the outline is worked out here, on the server (`MapEv
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import struct
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,22 +21,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.colours import Shade
+from pages.parts.map_payload import MapGroup, count_unplaced, map_payload, pack_hover_texts
 
 _HERE = Path(__file__).parent / "map_component"
 _STATIC = Path(__file__).parents[2] / "static"
-_MOST_VERTICES = 400
-_MOST_GROUPS = 256
 _CLEARED = "_map_cleared"
 
-
-@dataclass(frozen=True, slots=True)
-class MapGroup:
-    """One group of rows on the map: its name, colour and opacity of its points in [0, 1]."""
-
-    label: str
-    shade: Shade
-    opacity: float = 0.8
+__all__ = ["MapEvent", "MapGroup", "clear_outline", "map_chart", "pack_hover_texts"]
 
 
 @dataclass(frozen=True)
@@ -86,68 +74,6 @@ class MapEvent:
         return np.flatnonzero(inside)
 
 
-def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
-    """The first `characters` of each text on one line each, UTF-8: what hovering shows.
-
-    Worth its bytes up to about 50,000 rows. Cache the result: it does not change with colours.
-    """
-    lines = (" ".join(text[: characters * 4].split())[:characters] for text in texts)
-    return "\n".join(lines).encode("utf-8", "replace")
-
-
-def map_payload(
-    xy: NDArray[np.float32],
-    codes: NDArray[np.uint8],
-    groups: Sequence[MapGroup],
-    *,
-    version: str,
-    highlight: NDArray[np.integer[Any]] | None = None,
-    hover_texts: bytes = b"",
-    height: int = 620,
-    report_viewport: bool = False,
-    cleared: int = 0,
-) -> bytes:
-    """The message that `map.js` unpacks: header, x, y, highlight, codes, hover texts.
-
-    Raises ValueError when shapes do not fit together or a code has no group.
-    """
-    _check(xy, codes, groups)
-    marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
-    if len(marked) and marked.max() >= len(xy):
-        raise ValueError(f"highlight must index the {len(xy)} rows drawn, got {marked.max()}")
-    places = np.ascontiguousarray(xy.T, np.float32)
-    body = b"".join((places.tobytes(), marked.tobytes(), codes.tobytes(), hover_texts))
-    counts = np.bincount(codes, minlength=len(groups)).tolist()
-    header = {
-        "version": version,
-        "digest": zlib.crc32(body),
-        "rows": len(xy),
-        "highlighted": len(marked),
-        "text": bool(hover_texts),
-        "labels": [group.label for group in groups],
-        "light": [group.shade.light for group in groups],
-        "dark": [group.shade.dark for group in groups],
-        "opacity": [group.opacity for group in groups],
-        "counts": counts,
-        "caption": describe_map(groups, counts, unplaced=_unplaced(xy)),
-        "height": height,
-        "viewport": report_viewport,
-        "cleared": cleared,
-        "vertices": _MOST_VERTICES,
-        "plotly": f"{_base_path()}app/static/{_plotly_name()}",
-    }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 4)  # so that the float32 arrays start on a multiple of 4
-    return struct.pack("<I", len(text)) + text + body
-
-
-def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
-    """The map in one sentence, for those who cannot see it."""
-    parts = [f"{g.label} {count:,}" for g, count in zip(groups, counts, strict=True) if count]
-    missing = f" {unplaced:,} rows have no place on the map." if unplaced else ""
-    return f"Map of {sum(counts):,} rows: {', '.join(parts) or 'none'}.{missing}"
-
-
 def map_chart(
     xy: NDArray[np.float32],
     codes: NDArray[np.uint8],
@@ -174,6 +100,7 @@ def map_chart(
         xy, codes, groups,
         version=version, highlight=highlight, hover_texts=hover_texts, height=height,
         report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + key, 0),
+        library_url=f"{_base_path()}app/static/{_plotly_name()}",
     )  # fmt: skip
     state = _component()(
         key=key,
@@ -183,7 +110,7 @@ def map_chart(
         on_hidden_change=_nothing,
         on_viewport_change=_nothing,
     )
-    if unplaced := _unplaced(xy):
+    if unplaced := count_unplaced(xy):
         st.caption(f"{unplaced:,} of {len(xy):,} rows have no place on the map yet.")
     return read_event(dict(state), version=version, rows=len(xy))
 
@@ -247,21 +174,6 @@ def _component() -> Callable[..., Any]:
 
 def _nothing() -> None:
     """Streamlit only reports a component's state keys that have a callback."""
-
-
-def _check(xy: NDArray[np.float32], codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
-    if codes.shape != (len(xy),) or codes.dtype != np.uint8:
-        raise ValueError(f"codes must be ({len(xy)},) uint8, got {codes.shape} {codes.dtype}")
-    if len(groups) > _MOST_GROUPS:
-        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
-    if len(codes) and codes.max() >= len(groups):
-        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
-
-
-def _unplaced(xy: NDArray[np.float32]) -> int:
-    return int(len(xy) - np.isfinite(xy).all(axis=1).sum())
 
 
 def _plotly_name() -> str:

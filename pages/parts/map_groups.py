@@ -1,4 +1,4 @@
-"""What the map can be coloured by: outcomes, scores, categories; each as codes and groups."""
+"""What the map can be coloured by: statuses, scores, categories; each as codes and groups."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.parts.colours import NO_SCORE, OTHER, OUTCOMES, SCORE_STEPS, category_shades
-from pages.parts.map_chart import MapGroup
+from pages.parts.colours import NO_SCORE, OTHER, SCORE_STEPS, STATUS_STYLES, category_shades
+from pages.parts.map_payload import MapGroup
 
 Coloured = tuple[NDArray[np.uint8], tuple[MapGroup, ...]]
 
 
-def outcome_groups() -> tuple[MapGroup, ...]:
-    """One group for each of `colours.OUTCOMES`, in their order."""
-    return tuple(MapGroup(o.label, o.shade, o.opacity) for o in OUTCOMES)
+def status_groups() -> tuple[MapGroup, ...]:
+    """One group per status of a selection, so that `SelectionTrace.status` gives the codes."""
+    return tuple(MapGroup(s.label, s.shade, s.opacity) for s in STATUS_STYLES)
 
 
 def colour_by_score(

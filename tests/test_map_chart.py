@@ -1,0 +1,307 @@
+"""The map: its message, what comes back from the browser, and the drawing itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pages.parts.colours import Shade
+from pages.parts.map_chart import MapEvent, ensure_plotly, read_event
+from pages.parts.map_groups import colour_by_category, colour_by_score, status_groups
+from pages.parts.map_payload import MapGroup, describe_map, map_payload, pack_hover_texts
+
+GROUPS = (
+    MapGroup("one", Shade("#000000", "#ffffff")),
+    MapGroup("two", Shade("#111111", "#eeeeee")),
+)
+XY = np.array([[0, 0], [1, 2], [3, 1]], np.float32)
+CODES = np.array([0, 1, 1], np.uint8)
+
+
+def unpack(payload: bytes) -> tuple[dict[str, Any], bytes]:
+    (length,) = struct.unpack_from("<I", payload)
+    return json.loads(payload[4 : 4 + length]), payload[4 + length :]
+
+
+def drawn(points: object, kind: str = "polygon", version: str = "v") -> dict[str, Any]:
+    return {"selection": {"version": version, "kind": kind, "points": points}}
+
+
+def test_the_message_holds_the_arrays_in_order():
+    marked = np.array([2])
+    header, body = unpack(map_payload(XY, CODES, GROUPS, version="v", highlight=marked))
+    assert header["rows"] == 3
+    assert header["counts"] == [1, 2]
+    assert np.frombuffer(body, np.float32, 6).tolist() == [0, 1, 3, 0, 2, 1]
+    assert np.frombuffer(body, np.uint32, 1, 24).tolist() == [2]
+    assert body[28:] == bytes([0, 1, 1])
+
+
+def test_the_arrays_of_the_message_start_on_a_multiple_of_four():
+    for version in ("", "v", "vv", "vvv"):
+        payload = map_payload(XY, CODES, GROUPS, version=version)
+        assert (4 + struct.unpack_from("<I", payload)[0]) % 4 == 0
+
+
+def test_a_row_costs_nine_bytes():
+    some, more = (
+        unpack(map_payload(np.zeros((n, 2), np.float32), np.zeros(n, np.uint8), GROUPS, version=""))
+        for n in (10, 110)
+    )
+    assert len(more[1]) - len(some[1]) == 900
+
+
+def test_a_change_of_colour_changes_the_header():
+    before, _ = unpack(map_payload(XY, CODES, GROUPS, version="v"))
+    after, _ = unpack(map_payload(XY, CODES[::-1].copy(), GROUPS, version="v"))
+    assert before["digest"] != after["digest"]
+
+
+@pytest.mark.parametrize(
+    ("xy", "codes", "message"),
+    [
+        (np.zeros((3, 3), np.float32), CODES, r"xy must be \(n, 2\), got \(3, 3\)"),
+        (XY, CODES[:2], r"codes must be \(3,\) uint8, got \(2,\)"),
+        (XY, CODES.astype(int), "uint8, got .* int64"),
+        (XY, np.array([0, 1, 2], np.uint8), "code 2 has no group: there are 2"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(xy, codes, message):
+    with pytest.raises(ValueError, match=message):
+        map_payload(xy, codes, GROUPS, version="v")
+
+
+def test_a_highlight_outside_the_rows_is_refused():
+    with pytest.raises(ValueError, match="the 3 rows drawn, got 3"):
+        map_payload(XY, CODES, GROUPS, version="v", highlight=np.array([3]))
+
+
+def test_the_caption_counts_each_group_and_the_rows_without_a_place():
+    assert describe_map(GROUPS, [1200, 0], unplaced=3) == (
+        "Map of 1,200 rows: one 1,200. 3 rows have no place on the map."
+    )
+
+
+def test_hover_texts_are_one_short_line_each():
+    assert pack_hover_texts(["a\nb  c", "x" * 99, ""], characters=5) == b"a b c\nxxxxx\n"
+
+
+def test_nothing_drawn_is_an_empty_event():
+    assert read_event({}, version="v", rows=3) == MapEvent()
+
+
+def test_a_lasso_comes_back_as_an_array():
+    event = read_event(drawn([[0, 0], [1, 0], [1, 1]]), version="v", rows=3)
+    assert event.polygon is not None
+    assert event.polygon.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert event.has_outline
+
+
+def test_a_box_comes_back_with_its_least_corner_first():
+    event = read_event(drawn([[5, 1], [2, 1], [2, -3], [5, -3]], "box"), version="v", rows=3)
+    assert event.box == (2, -3, 5, 1)
+    assert event.polygon is None
+
+
+NO_POLYGONS = (None, "x", [[1, 2]], [[1], [2], [3]], [[0, 0], [1, 1], ["a", 1]], {"x": 1})
+
+
+@pytest.mark.parametrize("points", [*NO_POLYGONS, [[0, 0], [1, 1], [None, 1]]])
+def test_an_outline_that_is_no_polygon_is_dropped(points):
+    assert not read_event(drawn(points), version="v", rows=3).has_outline
+
+
+def test_events_of_an_earlier_map_are_dropped():
+    state = drawn([[0, 0], [1, 0], [1, 1]], version="old")
+    state["clicked"] = {"version": "old", "row": 1}
+    assert read_event(state, version="v", rows=3) == MapEvent()
+
+
+@pytest.mark.parametrize(("row", "clicked"), [(2, 2), (3, None), (-1, None), ("1", None)])
+def test_a_click_must_be_on_a_row(row, clicked):
+    state = {"clicked": {"version": "v", "row": row}}
+    assert read_event(state, version="v", rows=3).clicked == clicked
+
+
+def test_rows_inside_a_box_include_its_edge_and_leave_out_hidden_groups():
+    event = MapEvent(box=(0, 0, 1, 2), hidden=(1,))
+    assert event.rows_inside(XY).tolist() == [0, 1]
+    assert event.rows_inside(XY, CODES).tolist() == [0]
+
+
+def test_rows_inside_a_lasso():
+    pytest.importorskip("deita_core.geometry.polygon")
+    triangle = np.array([[0.5, 1], [4, 0.5], [1, 3]])
+    assert MapEvent(polygon=triangle).rows_inside(XY).tolist() == [1, 2]
+
+
+def test_no_outline_holds_no_rows():
+    assert MapEvent().rows_inside(XY).tolist() == []
+
+
+def test_scores_fall_into_ten_steps_and_missing_ones_apart():
+    codes, groups = colour_by_score(np.array([1, 3.4, 6, np.nan, 9]), 1, 6)
+    assert codes.tolist() == [0, 4, 9, 10, 9]
+    assert [groups[i].label for i in (0, 9, 10)] == ["1.0 to 1.5", "5.5 to 6.0", "no score"]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [2.0, 2.0]])
+def test_scores_without_a_spread_still_have_codes(values):
+    codes, groups = colour_by_score(np.array(values, float))
+    assert len(codes) == len(values)
+    assert all(code < len(groups) for code in codes)
+
+
+def test_the_commonest_categories_have_their_own_colour():
+    codes, groups = colour_by_category(["b", "a", "b", None, "c"], most=2)
+    assert [g.label for g in groups] == ["b", "a", "other"]
+    assert codes.tolist() == [0, 1, 0, 2, 2]
+
+
+def test_status_groups_have_the_codes_of_a_selection():
+    from deita_core.selection import STATUSES
+
+    assert [g.label for g in status_groups()] == [s.label for s in STATUSES]
+
+
+# ---- in a real browser
+
+APP = """
+import sys
+sys.path.insert(0, {root!r})
+import numpy as np, streamlit as st
+from pages.parts.map_chart import clear_outline, map_chart, pack_hover_texts
+from pages.parts.map_groups import colour_by_score, status_groups
+r = np.random.default_rng(0)
+xy = r.normal(size=(3000, 2)).astype(np.float32)
+codes, groups = (np.arange(3000) % 3).astype(np.uint8), status_groups()
+if st.toggle("scores"):
+    codes, groups = colour_by_score(xy[:, 0])
+st.button("forget", on_click=clear_outline, args=("map",))
+event = map_chart(xy, codes, groups, key="map", version="v", height=400,
+                  hover_texts=pack_hover_texts([f"<b>row {{i}}" for i in range(3000)]))
+kind = "box" if event.box else "lasso" if event.polygon is not None else "none"
+inside = len(event.rows_inside(xy, codes)) if event.box else 0
+st.text(f"kind={{kind}} inside={{inside}} clicked={{event.clicked}} hidden={{event.hidden}}.")
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    if not chromium:
+        pytest.skip("no Chromium found: set CHROMIUM to its path to test the map in a browser")
+    root, folder, port = Path(__file__).parents[1], tmp_path_factory.mktemp("map"), free_port()
+    (folder / "app.py").write_text(APP.format(root=str(root)), encoding="utf-8")
+    (folder / "static").symlink_to(ensure_plotly().parent)
+    (folder / ".streamlit").symlink_to(root / ".streamlit")
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    server = subprocess.Popen([*command, f"--server.port={port}"], cwd=folder)
+    flags = "--no-sandbox --disable-quic --no-first-run --disable-background-networking"
+    flags += " --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
+    try:
+        with sync_api.sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=chromium, args=flags.split())
+            view = browser.new_page(viewport={"width": 1200, "height": 900})
+            wait_for_port(port)
+            view.goto(f"http://127.0.0.1:{port}/")
+            view.wait_for_selector('[data-testid="deita-map"][data-ready="1"]', timeout=60_000)
+            yield view
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"no server came up on port {port} in 30 s")
+
+
+def centre(page: Any) -> tuple[float, float]:
+    box = page.locator(".deita-map-plot").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page: Any, points: list[tuple[float, float]]) -> None:
+    x, y = centre(page)
+    page.mouse.move(x + points[0][0], y + points[0][1])
+    page.mouse.down()
+    for dx, dy in points[1:]:
+        page.mouse.move(x + dx, y + dy)
+    page.mouse.up()
+
+
+def circle(radius: float) -> list[tuple[float, float]]:
+    turns = [i / 24 * 2 * math.pi for i in range(25)]
+    return [(radius * math.cos(t), radius * math.sin(t)) for t in turns]
+
+
+@pytest.mark.browser
+def test_every_row_is_drawn(page):
+    assert page.get_attribute('[data-testid="deita-map"]', "data-points") == "3000"
+
+
+@pytest.mark.browser
+def test_a_lasso_reaches_the_page_and_outlives_new_colours(page):
+    drag(page, circle(90))
+    page.get_by_text("kind=lasso").wait_for()
+    page.get_by_text("scores", exact=True).click()
+    page.locator('.deita-map-legend [data-code="9"]').wait_for()
+    page.locator('[data-testid="deita-map"][data-selected="polygon"]').wait_for()
+    assert page.get_by_text("kind=lasso").is_visible()
+    page.get_by_text("scores", exact=True).click()
+    page.get_by_role("button", name="near-duplicate").wait_for()
+
+
+@pytest.mark.browser
+def test_the_outline_can_be_removed_from_python(page):
+    page.get_by_role("button", name="forget").click()
+    page.get_by_text("kind=none").wait_for()
+    page.locator('[data-testid="deita-map"][data-selected=""]').wait_for()
+
+
+@pytest.mark.browser
+def test_hovering_shows_the_text_as_text_and_clicking_names_the_row(page):
+    drag(page, [(0, 0), (1, 0)])
+    page.mouse.move(*centre(page))
+    page.locator(".deita-map-tip").wait_for()
+    assert "<b>row " in page.inner_text(".deita-map-tip")
+    page.mouse.down()
+    page.mouse.up()
+    page.get_by_text("clicked=").filter(has_not_text="clicked=None").wait_for()
+
+
+@pytest.mark.browser
+def test_what_is_shown_can_be_selected_without_a_mouse(page):
+    page.get_by_role("button", name="Select what is shown").press("Enter")
+    page.get_by_text("kind=box inside=3000").wait_for()
+    page.get_by_role("button", name="below the cut").press("Enter")
+    page.get_by_text("inside=2000").wait_for()
+    page.get_by_text("hidden=(2,)").wait_for()
+    page.get_by_role("button", name="Clear selection").press("Enter")
+    page.get_by_text("kind=none").wait_for()
