@@ -58,6 +58,7 @@ _OPEN_WORD = re.compile(
 )
 _ENDED_SENTENCE = re.compile(r"[a-z0-9]{2}[.!?][\"')]*\s")
 _ENDED_WIDE_SENTENCE = re.compile(r"[。！？]")
+_LINK_OR_TAG = re.compile(r"(?:(?<!\S)[#＃@]|\S*://)\S*$|[#＃]\s*\w+$")
 _FENCE = re.compile(r"^[ \t]*```(.*)$", re.MULTILINE)
 _PROSE_LINE = 60
 _WIDE_LINE = 30
@@ -196,7 +197,7 @@ def _is_cut(answer: str) -> bool:
     line = text.rsplit("\n", 1)[-1]
     if _has_open_block(text):
         return True
-    if text.endswith("```") or _LIST_OR_CODE.match(line) or line.split()[-1][0] in "#＃@":
+    if text.endswith("```") or _LIST_OR_CODE.match(line) or _LINK_OR_TAG.search(line):
         return False
     last = text[-1]
     if _WIDE.fullmatch(last):
@@ -207,7 +208,8 @@ def _is_cut(answer: str) -> bool:
     if last == "," or _OPEN_WORD.search(line):
         return True
     # Many people leave out the last full stop; hardly anybody does after setting the others.
-    return last.islower() and len(_ENDED_SENTENCE.findall(line)) >= 2
+    ends = [match.end() for match in _ENDED_SENTENCE.finditer(line)]
+    return last.islower() and len(ends) >= 2 and len(line[ends[-1] :].split()) >= 4
 
 
 def _has_open_block(text: str) -> bool:

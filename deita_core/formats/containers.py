@@ -101,7 +101,7 @@ def _bracket_start(text: str, is_record: IsRecord) -> Start:
     lines = [line for line in text.split("\n", _LINES_LOOKED_AT) if line.strip()]
     first = parse(lines[0], 0)
     whole_line = not first.reason and not lines[0][first.end :].strip()
-    if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{":
+    if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{" and is_record(first.value):
         return Start(Style.LINES)
     # One conversation alone in the file: a list of messages rather than of records.
     whole = parse(text, 0)

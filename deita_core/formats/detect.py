@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deita_core.errors import FormatError
 from deita_core.formats.containers import Container, csv_header, records, sniff
-from deita_core.formats.layout import MISSING, Layout, lookup
+from deita_core.formats.layout import MISSING, WHOLE_RECORD, Layout, lookup
 from deita_core.formats.layouts import LAYOUTS, columns_for, is_record, most_fitting
 from deita_core.formats.model import Detection, Mapping
 from deita_core.formats.reading import rows_of
@@ -58,7 +58,8 @@ def _predicate(mapping: Mapping | None) -> IsRecord:
         if column.required and column.name not in inner
         if (path := mapping.columns.get(column.name))
     ]
-    if not paths or (mapping.layout == "nested_tree" and mapping.columns.get("root")):
+    nested = mapping.layout == "nested_tree" and mapping.columns.get("root")
+    if not paths or nested or WHOLE_RECORD in paths:
         return lambda value: layout.fits(value) is not None
     return lambda value: all(lookup(value, path) is not MISSING for path in paths)
 

@@ -21,6 +21,7 @@ LONGEST_RECORD = 64_000_000
 BAD_BYTES = "it contains bytes that are not UTF-8 (shown as \\xNN in the raw text)"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _GAP = re.compile(r"[\s,\ufeff]*")
+_COLON = re.compile(r"\s*:")
 _OPENING = re.compile(r'[{\[]\s*["\[{]')
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:)')
 
@@ -102,7 +103,8 @@ def _damaged_line(
 ) -> Iterator[Record | Damage]:
     """What can be read of a damaged line."""
     while text:
-        found = _next_record(text, 1, is_record)
+        # The stretch begins with what is damaged, or with what follows a record saved from it.
+        found = _next_record(text, 0, is_record)
         if found is None:
             yield from _split(text, window.line, reason, window.last)
             return
@@ -155,8 +157,11 @@ def _value(
         enough = len(window.text) - window.at > LONGEST_RECORD
         if not cut or enough or not window.more():
             break
-    if parsed.reason:
-        yield from _damage(window, parsed.reason, is_record)
+    reason = parsed.reason
+    if not reason and isinstance(parsed.value, str) and _COLON.match(window.text, parsed.end):
+        reason = "a field stands outside of a record: its opening brace is missing"
+    if reason:
+        yield from _damage(window, reason, is_record)
         return
     window.last = window.text[window.at : parsed.end]
     yield _record(window.line, window.last, parsed, notes)

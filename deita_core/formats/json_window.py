@@ -92,7 +92,7 @@ def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
         value, end = decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
         cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - TOKEN
-        near = show_bad_bytes(text[max(at, error.pos - 20) : error.pos + 20])
+        near = show_bad_bytes(text[max(at, error.pos - 20) : error.pos + TOKEN - 1])
         return Parsed(reason=f"{error.msg} near {near!r}", cut=cut)
     except RecursionError:
         return Parsed(reason="Nested too deeply to be a record")

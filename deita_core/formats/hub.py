@@ -1,0 +1,99 @@
+"""Datasets of the Hugging Face hub, copied into the data folder as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from deita_core.errors import PoolError
+
+# Without this, being offline shows only after minutes of retries.
+SECONDS_TO_ANSWER = 5.0
+ROWS_PER_REPORT = 1_000
+_NAME = re.compile(r"(?P<path>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?")
+
+
+def snapshot(name: str, split: str, into: Path, progress: Callable[[int], None]) -> Path:
+    """Copies a split of a dataset into the folder `into` and returns the JSON Lines file.
+
+    name: "owner/dataset", or "owner/dataset:configuration". progress: called with the number
+    of rows so far. The file appears when it is complete; one that is there is replaced.
+    Raises PoolError when the hub cannot be reached (within seconds), when it does not know the
+    dataset, the configuration or the split, or when the connection breaks off.
+    """
+    match = _NAME.fullmatch(name.strip())
+    if match is None or ".." in name or not re.fullmatch(r"[\w.\[\]:%+-]+", split):
+        raise PoolError(
+            f"{name!r} (split {split!r}) is no dataset name: write it as owner/dataset, "
+            "or owner/dataset:configuration"
+        )
+    path, config = match["path"], match["config"]
+    if Path(path).exists():
+        # `datasets` would read the folder of that name instead of the hub's dataset.
+        raise PoolError(f"there is a local path {path!r}: rename it, or import it as a file")
+    check_known(path)
+    into.mkdir(parents=True, exist_ok=True)
+    label = "--".join(filter(None, (*path.split("/"), config, re.sub(r"[^\w-]+", "_", split))))
+    target = into / f"{label}.jsonl"
+    partial = into / f".{label}.{os.getpid()}.part"
+    try:
+        _write(_rows(path, config, split), partial, progress)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def check_known(path: str) -> None:
+    """Asks the hub for the dataset. Raises PoolError when it does not answer or know it."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise PoolError(f"HF_HUB_OFFLINE is set, so {path} cannot be fetched: unset it")
+    request = urllib.request.Request(f"{constants.ENDPOINT}/api/datasets/{path}")
+    token = os.environ.get("HF_TOKEN", "")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403, 404):
+            raise PoolError(
+                f"the hub has no dataset {path!r} that can be read here: check the name; a "
+                "private or gated one needs HF_TOKEN"
+            ) from error
+        raise PoolError(f"the hub answered {error.code} for {path!r}: try again later") from error
+    except (OSError, ValueError) as error:
+        raise PoolError(
+            f"the hub cannot be reached ({error}): {path!r} needs the network; download the "
+            "file elsewhere and import it from the data folder"
+        ) from error
+
+
+def _rows(path: str, config: str | None, split: str) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    # Whatever goes wrong inside `datasets` (a dozen kinds of errors) means the same here.
+    try:
+        yield from datasets.load_dataset(path, config, split=split, streaming=True)
+    except Exception as error:
+        raise PoolError(f"{path!r}, split {split!r}, cannot be read: {error}") from error
+
+
+def _write(rows: Iterable[dict[str, Any]], out: Path, progress: Callable[[int], None]) -> None:
+    count = 0
+    with out.open("w", encoding="utf-8") as file:
+        for row in rows:
+            line = json.dumps(row, ensure_ascii=False, default=str)
+            file.write(line.encode("utf-8", "replace").decode("utf-8") + "\n")
+            count += 1
+            if count % ROWS_PER_REPORT == 0:
+                progress(count)
+    progress(count)
