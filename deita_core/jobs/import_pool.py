@@ -146,9 +146,16 @@ def _batches(rows: Iterator[PoolRow | Reject]) -> Iterator[list[PoolRow | Reject
 
 
 def _part(source: int, batch: list[PoolRow | Reject]) -> Part:
+    rows, rejects = rows_and_rejects(batch)
+    return Part(
+        {"rows": rows, "rejects": rejects}, {"source": source, "end": batch[-1].position + 1}
+    )
+
+
+def rows_and_rejects(batch: list[PoolRow | Reject]) -> tuple[pa.Table, pa.Table]:
+    """A batch as the two tables that `project.pool.add_rows` takes."""
     import pyarrow as pa
 
-    good = [row for row in batch if isinstance(row, PoolRow)]
     bad = [row for row in batch if isinstance(row, Reject)]
     rejects = pa.table(
         {
@@ -158,10 +165,7 @@ def _part(source: int, batch: list[PoolRow | Reject]) -> Part:
             "raw": pa.array([_storable(r.raw) for r in bad], pa.string()),
         }
     )
-    return Part(
-        {"rows": _rows_table(good), "rejects": rejects},
-        {"source": source, "end": batch[-1].position + 1},
-    )
+    return _rows_table([row for row in batch if isinstance(row, PoolRow)]), rejects
 
 
 def _rows_table(rows: list[PoolRow]) -> pa.Table:

@@ -146,6 +146,12 @@ def table_of(project: Project, rows: Sequence[int]) -> pd.DataFrame:
     ).df()
 
 
+def previews(project: Project) -> list[str]:
+    """The beginning of each row's first instruction, by row."""
+    found = project.cursor().execute("SELECT preview FROM conversations ORDER BY row")
+    return [str(row[0]) for row in found.fetchall()]
+
+
 def search_rows(project: Project, text: str, limit: int = 100_000) -> list[int]:
     """Rows whose messages contain `text` (case-insensitive; % and _ are taken literally)."""
     found = project.cursor().execute(

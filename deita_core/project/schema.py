@@ -117,8 +117,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> None:
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
     found = connection.execute(
         "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'"
-    ).fetchone()
-    if not found or not found[0]:
+    ).fetchall()
+    if not found[0][0]:
         return 0
-    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    return int(row[0]) if row else 0
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
+    return int(row[0][0]) if row else 0

@@ -39,15 +39,15 @@ def register_scorer(
             "SELECT scorer FROM scorers WHERE dimension = ? AND model = ? AND revision = ? "
             "AND parameters = ?",
             [dimension, model, revision, encoded],
-        ).fetchone()
-        if found is None:
+        ).fetchall()
+        if not found:
             number = whole_number(cursor, "SELECT coalesce(max(scorer), 0) + 1 FROM scorers")
             cursor.execute(
                 "INSERT INTO scorers VALUES (?, ?, ?, ?, ?, false, ?)",
                 [number, dimension, model, revision, encoded, now()],
             )
         else:
-            number = int(found[0])
+            number = int(found[0][0])
         cursor.execute(
             "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ?", [number, dimension]
         )

@@ -166,8 +166,9 @@ class Project:
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
     """The one whole number that a query returns (NULL and no row give 0)."""
-    found = cursor.execute(query, list(parameters)).fetchone()
-    return int(found[0] or 0) if found else 0
+    # fetchall, because a cursor takes no other work while a result has rows left to fetch.
+    found = cursor.execute(query, list(parameters)).fetchall()
+    return int(found[0][0] or 0) if found else 0
 
 
 def sql_path(path: Path) -> str:

@@ -44,15 +44,15 @@ def register_embedder(
         found = cursor.execute(
             "SELECT embedder FROM embedders WHERE model = ? AND revision = ? AND parameters = ?",
             [model, revision, encoded],
-        ).fetchone()
-        if found is None:
+        ).fetchall()
+        if not found:
             number = whole_number(cursor, "SELECT coalesce(max(embedder), 0) + 1 FROM embedders")
             cursor.execute(
                 "INSERT INTO embedders VALUES (?, ?, ?, ?, ?, false, ?)",
                 [number, model, revision, dimension, encoded, now()],
             )
         else:
-            number = int(found[0])
+            number = int(found[0][0])
         cursor.execute("UPDATE embedders SET active = (embedder = ?)", [number])
     return number
 

@@ -17,6 +17,7 @@ from deita_core.curate import selection_input
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.browse import previews
 from deita_core.project.job_log import JobRecord
 from deita_core.project.summary import ProjectInfo, project_info
 from deita_core.selection.evol import evol_scores, row_scores
@@ -25,6 +26,7 @@ from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
 from pages.parts import state
+from pages.parts.map_chart import pack_hover_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def current() -> Opened:
 
 
 CURRENT = "opened_project"
+# More texts than this would make the map slow to arrive; a click still opens the row.
+_MOST_HOVER_TEXTS = 60_000
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -149,6 +153,16 @@ def _scores(path: str, version: int, aggregation: str) -> ScoreColumns:
 def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
     """The scores of every row as of now."""
     return _scores(opened.key, opened.project.data_version(), aggregation)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _hover_texts(path: str, rows: int) -> bytes:
+    return pack_hover_texts(previews(_open(path).project)) if rows <= _MOST_HOVER_TEXTS else b""
+
+
+def hover_texts(opened: Opened) -> bytes:
+    """What the map shows under the pointer: the beginning of each row, for up to 60,000 rows."""
+    return _hover_texts(opened.key, len(arrays(opened)))
 
 
 def say(text: str) -> None:
