@@ -1,0 +1,91 @@
+"""Datasets of the hub, with a hub that is not there."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from deita_core.errors import PoolError
+from deita_core.formats import hub, read
+
+ROWS = [{"instruction": f"Q{n}", "output": "ä\ud800"} for n in range(2_500)]
+
+
+@pytest.fixture
+def datasets(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """A stand-in for the library: `calls` are its calls, `rows` what it gives."""
+    fake = types.SimpleNamespace(calls=[], rows=ROWS)
+
+    def load_dataset(path: str, config: str | None, *, split: str, streaming: bool):
+        fake.calls.append((path, config, split, streaming))
+        return iter(fake.rows)
+
+    fake.load_dataset = load_dataset
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    monkeypatch.setattr(hub, "check_known", lambda path: None)
+    return fake
+
+
+def test_a_dataset_becomes_json_lines_that_can_be_read(tmp_path: Path, datasets):
+    seen: list[int] = []
+    path = hub.snapshot("owner/some.set:main", "train", tmp_path / "data", seen.append)
+    assert path.name == "owner--some.set--main--train.jsonl"
+    assert seen == [1_000, 2_000, 2_500]
+    assert datasets.calls == [("owner/some.set", "main", "train", True)]
+    assert len(list(read(path))) == 2_500
+    assert json.loads(path.read_text().splitlines()[3]) == {"instruction": "Q3", "output": "ä?"}
+
+
+def test_a_connection_that_breaks_off_leaves_no_file(tmp_path: Path, datasets):
+    def broken():
+        yield from ROWS[:3]
+        raise ConnectionError("reset")
+
+    datasets.rows = broken()
+    with pytest.raises(PoolError, match="reset"):
+        hub.snapshot("owner/set", "train", tmp_path, lambda rows: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "../x", "/etc/passwd", "a/b/c", "a b", "http://x/y"])
+def test_what_is_no_dataset_name_is_refused(tmp_path: Path, datasets, name: str):
+    with pytest.raises(PoolError, match="no dataset name"):
+        hub.snapshot(name, "train", tmp_path, lambda rows: None)
+    assert datasets.calls == []
+
+
+def test_a_local_folder_is_never_taken_for_a_dataset(
+    tmp_path: Path, datasets, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "private").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PoolError, match="local path"):
+        hub.snapshot("private", "train", tmp_path, lambda rows: None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (urllib.error.URLError("no route"), "cannot be reached"),
+        (TimeoutError("slow"), "cannot be reached"),
+        (urllib.error.HTTPError("", 404, "", None, None), "no dataset 'owner/set'"),  # type: ignore[arg-type]
+        (urllib.error.HTTPError("", 503, "", None, None), "answered 503"),  # type: ignore[arg-type]
+    ],
+)
+def test_offline_and_unknown_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception, message: str
+):
+    def urlopen(request: urllib.request.Request, timeout: float):
+        assert timeout <= 10
+        raise answer
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(PoolError, match=message):
+        hub.check_known("owner/set")

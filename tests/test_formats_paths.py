@@ -1,0 +1,52 @@
+"""The fence around the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deita_core.errors import PathError
+from deita_core.formats.paths import resolve_below
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "secret.json").write_text("[]")
+    (tmp_path / "data-too").mkdir()
+    root = tmp_path / "data"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "pool.json").write_text("[]")
+    (root / "out").symlink_to(tmp_path)
+    (root / "in").symlink_to(root / "sub")
+    (root / "loop").symlink_to(root / "loop")
+    return root
+
+
+@pytest.mark.parametrize("name", ["sub/pool.json", "./sub/../sub/pool.json", "in/pool.json"])
+def test_files_below_the_folder_are_found(root: Path, name: str):
+    assert resolve_below(root, name) == (root / "sub" / "pool.json").resolve()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.json", "/etc/passwd", "out/secret.json", "sub/../../secret.json", "../data-too"],
+)
+def test_nothing_outside_can_be_named(root: Path, name: str):
+    with pytest.raises(PathError, match="outside the data folder"):
+        resolve_below(root, name)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", "missing.json", "loop", "x" * 5_000])
+def test_what_is_not_there_is_an_error(root: Path, name: str):
+    with pytest.raises(PathError):
+        resolve_below(root, name)
+
+
+def test_an_absolute_path_inside_is_allowed(root: Path):
+    assert resolve_below(root, str(root / "sub")) == (root / "sub").resolve()
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path):
+    with pytest.raises(PathError, match="create it"):
+        resolve_below(tmp_path / "none", "a")
