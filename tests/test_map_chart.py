@@ -191,7 +191,10 @@ codes, groups = (np.arange(3000) % 3).astype(np.uint8), status_groups()
 if st.toggle("scores"):
     codes, groups = colour_by_score(xy[:, 0])
 st.button("forget", on_click=clear_outline, args=("map",))
-event = map_chart(xy, codes, groups, key="map", version="v", height=400,
+version = "w" if st.toggle("other map") else "v"
+if st.toggle("elsewhere"):
+    st.stop()
+event = map_chart(xy, codes, groups, key="map", version=version, height=400,
                   hover_texts=pack_hover_texts([f"<b>row {{i}}" for i in range(3000)]))
 kind = "box" if event.box else "lasso" if event.polygon is not None else "none"
 inside = len(event.rows_inside(xy, codes)) if event.box else 0
@@ -276,6 +279,25 @@ def test_a_lasso_reaches_the_page_and_outlives_new_colours(page):
     assert page.get_by_text("kind=lasso").is_visible()
     page.get_by_text("scores", exact=True).click()
     page.get_by_role("button", name="near-duplicate").wait_for()
+
+
+@pytest.mark.browser
+def test_the_outline_is_there_again_after_a_visit_elsewhere(page):
+    page.get_by_text("elsewhere", exact=True).click()
+    page.get_by_test_id("deita-map").wait_for(state="detached")
+    page.get_by_text("elsewhere", exact=True).click()
+    page.locator('[data-testid="deita-map"][data-selected="polygon"]').wait_for()
+    page.get_by_text("kind=lasso").wait_for()
+
+
+@pytest.mark.browser
+def test_each_version_of_the_map_has_its_own_outline(page):
+    page.get_by_text("other map", exact=True).click()
+    page.locator('[data-testid="deita-map"][data-version="w"][data-selected=""]').wait_for()
+    page.get_by_text("kind=none").wait_for()
+    page.get_by_text("other map", exact=True).click()
+    page.locator('[data-testid="deita-map"][data-version="v"][data-selected="polygon"]').wait_for()
+    page.get_by_text("kind=lasso").wait_for()
 
 
 @pytest.mark.browser

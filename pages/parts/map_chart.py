@@ -25,7 +25,10 @@ from pages.parts.map_payload import MapGroup, count_unplaced, map_payload, pack_
 
 _HERE = Path(__file__).parent / "map_component"
 _STATIC = Path(__file__).parents[2] / "static"
-_CLEARED = "_map_cleared"
+# Session keys. Streamlit may forget a component's state while it is off the page; these stay.
+_CLEARED = "_map_cleared_"
+_LAST = "_map_last_state_"
+_SHOWN = "_map_shown_"
 
 __all__ = ["MapEvent", "MapGroup", "clear_outline", "map_chart", "pack_hover_texts"]
 
@@ -94,32 +97,42 @@ def map_chart(
     zoom and outline; when it changes, the map starts afresh and old events are dropped.
     highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
     report_viewport: also rerun the page when the user zooms or moves.
+    Outline, view and hidden groups are there again when the user comes back from another page.
     """
     ensure_plotly()
+    # One component per version, so that neither side can mistake the rows of one for another's.
+    place = st.session_state[_SHOWN + key] = f"{key}@{version}"
     payload = map_payload(
         xy, codes, groups,
         version=version, highlight=highlight, hover_texts=hover_texts, height=height,
-        report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + key, 0),
+        report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + place, 0),
+        key=place,
         library_url=f"{_base_path()}app/static/{_plotly_name()}",
     )  # fmt: skip
-    state = _component()(
-        key=key,
+    sent = _component()(
+        key=place,
         data=payload,
         on_selection_change=_nothing,
         on_clicked_change=_nothing,
         on_hidden_change=_nothing,
         on_viewport_change=_nothing,
     )
+    state = st.session_state.get(_LAST + place, {}) | {k: v for k, v in sent.items() if v}
+    st.session_state[_LAST + place] = state
     if unplaced := count_unplaced(xy):
         st.caption(f"{unplaced:,} of {len(xy):,} rows have no place on the map yet.")
-    return read_event(dict(state), version=version, rows=len(xy))
+    return read_event(state, version=version, rows=len(xy))
 
 
 def clear_outline(key: str) -> None:
     """Remove the lasso or box of the map `key`; for a callback, or before the map is drawn."""
-    st.session_state[_CLEARED + key] = st.session_state.get(_CLEARED + key, 0) + 1
-    if key in st.session_state:
-        st.session_state[key]["selection"] = None
+    place = st.session_state.get(_SHOWN + key)
+    if place is None:
+        return
+    st.session_state[_CLEARED + place] = st.session_state.get(_CLEARED + place, 0) + 1
+    st.session_state.get(_LAST + place, {}).pop("selection", None)
+    if place in st.session_state:
+        st.session_state[place]["selection"] = None
 
 
 def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:

@@ -47,11 +47,13 @@ def map_payload(
     height: int = 620,
     report_viewport: bool = False,
     cleared: int = 0,
+    key: str = "",
     library_url: str = "",
 ) -> bytes:
     """The message that `map.js` unpacks: header, x, y, highlight, codes, hover texts.
 
-    cleared: how often the outline was removed from Python. library_url: of plotly.min.js.
+    cleared: how often the outline was removed from Python. key: the map's
+    name in the browser's memory. library_url: of plotly.min.js.
     Raises ValueError when shapes do not fit together or a code has no group.
     """
     _check(xy, codes, groups)
@@ -76,6 +78,7 @@ def map_payload(
         "height": height,
         "viewport": report_viewport,
         "cleared": cleared,
+        "key": key,
         "vertices": _MOST_VERTICES,
         "plotly": library_url,
     }

@@ -2,6 +2,8 @@
 // and sends back only what the user did: outline, clicked row, hidden groups, viewport.
 
 const instances = new WeakMap();
+// What each map last showed, by key: so that a map taken off the page and put back looks the same.
+const memory = (window.deitaMaps ??= new Map());
 let plotlyLoading = null;
 
 function loadPlotly(url) {
@@ -50,13 +52,11 @@ class RowMap {
     this.data = unpack(bytes);
     this.dark = dark;
     const header = this.data.header;
-    const fresh = !before || before.header.version !== header.version;
-    if (fresh) {
-      this.outline = null;
-      this.hidden.clear();
+    if (!before) {
       this.home = { x: extent(this.data.x), y: extent(this.data.y) };
+      this.recall();
     } else if (before.header.cleared !== header.cleared) {
-      this.outline = null;
+      this.outline = this.kind = null;
     }
     this.groups = groupRows(this.data);
     this.frame.style.height = header.height + "px";
@@ -64,10 +64,27 @@ class RowMap {
     this.drawLegend();
     try {
       this.Plotly = await loadPlotly(header.plotly);
-      await this.draw(fresh);
+      await this.draw();
     } catch (error) {
       this.note.textContent = String(error.message ?? error);
     }
+  }
+
+  recall() {
+    const { key, cleared } = this.data.header;
+    const last = memory.get(key) ?? {};
+    const outlined = last.cleared === cleared;
+    this.outline = outlined ? last.outline : null;
+    this.kind = outlined ? last.kind : null;
+    this.view = last.view ?? null;
+    this.hidden = new Set(last.hidden);
+    this.drag = last.drag ?? this.drag;
+  }
+
+  remember() {
+    const { key, cleared } = this.data.header;
+    const { outline, kind, view, drag } = this;
+    memory.set(key, { cleared, outline, kind, view, drag, hidden: [...this.hidden] });
   }
 
   // ---- drawing
@@ -111,26 +128,25 @@ class RowMap {
     }];
   }
 
-  layout(fresh) {
+  layout() {
     const axis = { visible: false, fixedrange: false };
-    const range = (name) => (fresh || !this.view ? this.home[name] : this.view[name]);
+    const { x, y } = this.view ?? this.home;
     return {
       margin: { l: 0, r: 0, t: 0, b: 0 }, autosize: true, hovermode: "closest", hoverdistance: 12,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       dragmode: this.drag, shapes: this.shapes(),
       newshape: { line: { color: this.ink(), width: 1.5, dash: "dot" }, fillcolor: "rgba(128,128,128,0.12)" },
-      xaxis: { ...axis, range: [...range("x")] }, yaxis: { ...axis, range: [...range("y")] },
+      xaxis: { ...axis, range: [...x] }, yaxis: { ...axis, range: [...y] },
     };
   }
 
-  async draw(fresh) {
+  async draw() {
     this.root.dataset.ready = "0";
     const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false };
-    if (fresh) this.view = null;
     const ours = (this.ticket = {});
     this.drawing = this.drawing.then(async () => {
       if (this.ticket !== ours || this.gone) return;
-      await this.Plotly.react(this.plot, this.traces(), this.layout(fresh), config);
+      await this.Plotly.react(this.plot, this.traces(), this.layout(), config);
       if (!this.listening) this.listen();
       this.note.textContent = this.data.header.rows ? "" : "No rows to draw yet.";
       this.showState();
@@ -169,6 +185,7 @@ class RowMap {
       button.setAttribute("aria-pressed", String(button.dataset.drag === this.drag));
     }
     this.root.querySelector('[data-do="clear"]').disabled = !this.outline;
+    this.remember();
   }
 
   // ---- what the user does
@@ -241,14 +258,14 @@ class RowMap {
     this.kind = this.outline ? kind : null;
     this.Plotly.relayout(this.plot, { shapes: this.shapes() });
     this.showState();
-    this.send("selection", this.outline
-      ? { version: this.data.header.version, kind, points: this.outline }
-      : null);
+    const { version } = this.data.header;
+    this.send("selection", { version, kind: this.kind ?? "none", points: this.outline });
   }
 
   rememberView() {
     const { xaxis, yaxis } = this.plot.layout;
     this.view = { x: [...xaxis.range], y: [...yaxis.range] };
+    this.remember();
     if (!this.data.header.viewport) return;
     clearTimeout(this.later);
     this.later = setTimeout(() => {
@@ -308,7 +325,7 @@ class RowMap {
     this.drawLegend();
     this.Plotly.restyle(this.plot, { visible: !this.hidden.has(code) }, [this.order.indexOf(code)]);
     this.showState();
-    const version = this.data.header.version;
+    const { version } = this.data.header;
     this.send("hidden", { version, codes: [...this.hidden].sort((a, b) => a - b) });
   }
 
