@@ -4,15 +4,10 @@ import streamlit as st
 
 from deita_core.selection.evol import AGGREGATIONS
 from pages.parts import state, words
-from pages.parts.charts import (
-    count_by_group,
-    count_grid,
-    density_figure,
-    histogram_figure,
-    is_dark,
-)
-from pages.parts.colours import CATEGORIES
-from pages.parts.map_chart import MapGroup
+from pages.parts.chart_data import count_by_group, count_grid
+from pages.parts.charts import density_figure, histogram_figure, is_dark
+from pages.parts.colours import PLAIN
+from pages.parts.map_payload import MapGroup
 from pages.parts.resources import current, info, scores
 from pages.parts.score_runs import embeddings_view, failures_view, run_buttons, scorers_view
 
@@ -47,7 +42,7 @@ how = st.session_state[state.AGGREGATION]
 st.caption(next(one.explanation for one in AGGREGATIONS if one.name == how))
 
 columns = scores(opened, how)
-group = (MapGroup("conversations", CATEGORIES[0]),)
+group = (MapGroup("conversations", PLAIN),)
 for place, (name, values, extent) in zip(
     st.columns(3),
     (

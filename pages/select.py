@@ -5,9 +5,10 @@ import streamlit as st
 
 from deita_core.errors import SelectionError
 from pages.parts import state
-from pages.parts.charts import count_by_group, histogram_figure, is_dark
+from pages.parts.chart_data import count_by_group
+from pages.parts.charts import histogram_figure, is_dark
 from pages.parts.map_chart import map_chart
-from pages.parts.map_groups import outcome_groups
+from pages.parts.map_groups import status_groups
 from pages.parts.resources import arrays, comparison, current, hover_texts, info, outcome, scores
 from pages.parts.rule_form import rule_form
 from pages.parts.selection_views import comparison_view, explain_row, rows_view
@@ -40,7 +41,7 @@ with sentence:
 
 pool = arrays(opened)
 status = result.trace.status.astype(np.uint8)
-groups = outcome_groups()
+groups = status_groups()
 chosen: int | None = None
 
 left, right = st.columns([3, 2])

@@ -91,7 +91,7 @@ def show_conversation(
         key=key,
         scores=_turn_scores(opened, row, stored.turns),
         facts=RowFacts(
-            outcome=known.outcome,
+            status=known.status,
             reason=known.reason,
             evol_score=None if np.isnan(evol) else evol,
             language=stored.language,

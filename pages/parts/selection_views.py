@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from deita_core.selection.measures import Comparison, Measures
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
-from pages.parts.colours import OUTCOMES
 from pages.parts.conversation_view import RowFacts
 from pages.parts.resources import Opened
 from pages.parts.row_table import row_table, show_conversation
@@ -60,7 +59,7 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
 
 def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     """A row with its why; beside it the kept row that blocks it, when one does."""
-    facts = RowFacts(outcome=OUTCOMES[int(result.trace.status[row])], reason=result.why(row))
+    facts = RowFacts(status=int(result.trace.status[row]), reason=result.why(row))
     how = result.rule.aggregation
     blocker = int(result.trace.blocker[row])
     if blocker < 0:
@@ -71,7 +70,7 @@ def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
         show_conversation(opened, row, key=key, aggregation=how, facts=facts)
     with right:
         other = RowFacts(
-            outcome=OUTCOMES[int(result.trace.status[blocker])], reason=result.why(blocker)
+            status=int(result.trace.status[blocker]), reason=result.why(blocker)
         )
         show_conversation(opened, blocker, key=f"{key}_blocker", aggregation=how, facts=other)
 

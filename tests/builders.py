@@ -1,0 +1,97 @@
+"""Builds a small prepared project without workers: rows, scores, vectors, a map, a selection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from deita_core.conversation import Conversation, Message
+from deita_core.formats.model import Mapping, PoolRow, Reject
+from deita_core.jobs.import_pool import rows_and_rejects
+from deita_core.project import Project
+from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
+from deita_core.project.scores import add_scores, register_scorer
+from deita_core.project.vectors import add_embeddings, register_embedder, set_map
+
+_TOPICS = ("bread", "rivers", "matrices", "poems", "taxes")
+
+
+def conversation(number: int) -> Conversation:
+    """The number-th conversation: topics go round, every fifth has two turns."""
+    topic = _TOPICS[number % len(_TOPICS)]
+    said = [
+        Message("user", f"Tell me about {topic}, item {number}."),
+        Message("assistant", f"Here is what matters about {topic}: it is number {number}."),
+    ]
+    if number % 5 == 0:
+        said += [Message("user", "And then?"), Message("assistant", "Then it goes on.")]
+    return Conversation(tuple(said))
+
+
+def prepared_project(path: Path, rows: int = 60) -> Path:
+    """A closed project file with `rows` conversations, one duplicate and one reject."""
+    random = np.random.default_rng(7)
+    with Project.open(path, create=True) as project:
+        _import(project, rows)
+        turns = [(row, turn.index) for row in range(rows) for turn in conversation(row).turns]
+        for dimension in ("complexity", "quality"):
+            scorer = register_scorer(project, dimension, f"tests/{dimension}", "1", {})
+            scores = random.uniform(1, 6, len(turns)).astype(np.float32)
+            add_scores(project, scorer, _scores(turns, scores))
+        embedder = register_embedder(project, "tests/embedder", "1", 8, {"max_tokens": 256})
+        centres = random.normal(size=(len(_TOPICS), 8))
+        vectors = centres[np.arange(rows) % len(_TOPICS)] + 0.2 * random.normal(size=(rows, 8))
+        add_embeddings(project, embedder, _vectors(vectors.astype(np.float32)))
+        points = {"row": pa.array(range(rows), pa.int32()), "x": vectors[:, 0], "y": vectors[:, 1]}
+        set_map(project, embedder, pa.table(points), {"seed": 42})
+    return path
+
+
+def _import(project: Project, rows: int) -> None:
+    source = add_source(project, "topics.jsonl", "/data/topics.jsonl", None)
+    facts = {
+        "path": "/data/topics.jsonl",
+        "sha256": "ab" * 32,
+        "bytes": 1234,
+        "container": "jsonl",
+        "compression": "",
+        "mapping": Mapping("sharegpt").to_json(),
+        "explanation": "JSON Lines in the layout ShareGPT.",
+    }
+    set_source_facts(project, source, facts)
+    batch: list[PoolRow | Reject] = [
+        PoolRow(i, i + 1, conversation(i), json.dumps({"id": i, "kept": "as it was"}))
+        for i in range(rows)
+    ]
+    batch.append(PoolRow(rows, rows + 1, conversation(0), "{}"))
+    batch.append(Reject(rows + 1, rows + 2, "broken JSON", '{"conversations": ['))
+    add_rows(project, source, *rows_and_rejects(batch))
+    finish_source(project, source, rows + 2)
+
+
+def _scores(turns: list[tuple[int, int]], scores: np.ndarray) -> pa.Table:
+    missing = [place == 3 for place in range(len(turns))]
+    return pa.table(
+        {
+            "row": pa.array([row for row, _ in turns], pa.int32()),
+            "turn": pa.array([turn for _, turn in turns], pa.int32()),
+            "score": pa.array(scores, mask=np.array(missing)),
+            "reason": pa.array(["too long" if m else None for m in missing], pa.string()),
+        }
+    )
+
+
+def _vectors(vectors: np.ndarray) -> pa.Table:
+    count = len(vectors)
+    return pa.table(
+        {
+            "row": pa.array(range(count), pa.int32()),
+            "vector": pa.array(list(vectors), pa.list_(pa.float32())),
+            "tokens": pa.array([20] * count, pa.int32()),
+            "truncated": pa.array([i == 1 for i in range(count)]),
+            "reason": pa.array([None] * count, pa.string()),
+        }
+    )

@@ -1,0 +1,121 @@
+"""Every page through app.py: what it says of a prepared project, an empty one, and none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from deita_core.curate import select_and_save
+from deita_core.project import Project
+from deita_core.project.selections import selections
+from deita_core.selection.rule import SelectionRule
+from tests.builders import prepared_project
+
+APP = str(Path(__file__).parents[1] / "app.py")
+
+
+@pytest.fixture
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of projects for the app alone; whatever it opened is closed at the end."""
+    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
+    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
+    yield tmp_path / "projects"
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def app(projects: Path) -> AppTest:
+    """The app on a prepared project."""
+    projects.mkdir()
+    prepared_project(projects / "topics.duckdb")
+    return AppTest.from_file(APP, default_timeout=60).run()
+
+
+def texts(app: AppTest) -> str:
+    """Everything written on the page."""
+    kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def opened(app: AppTest, page: str) -> AppTest:
+    found = app.switch_page(f"pages/{page}.py").run()
+    assert not found.exception, found.exception
+    return found
+
+
+def test_the_pool_page_adds_up_the_rows(app: AppTest) -> None:
+    assert not app.exception, app.exception
+    assert "62 rows read = 60 imported + 1 duplicates + 1 rejected" in texts(app)
+
+
+def test_the_score_page_tells_scored_and_failed(app: AppTest) -> None:
+    said = texts(opened(app, "score"))
+    assert "of 60 conversations have an evol score" in said
+    assert "tests/complexity" in said
+
+
+def test_the_explore_page_lists_what_a_search_finds(app: AppTest) -> None:
+    page = opened(app, "explore")
+    page.text_input(key="search_text").set_value("item 7.").run()
+    assert not page.exception, page.exception
+    assert "**1** of 60 conversations contain" in texts(page)
+
+
+def test_the_select_page_says_the_result_in_a_sentence(app: AppTest) -> None:
+    page = opened(app, "select")
+    page.number_input(key="budget").set_value(5).run()
+    assert "5 of 60 selected at similarity 0.80 (distance 0.20)" in texts(page)
+
+
+def test_a_lower_threshold_drops_more_near_duplicates(app: AppTest) -> None:
+    page = opened(app, "select")
+    page.number_input(key="budget").set_value(60)
+    page.slider(key="threshold").set_value(0.3).run()
+    assert "too close to a better one" in texts(page)
+    assert "only" in texts(page)
+
+
+def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -> None:
+    projects.mkdir()
+    with Project.open(prepared_project(projects / "topics.duckdb")) as project:
+        select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    page = opened(app, "export")
+    assert any(b.label == "Export 7 conversations" for b in page.button)
+    assert "7 of 60 selected at similarity 0.99" in texts(page)
+
+
+@pytest.mark.parametrize("page", ["pool", "score", "explore", "select", "export"])
+def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: str) -> None:
+    projects.mkdir()
+    Project.open(projects / "empty.duckdb", create=True).close()
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    said = texts(opened(app, page))
+    wanted = {
+        "pool": "Load one or more files below",
+        "score": "load a file on the Pool page",
+        "explore": "load a file on the Pool page",
+        "select": "needs scores and embeddings",
+        "export": "no saved selection yet",
+    }
+    assert wanted[page] in said
+
+
+def test_a_file_that_is_no_project_is_an_error_on_the_page(app: AppTest, projects: Path) -> None:
+    (projects / "broken.duckdb").write_text("not a project " * 50)
+    page = AppTest.from_file(APP, default_timeout=60)
+    page.query_params["project"] = "broken"
+    page.run()
+    assert not page.exception, page.exception
+    assert "is not a project file" in texts(page)
+
+
+def test_no_selection_is_made_by_looking(app: AppTest, projects: Path) -> None:
+    opened(app, "select")
+    st.cache_resource.clear()
+    with Project.open(projects / "topics.duckdb") as project:
+        assert selections(project) == []
