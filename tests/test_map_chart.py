@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.parts.colours import Shade
 from pages.parts.map_chart import MapEvent, ensure_plotly, read_event
@@ -175,6 +176,25 @@ def test_status_groups_have_the_codes_of_a_selection():
     from deita_core.selection import STATUSES
 
     assert [g.label for g in status_groups()] == [s.label for s in STATUSES]
+
+
+def page_with_a_map() -> None:
+    import numpy as np
+    import streamlit as st
+
+    from pages.parts.map_chart import map_chart
+    from pages.parts.map_groups import status_groups
+
+    xy = np.array([[0, 0], [1, np.nan], [3, 1]], np.float32)
+    event = map_chart(xy, np.zeros(3, np.uint8), status_groups(), key="map", version="v")
+    st.text(str(event.has_outline))
+
+
+def test_a_page_with_a_map_runs_and_says_what_is_not_on_it():
+    app = AppTest.from_function(page_with_a_map, default_timeout=20).run()
+    assert not app.exception
+    assert app.caption[0].value == "1 of 3 rows have no place on the map yet."
+    assert app.text[0].value == "False"
 
 
 # ---- in a real browser
