@@ -213,10 +213,11 @@ def table(threshold: float, results: list[Result]) -> list[str]:
     lines = []
     for result in results:
         same = np.array_equal(result.rows, first.rows)
+        choice = "identical" if same else difference(result, first)
         lines.append(
             f"| {threshold:.2f} | {result.name} | {result.seconds:.3f} | "
             f"{result.cpu_seconds:.3f} | {result.cpu_seconds / first.cpu_seconds:.1f} | "
-            f"{result.megabytes:.0f} | {len(result.rows):,} | {'identical' if same else difference(result, first)} |"
+            f"{result.megabytes:.0f} | {len(result.rows):,} | {choice} |"
         )
     return lines
 
