@@ -1,1 +1,1 @@
-"""."""
+"""Texts into vectors: the Embedder protocol and all-MiniLM-L6-v2."""
