@@ -18,6 +18,7 @@ from deita_core.formats.record import Damage, IsRecord, Record
 from deita_core.formats.text_stream import TextStream
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
 _LINES_LOOKED_AT = 20
 
 
@@ -44,10 +45,12 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
     magic = next(stream.pieces(), b"")
     if magic.startswith(MAGIC):
         return Container("parquet", stream.compression)
-    head = next(iter(TextStream(path)), "")
+    stream = TextStream(path)
+    head = next(iter(stream), "")
     text = head.lstrip()
     if not text:
-        raise FormatError(f"{path.name} is empty: there is nothing to import")
+        why = stream.failure or "there is nothing to import"
+        raise FormatError(f"{path.name} is empty: {why}")
     skipped = len(head) - len(text)
     start = _json_start(text, path, is_record)
     if start is not None:
@@ -56,7 +59,8 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
         return Container(kind, stream.compression, start)
     header = text.split("\n", 1)[0]
     delimiter = delimiter_of(header)
-    if "\0" in header or (header.count(delimiter) == 0 and not _named(path, ".csv", ".tsv")):
+    one_column = header.count(delimiter) == 0
+    if "\0" in header or (one_column and not _ONE_NAME.fullmatch(header)):
         raise FormatError(
             f"{path.name} is neither JSON, JSON Lines, CSV nor Parquet: it begins with "
             f"{header[:60]!r}; convert it to one of these"

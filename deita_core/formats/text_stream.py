@@ -17,7 +17,7 @@ from typing import BinaryIO
 from deita_core.errors import FormatError, PathError, PoolError
 
 CHUNK = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b\x08"  # with deflate, the one method there is
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -127,5 +127,5 @@ def show_bad_bytes(text: str) -> str:
 
 
 def _refuse_utf16(path: Path, head: bytes) -> None:
-    if head.startswith(_UTF16_BOMS):
+    if head.startswith(_UTF16_BOMS) and b"\0" in head[:100]:
         raise FormatError(f"{path.name} is UTF-16; save it as UTF-8 and import it again")
