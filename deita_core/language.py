@@ -32,7 +32,8 @@ def language_of(text: str) -> tuple[str | None, float]:
     letters = sum(map(str.isalpha, prose))
     if letters < 2:
         return None, 0.0
-    (best,) = _detector().detect(prose)
+    # Half a surrogate pair is no character; the model does not take it.
+    (best,) = _detector().detect(prose.encode("utf-8", "replace").decode("utf-8"))
     code, confidence = str(best["lang"]), min(1.0, float(best["score"]))
     if code == "ja" and not _KANA.search(prose):
         code = "zh"  # no Japanese sentence does without kana
