@@ -58,7 +58,6 @@ _OPEN_WORD = re.compile(
 )
 _ENDED_SENTENCE = re.compile(r"[a-z0-9]{2}[.!?][\"')]*\s")
 _ENDED_WIDE_SENTENCE = re.compile(r"[。！？]")
-_LINK_OR_TAG = re.compile(r"(?:(?<!\S)[#＃@]|\S*://)\S*$|[#＃]\s*\w+$")
 _FENCE = re.compile(r"^[ \t]*```(.*)$", re.MULTILINE)
 _PROSE_LINE = 60
 _WIDE_LINE = 30
@@ -171,8 +170,9 @@ def _is_repeated(answer: str) -> bool:
         data = answer.encode("utf-8", "replace")
         if len(zlib.compress(data, 1)) < _ZIP_RATIO * len(data):
             return True
-    parts = [part.strip() for part in _SENTENCE_END.split(answer)]
-    counted = Counter(part for part in parts if len(part) >= _LOOP_SEGMENT)
+    parts = _SENTENCE_END.split(answer)
+    trimmed = (part.strip() for part in parts) if len(parts) >= _LOOP_TIMES else ()
+    counted = Counter(part for part in trimmed if len(part) >= _LOOP_SEGMENT)
     for part, times in counted.most_common(1):
         share = times * len(part) / len(answer.strip())
         if times >= _LOOP_TIMES and share >= _LOOP_SHARE and any(map(str.isalpha, part)):
@@ -183,7 +183,7 @@ def _is_repeated(answer: str) -> bool:
 def _has_few_words(answer: str) -> bool:
     """Text of words (not of numbers or single letters) with hardly a new word in it."""
     tokens = answer.casefold().split()
-    if not _WORDS_LEAST <= len(tokens) <= _WORDS_MOST:
+    if not _WORDS_LEAST <= len(tokens) <= _WORDS_MOST or len(set(tokens)) * 2 > len(tokens):
         return False
     words = [token for token in tokens if len(token) > 1 and any(map(str.isalpha, token))]
     return len(words) >= 0.7 * len(tokens) and len(set(words)) < _DISTINCT_SHARE * len(words)
@@ -197,7 +197,7 @@ def _is_cut(answer: str) -> bool:
     line = text.rsplit("\n", 1)[-1]
     if _has_open_block(text):
         return True
-    if text.endswith("```") or _LIST_OR_CODE.match(line) or _LINK_OR_TAG.search(line):
+    if text.endswith("```") or _LIST_OR_CODE.match(line) or _is_link_or_tag(line):
         return False
     last = text[-1]
     if _WIDE.fullmatch(last):
@@ -205,14 +205,24 @@ def _is_cut(answer: str) -> bool:
         return ended and len(line) >= _WIDE_LINE and (last.isalpha() or last in "，、")
     if len(line) < _PROSE_LINE or "|" in line:
         return False
-    if last == "," or _OPEN_WORD.search(line):
+    if last == "," or _OPEN_WORD.search(line[-10:]):
         return True
+    if not last.islower():
+        return False
     # Many people leave out the last full stop; hardly anybody does after setting the others.
     ends = [match.end() for match in _ENDED_SENTENCE.finditer(line)]
-    return last.islower() and len(ends) >= 2 and len(line[ends[-1] :].split()) >= 4
+    return len(ends) >= 2 and len(line[ends[-1] :].split()) >= 4
+
+
+def _is_link_or_tag(line: str) -> bool:
+    """The line ends with a link, a hashtag or a name: these have no full stop."""
+    *_, last = words = line.rsplit(None, 2)[-2:]
+    return "://" in last or last[0] == "@" or any(sign in word for word in words for sign in "#＃")
 
 
 def _has_open_block(text: str) -> bool:
+    if "```" not in text:
+        return False
     fences = _FENCE.findall(text)
     odd = len(fences) % 2 == 1 and text.count("```") % 2 == 1
     return odd and not text.endswith("```") and (bool(fences[-1]) or text[-1] not in ".!?。！？")

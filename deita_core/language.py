@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 # Long enough to be sure, short enough to be fast.
-SAMPLE_CHARACTERS = 400
+SAMPLE_CHARACTERS = 300
 # Below these the guesses are wrong too often: names and code come out as some language or other.
 LEAST_CONFIDENCE = 0.4
 LEAST_CONFIDENCE_OF_SHORT_TEXT = 0.7
@@ -26,7 +26,7 @@ def language_of(text: str) -> tuple[str | None, float]:
     """The language and how sure the model is, in [0, 1]; None when it cannot be told.
 
     The code is ISO 639-1, or three letters (ISO 639-3) for a language without one. Code in
-    fences, links and numbers are not looked at, and only the first 400 characters are.
+    fences, links and numbers are not looked at, and only the first 300 characters are.
     """
     prose = _NOT_PROSE.sub(" ", text[: 4 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS].strip()
     letters = sum(map(str.isalpha, prose))
