@@ -198,6 +198,10 @@ def test_rows_that_are_no_conversation_say_why(tmp_path: Path, messages: object,
 
 def test_localised_roles_come_through_the_mapping(tmp_path: Path):
     messages = [{"from": "ユーザー", "value": "Hi"}, {"from": "アシスタント", "value": "Hello"}]
+    assert (
+        "'アシスタント', 'ユーザー'"
+        in detect(write(tmp_path, {"conversations": messages})).explanation
+    )
     mapping = Mapping("sharegpt", {}, {"ユーザー": "user", "アシスタント": "assistant"})
     row = one(tmp_path, {"conversations": messages}, mapping)
     assert said(row) == [("user", "Hi"), ("assistant", "Hello")]

@@ -123,6 +123,14 @@ def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Messa
     return [Message(role, content_text(content, notes))]
 
 
+def unknown_roles(record: object, mapping: Mapping) -> set[str]:
+    """The names of roles in a record's messages that have to be mapped before it can be read."""
+    key = mapping.columns.get("role", "")
+    items = as_list(field(record, mapping, "messages")) or []
+    names = [lookup(item, key) for item in items if isinstance(item, dict)] if key else []
+    return {name for name in names if isinstance(name, str) and not role_of(name, mapping.roles)}
+
+
 def _both_sides(item: dict[str, object], mapping: Mapping, notes: list[str]) -> list[Message]:
     found: list[tuple[Role, object]] = []
     for name, value in item.items():

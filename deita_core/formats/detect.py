@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from deita_core.errors import FormatError
+from deita_core.formats.chat import unknown_roles
 from deita_core.formats.containers import Container, csv_header, records, sniff
 from deita_core.formats.layout import MISSING, WHOLE_RECORD, Layout, lookup
 from deita_core.formats.layouts import LAYOUTS, columns_for, is_record, most_fitting
@@ -159,4 +160,8 @@ def _explanation(
     damaged = sum(isinstance(item, Damage) for item in sample)
     if damaged:
         text += f" {damaged} of the first {len(sample)} rows are damaged."
+    unknown = {r for i in sample if isinstance(i, Record) for r in unknown_roles(i.value, mapping)}
+    if unknown:
+        names = ", ".join(map(repr, sorted(unknown)[:8]))
+        text += f" Role names that are not known: {names}; say which role each one is."
     return text
