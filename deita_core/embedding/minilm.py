@@ -34,7 +34,8 @@ class MiniLM:
     """all-MiniLM-L6-v2: 384 dimensions, reads the first 256 tokens of a text.
 
     Vectors agree with those of sentence-transformers in float32 to a cosine of at least 0.9999.
-    `embed` sorts by length inside, so hand it thousands of texts at once, from one thread at a time.
+    `embed` sorts by length inside, so hand it thousands of texts at once.
+    Use one instance from one thread at a time.
     """
 
     def __init__(self, precision: str | None = None, device: Device | None = None) -> None:

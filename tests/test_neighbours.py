@@ -1,0 +1,115 @@
+"""Nearest neighbours against the plain float64 matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from deita_core.device import Device
+from deita_core.errors import SelectionError
+from deita_core.geometry import neighbours as module
+from deita_core.geometry.neighbours import nearest_neighbours, normalised
+
+
+def naive(vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    unit = normalised(vectors).astype(np.float64)
+    similarities = np.clip((unit @ unit.T).astype(np.float32), -1, 1)
+    np.fill_diagonal(similarities, -np.inf)
+    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(similarities, order, axis=1)
+
+
+def assert_exact(vectors: NDArray[np.float32], k: int) -> None:
+    found = nearest_neighbours(vectors, k)
+    indices, similarities = naive(vectors, k)
+    assert found.indices.dtype == np.int32
+    assert found.similarities.dtype == np.float32
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_array_equal(found.similarities, similarities)
+
+
+def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
+    """(n, d) float32 in 20 clusters as tight as `noise` is small."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(20, d))
+    return (centres[rng.integers(0, 20, n)] + noise * rng.normal(size=(n, d))).astype(np.float32)
+
+
+@pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
+def _either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device("cpu", bf16=request.param, threads=2, label="")
+    monkeypatch.setattr(module, "pick_device", lambda: device)
+
+
+@pytest.mark.usefixtures("_either_screen")
+@pytest.mark.parametrize("noise", [3.0, 0.3, 1e-3, 1e-6])
+def test_neighbours_are_those_of_the_full_matrix(noise: float) -> None:
+    assert_exact(crowded(1500, 64, noise), 15)
+
+
+@pytest.mark.usefixtures("_either_screen")
+def test_copies_are_neighbours_in_order_of_index() -> None:
+    vectors = crowded(900, 32, 0.5)
+    vectors[np.random.default_rng(1).integers(0, 900, 500)] = vectors[7]
+    vectors[100:140] = vectors[200:240]
+    assert_exact(vectors, 10)
+
+
+def test_ten_thousand_copies_of_a_row_do_not_break_it() -> None:
+    vectors = np.concatenate([np.ones((10_000, 16)), -np.eye(16)]).astype(np.float32)
+    found = nearest_neighbours(vectors, 5)
+    assert found.indices[9_999].tolist() == [0, 1, 2, 3, 4]
+    assert found.indices[2].tolist() == [0, 1, 3, 4, 5]
+    assert found.similarities[:10_000].min() == 1
+
+
+def test_identical_rows_alone_have_each_other() -> None:
+    assert_exact(np.full((6, 3), 2.0, dtype=np.float32), 5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_smallest_pools_work(n: int) -> None:
+    assert_exact(crowded(n, 5, 1.0), n - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_small_whole_numbers_full_of_ties_and_copies_are_exact(data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 40))
+    row = st.lists(st.integers(-1, 1), min_size=3, max_size=3).filter(any)
+    vectors = np.array(data.draw(st.lists(row, min_size=n, max_size=n)), dtype=np.float32)
+    assert_exact(vectors, data.draw(st.integers(1, n - 1)))
+
+
+def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SCREEN_CELLS", 1)
+    monkeypatch.setattr(module, "PRECISE_CELLS", 1)
+    assert_exact(crowded(300, 16, 1e-4), 7)
+
+
+def test_progress_ends_with_every_row() -> None:
+    seen: list[tuple[int, int]] = []
+    nearest_neighbours(crowded(50, 8, 1.0), 3, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (50, 50)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_row_without_direction_is_refused_by_number(value: float) -> None:
+    vectors = crowded(10, 4, 1.0)
+    vectors[6] = value
+    with pytest.raises(SelectionError, match=r"1 of 10 rows are not, the first is row 6"):
+        nearest_neighbours(vectors, 3)
+
+
+@pytest.mark.parametrize("k", [0, 10, -1])
+def test_k_must_leave_enough_other_rows(k: int) -> None:
+    with pytest.raises(SelectionError, match=f"other rows, 9, got {k}"):
+        nearest_neighbours(crowded(10, 4, 1.0), k)
+
+
+def test_a_flat_array_is_refused() -> None:
+    with pytest.raises(SelectionError, match=r"\(n, d\), got \(7,\)"):
+        nearest_neighbours(np.ones(7, dtype=np.float32), 3)
