@@ -1,5 +1,7 @@
 """Deita Studio: choose the conversations worth fine-tuning on. Run it with `make app`."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.parts import state
@@ -8,13 +10,21 @@ from pages.parts.navigation import steps
 from pages.parts.project_picker import apply_pending_choice, project_picker
 from pages.parts.welcome import prepare_sample_if_alone
 
-st.set_page_config(page_title="Deita Studio", page_icon=":material/filter_alt:", layout="wide")
+ASSETS = Path(__file__).parent / "assets"
+# A picture of our own: a Material icon here would be fetched from the network by the browser.
+st.set_page_config(page_title="Deita Studio", page_icon=ASSETS / "icon.png", layout="wide")
+st.logo(ASSETS / "logo.svg", size="large")
 
 apply_pending_choice()
 prepare_sample_if_alone()
 with st.sidebar:
     opened = project_picker()
-page = st.navigation(steps(opened), position="sidebar")
+pages = steps(opened)
+page = st.navigation(pages, position="sidebar")
+wanted = st.session_state.pop(state.WANTED_PAGE, None)
+for candidate in pages:
+    if wanted and candidate.url_path == wanted and candidate != page:
+        st.switch_page(candidate, query_params=st.query_params.to_dict())
 if opened is not None:
     with st.sidebar:
         jobs_panel(opened)

@@ -80,6 +80,16 @@ def _add_project(parser: argparse.ArgumentParser, default: str = "projects/defau
     )
 
 
+def _add_pool(parser: argparse.ArgumentParser, metavar: str) -> None:
+    parser.add_argument("files", nargs="*", type=Path, metavar=metavar, help="files of the pool")
+    parser.add_argument(
+        "--hub",
+        metavar="OWNER/NAME",
+        help="also a data set of the Hugging Face hub (needs network)",
+    )
+    parser.add_argument("--split", default="train", help="of that data set (default: train)")
+
+
 def _add_mapping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout", help="how to read the records, instead of detecting it (see `formats`)"
@@ -146,7 +156,7 @@ def _add_run(commands_: _Commands) -> None:
         "the whole way: import, score, embed, map, select, export",
         "pool.json --budget 6000 --threshold 0.9 --out selected.json",
     )
-    parser.add_argument("pool", nargs="+", type=Path, metavar="POOL", help="files of the pool")
+    _add_pool(parser, "POOL")
     _add_rule(parser)
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
@@ -160,7 +170,7 @@ def _add_run(commands_: _Commands) -> None:
 
 def _add_steps(commands_: _Commands) -> None:
     parser = _command(commands_, "import", "import pool files", "a.json b.jsonl.gz")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _add_pool(parser, "FILE")
     _add_mapping(parser)
     _add_project(parser)
     parser.set_defaults(run=commands.import_files)

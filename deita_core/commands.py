@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deita_core.errors import FormatError, ProjectError
+from deita_core.errors import FormatError, PathError, ProjectError
 from deita_core.formats.model import Mapping, PoolRow
 from deita_core.jobs import JobRunner
 from deita_core.progress_bars import watch
@@ -27,6 +27,7 @@ from deita_core.steps import (
     import_step,
     map_step,
     register_files,
+    register_hub,
     score_step,
 )
 
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
     out: Path = options.out.expanduser()
     path = options.project or out.with_name(f"{out.stem}.duckdb")
     with opened(path, options.wait, create=True) as project:
-        numbers = register_files(project, options.pool, mapping_of(options))
+        numbers = _register(project, options)
         steps = [import_step(numbers)] if numbers else []
         steps += [score_step(options.complexity, options.quality), embed_step()]
         steps += [] if options.no_map else [map_step()]
@@ -105,12 +106,19 @@ def run(options: argparse.Namespace) -> None:
         _export(project, options.name, options.format, out, "other", options.quiet)
 
 
+def _register(project: Project, options: argparse.Namespace) -> list[int]:
+    if not options.files and not options.hub:
+        raise PathError("nothing to import: name one or more files, or a data set with --hub")
+    numbers = register_files(project, options.files, mapping_of(options))
+    if known := len(options.files) - len(numbers):
+        print(f"{known} of {len(options.files)} files imported already")
+    return [*numbers, register_hub(project, options.hub, options.split)] if options.hub else numbers
+
+
 def import_files(options: argparse.Namespace) -> None:
     """Import files into a project."""
     with opened(options.project, options.wait, create=True) as project:
-        numbers = register_files(project, options.files, mapping_of(options))
-        if len(numbers) < len(options.files):
-            print(f"{len(options.files) - len(numbers)} of the files are imported already")
+        numbers = _register(project, options)
         if numbers:
             do(project, [import_step(numbers)], quiet=options.quiet)
         _print_counts(project)

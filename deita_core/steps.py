@@ -44,14 +44,14 @@ def register_files(
     return numbers
 
 
-def hub_steps(project: Project, name: str, split: str = "train") -> list[Step]:
-    """Download a data set of the Hugging Face hub into the data folder, import and prepare it.
+def register_hub(project: Project, name: str, split: str = "train") -> int:
+    """Add a data set of the Hugging Face hub; the import step downloads it to the data folder.
 
     Raises PathError when the name is not of the form owner/name or name.
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise PathError(f"{name!r} is no data set of the hub: give owner/name, e.g. GAIR/lima")
-    return preparation([add_source(project, name, hub_path(name, split), None)])
+    return add_source(project, name, hub_path(name, split), None)
 
 
 def import_step(numbers: Sequence[int]) -> Step:

@@ -23,8 +23,9 @@ if not found.imported:
 tried = found.imported - found.unscored
 st.markdown(
     f"**{found.scored:,}** of {found.imported:,} conversations have an evol score "
-    f"({words.share(tried, found.imported)} scored through; {found.failed:,} have a turn without "
-    f"a score and no complete one) and **{found.embedded:,}** have an embedding."
+    f"({words.share(tried, found.imported)} scored through"
+    + (f"; {words.rows(found.failed)} with no complete turn" if found.failed else "")
+    + f") and **{found.embedded:,}** have an embedding."
 )
 run_buttons(opened, found)
 if not tried:

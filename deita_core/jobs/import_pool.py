@@ -67,11 +67,17 @@ class ImportPool:
             )
         )
         position = start = source["start"]
-        rows = read(path, found.mapping, start)
-        for batch in _batches(rows):
+        size = None if found.compression or found.container == "parquet" else path.stat().st_size
+        consumed = 0
+        for batch in _batches(read(path, found.mapping, start)):
             part, position = _part(source["source"], batch), batch[-1].position + 1
             desk.put(part)
-            desk.report(done + position - start, None, f"{source['name']}: {position:,} rows")
+            consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
+            here = position - start
+            total = (
+                None if size is None else done + max(here, _whole(size, here, position, consumed))
+            )
+            desk.report(done + here, total, f"{source['name']}: {position:,} rows")
         desk.put(Part(meta={"source": source["source"], "read": position}))
         return int(done + position - start)
 
@@ -101,6 +107,12 @@ class ImportPool:
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """The files can be gone on with."""
         stop_sources(project)
+
+
+def _whole(size: int, here: int, position: int, consumed: int) -> int:
+    """About how many rows a resumed reading will give, from the bytes that `here` rows took."""
+    rows_of_file = size * here / max(1, consumed)
+    return round(rows_of_file - (position - here))
 
 
 _HUB = "hub:"

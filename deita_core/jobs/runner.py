@@ -134,6 +134,7 @@ class JobRunner:
 
     def _run(self, job: JobRecord) -> None:
         if reason := self._reason_not_to_start(job):
+            self._handover(job.job).remove()
             set_job_state(self._project, job.job, "cancelled", reason)
             return
         set_job_state(self._project, job.job, "running")

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import streamlit as st
-from deita_core.formats.paths import resolve_below
 
 from deita_core.errors import DeitaError
+from deita_core.formats.paths import resolve_below
 from deita_core.project.folder import data_folder
-from deita_core.steps import hub_steps, preparation, register_files
+from deita_core.steps import preparation, register_files, register_hub
 from pages.parts import words
 from pages.parts.pool_preview import preview_files
 from pages.parts.resources import Opened, say
@@ -115,9 +115,9 @@ def _hub(opened: Opened) -> None:
         split = st.text_input("Split", "train", key="hub_split")
         if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
             try:
-                steps = hub_steps(opened.project, name.strip(), split.strip() or "train")
+                number = register_hub(opened.project, name.strip(), split.strip() or "train")
             except DeitaError as error:
                 st.error(str(error))
                 return
-            opened.runner.submit(steps)
+            opened.runner.submit(preparation([number]))
             st.rerun()

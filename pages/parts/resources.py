@@ -69,11 +69,21 @@ def close_project(path: Path) -> None:
 
 def current() -> Opened:
     """The project that the side column has picked; stops the page when there is none."""
+    if CURRENT not in st.session_state:
+        _go_through_the_frame()
     opened = st.session_state.get(CURRENT)
     if not isinstance(opened, Opened) or opened.project.closed:
         st.info("Choose or create a project in the side column to begin.", icon=":material/folder:")
         st.stop()
     return opened
+
+
+def _go_through_the_frame() -> None:
+    """Streamlit runs a file of `pages/` without app.py when the first visit after the server's
+    start goes to that page's own address: go to app.py, which then comes back to the page."""
+    page = (st.context.url or "").partition("?")[0].rstrip("/").rpartition("/")[2]
+    st.session_state[state.WANTED_PAGE] = page
+    st.switch_page("app.py", query_params=st.query_params.to_dict())
 
 
 CURRENT = "opened_project"

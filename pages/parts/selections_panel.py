@@ -21,7 +21,7 @@ from pages.parts.rule_form import load_rule
 
 def save_form(opened: Opened, result: Outcome) -> None:
     """Offer to keep the selection under a name."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Save this selection", type="primary", icon=":material/bookmark_add:"):
             _ask_name(opened, result)
         st.page_link("pages/export.py", label="Export a saved one", icon=":material/download:")

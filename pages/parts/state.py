@@ -24,5 +24,6 @@ EXPLORE_MAP = "explore_map"
 SELECT_MAP = "select_map"
 SEARCH = "search_text"
 NOTICE = "notice"
+WANTED_PAGE = "wanted_page"
 
 PERSIST = "session"

@@ -1,0 +1,141 @@
+"""cli and commands: what a user types, what is printed, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deita_core.cli import build_parser, main
+from deita_core.project import Project
+from deita_core.project.selections import selections
+from tests.builders import prepared_project
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    path = tmp_path / "pool.json"
+    rows = [{"instruction": f"Question {i}?", "output": f"Answer {i}."} for i in range(30)]
+    path.write_text(json.dumps([*rows, rows[0], {"instruction": 5}, "text"]))
+    return path
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> str:
+    return str(prepared_project(tmp_path / "topics.duckdb"))
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    parser = build_parser()
+    commands = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    assert {"run", "import", "score", "embed", "map", "select", "export", "replay", "info"} <= set(
+        commands
+    )
+    for name, command in commands.items():
+        assert f"python -m deita_core {name}" in command.format_help()
+
+
+def test_import_prints_how_the_rows_add_up(
+    tmp_path: Path, pool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = str(tmp_path / "p.duckdb")
+    assert main(["import", str(pool), "--project", project, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "pool.json: 33 read = 31 imported + 1 duplicates + 1 rejected" in said
+
+
+def test_info_prints_one_json_object(prepared: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--project", prepared, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["read"], found["imported"], found["duplicates"], found["rejected"]) == (
+        62,
+        60,
+        1,
+        1,
+    )
+    assert (found["scored"], found["failed"], found["embedded"], found["mapped"]) == (59, 1, 60, 60)
+    assert found["selections"] == 0
+
+
+def test_select_saves_under_a_name(prepared: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["select", "--project", prepared, "--name", "first", "--budget", "5"]
+    assert main([*arguments, "--threshold", "0.99"]) == 0
+    assert capsys.readouterr().out.startswith("5 of 60 selected at similarity 0.99 (distance 0.01)")
+    with Project.open(Path(prepared)) as project:
+        assert [(s.name, s.rows) for s in selections(project)] == [("first", 5)]
+
+
+def test_a_name_that_is_taken_is_refused_without_replace(
+    prepared: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["select", "--project", prepared, "--name", "first"]
+    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert "choose another name, or replace it" in capsys.readouterr().err
+    assert main([*arguments, "--replace"]) == 0
+
+
+def test_export_writes_the_file_with_manifest_and_card(prepared: str, tmp_path: Path) -> None:
+    assert main(["select", "--project", prepared, "--name", "s", "--budget", "5"]) == 0
+    out = tmp_path / "out" / "s.json"
+    out.parent.mkdir()
+    arguments = ["export", "--project", prepared, "--selection", "s", "--out", str(out)]
+    assert main([*arguments, "--quiet"]) == 0
+    manifest = json.loads((out.parent / "s.manifest.json").read_text())
+    assert [row["id"] for row in json.loads(out.read_text())] == manifest["output"]["ids"]
+    assert "s" in json.loads((out.parent / "dataset_info.json").read_text())
+    assert (out.parent / "s.card.md").read_text().startswith("---\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["info", "--project", "none.duckdb"], "there is no project at"),
+        (["import", "none.json"], "there is no file none.json"),
+        (["preview", "none.json"], "none.json"),
+        (["run", "x.json", "--out", "o.json", "--threshold", "2"], "threshold"),
+        (["run", "x.json", "--out", "o.json", "--budget", "-1"], "budget"),
+        (["replay", "none.manifest.json"], "cannot read the manifest"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_1(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    found = capsys.readouterr().err
+    assert found.startswith("error: ")
+    assert said in found
+    assert "Traceback" not in found
+
+
+def test_an_unknown_selection_lists_those_there_are(
+    prepared: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["select", "--project", prepared, "--name", "first"])
+    out = str(tmp_path / "o.json")
+    arguments = ["export", "--project", prepared, "--selection", "best", "--out", out]
+    assert main(arguments) == 1
+    assert "no selection 'best' (there are: 'first')" in capsys.readouterr().err
+
+
+def test_a_language_that_no_row_has_is_refused(
+    prepared: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["select", "--project", prepared, "--name", "x", "--language", "tlh"]
+    assert main(arguments) == 1
+    assert "no row of this pool has the language 'tlh'" in capsys.readouterr().err
+
+
+def test_preview_shows_what_a_file_is_taken_for(
+    pool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preview", str(pool)]) == 0
+    said = capsys.readouterr().out
+    assert "Alpaca" in said
+    assert "user: Question 0?" in said
