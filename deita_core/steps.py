@@ -49,8 +49,10 @@ def register_hub(project: Project, name: str, split: str = "train") -> int:
 
     Raises PathError when the name is not of the form owner/name or name.
     """
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise PathError(f"{name!r} is no data set of the hub: give owner/name, e.g. GAIR/lima")
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name):
+        raise PathError(
+            f"{name!r} is no data set of the hub: give owner/name or owner/name:configuration"
+        )
     return add_source(project, name, hub_path(name, split), None)
 
 

@@ -32,5 +32,5 @@ def load_embedder(name: str) -> Embedder:
     """The embedder of that name (or "package.module:callable"); ModelError when there is none."""
     if name in NAMES:
         return NAMES[name]()
-    embedder: Embedder = imported(name, f"embedder (known: {', '.join(NAMES)})")()  # type: ignore[assignment]
+    embedder: Embedder = imported(name, f"embedder (known: {', '.join(NAMES)})")()
     return embedder

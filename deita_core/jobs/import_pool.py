@@ -74,9 +74,9 @@ class ImportPool:
             desk.put(part)
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
             here = position - start
-            total = (
-                None if size is None else done + max(here, _whole(size, here, position, consumed))
-            )
+            # About how many rows are still to come, from the bytes that `here` rows took.
+            whole = None if size is None else round(size * here / consumed) - start
+            total = None if whole is None else done + max(here, whole)
             desk.report(done + here, total, f"{source['name']}: {position:,} rows")
         desk.put(Part(meta={"source": source["source"], "read": position}))
         return int(done + position - start)
@@ -107,12 +107,6 @@ class ImportPool:
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """The files can be gone on with."""
         stop_sources(project)
-
-
-def _whole(size: int, here: int, position: int, consumed: int) -> int:
-    """About how many rows a resumed reading will give, from the bytes that `here` rows took."""
-    rows_of_file = size * here / max(1, consumed)
-    return round(rows_of_file - (position - here))
 
 
 _HUB = "hub:"

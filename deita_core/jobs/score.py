@@ -89,7 +89,7 @@ def _score_batch(batch: Any, scorers: list[Scorer]) -> Part:
             rows.append(row)
             turns.append(turn.index)
             texts.append(TurnText(turn.instruction, turn.response))
-    tables = {s.dimension: _table(s, rows, turns, texts) for s in scorers}
+    tables: dict[str, pa.Table] = {s.dimension: _table(s, rows, turns, texts) for s in scorers}
     return Part(tables, {"identity": _identity(scorers)})
 
 

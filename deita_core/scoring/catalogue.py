@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from deita_core.errors import ModelError
 from deita_core.scoring.protocol import Dimension, Scorer
@@ -41,7 +42,7 @@ def load_scorer(name: str, dimension: Dimension) -> Scorer:
     return scorer
 
 
-def imported(name: str, what: str) -> Callable[..., object]:
+def imported(name: str, what: str) -> Callable[..., Any]:
     """The callable behind "package.module:callable"; ModelError that says what was wrong."""
     module, _, attribute = name.partition(":")
     if not attribute:
@@ -49,7 +50,7 @@ def imported(name: str, what: str) -> Callable[..., object]:
             f"there is no {what} called {name!r}: name one, or package.module:callable"
         )
     try:
-        found: Callable[..., object] = getattr(importlib.import_module(module), attribute)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"{name!r} cannot be imported as a {what}: {error}") from error
     return found
