@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import socket
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +17,7 @@ from pages.parts.colours import Shade
 from pages.parts.map_chart import MapEvent, ensure_plotly, read_event
 from pages.parts.map_groups import colour_by_category, colour_by_score, status_groups
 from pages.parts.map_payload import MapGroup, describe_map, map_payload, pack_hover_texts
+from tests.browser import browser, served
 
 GROUPS = (
     MapGroup("one", Shade("#000000", "#ffffff")),
@@ -222,47 +217,17 @@ st.text(f"kind={{kind}} inside={{inside}} clicked={{event.clicked}} hidden={{eve
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
-    if not chromium:
-        pytest.skip("no Chromium found: set CHROMIUM to its path to test the map in a browser")
-    root, folder, port = Path(__file__).parents[1], tmp_path_factory.mktemp("map"), free_port()
+def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    root, folder = Path(__file__).parents[1], tmp_path_factory.mktemp("map")
     (folder / "app.py").write_text(APP.format(root=str(root)), encoding="utf-8")
     (folder / "static").symlink_to(ensure_plotly().parent)
     (folder / ".streamlit").symlink_to(root / ".streamlit")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    server = subprocess.Popen([*command, f"--server.port={port}"], cwd=folder)
-    flags = "--no-sandbox --disable-quic --no-first-run --disable-background-networking"
-    flags += " --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
-    try:
-        with sync_api.sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=chromium, args=flags.split())
-            view = browser.new_page(viewport={"width": 1200, "height": 900})
-            wait_for_port(port)
-            view.goto(f"http://127.0.0.1:{port}/")
-            view.wait_for_selector('[data-testid="deita-map"][data-ready="1"]', timeout=60_000)
-            yield view
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_for_port(port: int) -> None:
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"no server came up on port {port} in 30 s")
+    with served(folder) as address, browser(chromium) as running:
+        view = running.new_page(viewport={"width": 1200, "height": 900})
+        view.goto(address)
+        view.wait_for_selector('[data-testid="deita-map"][data-ready="1"]', timeout=60_000)
+        yield view
 
 
 def centre(page: Any) -> tuple[float, float]:

@@ -1,0 +1,186 @@
+"""The whole journey in a real Chromium: from a file to an exported selection."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deita_core.formats import read
+from deita_core.formats.model import PoolRow
+from tests.browser import browser, served
+from tests.conftest import POOLS
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[1]
+MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journey")
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, folder: Path) -> Iterator[Any]:
+    """A page on the app, which starts without any project; records what goes wrong in it."""
+    environment = {
+        "DEITA_PROJECTS_DIR": str(folder / "projects"),
+        "DEITA_DATA_DIR": str(folder / "data"),
+    }
+    with served(ROOT, environment) as address, browser(chromium) as running:
+        context = running.new_context(
+            viewport={"width": 1400, "height": 1000}, base_url=address, accept_downloads=True
+        )
+        view = context.new_page()
+        view.set_default_timeout(60_000)
+        view.outside = []
+        view.on(
+            "request",
+            lambda r: (
+                None
+                if r.url.startswith((address, "data:", "blob:", "ws"))
+                else view.outside.append(r.url)
+            ),
+        )
+        yield view
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has stopped running."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=\"stStatusWidget\"], .stSkeleton')"
+    )
+
+
+def go(page: Any, name: str) -> None:
+    page.get_by_role("link", name=re.compile(f"^{name}")).first.click()
+    page.get_by_role("heading", name=name, exact=True).wait_for()
+    settled(page)
+    assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def wait_for_jobs(page: Any) -> None:
+    """Until no job is left in the side column."""
+    page.wait_for_function(
+        '!document.querySelector(\'[data-testid="stSidebar"] [data-testid="stProgress"]\')'
+        " && !document.querySelector('[data-testid=\"stSidebar\"]').innerText.includes('waiting')",
+        timeout=400_000,
+    )
+    settled(page)
+
+
+def pool_file() -> Path:
+    real = POOLS / "dolly_3k.json"
+    return real if real.exists() else ROOT / "sample" / "technical.jsonl"
+
+
+def test_the_first_start_prepares_the_sample_project(page: Any) -> None:
+    page.goto("/")
+    page.get_by_role("heading", name="Pool", exact=True).wait_for()
+    page.locator('[data-testid="stSidebar"] [data-testid="stProgress"]').first.wait_for()
+    wait_for_jobs(page)
+    assert page.get_by_text(re.compile(r"rows read = .* imported")).count() >= 1
+    go(page, "Explore")
+    page.wait_for_selector(MAP_READY)
+    assert int(page.get_attribute('[data-testid="deita-map"]', "data-points")) > 1000
+
+
+def test_a_project_is_made_and_a_pool_loaded(page: Any) -> None:
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("textbox", name="Name").fill("Journey")
+    page.get_by_role("textbox", name="Name").press("Enter")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Journey").first.wait_for()
+    go(page, "Pool")
+    page.get_by_text("A pool is the set of conversations").wait_for()
+    page.locator('input[type="file"]').set_input_files(str(pool_file()))
+    page.get_by_text(re.compile("in the layout")).first.wait_for()
+    page.get_by_role("button", name=re.compile("Import 1 file and prepare")).click()
+    page.locator('[data-testid="stSidebar"] [data-testid="stProgress"]').first.wait_for()
+    wait_for_jobs(page)
+    go(page, "Pool")
+    rows = list(read(pool_file()))
+    assert page.get_by_text(f"{len(rows):,} rows read").count() >= 1
+
+
+def test_scores_are_shown(page: Any) -> None:
+    go(page, "Score")
+    page.get_by_text("conversations have an evol score").wait_for()
+    assert page.get_by_text("light-complexity").count() >= 1
+
+
+def test_a_lasso_on_the_map_leads_to_rows(page: Any) -> None:
+    go(page, "Explore")
+    page.wait_for_selector(MAP_READY)
+    box = page.locator(".deita-map-plot").bounding_box()
+    x, y, w, h = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + 0.2 * w, y + 0.2 * h)
+    page.mouse.down()
+    for fx, fy in ((0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.25)):
+        page.mouse.move(x + fx * w, y + fy * h, steps=8)
+    page.mouse.up()
+    page.get_by_text("conversations are inside your outline").wait_for()
+
+
+def test_the_threshold_changes_the_sentence(page: Any) -> None:
+    go(page, "Select")
+    page.wait_for_selector(MAP_READY)
+    before = page.locator("h4").first.inner_text()
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    page.get_by_text(re.compile(r"selected at similarity 0\.60 \(distance 0\.40\)")).wait_for()
+    assert page.locator("h4").first.inner_text() != before
+    assert "threshold=0.6" in page.url
+
+
+def test_a_row_that_is_out_says_why(page: Any) -> None:
+    page.get_by_text(re.compile(r"^near-duplicate · ")).first.click()
+    settled(page)
+    table = page.locator('[data-testid="stDataFrame"]').first.bounding_box()
+    page.mouse.click(table["x"] + 15, table["y"] + 50)
+    page.get_by_text(re.compile(r"too close to row|near-duplicate of")).first.wait_for()
+
+
+def test_a_selection_is_saved_and_exported(page: Any, folder: Path) -> None:
+    page.get_by_role("spinbutton", name="Budget").fill("100")
+    page.get_by_role("spinbutton", name="Budget").press("Enter")
+    page.get_by_text(re.compile(r"^100 of ")).first.wait_for()
+    settled(page)
+    page.get_by_role("button", name="Save this selection").click()
+    page.get_by_role("textbox", name="Name").fill("hundred")
+    page.get_by_role("textbox", name="Name").press("Enter")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved “hundred”").first.wait_for()
+    go(page, "Export")
+    page.get_by_role("button", name="Export 100 conversations").click()
+    page.get_by_role("button", name="Data", exact=False).first.wait_for(timeout=120_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Data", exact=False).first.click()
+    out = folder / "downloaded.json"
+    download.value.save_as(out)
+    exported = [row.conversation.id for row in read(out) if isinstance(row, PoolRow)]
+    pool = {row.conversation.id for row in read(pool_file()) if isinstance(row, PoolRow)}
+    assert len(exported) == 100
+    assert set(exported) <= pool
+    manifest = json.loads(next(folder.rglob("hundred.manifest.json")).read_text())
+    assert manifest["output"]["ids"] == exported
+
+
+def test_everything_is_there_after_a_reload(page: Any) -> None:
+    page.reload()
+    page.get_by_role("heading", name="Export", exact=True).wait_for()
+    settled(page)
+    assert page.get_by_text("“hundred”").count() >= 1
+
+
+def test_the_browser_never_asked_the_network(page: Any) -> None:
+    assert page.outside == []
