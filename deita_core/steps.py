@@ -49,7 +49,7 @@ def register_hub(project: Project, name: str, split: str = "train") -> int:
 
     Raises PathError when the name is not of the form owner/name or name.
     """
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name):
+    if ".." in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name):
         raise PathError(
             f"{name!r} is no data set of the hub: give owner/name or owner/name:configuration"
         )

@@ -1,0 +1,84 @@
+"""curate, steps and summary: the glue between project, jobs and selection."""
+
+from pathlib import Path
+
+import pytest
+
+from deita_core.curate import select_and_save, selection_input
+from deita_core.errors import PathError, SelectionError
+from deita_core.project import Project
+from deita_core.project.selections import (
+    delete_selection,
+    find_selection,
+    rename_selection,
+    selection_rows,
+    selections,
+)
+from deita_core.project.summary import project_info
+from deita_core.sample import sample_files
+from deita_core.selection.rule import SelectionRule
+from deita_core.steps import preparation, register_files, register_hub
+from tests.builders import prepared_project
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Project:
+    return Project.open(prepared_project(tmp_path / "topics.duckdb"))
+
+
+def test_a_selection_is_kept_in_its_order_with_its_scores(prepared: Project) -> None:
+    outcome = select_and_save(prepared, SelectionRule(threshold=0.99, budget=10), "ten")
+    rows, scores = selection_rows(prepared, find_selection(prepared, "ten").selection)
+    assert rows == outcome.kept.tolist()
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_saved_rule_gives_the_same_rows_again(prepared: Project) -> None:
+    first = select_and_save(prepared, SelectionRule(threshold=0.9, budget=10), "one")
+    rule = SelectionRule.from_json(find_selection(prepared, "one").rule)
+    assert select_and_save(prepared, rule, "two").kept.tolist() == first.kept.tolist()
+
+
+def test_selections_are_renamed_and_deleted(prepared: Project) -> None:
+    select_and_save(prepared, SelectionRule(budget=3), "one")
+    number = find_selection(prepared, "one").selection
+    rename_selection(prepared, number, "two")
+    assert [s.name for s in selections(prepared)] == ["two"]
+    delete_selection(prepared, number)
+    assert selections(prepared) == []
+
+
+def test_an_empty_pool_cannot_be_selected_from(project: Project) -> None:
+    with pytest.raises(SelectionError, match="import a file first"):
+        selection_input(project)
+
+
+def test_the_counts_of_a_project_add_up(prepared: Project) -> None:
+    found = project_info(prepared)
+    assert found.read == found.imported + found.duplicates + found.rejected
+    assert found.imported == found.scored + found.failed + found.unscored
+    assert (found.turns, found.truncated) == (72, 1)
+
+
+def test_a_missing_file_is_refused_before_anything_is_registered(
+    project: Project, tmp_path: Path
+) -> None:
+    with pytest.raises(PathError, match="there is no file"):
+        register_files(project, [tmp_path / "none.json"])
+    assert project_info(project).files == 0
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "../x", "a b"])
+def test_a_hub_name_has_the_form_owner_slash_name(project: Project, name: str) -> None:
+    with pytest.raises(PathError, match="give owner/name"):
+        register_hub(project, name)
+
+
+def test_preparation_without_new_files_does_not_import() -> None:
+    assert [kind for kind, _ in preparation([])] == ["score", "embed", "map"]
+    assert [kind for kind, _ in preparation([0])] == ["import", "score", "embed", "map"]
+
+
+def test_the_sample_pool_has_several_files_and_formats() -> None:
+    assert {file.suffix for file in sample_files()} == {".json", ".jsonl"}
+    assert len(sample_files()) >= 3
