@@ -177,7 +177,7 @@ def test_importing_the_packages_loads_no_heavy_library() -> None:
     code = (
         "import sys, deita_core.embedding.minilm, deita_core.geometry.projection\n"
         "heavy = {'torch', 'openvino', 'umap', 'numba', 'transformers', 'tokenizers'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)))"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)

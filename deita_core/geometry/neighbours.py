@@ -64,8 +64,6 @@ def nearest_neighbours(
     found = _search(distinct, min(k, len(distinct) - 1), progress)
     if copies is not None:
         found = _for_all_rows(distinct, found, copies, k)
-    if progress is not None:
-        progress(len(unit), len(unit))
     return found
 
 

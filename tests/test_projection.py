@@ -1,0 +1,136 @@
+"""The map's coordinates: what they keep, and that they come out the same again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.geometry.neighbours import nearest_neighbours
+from deita_core.geometry.projection import STAGES, epochs_for, project
+
+
+def clusters(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(n, 32) float32 in six well parted clusters, and the cluster of each row."""
+    rng = np.random.default_rng(seed)
+    of = rng.integers(0, 6, n)
+    rows = rng.normal(size=(6, 32))[of] + 0.25 * rng.normal(size=(n, 32))
+    return rows.astype(np.float32), of
+
+
+def test_clusters_stay_together_on_the_map() -> None:
+    vectors, of = clusters(600)
+    xy = project(vectors)
+    assert xy.shape == (600, 2)
+    assert xy.dtype == np.float32
+    centres = np.array([xy[of == c].mean(axis=0) for c in range(6)])
+    nearest = np.linalg.norm(xy[:, None] - centres, axis=2).argmin(axis=1)
+    assert (nearest == of).mean() > 0.95
+
+
+def test_neighbours_are_kept_better_than_on_the_main_axes_alone() -> None:
+    rng = np.random.default_rng(3)
+    angle = rng.uniform(0, 2 * np.pi, (400, 3))
+    torus = np.concatenate([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    near = nearest_neighbours(torus, 10).indices
+    flat = torus - torus.mean(axis=0)
+    axes = flat @ np.linalg.svd(flat, full_matrices=False)[2][:2].T
+    assert _kept(project(torus), near) > 1.5 * _kept(axes, near)
+
+
+def _kept(xy: NDArray[np.float32], near: NDArray[np.int32]) -> float:
+    distance = np.linalg.norm(xy[:, None] - xy, axis=2)
+    found = distance.argsort(axis=1)[:, 1 : near.shape[1] + 1]
+    return float(np.mean([np.isin(a, b).mean() for a, b in zip(found, near, strict=True)]))
+
+
+def test_the_same_seed_gives_the_same_map_and_another_seed_another() -> None:
+    vectors, _ = clusters(200)
+    first = project(vectors, seed=1)
+    np.testing.assert_array_equal(first, project(vectors, seed=1))
+    assert not np.array_equal(first, project(vectors, seed=2))
+
+
+def test_a_new_process_draws_the_same_map() -> None:
+    code = (
+        "import hashlib; from tests.test_projection import clusters, project\n"
+        "print(hashlib.sha256(project(clusters(80)[0]).tobytes()).hexdigest())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+    )
+    here = hashlib.sha256(project(clusters(80)[0]).tobytes()).hexdigest()
+    assert done.stdout.strip() == here
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 8, 14, 16])
+def test_the_smallest_pools_have_a_map(n: int) -> None:
+    xy = project(clusters(n)[0])
+    assert xy.shape == (n, 2)
+    assert np.isfinite(xy).all()
+
+
+@pytest.mark.parametrize("n", [1, 3, 60])
+def test_identical_rows_have_a_map(n: int) -> None:
+    assert np.isfinite(project(np.ones((n, 8), dtype=np.float32))).all()
+
+
+def test_a_graph_in_pieces_has_a_map() -> None:
+    vectors = np.repeat(np.eye(12, dtype=np.float32), 30, axis=0)
+    vectors += 1e-4 * np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
+    assert np.isfinite(project(vectors)).all()
+
+
+def test_vectors_of_one_dimension_have_a_map() -> None:
+    vectors = np.array([[1.0], [-1.0], [2.0], [3.0], [-2.0], [5.0]], dtype=np.float32)
+    assert np.isfinite(project(vectors)).all()
+
+
+def test_progress_tells_both_stages_to_their_ends() -> None:
+    seen: list[tuple[str, int, int]] = []
+    project(clusters(300)[0], progress=lambda *step: seen.append(step))
+    ends = {stage: (done, of) for stage, done, of in seen}
+    assert ends == {"neighbours": (300, 300), "layout": (500, 500)}
+    assert list(ends) == list(STAGES)
+    counts = [done for stage, done, _ in seen if stage == "layout"]
+    assert counts == sorted(counts)
+    assert len(counts) > 1
+
+
+def test_progress_can_stop_the_layout() -> None:
+    def stop(stage: str, done: int, of: int) -> None:
+        if stage == "layout":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        project(clusters(100)[0], progress=stop)
+
+
+def test_large_maps_take_fewer_epochs() -> None:
+    assert [epochs_for(n) for n in (10_000, 52_002, 300_000)] == [500, 200, 100]
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "min_dist", "message"),
+    [(1, 0.1, "at least 2, got 1"), (15, 1.5, "between 0 and 1, got 1.5")],
+)
+def test_arguments_out_of_range_are_refused(neighbours: int, min_dist: float, message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        project(clusters(20)[0], neighbours=neighbours, min_dist=min_dist)
+
+
+def test_a_row_without_an_embedding_is_refused() -> None:
+    vectors = clusters(20)[0]
+    vectors[3] = np.nan
+    with pytest.raises(SelectionError, match="leave out rows without an embedding"):
+        project(vectors)
