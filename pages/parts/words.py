@@ -28,6 +28,13 @@ def size(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
+def short(count: int) -> str:
+    """ "912", "1.2 million"."""
+    if count < 1_000_000:
+        return f"{count:,}"
+    return f"{count / 1e6:.1f} million"
+
+
 def share(part: int, whole: int) -> str:
     """ "12.3 %", or "0 %" of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else "0 %"
