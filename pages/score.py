@@ -5,7 +5,7 @@ import streamlit as st
 from deita_core.selection.evol import AGGREGATIONS
 from pages.parts import state, words
 from pages.parts.chart_data import count_by_group, count_grid
-from pages.parts.charts import density_figure, histogram_figure, is_dark
+from pages.parts.charts import density_figure, histogram_figure, is_dark, show
 from pages.parts.colours import PLAIN
 from pages.parts.map_payload import MapGroup
 from pages.parts.resources import current, info, scores
@@ -54,26 +54,20 @@ for place, (name, values, extent) in zip(
     strict=True,
 ):
     counted = count_by_group(values, extent=extent)
-    place.plotly_chart(
-        histogram_figure(
-            counted, group, title=name, unit="1 to 6" if extent else how, dark=is_dark()
-        ),
-        key=f"histogram-{name}",
-        config={"displayModeBar": False},
+    figure = histogram_figure(
+        counted, group, title=name, unit="1 to 6" if extent else how, dark=is_dark()
     )
+    with place:
+        show(figure, key=f"histogram-{name}", alt=f"How many conversations have which {name}")
 
 both, models = st.columns([3, 2])
 with both:
     st.subheader("Complexity and quality together")
-    st.plotly_chart(
-        density_figure(
-            count_grid(columns.complexity, columns.quality, extent=(1.0, 6.0)),
-            x_title="complexity",
-            y_title="quality",
-            dark=is_dark(),
-        ),
+    grid = count_grid(columns.complexity, columns.quality, extent=(1.0, 6.0))
+    show(
+        density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
         key="density",
-        config={"displayModeBar": False},
+        alt="How many conversations have which pair of complexity and quality",
     )
 with models:
     scorers_view(opened)

@@ -6,7 +6,7 @@ import streamlit as st
 from deita_core.errors import SelectionError
 from pages.parts import state
 from pages.parts.chart_data import count_by_group
-from pages.parts.charts import histogram_figure, is_dark
+from pages.parts.charts import histogram_figure, is_dark, show
 from pages.parts.map_chart import map_chart
 from pages.parts.map_groups import status_groups
 from pages.parts.resources import arrays, comparison, current, hover_texts, info, outcome, scores
@@ -72,11 +72,10 @@ with right:
             # The longest chats reach far beyond the rest; they count in the last bar.
             extent, unit = (0.0, float(np.quantile(known, 0.99))), f"{rule.aggregation} over turns"
         counted = count_by_group(values, status, len(groups), extent=extent)
-        st.plotly_chart(
-            histogram_figure(counted, groups, title=name, unit=unit, dark=is_dark(), height=190),
-            key=f"select-{name}",
-            config={"displayModeBar": False},
+        figure = histogram_figure(
+            counted, groups, title=name, unit=unit, dark=is_dark(), height=190
         )
+        show(figure, key=f"select-{name}", alt=f"What became of the rows by {name}")
 
 inside = event.rows_inside(pool.xy, status) if event is not None and event.has_outline else None
 if chosen is not None:
