@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.geometry.neighbours import nearest_neighbours
-from deita_core.geometry.projection import STAGES, epochs_for, project
+from deita_core.geometry.projection import STAGES, project
 
 
 def clusters(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -116,17 +117,17 @@ def test_progress_can_stop_the_layout() -> None:
         project(clusters(100)[0], progress=stop)
 
 
-def test_large_maps_take_fewer_epochs() -> None:
-    assert [epochs_for(n) for n in (10_000, 52_002, 300_000)] == [500, 200, 100]
-
-
 @pytest.mark.parametrize(
-    ("neighbours", "min_dist", "message"),
-    [(1, 0.1, "at least 2, got 1"), (15, 1.5, "between 0 and 1, got 1.5")],
+    ("arguments", "message"),
+    [
+        ({"neighbours": 1}, "at least 2, got 1"),
+        ({"min_dist": 1.5}, "between 0 and 1, got 1.5"),
+        ({"seed": -1}, "got -1"),
+    ],
 )
-def test_arguments_out_of_range_are_refused(neighbours: int, min_dist: float, message: str) -> None:
+def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
-        project(clusters(20)[0], neighbours=neighbours, min_dist=min_dist)
+        project(clusters(20)[0], **arguments)
 
 
 def test_a_row_without_an_embedding_is_refused() -> None:
