@@ -21,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("replay")
     rows = [
         {
-            "instruction": f"Explain {word} in {n} sentences.",
+            "instruction": f"Explain {word} in {n} words.",
             "output": f"{word} are {n} things. " * n,
         }
         for word in WORDS

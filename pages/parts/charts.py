@@ -126,24 +126,27 @@ def shares_figure(
     *,
     title: str = "rows",
     most: int = 12,
+    total: int | None = None,
+    in_order: bool = False,
     shades: Mapping[str, Shade] | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """Horizontal bars, the largest on top, each with its count and share.
 
     What does not fit among the `most` largest becomes one bar called "other (k more)".
+    total: what shares are of (default: the sum of the counts). in_order: as given, not ranked.
     shades: colour by name, where the bars have one elsewhere on the page.
     """
     import plotly.graph_objects as go
 
-    ranked = rank_shares(counts, most)
-    total = sum(counts.values()) or 1
+    ranked = list(counts.items()) if in_order else rank_shares(counts, most)
+    whole = (sum(counts.values()) if total is None else total) or 1
     known = shades or {}
     figure = go.Figure(
         go.Bar(
             x=[count for _, count in ranked], y=[_shorten(name) for name, _ in ranked],
             orientation="h", cliponaxis=False, textposition="outside",
-            text=[f"{count:,} · {count / total:.1%}" for _, count in ranked],
+            text=[f"{count:,} · {count / whole:.1%}" for _, count in ranked],
             marker={"color": [known.get(name, PLAIN).on(dark=dark) for name, _ in ranked]},
             hovertemplate="%{y}: %{text}<extra></extra>",
         )

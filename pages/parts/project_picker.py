@@ -25,9 +25,12 @@ def project_picker() -> Opened | None:
     keys = [file.key for file in list_projects(folder)]
     opened: Opened | None = None
     if keys:
-        # Alphabetical with the sample last would hide the newest work: newest first.
-        if st.session_state.get(state.PROJECT) not in keys:
-            st.session_state.pop(state.PROJECT, None)
+        if st.session_state.get(state.PROJECT, keys[0]) not in keys:
+            del st.session_state[state.PROJECT]  # deleted meanwhile
+        # Opened before the picker is drawn, because only the project knows its name.
+        wanted = st.session_state.get(state.PROJECT) or st.query_params.get(state.PROJECT)
+        chosen = wanted if wanted in keys else keys[0]
+        message, opened = _try_open(path_of(folder, chosen))
         key = st.selectbox(
             "Project",
             keys,
@@ -36,7 +39,12 @@ def project_picker() -> Opened | None:
             format_func=_title,
             label_visibility="collapsed",
         )
-        opened = _try_open(path_of(folder, key)) if key else None
+        if key and key != chosen:
+            message, opened = _try_open(path_of(folder, key))
+        if message:
+            st.error(message, icon=":material/lock:")
+            if st.button("Try again", icon=":material/refresh:"):
+                st.rerun()
     st.session_state[CURRENT] = opened
     _manage(folder, opened)
     return opened
@@ -50,25 +58,18 @@ def _title(key: str) -> str:
 _TITLES = "project_titles"
 
 
-def _try_open(path: Path) -> Opened | None:
+def _try_open(path: Path) -> tuple[str, Opened | None]:
+    """An empty message and the project, or why it cannot be opened."""
     try:
         opened = open_project(path)
         if opened.project.closed:  # deleted or copied by another session meanwhile
             close_project(path)
             opened = open_project(path)
+        titles = st.session_state.setdefault(_TITLES, {})
+        titles[path.name.removesuffix(".duckdb")] = opened.project.name
     except DeitaError as error:
-        st.error(str(error), icon=":material/lock:")
-        if st.button("Try again", icon=":material/refresh:"):
-            st.rerun()
-        return None
-    titles = st.session_state.setdefault(_TITLES, {})
-    name = opened.project.name
-    key = path.name.removesuffix(".duckdb")
-    if titles.get(key, key) != name:
-        titles[key] = name
-        st.rerun()
-    titles[key] = name
-    return opened
+        return str(error), None
+    return "", opened
 
 
 def _manage(folder: Path, opened: Opened | None) -> None:
