@@ -34,8 +34,11 @@ ROLE_KEYS = ("from", "role", "user", "speaker", "author", "sender", "human_or_bo
 TEXT_KEYS = ("value", "content", "text", "message", "utterance")
 
 MESSAGES = Column("messages", "the list of messages", LISTS, required=True)
-ROLE = Column("role", "who speaks, within a message", ROLE_KEYS)
-TEXT = Column("text", "what is said, within a message", TEXT_KEYS)
+ROLE = Column("role", "who speaks, within a message", ROLE_KEYS, shape=True)
+TEXT = Column("text", "what is said, within a message", TEXT_KEYS, shape=True)
+# Texts that say that there are no tools, white space aside.
+_NO_TOOLS = ("", "[]", "{}", "null")
+
 TOOLS = Column("tools", "the functions that the assistant can call", ("tools", "functions"))
 SYSTEM = Column("system", "a system message beside the list", ("system", "system_prompt"))
 CHAT_COLUMNS = (MESSAGES, ROLE, TEXT, SYSTEM, TOOLS)
@@ -105,14 +108,12 @@ def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Messa
     """The message of one list element: several for tool calls and for turns in one object."""
     if not isinstance(item, dict):
         raise RowError(f"one of its messages is {kind_of(item)}, not an object")
-    role_key = mapping.columns.get("role", "")
-    name = lookup(item, role_key) if role_key else MISSING
+    name, content = _role_and_text(item, mapping)
     if name is MISSING:
         return _both_sides(item, mapping, notes)
     role = role_of(name, mapping.roles)
     if role is None:
         raise RowError(f"the role {name!r} is not known: map it to one of ours")
-    content = lookup(item, mapping.columns.get("text", "content"))
     calls = item.get("tool_calls") or item.get("function_call")
     if role == "assistant" and isinstance(calls, list | dict):
         return _calling(content, calls, notes)
@@ -121,6 +122,22 @@ def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Messa
     if content is None:
         notes.append(f"a null text of {name!r} was taken as empty")
     return [Message(role, content_text(content, notes))]
+
+
+def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, object]:
+    """Who speaks and what is said; a message without the file's names is read by usual ones."""
+    role, text = mapping.columns.get("role"), mapping.columns.get("text")
+    name = lookup(item, role) if role else MISSING
+    content = lookup(item, "content" if text is None else text)
+    if name is not MISSING and content is not MISSING:
+        return name, content
+    # Names that the user chose, unusual ones or none at all, are the only ones to be read.
+    if name is MISSING and (role is None or role in ROLE_KEYS) and (keys := message_keys([item])):
+        role = keys["role"]
+        name = item[role]
+    if content is MISSING and (text is None or text in TEXT_KEYS):
+        content = next((item[key] for key in TEXT_KEYS if key in item and key != role), MISSING)
+    return name, content
 
 
 def unknown_roles(record: object, mapping: Mapping) -> set[str]:
@@ -194,7 +211,7 @@ def tools_text(value: object) -> str | None:
     if value is MISSING or value is None or value in ("", [], {}):
         return None
     if isinstance(value, str):
-        return value
+        return None if "".join(value.split()) in _NO_TOOLS else value
     if isinstance(value, list) and all(_is_wrapped(tool) for tool in value):
         value = [tool["function"] for tool in value]
     return json.dumps(value, ensure_ascii=False, default=str)

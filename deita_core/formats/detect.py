@@ -7,25 +7,26 @@ from itertools import islice
 from pathlib import Path
 
 from deita_core.errors import FormatError
-from deita_core.formats.chat import unknown_roles
 from deita_core.formats.containers import Container, csv_header, records, sniff
+from deita_core.formats.explain import explain, occurs
 from deita_core.formats.layout import MISSING, WHOLE_RECORD, Layout, lookup
 from deita_core.formats.layouts import LAYOUTS, columns_for, is_record, most_fitting
 from deita_core.formats.model import Detection, Mapping
 from deita_core.formats.reading import rows_of
-from deita_core.formats.record import Damage, IsRecord, Record
+from deita_core.formats.record import IsRecord, Record
 
 SAMPLE = 200
 PREVIEW = 8
-_KINDS = {"json": "JSON", "jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
 
 
 def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     """What the file is, from its first 200 records; `mapping` overrides what would be found.
 
-    Columns that `mapping` does not name are found by their usual names; one named as "" is not
-    read. Raises PathError when there is no file, PoolError when it cannot be read, FormatError
-    when nothing fits (naming the fields it saw) or the mapping does not fit the file.
+    What `mapping` does not name is found by its usual names, a column named as "" is not read.
+    The mapping found names what all records share (required columns, the keys of a message);
+    other columns are looked for in each record, so that one that first occurs late is read.
+    Raises PathError when there is no file, PoolError when it cannot be read, FormatError when
+    nothing fits (naming the fields it saw) or a required column of the mapping is not there.
     """
     known = _predicate(mapping)
     container = sniff(path, known)
@@ -34,10 +35,10 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     fields = _fields(path, container, values)
     layout = _layout(path, mapping, values, fields)
     complete = _complete(path, layout, mapping, values, fields)
-    preview = tuple(islice(rows_of(iter(sample), complete), PREVIEW))
-    explanation = _explanation(container, layout, complete, sample)
+    rows = tuple(rows_of(iter(sample), complete))
+    explanation = explain(container, layout, complete, values, rows, len(sample) == SAMPLE)
     return Detection(
-        path, container.kind, container.compression, complete, fields, preview, explanation
+        path, container.kind, container.compression, complete, fields, rows[:PREVIEW], explanation
     )
 
 
@@ -113,15 +114,17 @@ def _complete(
             f"its columns are {', '.join(layout.column_names)}"
         )
     columns = _with_given(layout, given, values)
+    for column in layout.open_columns(Mapping(layout.name, given)):
+        columns.pop(column.name, None)
     for column in layout.columns:
-        theirs = columns.get(column.name)
+        theirs = columns.get(column.name, "")
         if column.required and not theirs:
             seen = ", ".join(fields) or "no named fields"
             raise FormatError(
                 f"no field of {path.name} was found for {column.name} ({column.explanation}); "
                 f"its fields are {seen}: say which one it is"
             )
-        if column.name in given and theirs and not _occurs(layout, column.name, theirs, values):
+        if column.required and column.name in given and not occurs(column, layout, theirs, values):
             raise FormatError(
                 f"no record of {path.name} has the field {theirs!r} given for {column.name}; "
                 f"its fields are {', '.join(fields)}"
@@ -143,25 +146,4 @@ def _with_given(layout: Layout, given: dict[str, str], values: list[object]) -> 
     found = columns_for(layout, renamed)
     taken = set(given.values())
     kept = {ours: theirs for ours, theirs in found.items() if theirs not in taken}
-    return {ours: theirs for ours, theirs in {**kept, **given}.items() if theirs}
-
-
-def _occurs(layout: Layout, column: str, path: str, values: list[object]) -> bool:
-    inside = "tree" in layout.name or column in ("role", "text")
-    return inside or not values or any(lookup(v, path) is not MISSING for v in values)
-
-
-def _explanation(
-    container: Container, layout: Layout, mapping: Mapping, sample: list[Record | Damage]
-) -> str:
-    packed = f", {container.compression}" if container.compression else ""
-    read_by = ", ".join(f"{ours} from {theirs!r}" for ours, theirs in mapping.columns.items())
-    text = f"{_KINDS[container.kind]}{packed} in the layout {layout.label}: {read_by}."
-    damaged = sum(isinstance(item, Damage) for item in sample)
-    if damaged:
-        text += f" {damaged} of the first {len(sample)} rows are damaged."
-    unknown = {r for i in sample if isinstance(i, Record) for r in unknown_roles(i.value, mapping)}
-    if unknown:
-        names = ", ".join(map(repr, sorted(unknown)[:8]))
-        text += f" Role names that are not known: {names}; say which role each one is."
-    return text
+    return {**kept, **given}

@@ -32,7 +32,10 @@ from deita_core.formats.trees import DELETED, RANK, ROLE, TEXT, Node, best_path,
 _ID = Column("id", "the id of a message", ("message_id", "id"), True)
 _PARENT = Column("parent", "the id of the message it replies to", ("parent_id", "parent"), True)
 _TREE = Column(
-    "tree", "the id of its tree", ("message_tree_id", "tree_id", "conversation_id", "root_id")
+    "tree",
+    "the id of its tree",
+    ("message_tree_id", "tree_id", "conversation_id", "root_id"),
+    shape=True,
 )
 _COLUMNS = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
 

@@ -93,7 +93,7 @@ def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
     except json.JSONDecodeError as error:
         cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - TOKEN
         near = show_bad_bytes(text[max(at, error.pos - 20) : error.pos + TOKEN - 1])
-        return Parsed(reason=f"{error.msg} near {near!r}", cut=cut)
+        return Parsed(reason=f"{error.msg.removesuffix(' at')} near {near!r}", cut=cut)
     except RecursionError:
         return Parsed(reason="Nested too deeply to be a record")
     except ValueError as error:  # an integer of thousands of digits

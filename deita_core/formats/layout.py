@@ -32,12 +32,18 @@ MISSING = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One of our names for a field. aliases: the files' names for it, the likeliest first."""
+    """One of our names for a field. aliases: its usual names in files, the likeliest first.
+
+    shape: part of how a file is built (the list of messages, an id in a tree), the same in all
+    its records, so that a mapping always names it. Other columns may differ from record to
+    record: one that no mapping names is looked for in each, under its usual names.
+    """
 
     name: str
     explanation: str
     aliases: tuple[str, ...]
     required: bool = False
+    shape: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,14 @@ class Layout:
     columns: tuple[Column, ...]
     fits: Callable[[object], dict[str, str] | None]
     draft: Callable[[object, Mapping], Draft]
+
+    def open_columns(self, mapping: Mapping) -> tuple[Column, ...]:
+        """The columns that are looked for in each record, as `mapping` does not name them."""
+        return tuple(
+            column
+            for column in self.columns
+            if not (column.required or column.shape or column.name in mapping.columns)
+        )
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -102,6 +116,25 @@ def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dic
                 found[column.name] = alias
                 break
     return found
+
+
+def mapping_for(record: object, mapping: Mapping, looked_for: tuple[Column, ...]) -> Mapping:
+    """The mapping with `looked_for` added, for each the usual name that this record has.
+
+    Of several usual names the first that holds something is taken; one field never serves two
+    columns.
+    """
+    if not looked_for or not isinstance(record, dict):
+        return mapping
+    columns = dict(mapping.columns)
+    taken = set(columns.values())
+    for column in looked_for:
+        names = [name for name in column.aliases if name in record and name not in taken]
+        if names:
+            name = next((name for name in names if record[name] is not None), names[0])
+            columns[column.name] = name
+            taken.add(name)
+    return Mapping(mapping.layout, columns, mapping.roles)
 
 
 def as_list(value: object) -> list[object] | None:

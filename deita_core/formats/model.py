@@ -42,7 +42,9 @@ class Mapping:
     """How the records of a file become conversations.
 
     layout: one of `formats.LAYOUTS`.
-    columns: our name for a field -> the file's name for it.
+    columns: our name for a field -> the file's name for it (dots lead into nested objects), or
+    "" for a field that is not to be read. Optional fields that are not named are read under
+    their usual names wherever a record has them.
     roles: the file's name for a role -> one of `conversation.ROLES`.
     """
 
@@ -67,8 +69,9 @@ class Detection:
     """What a file looks like before it is imported.
 
     container: "json", "jsonl", "csv" or "parquet". compression: "", "gzip" or "zstd".
+    mapping: how the file will be read, complete: `read` with it gives the rows of the preview.
     fields: names of the record's fields, most common first (to choose a mapping from).
-    preview: the first rows as they would be imported. explanation: one plain sentence.
+    preview: the first rows as they would be imported. explanation: a few plain sentences.
     """
 
     path: Path

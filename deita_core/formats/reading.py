@@ -7,7 +7,7 @@ from itertools import chain, islice, pairwise
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.formats.flat_trees import FLAT_TREE, gather
-from deita_core.formats.layout import RowError
+from deita_core.formats.layout import RowError, mapping_for
 from deita_core.formats.layouts import LAYOUTS
 from deita_core.formats.model import Mapping, PoolRow, Reject
 from deita_core.formats.record import Damage, Record
@@ -21,7 +21,8 @@ def rows_of(
     found: Iterator[Record | Damage], mapping: Mapping, start: int = 0
 ) -> Iterator[PoolRow | Reject]:
     """One row or reject for each record, positions from `start`; the rows before are skipped."""
-    draft = LAYOUTS[mapping.layout].draft
+    layout = LAYOUTS[mapping.layout]
+    looked_for = layout.open_columns(mapping)
     if mapping.layout == FLAT_TREE.name:
         found = gather(found, mapping)
     for position, item in enumerate(islice(found, start, None), start):
@@ -29,7 +30,7 @@ def rows_of(
             yield Reject(position, item.line, item.reason, item.raw)
             continue
         try:
-            made = draft(item.value, mapping)
+            made = layout.draft(item.value, mapping_for(item.value, mapping, looked_for))
             notes = _checked(made.messages)
         except RowError as reason:
             yield Reject(position, item.line, str(reason), item.raw)

@@ -28,9 +28,13 @@ from deita_core.formats.roles import role_of
 
 TEXT = Column("text", "what is said", ("text", "content", "message", "value"), True)
 ROLE = Column("role", "who speaks", ("role", "from", "author", "speaker"), True)
-RANK = Column("rank", "the rank among the replies to one message, 0 is the best", ("rank",))
-DELETED = Column("deleted", "whether the message was deleted", ("deleted",))
-_ROOT = Column("root", "the first message; empty when it is the record itself", ("prompt", "root"))
+RANK = Column(
+    "rank", "the rank among the replies to one message, 0 is the best", ("rank",), shape=True
+)
+DELETED = Column("deleted", "whether the message was deleted", ("deleted",), shape=True)
+_ROOT = Column(
+    "root", "the first message; empty when it is the record itself", ("prompt", "root"), shape=True
+)
 _REPLIES = Column("replies", "the replies to a message", ("replies", "children"), True)
 _NESTED = (_ROOT, _REPLIES, TEXT, ROLE, RANK, DELETED)
 
