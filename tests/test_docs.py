@@ -1,0 +1,303 @@
+"""The documents say what is so: trees, paths, commands, options, formats and snippets."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deita_core.cli import build_parser, main
+from deita_core.conversation import ROLES
+from deita_core.describe import FLAGS
+from deita_core.formats import LAYOUTS
+from deita_core.formats.roles import ROLE_NAMES
+from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.selection.status import STATUSES
+from tests.fakes import HashEmbedder, LengthScorer
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+# Made by running the app, and not in the repository.
+MADE = ("data", "projects", ".venv", "static")
+# A picture of the running app, taken for a release.
+PICTURES = {"docs/screenshot.png"}
+# Named in the house rules because no file may be called so.
+BANNED = {"utils.py"}
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def names_of(documents: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in documents]
+
+
+def blocks(text: str, language: str = r"\w*") -> list[str]:
+    """The fenced code blocks of a document."""
+    return re.findall(rf"^```(?:{language})\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def inline_code(text: str) -> list[str]:
+    """What stands between single backticks, outside of fenced blocks."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", plain)
+
+
+def sections(text: str) -> dict[str, str]:
+    """The text below each heading of the second level."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def first_cells(text: str) -> list[str]:
+    """The first cells of all rows of the tables in a text, without heads and backticks."""
+    cells, rows = [], [line for line in text.splitlines() if line.startswith("|")]
+    for number, line in enumerate(rows):
+        following = rows[number + 1] if number + 1 < len(rows) else ""
+        if not line.startswith("| ---") and not following.startswith("| ---"):
+            cells.append(line.split("|")[1].strip().replace("`", ""))
+    return cells
+
+
+# trees and paths
+
+
+def listed_tree() -> dict[str, set[str]]:
+    """The tree of the README: the entries of the top level under "", those of rooms under them."""
+    (tree,) = [b for b in blocks(text_of("README.md")) if "deita_core/" in b and "app.py" in b]
+    found: dict[str, set[str]] = {"": set()}
+    room = ""
+    for line in tree.splitlines():
+        names = {part.strip("/ ") for part in line.strip().split("  ")[0].split(", ")}
+        if line.startswith(" "):
+            found.setdefault(room, set()).update(names)
+        else:
+            room = min(names)
+            found[""] |= names
+    return found
+
+
+def tracked(folder: str) -> set[str]:
+    """Names in a folder of the repository; without git, all that is not ignored."""
+    start = ROOT / folder
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "."], cwd=start, capture_output=True, text=True, check=True
+        )
+        return {line.split("/")[0] for line in listed.stdout.splitlines()} - {".gitignore"}
+    except (OSError, subprocess.CalledProcessError):
+        ignored = {line.strip("/\n") for line in text_of(".gitignore").splitlines()}
+        found = {path.name for path in start.iterdir()}
+        return found - ignored - {".gitignore", ".git", "__pycache__"}
+
+
+def test_the_tree_of_the_readme_is_the_one_that_exists():
+    tree = listed_tree()
+    assert {"deita_core", "pages", "docs"} <= tree.keys()
+    for room, names in tree.items():
+        assert names == tracked(room) - {"__init__.py"} - {p[5:] for p in PICTURES}, room
+
+
+def mentioned_paths(text: str) -> Iterator[str]:
+    """Paths of this repository in inline code, and the targets of relative links."""
+    tops = {path.name for path in ROOT.iterdir()} - set(MADE)
+    for code in inline_code(text):
+        top = code.split("/")[0]
+        looks_so = re.fullmatch(r"[\w.*-]+(/[\w.*-]+)*/?", code)
+        if looks_so and ((top in tops and "/" in code) or code.endswith((".py", ".toml", ".txt"))):
+            yield code
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            yield target
+
+
+@pytest.mark.parametrize("name", names_of(DOCUMENTS))
+def test_every_path_named_in_a_document_exists(name: str):
+    rooms = [p for p in (ROOT / "deita_core").iterdir() if p.is_dir()]
+    folders = (ROOT, (ROOT / name).parent, ROOT / "pages" / "parts", ROOT / "deita_core", *rooms)
+    for path in set(mentioned_paths(text_of(name))) - PICTURES - BANNED:
+        assert any(list(folder.glob(path.rstrip("/"))) for folder in folders), path
+
+
+@pytest.mark.parametrize("name", names_of(DOCUMENTS))
+def test_every_anchor_that_is_linked_exists(name: str):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", text_of(name)):
+        if "://" not in target:
+            there = (ROOT / name).parent / target if target else ROOT / name
+            heads = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
+            assert anchor in anchors, f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", names_of(DOCUMENTS))
+def test_every_make_target_named_exists(name: str):
+    targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z]+)", text_of(name), re.MULTILINE)
+    assert set(named) <= targets
+
+
+# the command line
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    return dict(build_parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    found = {o for action in parser._actions for o in action.option_strings}
+    return {option for option in found if option.startswith("--")} - {"--help"}
+
+
+def shown_commands(text: str) -> Iterator[list[str]]:
+    """The arguments of every `python -m deita_core ...` in a document."""
+    joined = "\n".join([*blocks(text), *inline_code(text)]).replace("\\\n", " ")
+    for shown in re.findall(r"python -m deita_core +(\S.*)", joined):
+        yield shlex.split(shown, comments=True)
+
+
+@pytest.mark.parametrize("name", names_of(DOCUMENTS))
+def test_every_command_shown_can_be_parsed(name: str):
+    for arguments in shown_commands(text_of(name)):
+        if arguments[0] in ("COMMAND", "--version"):
+            continue
+        assert arguments[0] in commands(), arguments
+        if len(arguments) > 1:  # a bare name in a sentence is the name alone
+            build_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("name", names_of(DOCUMENTS))
+def test_every_option_named_exists(name: str):
+    known = set().union(*map(options_of, commands().values())) | {"--version", "--help"}
+    named = {o for code in inline_code(text_of(name)) for o in re.findall(r"--[a-z][\w.-]*", code)}
+    assert named <= known
+
+
+def test_every_command_has_a_section_in_order():
+    listed = sections(text_of("docs/cli.md"))
+    assert [name for name in listed if name in commands()] == list(commands())
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_option_of_a_command_is_in_its_section(command: str):
+    listed = sections(text_of("docs/cli.md"))
+    own = listed[command]
+    by_anchor = {head.lower().replace(" ", "-"): text for head, text in listed.items()}
+    linked = "".join(by_anchor.get(a, "") for a in re.findall(r"\]\(#([\w-]+)\)", own))
+    wanted = options_of(commands()[command])
+    assert wanted - set(re.findall(r"--[a-z][\w-]*", own + linked)) == set()
+
+
+# formats
+
+
+def test_the_layouts_listed_are_those_registered():
+    heads = re.findall(r"^#### `(\w+)`: (.+)$", text_of("docs/formats.md"), re.MULTILINE)
+    assert heads == [(layout.name, layout.label) for layout in LAYOUTS.values()]
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_the_columns_of_a_layout_are_listed_with_their_usual_names(layout: str):
+    text = text_of("docs/formats.md").partition(f"#### `{layout}`:")[2]
+    text = re.split(r"^##", text, maxsplit=1, flags=re.MULTILINE)[0]
+    listed = {
+        cell.removesuffix(" (required)"): re.findall("`([^`]+)`", line.split("|")[2])
+        for cell, line in zip(
+            first_cells(text), [x for x in text.splitlines() if x.startswith("| `")], strict=True
+        )
+    }
+    assert listed == {c.name: list(c.aliases) for c in LAYOUTS[layout].columns}
+
+
+def test_export_formats_flags_roles_and_statuses_listed_are_those_registered():
+    listed = sections(text_of("docs/formats.md"))
+    assert first_cells(listed["Export formats"])[: len(EXPORT_FORMATS)] == list(EXPORT_FORMATS)
+    flags = first_cells(listed["What is noted of each conversation"])
+    assert flags == list(FLAGS)
+    roles = {
+        cells[1].strip(" `"): re.findall("`([^`]+)`", cells[2])
+        for cells in (line.split("|") for line in listed["Pool files"].splitlines())
+        if len(cells) == 4 and cells[1].strip(" `") in ROLES and "`tool" not in cells[0]
+    }
+    assert {name: role for role, names in roles.items() for name in names} == ROLE_NAMES
+    assert first_cells(sections(text_of("ARCHITECTURE.md"))["Selection"]) == [
+        status.label for status in STATUSES
+    ]
+
+
+# what runs
+
+
+def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fake = {"complexity": "tests.fakes:LengthScorer", "quality": "tests.fakes:LengthScorer"}
+    steps = [("score", fake), ("embed", {"embedder": "tests.fakes:HashEmbedder"})]
+    monkeypatch.setattr(
+        "deita_core.steps.preparation", lambda numbers: [("import", {"sources": numbers}), *steps]
+    )
+    monkeypatch.setattr("deita_core.scoring.catalogue.NAMES", {"light": LengthScorer})
+    monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks(text_of("docs/python.md"), "python")):
+        exec(compile(block, f"docs/python.md, snippet {number}", "exec"), names)
+    assert isinstance(names["kept"], np.ndarray)
+    assert (tmp_path / "selected.manifest.json").exists()
+
+
+def runs_of(text: str) -> Iterator[tuple[str, str]]:
+    """Each command of the console blocks with the output shown below it."""
+    for block in blocks(text, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def plain(output: str) -> str:
+    """Without durations and sizes, which differ from run to run."""
+    return re.sub(r"\([\d.]+ s\)|[\d.]+ [MK]B|(\"bytes\": |bytes +)[\d,]+", "…", output)
+
+
+def fits(shown: str, output: str) -> bool:
+    pattern = re.escape(plain(shown)).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*?")
+    return re.fullmatch(pattern, plain(output)) is not None
+
+
+def check_run(command: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = shlex.split(command)[3:]
+    status = main(arguments)
+    output = capsys.readouterr().out
+    assert status == 0, command
+    assert fits(shown, output), f"{command}\n{output}"
+
+
+@pytest.mark.parametrize("command", ["preview", "import"])
+def test_quick_commands_print_what_the_document_shows(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").symlink_to(ROOT / "sample")
+    text = sections(text_of("docs/cli.md"))[command]
+    for shown, output in runs_of(text):
+        check_run(shown, output, capsys)
+
+
+@pytest.mark.slow
+def test_all_commands_print_what_the_document_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").symlink_to(ROOT / "sample")
+    for shown, output in runs_of(text_of("docs/cli.md")):
+        check_run(shown, output, capsys)
