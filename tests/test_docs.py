@@ -1,4 +1,4 @@
-"""The documents say what is so: trees, paths, commands, options, formats and snippets."""
+"""The documents say what is so: trees, paths, commands, options and formats."""
 
 from __future__ import annotations
 
@@ -7,66 +7,33 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from deita_core.cli import build_parser, main
+from deita_core.cli import build_parser
 from deita_core.conversation import ROLES
 from deita_core.describe import FLAGS
 from deita_core.formats import LAYOUTS
 from deita_core.formats.roles import ROLE_NAMES
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.selection.status import STATUSES
-from tests.fakes import HashEmbedder, LengthScorer
+from tests.documents import (
+    DOCUMENTS,
+    ROOT,
+    blocks,
+    first_cells,
+    inline_code,
+    names_of,
+    sections,
+    text_of,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [
-    *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")),
-    *sorted((ROOT / "docs").glob("*.md")),
-]
 # Made by running the app, and not in the repository.
 MADE = ("data", "projects", ".venv", "static")
 # A picture of the running app, taken for a release.
 PICTURES = {"docs/screenshot.png"}
 # Named in the house rules because no file may be called so.
 BANNED = {"utils.py"}
-
-
-def text_of(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def names_of(documents: list[Path]) -> list[str]:
-    return [str(path.relative_to(ROOT)) for path in documents]
-
-
-def blocks(text: str, language: str = r"\w*") -> list[str]:
-    """The fenced code blocks of a document."""
-    return re.findall(rf"^```(?:{language})\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def inline_code(text: str) -> list[str]:
-    """What stands between single backticks, outside of fenced blocks."""
-    plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"`([^`\n]+)`", plain)
-
-
-def sections(text: str) -> dict[str, str]:
-    """The text below each heading of the second level."""
-    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def first_cells(text: str) -> list[str]:
-    """The first cells of all rows of the tables in a text, without heads and backticks."""
-    cells, rows = [], [line for line in text.splitlines() if line.startswith("|")]
-    for number, line in enumerate(rows):
-        following = rows[number + 1] if number + 1 < len(rows) else ""
-        if not line.startswith("| ---") and not following.startswith("| ---"):
-            cells.append(line.split("|")[1].strip().replace("`", ""))
-    return cells
 
 
 # trees and paths
@@ -226,78 +193,9 @@ def test_export_formats_flags_roles_and_statuses_listed_are_those_registered():
     roles = {
         cells[1].strip(" `"): re.findall("`([^`]+)`", cells[2])
         for cells in (line.split("|") for line in listed["Pool files"].splitlines())
-        if len(cells) == 4 and cells[1].strip(" `") in ROLES and "`tool" not in cells[0]
+        if len(cells) == 4 and cells[1].strip(" `") in ROLES
     }
     assert {name: role for role, names in roles.items() for name in names} == ROLE_NAMES
     assert first_cells(sections(text_of("ARCHITECTURE.md"))["Selection"]) == [
         status.label for status in STATUSES
     ]
-
-
-# what runs
-
-
-def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    fake = {"complexity": "tests.fakes:LengthScorer", "quality": "tests.fakes:LengthScorer"}
-    steps = [("score", fake), ("embed", {"embedder": "tests.fakes:HashEmbedder"})]
-    monkeypatch.setattr(
-        "deita_core.steps.preparation", lambda numbers: [("import", {"sources": numbers}), *steps]
-    )
-    monkeypatch.setattr("deita_core.scoring.catalogue.NAMES", {"light": LengthScorer})
-    monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for number, block in enumerate(blocks(text_of("docs/python.md"), "python")):
-        exec(compile(block, f"docs/python.md, snippet {number}", "exec"), names)
-    assert isinstance(names["kept"], np.ndarray)
-    assert (tmp_path / "selected.manifest.json").exists()
-
-
-def runs_of(text: str) -> Iterator[tuple[str, str]]:
-    """Each command of the console blocks with the output shown below it."""
-    for block in blocks(text, "console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output
-
-
-def plain(output: str) -> str:
-    """Without durations and sizes, which differ from run to run."""
-    return re.sub(r"\([\d.]+ s\)|[\d.]+ [MK]B|(\"bytes\": |bytes +)[\d,]+", "…", output)
-
-
-def fits(shown: str, output: str) -> bool:
-    pattern = re.escape(plain(shown)).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*?")
-    return re.fullmatch(pattern, plain(output)) is not None
-
-
-def check_run(command: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = shlex.split(command)[3:]
-    status = main(arguments)
-    output = capsys.readouterr().out
-    assert status == 0, command
-    assert fits(shown, output), f"{command}\n{output}"
-
-
-@pytest.mark.parametrize("command", ["preview", "import"])
-def test_quick_commands_print_what_the_document_shows(
-    command: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sample").symlink_to(ROOT / "sample")
-    text = sections(text_of("docs/cli.md"))[command]
-    for shown, output in runs_of(text):
-        check_run(shown, output, capsys)
-
-
-@pytest.mark.slow
-def test_all_commands_print_what_the_document_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sample").symlink_to(ROOT / "sample")
-    for shown, output in runs_of(text_of("docs/cli.md")):
-        check_run(shown, output, capsys)

@@ -1,0 +1,81 @@
+"""What the documents show runs: the Python snippets, and the commands with their output."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deita_core.cli import main
+from tests.documents import ROOT, blocks, sections, text_of
+from tests.fakes import HashEmbedder, LengthScorer
+
+
+def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fake = {"complexity": "tests.fakes:LengthScorer", "quality": "tests.fakes:LengthScorer"}
+    steps = [("score", fake), ("embed", {"embedder": "tests.fakes:HashEmbedder"})]
+    monkeypatch.setattr(
+        "deita_core.steps.preparation", lambda numbers: [("import", {"sources": numbers}), *steps]
+    )
+    monkeypatch.setattr("deita_core.scoring.catalogue.NAMES", {"light": LengthScorer})
+    monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks(text_of("docs/python.md"), "python")):
+        exec(compile(block, f"docs/python.md, snippet {number}", "exec"), names)
+    assert isinstance(names["kept"], np.ndarray)
+    assert (tmp_path / "selected.manifest.json").exists()
+
+
+def runs_of(text: str) -> Iterator[tuple[str, str]]:
+    """Each command of the console blocks with the output shown below it."""
+    for block in blocks(text, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def plain(output: str) -> str:
+    """Without durations and sizes, which differ from run to run."""
+    return re.sub(r"\([\d.]+ s\)|[\d.]+ [MK]B|(\"bytes\": |bytes +)[\d,]+", "…", output)
+
+
+def fits(shown: str, output: str) -> bool:
+    pattern = re.escape(plain(shown)).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*?")
+    return re.fullmatch(pattern, plain(output)) is not None
+
+
+def check_run(command: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = shlex.split(command)[3:]
+    status = main(arguments)
+    output = capsys.readouterr().out
+    assert status == 0, command
+    assert fits(shown, output), f"{command}\n{output}"
+
+
+@pytest.mark.parametrize("command", ["preview", "import"])
+def test_quick_commands_print_what_the_document_shows(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").symlink_to(ROOT / "sample")
+    text = sections(text_of("docs/cli.md"))[command]
+    for shown, output in runs_of(text):
+        check_run(shown, output, capsys)
+
+
+@pytest.mark.slow
+def test_all_commands_print_what_the_document_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").symlink_to(ROOT / "sample")
+    for shown, output in runs_of(text_of("docs/cli.md")):
+        check_run(shown, output, capsys)
