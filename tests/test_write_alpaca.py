@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, chat, row
+from export_samples import LONG, PLAIN, TOOLS, chat, row
 
 from deita_core.formats.write_alpaca import record
 from deita_core.formats.write_model import NotExpressibleError
@@ -30,7 +30,6 @@ def test_earlier_turns_become_history_and_the_system_message_a_field():
     ("conversation", "reason"),
     [
         (TOOLS, "no place for tools"),
-        (UNANSWERED, "last user message without an answer"),
         (chat(("assistant", "Hi"), ("user", "Hi")), "the user does not start"),
         (chat(("assistant", "Hi")), "the user does not start"),
         (chat(("system", "S")), "the user does not start"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deita_core.conversation import Message
-from deita_core.formats.chat import SYSTEM, message_keys, read_message
+from deita_core.formats.chat import SYSTEM, TOOLS, message_keys, read_message, tools_text
 from deita_core.formats.layout import (
     MISSING,
     Column,
@@ -37,6 +37,7 @@ _ALPACA = (
     Column("output", "the answer", ("output", "response", "answer", "completion", "target")),
     SYSTEM,
     HISTORY,
+    TOOLS,
 )
 _COMPLETION = (
     Column("prompt", "what is asked", ("prompt", "query", "input", "inputs"), True),
@@ -47,6 +48,7 @@ _COMPLETION = (
     ),
     SYSTEM,
     HISTORY,
+    TOOLS,
 )
 _ANSWER = (
     Column("question", "what is asked", ("question", "problem", "q"), True),
@@ -54,6 +56,7 @@ _ANSWER = (
     Column("answer", "the answer", ("answer", "answers", "response", "solution", "output", "a")),
     SYSTEM,
     HISTORY,
+    TOOLS,
 )
 
 
@@ -76,7 +79,7 @@ def _draft_of(asked: str, below: str, answered: str) -> Callable[[object, Mappin
         value = field(record, mapping, answered)
         if value is not MISSING and value is not None:
             messages += answer(value, mapping, notes)
-        return Draft(messages, None, notes)
+        return Draft(messages, tools_text(field(record, mapping, "tools")), notes)
 
     return draft
 

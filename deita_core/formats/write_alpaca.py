@@ -1,8 +1,9 @@
 """Alpaca JSON: instruction, input, output, system and history.
 
-Alpaca knows one optional system message and pairs of a user message and its answer, and nothing
-else; every other shape is refused with the reason rather than bent. The instruction is the whole
-user message and `input` stays empty: where an imported row was split into two is not kept.
+Alpaca knows one optional system message and pairs of a user message and its answer, the last of
+which may be missing (`output` is null then, "" being an empty answer); every other shape is
+refused with the reason rather than bent. The instruction is the whole user message and `input`
+stays empty: where an imported row was split into two is not kept.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import BinaryIO
 
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.model import Mapping
+from deita_core.formats.write_checks import alpaca_problem, llama_factory_alpaca_problem
 from deita_core.formats.write_json import JsonArraySink, Recorder
 from deita_core.formats.write_model import (
+    Check,
     ExportFormat,
     ExportRow,
     JsonObject,
@@ -46,7 +49,7 @@ def record(row: ExportRow) -> JsonObject:
     }
 
 
-def _pairs(conversation: Conversation) -> tuple[str | None, list[tuple[str, str]]]:
+def _pairs(conversation: Conversation) -> tuple[str | None, list[tuple[str, str | None]]]:
     messages = conversation.messages
     _refuse_unknown(conversation)
     system: str | None = None
@@ -56,12 +59,13 @@ def _pairs(conversation: Conversation) -> tuple[str | None, list[tuple[str, str]
             raise NotExpressibleError("Alpaca cannot tell an empty system message from none")
     if not messages or messages[0].role == "assistant":
         raise NotExpressibleError("Alpaca has no place for a chat that the user does not start")
-    if messages[-1].role != "assistant":
-        raise NotExpressibleError("Alpaca has no place for a last user message without an answer")
     users, answers = messages[0::2], messages[1::2]
     if not _all(users, "user") or not _all(answers, "assistant"):
         raise NotExpressibleError("Alpaca needs user and assistant to alternate")
-    return system, [(u.content, a.content) for u, a in zip(users, answers, strict=True)]
+    texts: list[str | None] = [answer.content for answer in answers]
+    if len(users) > len(answers):
+        texts.append(None)
+    return system, [(u.content, text) for u, text in zip(users, texts, strict=True)]
 
 
 def _all(messages: tuple[Message, ...], role: str) -> bool:
@@ -85,10 +89,15 @@ FORMAT = ExportFormat(
     key="alpaca",
     label="Alpaca JSON",
     extension=".json",
-    explanation="instruction, input and output, earlier turns as history; chats with function "
-    "calls or without a last answer do not fit and are left out.",
+    explanation="instruction, input and output, earlier turns as history; a missing last "
+    "answer is null. Chats with function calls do not fit and are left out.",
     trainers=("LLaMA-Factory", "axolotl", "Stanford Alpaca"),
     scores_by_default=True,
     mapping=MAPPING,
     open=_open,
+    checks=(
+        Check("LLaMA-Factory", llama_factory_alpaca_problem),
+        Check("axolotl", alpaca_problem),
+        Check("Stanford Alpaca", alpaca_problem),
+    ),
 )

@@ -43,6 +43,24 @@ def _misplaced(index: int, message: Message) -> str:
     return "user and assistant do not alternate"
 
 
+def llama_factory_alpaca_problem(conversation: Conversation) -> str | None:
+    """Why LLaMA-Factory would drop the row of an Alpaca file, or None."""
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would be dropped: no last answer"
+    return None
+
+
+def alpaca_problem(conversation: Conversation) -> str | None:
+    """What trainers that read instruction, input and output alone would get wrong, or None."""
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would teach a wrong answer: the last one is missing"
+    if sum(message.role == "user" for message in conversation.messages) > 1:
+        return "with earlier turns, which it does not read"
+    if conversation.system:
+        return "with a system message, which it does not read"
+    return None
+
+
 def axolotl_problem(conversation: Conversation) -> str | None:
     """Why axolotl would stop at the row of a ShareGPT file, or None: it wants tools as a list."""
     if conversation.tools is not None:

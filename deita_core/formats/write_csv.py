@@ -1,4 +1,10 @@
-"""CSV, for spreadsheets and notebooks: the whole chat as JSON text beside its first turn."""
+"""CSV, for spreadsheets and notebooks: the whole chat as JSON text beside its first turn.
+
+A spreadsheet runs a cell that begins with = + - @ (or a tab or return before them) as a formula.
+So the cells that are there to be looked at (first turn, source) get an apostrophe in front of
+such a beginning. The cells that are read back stay as they are: messages begin with a bracket,
+and a row whose tools begin like a formula is refused.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +20,8 @@ from deita_core.formats.write_model import (
     ExportFormat,
     ExportRow,
     JsonObject,
+    JsonValue,
+    NotExpressibleError,
     filled,
     score_fields,
 )
@@ -22,6 +30,7 @@ from deita_core.formats.write_verify import verify
 MAPPING = Mapping(
     "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
 )
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TEXT_FIELDS = ("messages", "tools", "instruction", "response")
 
 
@@ -35,22 +44,32 @@ class CsvSink:
 
     def add(self, row: ExportRow) -> frozenset[str]:
         """Appends the row. Raises NotExpressibleError when it would not read back."""
-        turns = row.conversation.turns
+        turns, tools = row.conversation.turns, row.conversation.tools
+        if tools is not None and tools.startswith(FORMULA):
+            raise NotExpressibleError(
+                "its tools begin like a formula, which a spreadsheet would run"
+            )
         record: JsonObject = {
             "messages": row.conversation.to_json(),
-            "tools": row.conversation.tools,
-            "instruction": turns[0].instruction if turns else None,
-            "response": turns[0].response if turns else None,
+            "tools": tools,
+            "instruction": _harmless(turns[0].instruction if turns else None),
+            "response": _harmless(turns[0].response if turns else None),
         }
         verify(record, MAPPING, row.conversation)
         if self._with_scores:
             record |= score_fields(row)
+            record["source"] = _harmless(record["source"])
             record["flags"] = json.dumps(list(row.flags), ensure_ascii=False)
         self._file.write(_line([record[name] for name in self._columns]))
         return filled(record)
 
     def close(self) -> None:
         """Nothing to complete."""
+
+
+def _harmless(cell: JsonValue) -> JsonValue:
+    """The cell as a spreadsheet shows it rather than runs it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _line(cells: Sequence[object]) -> bytes:
@@ -68,7 +87,8 @@ FORMAT = ExportFormat(
     label="CSV",
     extension=".csv",
     explanation="One line per chat: messages as JSON text, the first turn in columns of its "
-    "own, and the scores; for spreadsheets.",
+    "own, and the scores; for spreadsheets. Of these columns, a text that a spreadsheet would "
+    "run as a formula (= + - @) begins with an apostrophe; messages are exact.",
     trainers=(),
     scores_by_default=True,
     mapping=MAPPING,
