@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 # Smaller batches leave cores waiting, larger ones carry more padding and fill no core better.
 BATCH_TOKENS = 2048
 # Lengths are rounded up to a multiple: few distinct shapes, for each new one is compiled.
-LENGTH_STEP = 8
+LENGTH_STEP = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,78 @@
+"""Exact neighbours and the map: time, memory, and how well the map keeps neighbours.
+
+    python -m benchmarks.neighbours VECTORS.npy [ROWS] [--peer]
+
+VECTORS.npy is (n, d) float32, as `benchmarks.embedding` saves it. --peer lays the same rows out
+with umap-learn on one thread too (seeded, from the same neighbours, compiled beforehand).
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.geometry.neighbours import Neighbours, nearest_neighbours
+from deita_core.geometry.projection import project
+
+K = 15
+
+
+def timed(name: str, work: Callable[[], Any]) -> Any:
+    """The result of `work`, after a line with its time."""
+    started, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    wall, used = time.perf_counter() - started, time.process_time() - cpu
+    print(f"{name}: {wall:.1f} s ({used:.1f} CPU seconds)", flush=True)
+    return result
+
+
+def kept(xy: NDArray[np.float32], near: Neighbours, sample: int = 2000) -> float:
+    """Share of the K nearest rows that are among the K nearest on the map (of a sample)."""
+    from scipy.spatial import KDTree
+
+    rows = np.random.default_rng(0).choice(len(xy), min(sample, len(xy)), replace=False)
+    _, found = KDTree(xy).query(xy[rows], k=K + 1)
+    return float(
+        np.mean([np.isin(f, n).sum() / K for f, n in zip(found, near.indices[rows], strict=True)])
+    )
+
+
+def umap_learn(vectors: NDArray[np.float32], near: Neighbours) -> NDArray[np.float32]:
+    """The peer's map from the same neighbours."""
+    import umap
+
+    own = np.arange(len(vectors), dtype=np.int32)[:, None]
+    indices = np.concatenate([own, near.indices[:, : K - 1]], axis=1)
+    apart = np.maximum(1 - near.similarities[:, : K - 1], 0)
+    knn = (indices, np.concatenate([np.zeros((len(own), 1), np.float32), apart], axis=1), None)
+    settings = {"metric": "cosine", "random_state": 42, "n_jobs": 1, "precomputed_knn": knn}
+    return umap.UMAP(K, force_approximation_algorithm=True, **settings).fit_transform(vectors)
+
+
+def main() -> None:
+    """Prints one line per step."""
+    arguments = [a for a in sys.argv[1:] if a != "--peer"]
+    vectors = np.load(arguments[0])
+    vectors = vectors[np.isfinite(vectors).all(axis=1)]
+    if len(arguments) > 1:
+        vectors = vectors[: int(arguments[1])]
+    print(f"{len(vectors):,} rows of {vectors.shape[1]}")
+    project(vectors[:500])
+    near = timed(f"{K} nearest", lambda: nearest_neighbours(vectors, K))
+    xy = timed("map, neighbours included", lambda: project(vectors))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"neighbours kept on the map: {kept(xy, near):.3f}; peak memory {peak} MB")
+    if "--peer" in sys.argv:
+        umap_learn(vectors[:500], nearest_neighbours(vectors[:500], K))
+        peer = timed("umap-learn, neighbours given", lambda: umap_learn(vectors, near))
+        print(f"neighbours kept on its map: {kept(peer, near):.3f}")
+
+
+if __name__ == "__main__":
+    main()
