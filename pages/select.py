@@ -73,7 +73,13 @@ with right:
             extent, unit = (0.0, float(np.quantile(known, 0.99))), f"{rule.aggregation} over turns"
         counted = count_by_group(values, status, len(groups), extent=extent)
         figure = histogram_figure(
-            counted, groups, title=name, unit=unit, dark=is_dark(), height=190
+            counted,
+            groups,
+            title=name,
+            unit=unit,
+            legend=not found.mapped,
+            dark=is_dark(),
+            height=190,
         )
         show(figure, key=f"select-{name}", alt=f"What became of the rows by {name}")
 

@@ -35,12 +35,14 @@ def histogram_figure(
     *,
     title: str,
     unit: str = "",
+    legend: bool = True,
     dark: bool = False,
     height: int = 280,
 ) -> go.Figure:
     """Stacked bars, one colour per group; groups without a value are left out.
 
     title: of the value counted, for its axis ("complexity"). unit: "1 to 6", in brackets.
+    legend: False where the colours are explained beside it.
     """
     import plotly.graph_objects as go
 
@@ -55,7 +57,7 @@ def histogram_figure(
                 "<extra></extra>",
             )  # fmt: skip
     _lay_out(figure, _axis(title, unit), "rows", height)
-    figure.update_layout(barmode="stack", bargap=0, showlegend=len(figure.data) > 1)
+    figure.update_layout(barmode="stack", bargap=0, showlegend=legend and len(figure.data) > 1)
     return figure
 
 

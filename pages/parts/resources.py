@@ -6,6 +6,7 @@ arrays are shared between sessions (`cache_resource`) and must not be changed by
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def _release(opened: Opened) -> None:
 def _open(path: str) -> Opened:
     project = Project.open(Path(path), wait=1.0)
     runner = JobRunner(project)
-    return Opened(project, runner, tuple(runner.start()))
+    opened = Opened(project, runner, tuple(runner.start()))
+    atexit.register(_release, opened)  # the server ends: let the worker stop at a batch
+    return opened
 
 
 def open_project(path: Path) -> Opened:
