@@ -26,6 +26,12 @@ def test_earlier_turns_become_history_and_the_system_message_a_field():
     assert made["output"] == "好的 🌦"
 
 
+def test_a_missing_last_answer_is_null_and_an_empty_one_empty():
+    asked = record(row(chat(("user", "a"), ("assistant", "b"), ("user", "c"))))
+    assert (asked["instruction"], asked["output"], asked["history"]) == ("c", None, [["a", "b"]])
+    assert record(row(chat(("user", "a"), ("assistant", ""))))["output"] == ""
+
+
 @pytest.mark.parametrize(
     ("conversation", "reason"),
     [

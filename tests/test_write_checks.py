@@ -10,8 +10,10 @@ from hypothesis import given
 
 from deita_core.conversation import Conversation
 from deita_core.formats.write_checks import (
+    alpaca_problem,
     axolotl_problem,
     chat_template_problem,
+    llama_factory_alpaca_problem,
     llama_factory_problem,
     openai_problem,
 )
@@ -79,3 +81,21 @@ def test_chat_templates_take_plain_chats_but_not_our_function_calls():
     assert chat_template_problem(PLAIN) is None
     assert chat_template_problem(LONG) is None
     assert "OpenAI export" in str(chat_template_problem(TOOLS))
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (PLAIN, "None"),
+        (UNANSWERED, "last one is missing"),
+        (LONG, "earlier turns"),
+        (chat(("system", "S"), ("user", "a"), ("assistant", "b")), "system message"),
+    ],
+)
+def test_trainers_on_plain_alpaca_rows_read_one_answered_turn(conversation, reason):
+    assert reason in str(alpaca_problem(conversation))
+
+
+def test_llama_factory_drops_alpaca_rows_without_a_last_answer():
+    assert llama_factory_alpaca_problem(LONG) is None
+    assert "no last answer" in str(llama_factory_alpaca_problem(UNANSWERED))

@@ -23,6 +23,10 @@ What is defined, for every layout:
 - A role that is not known rejects the row; `Mapping.roles` can name it.
 - Of a message tree the best-ranked path is taken (`formats.trees`). A tree whose first message
   is missing or deleted is a reject; other orphans are left out, with a note.
+- Optional fields (system, tools, history, input, output ...) are read under their usual names
+  wherever a record has them, also where none of the first records has. A mapping can name
+  another field, or "" for none: then the usual names are not read.
+- Tools that are an empty list, an empty object or an empty text are no tools.
 - Of several answers the first is taken, with a note. Of a preference pair the chosen one.
 - Texts are exactly as in the file, white space too. The one change: half a surrogate pair, which
   is no character, becomes U+FFFD, with a note. The raw record keeps what the file had.

@@ -113,7 +113,8 @@ def _trouble(rows: Sequence[PoolRow | Reject], goes_on: bool) -> list[str]:
         for row in rows
     )
     if silent:
-        sentences.append(f"Of its {among} {silent:,} have no response")
+        verb = "has" if silent == 1 else "have"
+        sentences.append(f"Of its {among} {silent:,} {verb} no response")
     return sentences
 
 
