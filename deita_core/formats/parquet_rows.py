@@ -15,6 +15,8 @@ from deita_core.formats.record import Damage, Record
 from deita_core.formats.text_stream import TextStream
 
 ROWS_PER_BATCH = 1_000
+# Read ahead by this much of a column; without it a whole row group is held, often the whole file.
+BUFFER = 1 << 20
 MAGIC = b"PAR1"
 
 
@@ -41,7 +43,7 @@ def scan_parquet(stream: TextStream) -> Iterator[Record | Damage]:
 
     with _seekable(stream) as source:
         try:
-            file = parquet.ParquetFile(source)
+            file = parquet.ParquetFile(source, buffer_size=BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise FormatError(
                 f"{stream.path.name} is not a readable Parquet file ({error}); "
