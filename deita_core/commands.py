@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from deita_core.steps import (
     register_files,
     register_hub,
     score_step,
+    select_step,
 )
 
 
@@ -88,7 +88,8 @@ def rule_of(options: argparse.Namespace) -> SelectionRule:
 
 def run(options: argparse.Namespace) -> None:
     """The whole way in one command."""
-    from deita_core.curate import select_and_save
+    from deita_core.curate import check_rule_names
+    from deita_core.project.arrays import load_arrays
 
     rule = rule_of(options)  # a bad option must show before the long work
     out: Path = options.out.expanduser()
@@ -100,9 +101,8 @@ def run(options: argparse.Namespace) -> None:
         steps += [] if options.no_map else [map_step()]
         do(project, steps, quiet=options.quiet)
         _print_counts(project)
-        started = time.monotonic()
-        outcome = select_and_save(project, rule, options.name, replace=True)
-        print(f"{outcome.sentence()} ({time.monotonic() - started:.1f} s)")
+        check_rule_names(rule, load_arrays(project))
+        print(do(project, [select_step(rule, options.name)], quiet=options.quiet)[0].message)
         _export(project, options.name, options.format, out, "other", options.quiet)
 
 
@@ -205,7 +205,7 @@ def replay(options: argparse.Namespace) -> None:
 
 def sample(options: argparse.Namespace) -> None:
     """Make the sample project unless it is there already."""
-    from deita_core.sample import SAMPLE_KEY, SAMPLE_NAME, sample_steps, select_sample
+    from deita_core.sample import SAMPLE_KEY, SAMPLE_NAME, sample_steps
 
     path = path_of(projects_folder(), SAMPLE_KEY)
     fresh = not path.exists()
@@ -216,7 +216,6 @@ def sample(options: argparse.Namespace) -> None:
             found = project_info(project)
             if not (found.mapped and found.selections):
                 do(project, sample_steps(project), quiet=options.quiet)
-                select_sample(project)
                 _print_counts(project)
     except ProjectError as error:  # the app has it open: then it is there
         if fresh:

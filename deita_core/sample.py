@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from deita_core.curate import select_and_save
 from deita_core.errors import PathError
 from deita_core.project import Project
 from deita_core.project.selections import selections
 from deita_core.selection.rule import SelectionRule
-from deita_core.steps import Step, preparation, register_files
+from deita_core.steps import Step, preparation, register_files, select_step
 
 SAMPLE_KEY = "sample"
 SAMPLE_NAME = "Sample project"
@@ -27,14 +26,8 @@ def sample_files() -> list[Path]:
 
 
 def sample_steps(project: Project) -> Sequence[Step]:
-    """What is still to be done before the sample's selection; the files are registered."""
-    numbers = register_files(project, sample_files())
-    return preparation(numbers)
-
-
-def select_sample(project: Project) -> None:
-    """The sample's first selection, unless it has one already."""
+    """What is still to be done: the whole main job up to a first selection."""
+    steps = preparation(register_files(project, sample_files()))
     if not selections(project):
-        select_and_save(
-            project, SAMPLE_RULE, "first look", notes="Made when the sample project was prepared."
-        )
+        steps.append(select_step(SAMPLE_RULE, "first look", "Made with the sample project."))
+    return steps

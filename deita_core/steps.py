@@ -14,6 +14,7 @@ from deita_core.formats.model import Mapping
 from deita_core.jobs.import_pool import hub_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source, sources
+from deita_core.selection.rule import SelectionRule
 
 Step = tuple[str, MappingType[str, Any]]
 
@@ -80,6 +81,11 @@ def preparation(numbers: Sequence[int]) -> list[Step]:
     """Everything between files and a selection, with the embedded default models."""
     first = [import_step(numbers)] if numbers else []
     return [*first, score_step(), embed_step(), map_step()]
+
+
+def select_step(rule: SelectionRule, name: str, notes: str = "") -> Step:
+    """Apply a rule and save the result under a name, replacing one of that name."""
+    return "select", {"rule": rule.to_json(), "name": name, "notes": notes}
 
 
 def export_step(

@@ -9,15 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from deita_core.curate import select_and_save
 from deita_core.jobs import JobRunner
 from deita_core.jobs.handover import Handover, Part
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
 from deita_core.project.pool import sources
 from deita_core.project.scores import scorers
+from deita_core.project.selections import find_selection, selection_rows
 from deita_core.project.summary import project_info
 from deita_core.project.vectors import embedders
-from deita_core.steps import embed_step, export_step, import_step, register_files, score_step
+from deita_core.selection.rule import SelectionRule
+from deita_core.steps import (
+    embed_step,
+    export_step,
+    import_step,
+    register_files,
+    score_step,
+    select_step,
+)
+from tests.builders import prepared_project
 
 FAKE = score_step("tests.fakes:LengthScorer", "tests.fakes:LengthScorer")
 SLOW = score_step("tests.fakes:SlowScorer", "tests.fakes:SlowScorer")
@@ -208,3 +219,18 @@ def test_stopping_the_server_leaves_the_job_to_the_next_one(
     assert [r.state for r in finished(second, numbers)] == ["done", "done"]
     second.stop()
     assert project_info(project).unscored == 0
+
+
+def test_a_selection_made_by_a_job_is_the_one_made_here(tmp_path: Path) -> None:
+    rule = SelectionRule(threshold=0.95, budget=9)
+    with Project.open(prepared_project(tmp_path / "topics.duckdb")) as project:
+        here = select_and_save(project, rule, "here")
+        runner = JobRunner(project)
+        runner.start()
+        (record,) = do(runner, select_step(rule, "there", "a note"))
+        runner.stop()
+        there = find_selection(project, "there")
+        assert record.state == "done", record.error
+        assert record.message == there.sentence == here.sentence()
+        assert selection_rows(project, there.selection)[0] == here.kept.tolist()
+        assert there.notes == "a note"

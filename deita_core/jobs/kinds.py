@@ -6,7 +6,8 @@ from deita_core.jobs.import_pool import ImportPool
 from deita_core.jobs.kind import JobKind
 from deita_core.jobs.make_map import MakeMap
 from deita_core.jobs.score import Score
+from deita_core.jobs.select_rows import SelectRows
 
 KINDS: dict[str, JobKind] = {
-    kind.name: kind for kind in (ImportPool(), Score(), Embed(), MakeMap(), Export())
+    kind.name: kind for kind in (ImportPool(), Score(), Embed(), MakeMap(), SelectRows(), Export())
 }
