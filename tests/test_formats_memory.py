@@ -18,7 +18,7 @@ import pytest
 from deita_core.formats import read
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZE = 12_000_000
+SIZE = 16_000_000
 
 
 def records() -> list[dict[str, str]]:
