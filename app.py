@@ -15,8 +15,8 @@ ASSETS = Path(__file__).parent / "assets"
 st.set_page_config(page_title="Deita Studio", page_icon=ASSETS / "icon.png", layout="wide")
 st.logo(ASSETS / "logo.svg", size="large")
 
-apply_pending_choice()
 prepare_sample_if_alone()
+apply_pending_choice()
 with st.sidebar:
     opened = project_picker()
 pages = steps(opened)

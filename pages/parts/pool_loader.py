@@ -33,7 +33,9 @@ def loader(opened: Opened, *, first: bool) -> None:
             _import_button(opened, files)
     if first:
         st.divider()
-        st.caption("No data at hand? The sample pool has about 1,200 conversations on many topics.")
+        st.caption(
+            "No data at hand? The sample pool has more than 1,300 conversations on many topics."
+        )
         if st.button("Open the sample project", icon=":material/auto_awesome:"):
             make_sample()
             st.rerun()

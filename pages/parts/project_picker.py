@@ -144,15 +144,12 @@ def _ask_delete(opened: Opened) -> None:
 
 def _go_to(path: Path) -> None:
     # The picker is drawn before any dialog, so its choice can only change at the next run.
-    st.session_state[_NEXT] = path.name.removesuffix(".duckdb")
-
-
-_NEXT = "next_project"
+    st.session_state[state.NEXT_PROJECT] = path.name.removesuffix(".duckdb")
 
 
 def apply_pending_choice() -> None:
     """Call before the picker is drawn: moves to the project that a dialog asked for."""
-    key = st.session_state.pop(_NEXT, None)
+    key = st.session_state.pop(state.NEXT_PROJECT, None)
     if key is not None:
         st.session_state[state.PROJECT] = key
 

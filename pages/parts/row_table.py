@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
 from pages.parts.conversation_view import RowFacts, TurnScore, conversation_view
-from pages.parts.resources import Opened, scores
+from pages.parts.resources import Opened, arrays, scores
 
 PAGE = 50
+# Not a flag of the text: it belongs to the embedder, which read only the beginning.
+TRUNCATED = "embedded in part"
 
 
 def row_table(
@@ -66,6 +68,11 @@ def _table(
     opened: Opened, shown: list[int], aggregation: str, extra: dict[str, NDArray[Any]]
 ) -> pd.DataFrame:
     table = table_of(opened.project, shown)
+    cut = arrays(opened).truncated[shown]
+    table["flags"] = [
+        [*flags, TRUNCATED] if is_cut else list(flags)
+        for flags, is_cut in zip(table["flags"], cut, strict=True)
+    ]
     columns = scores(opened, aggregation)
     front: dict[str, Any] = {name: values[shown] for name, values in extra.items()}
     front |= {
@@ -95,7 +102,7 @@ def show_conversation(
             reason=known.reason,
             evol_score=None if np.isnan(evol) else evol,
             language=stored.language,
-            flags=stored.flags,
+            flags=(*stored.flags, TRUNCATED) if arrays(opened).truncated[row] else stored.flags,
         ),
         original=stored.original,
     )

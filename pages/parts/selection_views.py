@@ -69,9 +69,7 @@ def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     with left:
         show_conversation(opened, row, key=key, aggregation=how, facts=facts)
     with right:
-        other = RowFacts(
-            status=int(result.trace.status[blocker]), reason=result.why(blocker)
-        )
+        other = RowFacts(status=int(result.trace.status[blocker]), reason=result.why(blocker))
         show_conversation(opened, blocker, key=f"{key}_blocker", aggregation=how, facts=other)
 
 

@@ -25,5 +25,6 @@ SELECT_MAP = "select_map"
 SEARCH = "search_text"
 NOTICE = "notice"
 WANTED_PAGE = "wanted_page"
+NEXT_PROJECT = "next_project"
 
 PERSIST = "session"
