@@ -43,9 +43,7 @@ class Replayed:
         if self.same_bytes:
             return f"{self.out}: the same file, byte for byte ({self.rows:,} conversations)"
         if self.same_ids:
-            return (
-                f"{self.out}: the same {self.rows:,} conversations in order, other bytes"
-            )
+            return f"{self.out}: the same {self.rows:,} conversations in order, other bytes"
         return f"{self.out}: NOT the same selection ({self.rows:,} conversations)"
 
 
