@@ -34,6 +34,7 @@ MADE = ("data", "projects", ".venv", "static")
 PICTURES = {"docs/screenshot.png"}
 # Named in the house rules because no file may be called so.
 BANNED = {"utils.py"}
+CARD = "deita_core/scoring/weights/MODEL_CARD.md"
 
 
 # trees and paths
@@ -104,6 +105,12 @@ def test_every_anchor_that_is_linked_exists(name: str):
             heads = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
             assert anchor in anchors, f"{target}#{anchor}"
+
+
+def test_the_figures_of_the_scorers_are_those_of_the_model_card():
+    figures = set(re.findall(r"\b0\.\d{3}\b", text_of("README.md")))
+    assert figures
+    assert figures <= set(re.findall(r"\b0\.\d{3}\b", text_of(CARD)))
 
 
 @pytest.mark.parametrize("name", names_of(DOCUMENTS))
