@@ -126,8 +126,12 @@ class LightScorer:
 
 
 def calibrated(raw: F32, offset: float, slope: float) -> F32:
-    """1 + 5 * sigmoid(offset + slope * raw): strictly rising, inside (1, 6), no hard ends."""
-    return np.asarray(1 + 5 / (1 + np.exp(-(offset + slope * raw))), np.float32)
+    """3.5 + 5 / pi * arctan(offset + slope * raw): strictly rising, inside (1, 6).
+
+    The arctangent, not the logistic curve: its tails are slow, so pools far richer than the one
+    the line was fixed on (long expert answers) still differ among themselves.
+    """
+    return np.asarray(3.5 + 5 / np.pi * np.arctan(offset + slope * raw), np.float32)
 
 
 @lru_cache(maxsize=8)

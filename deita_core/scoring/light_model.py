@@ -110,5 +110,5 @@ class Mlp:
 
 def gelu(values: F32) -> F32:
     """GELU, tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
-    inner = np.float32(0.7978845608) * (values + np.float32(0.044715) * values**3)
+    inner = np.float32(0.7978845608) * (values + np.float32(0.044715) * values * values * values)
     return np.asarray(values * np.float32(0.5) * (1 + np.tanh(inner)), np.float32)

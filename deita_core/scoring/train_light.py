@@ -53,9 +53,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    data = read_alpaca(asked.labels, asked.pools)
-    save(asked.out, "complexity", fit_complexity(data, asked.labels))
-    save(asked.out, "quality", fit_quality(data, asked.labels))
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):  # sums in another order would give other last bits
+        data = read_alpaca(asked.labels, asked.pools)
+        save(asked.out, "complexity", fit_complexity(data, asked.labels))
+        save(asked.out, "quality", fit_quality(data, asked.labels))
     figures = measure(asked.labels, asked.pools, asked.out, TEST_BUCKET)
     text = json.dumps(figures, indent=2) + "\n"
     (asked.out / "held_out.json").write_text(text, encoding="utf-8")
@@ -130,7 +133,7 @@ def _finished(
     weight = blend / raw[data.rows].std(axis=0)
     score = (raw[data.rows] - mean) @ weight
     median, top = np.quantile(score, [0.5, 0.99])
-    low, high = (np.log((at - 1) / (6 - at)) for at in (MEDIAN_AT, TOP_AT))
+    low, high = (np.tan((at - 3.5) * np.pi / 5) for at in (MEDIAN_AT, TOP_AT))
     slope = (high - low) / (top - median)
     return rounded | {
         "blend.mean": mean.astype(np.float32),
