@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     """Run all benchmarks; the exit status is the number of those that failed."""
-    names = sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
+    names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("__main__", "results"))
     failed = 0
     for name in names:
         print(f"\n== {name}", flush=True)

@@ -1,1 +1,34 @@
-"""Deita Studio's core: everything the app does, from Python, without Streamlit."""
+"""Deita Studio's core: everything the app does, from Python, without Streamlit.
+
+The names below are loaded when they are first used, so importing this package is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "Conversation": "conversation",
+    "LightScorer": "scoring.light",
+    "Message": "conversation",
+    "MiniLM": "embedding.minilm",
+    "Project": "project",
+    "SelectionInput": "selection",
+    "SelectionRule": "selection",
+    "detect": "formats",
+    "evol_scores": "selection",
+    "nearest_neighbours": "geometry.neighbours",
+    "read": "formats",
+    "repr_filter": "selection",
+    "select": "selection",
+    "trace": "selection",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"deita_core has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"deita_core.{_PLACES[name]}"), name)

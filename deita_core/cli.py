@@ -10,9 +10,12 @@ from typing import TypeAlias
 
 from deita_core import commands
 from deita_core.errors import DeitaError, JobCancelledError
+from deita_core.formats import LAYOUTS
+from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.project.folder import path_of, projects_folder
 from deita_core.version import VERSION
 
-_FORMATS = ("sharegpt", "alpaca", "openai", "parquet", "csv", "original")
+_FORMATS = tuple(EXPORT_FORMATS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,14 +64,15 @@ def _command(commands_: _Commands, name: str, help: str, example: str) -> argpar
     )
 
 
-def _add_project(parser: argparse.ArgumentParser, default: str = "projects/default.duckdb") -> None:
+def _add_project(parser: argparse.ArgumentParser, *, beside_out: bool = False) -> None:
+    default = None if beside_out else path_of(projects_folder(), "default")
     parser.add_argument(
         "--project",
         type=Path,
-        default=Path(default) if default else None,
+        default=default,
         metavar="FILE",
-        help="the project file, made when missing"
-        + (f" (default: {default})" if default else " (default: beside --out)"),
+        help="the project file, made when missing (default: "
+        + ("beside --out)" if beside_out else "default.duckdb in the folder of projects)"),
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument(
@@ -85,14 +89,14 @@ def _add_pool(parser: argparse.ArgumentParser, metavar: str) -> None:
     parser.add_argument(
         "--hub",
         metavar="OWNER/NAME",
-        help="also a data set of the Hugging Face hub (needs network)",
+        help="also a dataset of the Hugging Face hub (needs network)",
     )
-    parser.add_argument("--split", default="train", help="of that data set (default: train)")
+    parser.add_argument("--split", default="train", help="of that dataset (default: train)")
 
 
 def _add_mapping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--layout", help="how to read the records, instead of detecting it (see `formats`)"
+        "--layout", choices=tuple(LAYOUTS), help="how to read the records, instead of detecting it"
     )
     parser.add_argument(
         "--column",
@@ -113,6 +117,10 @@ def _add_mapping(parser: argparse.ArgumentParser) -> None:
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--complexity", default="light", help="complexity scorer (default: light)")
     parser.add_argument("--quality", default="light", help="quality scorer (default: light)")
+
+
+def _add_embedder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--embedder", default="minilm", help="embedder (default: minilm)")
 
 
 def _add_rule(parser: argparse.ArgumentParser) -> None:
@@ -160,11 +168,13 @@ def _add_run(commands_: _Commands) -> None:
     _add_rule(parser)
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
+    _add_license(parser)
     parser.add_argument("--no-map", action="store_true", help="leave the map out (saves time)")
     parser.add_argument("--name", default="run", help="name of the selection (default: run)")
     _add_mapping(parser)
     _add_models(parser)
-    _add_project(parser, "")
+    _add_embedder(parser)
+    _add_project(parser, beside_out=True)
     parser.set_defaults(run=commands.run)
 
 
@@ -186,7 +196,7 @@ def _add_steps(commands_: _Commands) -> None:
     parser.set_defaults(run=commands.score)
 
     parser = _command(commands_, "embed", "embed what has no vector yet", "--embedder minilm")
-    parser.add_argument("--embedder", default="minilm", help="embedder (default: minilm)")
+    _add_embedder(parser)
     _add_project(parser)
     parser.set_defaults(run=commands.embed)
 
@@ -218,9 +228,13 @@ def _add_export(commands_: _Commands) -> None:
     parser.add_argument("--selection", required=True, metavar="NAME")
     parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--license", default="other", help="for the dataset card (default: other)")
+    _add_license(parser)
     _add_project(parser)
     parser.set_defaults(run=commands.export)
+
+
+def _add_license(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--license", default="other", help="for the dataset card (default: other)")
 
 
 def _add_replay(commands_: _Commands) -> None:

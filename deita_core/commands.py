@@ -65,8 +65,8 @@ def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
     pairs = {}
     for text in given:
         left, equals, right = text.partition("=")
-        if not (left and equals and right):
-            raise FormatError(f"{option} takes NAME=NAME, got {text!r}")
+        if not (left and equals):
+            raise FormatError(f"{option} takes NAME=NAME (or NAME= for none), got {text!r}")
         pairs[left] = right
     return pairs
 
@@ -97,18 +97,20 @@ def run(options: argparse.Namespace) -> None:
     with opened(path, options.wait, create=True) as project:
         numbers = _register(project, options)
         steps = [import_step(numbers)] if numbers else []
-        steps += [score_step(options.complexity, options.quality), embed_step()]
-        steps += [] if options.no_map else [map_step()]
+        steps += [score_step(options.complexity, options.quality), embed_step(options.embedder)]
         do(project, steps, quiet=options.quiet)
+        found = project_info(project)
+        if not options.no_map and found.mapped < found.embedded:
+            do(project, [map_step()], quiet=options.quiet)
         _print_counts(project)
         check_rule_names(rule, load_arrays(project))
         print(do(project, [select_step(rule, options.name)], quiet=options.quiet)[0].message)
-        _export(project, options.name, options.format, out, "other", options.quiet)
+        _export(project, options.name, options.format, out, options.license, options.quiet)
 
 
 def _register(project: Project, options: argparse.Namespace) -> list[int]:
     if not options.files and not options.hub:
-        raise PathError("nothing to import: name one or more files, or a data set with --hub")
+        raise PathError("nothing to import: name one or more files, or a dataset with --hub")
     numbers = register_files(project, options.files, mapping_of(options))
     if known := len(options.files) - len(numbers):
         print(f"{known} of {len(options.files)} files imported already")
@@ -189,12 +191,9 @@ def replay(options: argparse.Namespace) -> None:
     """Make a file again from its manifest."""
     from deita_core.replay import replay_manifest
 
-    out = options.out or options.manifest.with_name(
-        "replayed-" + options.manifest.name.replace(".manifest.json", "")
-    )
     result = replay_manifest(
         options.manifest,
-        out,
+        options.out,
         options.pool_dir,
         run_steps=lambda project, steps: do(project, steps, quiet=options.quiet),
     )

@@ -48,16 +48,16 @@ class Replayed:
 
 
 def replay_manifest(
-    manifest_file: Path, out: Path, pool_dirs: Sequence[Path], *, run_steps: RunSteps
+    manifest_file: Path, out: Path | None, pool_dirs: Sequence[Path], *, run_steps: RunSteps
 ) -> Replayed:
     """Replay in a project of its own that is thrown away; `run_steps` runs the jobs.
 
-    out: where to write; a name without suffix gets the original file's.
+    out: where to write; None: the original's name with "replayed-" before it, beside the manifest.
     Raises ExportError when a pool file is missing or differs, or the models are not to be had.
     """
     manifest = read_manifest(manifest_file)
-    if not out.suffix:
-        out = out.with_suffix(Path(manifest.output.file_name).suffix)
+    if out is None:
+        out = manifest_file.with_name(f"replayed-{manifest.output.file_name}")
     if out.resolve() == manifest_file.with_name(manifest.output.file_name).resolve():
         raise ExportError(f"{out} is the file to compare with: choose another --out")
     files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]

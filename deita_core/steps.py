@@ -46,13 +46,13 @@ def register_files(
 
 
 def register_hub(project: Project, name: str, split: str = "train") -> int:
-    """Add a data set of the Hugging Face hub; the import step downloads it to the data folder.
+    """Add a dataset of the Hugging Face hub; the import step downloads it to the data folder.
 
     Raises PathError when the name is not of the form owner/name or name.
     """
     if ".." in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name):
         raise PathError(
-            f"{name!r} is no data set of the hub: give owner/name or owner/name:configuration"
+            f"{name!r} is no dataset of the hub: give owner/name or owner/name:configuration"
         )
     return add_source(project, name, hub_path(name, split), None)
 

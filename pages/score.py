@@ -32,7 +32,7 @@ if not tried:
     st.stop()
 
 st.segmented_control(
-    "Evol score of a conversation: complexity × quality of its turns, taken as",
+    "Turns count as",
     [one.name for one in AGGREGATIONS],
     default="sum",
     required=True,

@@ -78,7 +78,7 @@ def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
 
 
 def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
-    """README.md of the data set, front matter included; ends with a line end.
+    """README.md of the dataset, front matter included; ends with a line end.
 
     license: an identifier of the hub ("other" until the user names one). Raises ExportError
     when the license is not such an identifier.

@@ -26,6 +26,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
     },
 }
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
+# The export formats that LLaMA-Factory reads.
+READABLE = frozenset(_COLUMNS)
 _TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -61,7 +63,7 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
 
 
 def merge_dataset_info(path: Path, entry: JsonObject) -> None:
-    """Adds `entry` to the dataset_info.json at `path`, keeping every other data set.
+    """Adds `entry` to the dataset_info.json at `path`, keeping every other dataset.
 
     An entry of the same name is replaced. The file is made when it is missing, and replaced
     only when complete. Raises ExportError when the file there is not a JSON object.
@@ -89,7 +91,7 @@ def _load(path: Path) -> JsonObject:
         ) from error
     if not isinstance(found, dict):
         raise ExportError(
-            f"{path} holds a {type(found).__name__}, not an object of data sets: "
+            f"{path} holds a {type(found).__name__}, not an object of datasets: "
             "mend it or export to another folder"
         )
     return found

@@ -12,7 +12,7 @@ from typing import Any
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
 from deita_core.formats.dataset_card import card_statistics, dataset_card
-from deita_core.formats.llama_factory import dataset_info, merge_dataset_info
+from deita_core.formats.llama_factory import READABLE, dataset_info, merge_dataset_info
 from deita_core.formats.manifest import (
     Manifest,
     ModelUse,
@@ -33,9 +33,6 @@ from deita_core.project.scores import scorers
 from deita_core.project.selections import find_selection, write_selection
 from deita_core.project.vectors import embedders
 from deita_core.version import VERSION
-
-# Formats that LLaMA-Factory reads; for the others there is no dataset_info.json to write.
-_LLAMA_FACTORY = frozenset({"sharegpt", "alpaca", "openai", "parquet"})
 
 
 class Export:
@@ -177,13 +174,13 @@ def _models(project: Project) -> Iterator[ModelUse]:
 def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:
     manifest_path(out).write_text(manifest.to_json(), encoding="utf-8")
     card_path(out).write_text(card, encoding="utf-8")
-    if manifest.output.format in _LLAMA_FACTORY:
+    if manifest.output.format in READABLE:
         entry = dataset_info(out.stem, out.name, manifest.output.format, report.fields)
         merge_dataset_info(out.with_name("dataset_info.json"), entry)
 
 
 def _said(report: WriteReport) -> str:
-    parts = [f"{report.rows_written:,} conversations, {report.bytes / 1e6:.1f} MB"]
+    parts = [f"{report.rows_written:,} conversations, {report.bytes:,} bytes"]
     if report.skipped:
         parts.append(f"{len(report.skipped):,} left out ({report.skipped[0][1]})")
     parts += [warning.text for warning in report.warnings]

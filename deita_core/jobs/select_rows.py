@@ -24,7 +24,7 @@ from deita_core.selection.table import SelectionInput
 
 
 class SelectRows:
-    """parameters: {"rule": JSON of a SelectionRule, "name", "notes", "replace": bool}."""
+    """parameters: {"rule": JSON of a SelectionRule, "name", "notes"}."""
 
     name = "select"
     label = "Select"

@@ -81,7 +81,9 @@ class Outcome:
 
     def sentence(self) -> str:
         """The outcome in one sentence with its numbers (no full stop)."""
-        return outcome_sentence(self.rule, self.trace, self.counts)
+        by = np.bincount(self.filtered_by[self.filtered_by >= 0], minlength=len(FILTERS)).tolist()
+        filtered = {name: number for name, number in zip(FILTERS, by, strict=True) if number}
+        return outcome_sentence(self.rule, self.trace, self.counts, filtered)
 
     def why(self, row: int) -> str:
         """What became of this row and why, in one phrase."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from deita_core.selection import status as st
@@ -28,13 +29,25 @@ class RowCounts(Protocol):
     def not_embedded(self) -> int: ...
 
 
-def outcome_sentence(rule: SelectionRule, trace: st.SelectionTrace, counts: RowCounts) -> str:
-    """How many rows were selected, where the pass stopped, and why the others are out."""
+def outcome_sentence(
+    rule: SelectionRule,
+    trace: st.SelectionTrace,
+    counts: RowCounts,
+    filtered: Mapping[str, int],
+) -> str:
+    """How many rows were selected, where the pass stopped, and why the others are out.
+
+    filtered: rows left out by each filter.
+    """
     parts = [f"{_head(rule, counts)}{_end_of_pass(trace, counts)}"]
     if counts.near_duplicates:
         parts.append(f"{_rows(counts.near_duplicates)} too close to a better one")
     if counts.filtered:
-        parts.append(f"{_rows(counts.filtered)} filtered out")
+        by = ", ".join(
+            name if number == counts.filtered else f"{name} {number:,}"
+            for name, number in filtered.items()
+        )
+        parts.append(f"{_rows(counts.filtered)} filtered out ({by})")
     if counts.excluded:
         parts.append(f"{_rows(counts.excluded)} excluded")
     missing = [

@@ -42,7 +42,7 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
         file_name = st.text_input(
             "File name", _file_name(name, chosen.extension), key=f"export_name-{name}-{key}"
         )
-        license = st.selectbox("Licence for the dataset card", _LICENSES, accept_new_options=True)
+        license = st.selectbox("License for the dataset card", _LICENSES, accept_new_options=True)
         with_scores = st.toggle(
             "With id, scores and source",
             chosen.scores_by_default,

@@ -12,6 +12,7 @@ from deita_core.jobs.export import card_path, manifest_path
 from deita_core.project.job_log import JobRecord
 from pages.parts import words
 from pages.parts.resources import Opened
+from pages.parts.safe_text import escape
 
 
 def results_view(opened: Opened) -> None:
@@ -31,7 +32,8 @@ def results_view(opened: Opened) -> None:
 def _result(record: JobRecord, out: Path) -> None:
     with st.container(border=True):
         facts = f"{words.size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
-        st.markdown(f"**{out.name}** · selection “{record.parameters['selection']}” · {facts}")
+        selection = escape(str(record.parameters["selection"]))
+        st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
         for part in record.message.split("; "):
             st.caption(part)
         with st.container(horizontal=True):

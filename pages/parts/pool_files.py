@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from deita_core.project.pool import sources
-from deita_core.steps import import_step, preparation
+from deita_core.steps import preparation
 from pages.parts import words
 from pages.parts.resources import Opened
 
@@ -41,5 +41,5 @@ def files_table(opened: Opened) -> None:
             icon=":material/pause_circle:",
         )
         if st.button("Go on importing", icon=":material/play_arrow:"):
-            opened.runner.submit(preparation(stopped) if stopped else [import_step(stopped)])
+            opened.runner.submit(preparation(stopped))
             st.rerun()

@@ -1,4 +1,4 @@
-"""Load files into the pool: upload, a path below the data folder, or a Hugging Face data set."""
+"""Load files into the pool: upload, a path below the data folder, or a Hugging Face dataset."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _below_data_folder() -> list[Path]:
 
 def _hub(opened: Opened) -> None:
     with st.form("hub", border=False):
-        name = st.text_input("Name of the data set", placeholder="owner/name", key="hub_name")
+        name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
         split = st.text_input("Split", "train", key="hub_split")
         if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
             try:

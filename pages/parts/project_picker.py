@@ -17,6 +17,7 @@ from deita_core.project.folder import (
 )
 from pages.parts import state, words
 from pages.parts.resources import CURRENT, Opened, close_project, open_project, say
+from pages.parts.safe_text import escape
 
 
 def project_picker() -> Opened | None:
@@ -128,8 +129,8 @@ def _ask_delete(opened: Opened) -> None:
     project = opened.project
     facts = words.size(project.path.stat().st_size)
     st.markdown(
-        f"This deletes **{project.name}** ({facts}) with its scores, embeddings, selections and "
-        f"notes. The pool files it was imported from and files you exported stay."
+        f"This deletes **{escape(project.name)}** ({facts}) with its scores, embeddings and "
+        f"selections. The pool files it was imported from and files you exported stay."
     )
     sure = st.checkbox("Yes, delete it; this cannot be undone")
     if st.button("Delete", type="primary", disabled=not sure, icon=":material/delete:"):

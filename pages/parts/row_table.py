@@ -14,6 +14,7 @@ from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
 from pages.parts.conversation_view import RowFacts, TurnScore, conversation_view
 from pages.parts.resources import Opened, arrays, scores
+from pages.parts.safe_text import escape
 
 PAGE = 50
 # Not a flag of the text: it belongs to the embedder, which read only the beginning.
@@ -92,7 +93,7 @@ def show_conversation(
     stored = stored_row(opened.project, row)
     known = facts or RowFacts()
     evol = float(scores(opened, aggregation).evol[row])
-    st.markdown(f"**Row {row}** · {stored.source}, row {stored.position} of the file")
+    st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
     conversation_view(
         stored.conversation,
         key=key,

@@ -17,6 +17,7 @@ from deita_core.selection.rule import SelectionRule
 from pages.parts import words
 from pages.parts.resources import Opened, say
 from pages.parts.rule_form import load_rule
+from pages.parts.safe_text import escape
 
 
 def save_form(opened: Opened, result: Outcome) -> None:
@@ -68,13 +69,13 @@ def saved_selections(opened: Opened) -> None:
 def _one(opened: Opened, selection: SavedSelection) -> None:
     rule = SelectionRule.from_json(selection.rule)
     st.markdown(
-        f"**{selection.name}** · {words.rows(selection.rows, 'conversation', 'conversations')} · "
-        f"{selection.made:%Y-%m-%d %H:%M} UTC"
+        f"**{escape(selection.name)}** · "
+        f"{words.rows(selection.rows, 'conversation', 'conversations')} · {selection.made:%Y-%m-%d %H:%M} UTC"
     )
     st.caption(f"{selection.sentence}.")
     st.caption(f"Rule: {rule.describe()}.")
     if selection.notes:
-        st.markdown(selection.notes)
+        st.markdown(escape(selection.notes))
     with st.container(horizontal=True):
         st.button(
             "Load its rule",
@@ -104,7 +105,7 @@ def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
 @st.dialog("Delete selection")
 def _ask_delete(opened: Opened, selection: SavedSelection) -> None:
     st.markdown(
-        f"Delete **{selection.name}**? Its rule and list of rows go; the conversations and "
+        f"Delete **{escape(selection.name)}**? Its rule and list of rows go; the conversations and "
         f"exported files stay."
     )
     if st.button("Delete", type="primary", icon=":material/delete:"):
