@@ -1,0 +1,36 @@
+"""Where benchmark results go: RESULTS.md, with the machine and the date."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from deita_core.device import cpu_threads
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def machine() -> str:
+    """One line: date, processor, cores, versions."""
+    today = datetime.now(UTC).date().isoformat()
+    return (
+        f"{today}; {_processor()}, {cpu_threads()} cores, Python {platform.python_version()}, "
+        f"NumPy {version('numpy')}."
+    )
+
+
+def write_section(title: str, table: str) -> None:
+    """Add a section at the end of RESULTS.md."""
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(f"\n## {title}\n\n{machine()}\n\n{table}\n")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
