@@ -68,10 +68,8 @@ def saved_selections(opened: Opened) -> None:
 
 def _one(opened: Opened, selection: SavedSelection) -> None:
     rule = SelectionRule.from_json(selection.rule)
-    st.markdown(
-        f"**{escape(selection.name)}** · "
-        f"{words.rows(selection.rows, 'conversation', 'conversations')} · {selection.made:%Y-%m-%d %H:%M} UTC"
-    )
+    size = words.rows(selection.rows, "conversation", "conversations")
+    st.markdown(f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC")
     st.caption(f"{selection.sentence}.")
     st.caption(f"Rule: {rule.describe()}.")
     if selection.notes:
