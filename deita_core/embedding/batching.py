@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Smaller batches leave cores waiting, larger ones carry more padding and fill no core better.
-BATCH_TOKENS = 2048
+# Larger batches carry more padding and fill no core better.
+BATCH_TOKENS = 1024
 # Lengths are rounded up to a multiple: few distinct shapes, for each new one is compiled.
 LENGTH_STEP = 4
 
