@@ -153,7 +153,7 @@ def shares_figure(
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )  # fmt: skip
-    _lay_out(figure, title, "", 60 + 26 * len(ranked))
+    _lay_out(figure, title, "", 90 + 24 * len(ranked))
     largest = max((count for _, count in ranked), default=1)
     figure.update_xaxes(range=[0, largest * 1.55])
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
