@@ -32,7 +32,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     text = st.text_input(
         "Search in the text",
         type="search",
-        placeholder="e.g. regular expression",
+        placeholder="e.g. sourdough",
         key=state.SEARCH,
         persist_state="session",
     )
