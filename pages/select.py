@@ -30,12 +30,12 @@ sentence = st.container()
 rule = rule_form(opened)
 if rule is None:
     st.stop()
-try:
-    result = outcome(opened, rule)
-except SelectionError as error:
-    st.error(str(error))
-    st.stop()
 with sentence:
+    try:
+        result = outcome(opened, rule)
+    except SelectionError as error:
+        st.error(str(error))
+        st.stop()
     st.markdown(f"#### {result.sentence()}.")
     save_form(opened, result)
 

@@ -7,6 +7,7 @@ arrays are shared between sessions (`cache_resource`) and must not be changed by
 from __future__ import annotations
 
 import atexit
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from deita_core.project.job_log import JobRecord
 from deita_core.project.summary import ProjectInfo, project_info
 from deita_core.selection.evol import evol_scores, row_scores
 from deita_core.selection.measures import Comparison, compare
-from deita_core.selection.outcome import Outcome, select
+from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
 from pages.parts import state
@@ -124,19 +125,45 @@ def pool_input(opened: Opened) -> SelectionInput:
     return _input(opened.key, opened.project.data_version())
 
 
-@st.cache_resource(show_spinner="Selecting", max_entries=8)
-def _outcome(path: str, version: int, rule: str) -> Outcome:
-    return select(SelectionRule.from_json(rule), _input(path, version))
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _outcome_box(path: str, version: int, rule: str) -> dict[str, Outcome]:
+    return {}  # filled by `outcome`, because a cached function cannot show its progress
 
 
 def outcome(opened: Opened, rule: SelectionRule) -> Outcome:
-    """What the rule selects from the pool as of now."""
-    return _outcome(opened.key, opened.project.data_version(), rule.to_json())
+    """What the rule selects from the pool as of now.
+
+    Long passes (large budgets) show their progress, and any other click on the page ends them.
+    """
+    box = _outcome_box(opened.key, opened.project.data_version(), rule.to_json())
+    if _DONE not in box:
+        box[_DONE] = _select(rule, pool_input(opened))
+    return box[_DONE]
+
+
+def _select(rule: SelectionRule, table: SelectionInput) -> Outcome:
+    steps, started, bar = select_steps(rule, table), time.monotonic(), None
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            if bar is not None:
+                bar.empty()
+            result: Outcome = end.value
+            return result
+        if time.monotonic() - started > _PATIENCE_SECONDS:
+            bar = bar or st.progress(0.0)
+            share = step.visited / max(1, step.total)
+            bar.progress(share, f"Selecting: {step.visited:,} rows looked at, {step.kept:,} kept")
+
+
+_DONE = "outcome"
+_PATIENCE_SECONDS = 0.7
 
 
 @st.cache_resource(show_spinner="Comparing with a random selection", max_entries=8)
 def _comparison(path: str, version: int, rule: str) -> Comparison:
-    return compare(_input(path, version), _outcome(path, version, rule))
+    return compare(_input(path, version), _outcome_box(path, version, rule)[_DONE])
 
 
 def comparison(opened: Opened, rule: SelectionRule) -> Comparison:
