@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.scoring.light_features import F32, Encoded
+from deita_core.scoring.light_fit_trees import fit_trees
 from deita_core.scoring.light_heads import (
     RatingHead,
     block,
@@ -68,7 +69,9 @@ def fit_idf(encoded: Encoded, rows: Mask, at_least: int) -> F32:
 
 
 def fit_rating(data: RatingData, alpha: float, pairs: PairData | None = None) -> Weights:
-    """The arrays of a RatingHead: token models first, then the perceptrons on top of them."""
+    """The arrays of a RatingHead: token models first, then the perceptrons on top of them,
+    and, where there are pairs, boosted trees on the same inputs.
+    """
     idf = [fit_idf(part, data.rows, 3) for part in data.parts]
     blocks = [
         block(part, one, i == 0) for i, (part, one) in enumerate(zip(data.parts, idf, strict=True))
@@ -88,6 +91,9 @@ def fit_rating(data: RatingData, alpha: float, pairs: PairData | None = None) ->
     compared = None if pairs is None else _pair_inputs(pairs, arrays)
     for number, seed in enumerate(SEEDS):
         arrays |= fit_mlp(values, data.targets[data.rows], compared, seed, f"mlp.{number}")
+    if compared is not None:
+        grown = fit_trees(values, data.targets[data.rows], compared)
+        arrays |= {f"trees.{name}": array for name, array in grown.items()}
     return arrays
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from deita_core.scoring.light_features import F32, Encoded, pair_features
 from deita_core.scoring.light_model import Arrays, Mlp, Standardiser, compress, openings, tfidf
+from deita_core.scoring.light_trees import Trees
 
 
 def block(encoded: Encoded, idf: F32, with_openings: bool) -> Any:
@@ -46,11 +47,12 @@ def surface(parts: Sequence[Encoded]) -> F32:
 
 @dataclass(frozen=True, slots=True)
 class RatingHead:
-    """Token models into an ensemble of perceptrons.
+    """Token models into an ensemble of perceptrons, and, for quality, boosted trees beside it.
 
     idf: one (TERMS,) per text. token_weights: per view (see `views`) its (terms, k);
     token_intercepts: one per column of all views.
     projections: one (WIDTH, p) per text, for its mean static embedding.
+    trees: predict (rating - centre) / scale; None where the perceptrons stand alone.
     """
 
     idf: tuple[F32, ...]
@@ -59,6 +61,9 @@ class RatingHead:
     projections: tuple[F32, ...]
     standardise: Standardiser
     mlps: tuple[Mlp, ...]
+    trees: Trees | None = None
+    centre: float = 0.0
+    scale: float = 1.0
 
     @staticmethod
     def from_arrays(arrays: Arrays, texts: int) -> RatingHead:
@@ -78,12 +83,17 @@ class RatingHead:
                 )
                 for m in range(mlps)
             ),
+            *_trees(arrays),
         )
 
     def __call__(self, parts: Sequence[Encoded]) -> F32:
-        """(n,) float32: about 0 to 5."""
+        """(n,) float32: about 0 to 5; perceptrons and trees count half each."""
         values = self.inputs(parts)
-        return np.asarray(np.mean([mlp(values) for mlp in self.mlps], axis=0), np.float32)
+        rating = np.asarray(np.mean([mlp(values) for mlp in self.mlps], axis=0), np.float32)
+        if self.trees is None:
+            return rating
+        grown = self.centre + self.scale * self.trees(values)
+        return np.asarray((rating + grown) / 2, np.float32)
 
     def inputs(self, parts: Sequence[Encoded]) -> F32:
         """What the perceptrons see: (n, d) float32, standardised."""
@@ -92,6 +102,16 @@ class RatingHead:
         seen = zip(views(blocks), self.token_weights, strict=True)
         tokens = np.hstack([view @ weights for view, weights in seen]) + self.token_intercepts
         return self.standardise(rating_inputs(parts, self.projections, tokens))
+
+
+def _trees(arrays: Arrays) -> tuple[Trees | None, float, float]:
+    """Trees, centre and scale of a RatingHead; no trees where the file has none."""
+    names = [f"rating.trees.{part}" for part in ("feature", "number", "lengths", "scaling")]
+    if names[0] not in arrays:
+        return None, 0.0, 1.0
+    feature, number, lengths, scaling = (arrays[name] for name in names)
+    centre, scale = (float(x) for x in scaling)
+    return Trees.from_nodes(feature, np.asarray(number, np.float32), lengths), centre, scale
 
 
 def rating_inputs(parts: Sequence[Encoded], projections: Sequence[F32], tokens: F32) -> F32:
@@ -167,10 +187,14 @@ class _floats:  # noqa: N801 - used like a function
 
 
 def stored(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The arrays as they are kept in the file: one number per term int8, all others float16."""
+    """The arrays as they are kept in the file: one number per term int8, trees as
+    they are (a rounded threshold would send rows the other way), all others float16.
+    """
     kept: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
-        if name.endswith("token_weights") or ".idf" in name:
+        if ".trees." in name:
+            kept[name] = array
+        elif name.endswith("token_weights") or ".idf" in name:
             scale = np.maximum(np.abs(array).max(axis=0), 1e-9) / 127
             kept[name] = np.round(array / scale).astype(np.int8)
             kept[f"{name}.scale"] = np.atleast_1d(scale).astype(np.float32)

@@ -5,7 +5,8 @@
 
 Writes light-complexity.safetensors, light-quality.safetensors and held_out.json. Everything is
 seeded, single-threaded and split by content hashes: the same labels give the same weights (on
-the same machine and library versions). Needs scikit-learn and torch beside the requirements.
+the same machine and library versions). Needs scikit-learn, lightgbm and torch beside the
+requirements.
 """
 
 from __future__ import annotations
