@@ -31,7 +31,7 @@ EPOCHS = 10
 BATCH = 256
 SEEDS = (0, 1, 2, 3, 4, 5)
 RATE = 2e-3
-PAIR_WEIGHT = 0.15
+PAIR_WEIGHT = 0.05
 Mask = NDArray[np.bool_]
 Weights = dict[str, NDArray[Any]]
 
