@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Generator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ from deita_core.selection.similarity import (
     as_embeddings,
     check_rows,
     cosines,
+    pair_cosines,
     screen_margin,
     unit_rows,
 )
@@ -230,17 +232,33 @@ def _free_of_each_other(
     embeddings: Floats, rows: Rows, units: NDArray[np.float32], threshold: float
 ) -> NDArray[np.bool_]:
     """The greedy pass inside a block: True for a row that no row kept before it blocks."""
+    free = np.ones(len(rows), np.bool_)
+    first, second = _blocking_pairs(embeddings, rows, units, threshold)
+    bounds = np.flatnonzero(np.diff(first, prepend=-1, append=len(rows)))
+    for start, end in pairwise(bounds.tolist()):
+        if free[first[start]]:
+            free[second[start:end]] = False
+    return free
+
+
+def _blocking_pairs(
+    embeddings: Floats, rows: Rows, units: NDArray[np.float32], threshold: float
+) -> tuple[Rows, Rows]:
+    """Places (first, second) in the block, first < second, of rows too close to each other.
+
+    Sorted by first. Most rows have no such partner, so pairs are looked for only in those rows
+    of the product whose highest value is near the threshold.
+    """
     margin = screen_margin(units.shape[1])
     near = units @ units.T
-    blocks = np.triu(near > threshold + margin, 1)
-    first, second = np.nonzero(np.triu(near >= threshold - margin, 1) & ~blocks)
-    if len(first):
-        left, right = np.unique(first), np.unique(second)
-        exact = cosines(embeddings, rows[left], rows[right]) > threshold
-        place_left, place_right = np.searchsorted(left, first), np.searchsorted(right, second)
-        blocks[first, second] = exact[place_left, place_right]
-    free = np.ones(len(rows), np.bool_)
-    for place in np.flatnonzero(blocks.any(axis=1)):
-        if free[place]:
-            free &= ~blocks[place]
-    return free
+    near[np.diag_indices(len(near))] = -2.0  # a row does not block itself
+    close = np.flatnonzero(near.max(axis=1, initial=-2.0) >= threshold - margin)
+    first, second = np.nonzero(near[close] >= threshold - margin)
+    first = close[first]
+    ahead = first < second
+    first, second = first[ahead], second[ahead]
+    similarity = near[first, second].astype(np.float64)
+    unsure = np.flatnonzero(similarity <= threshold + margin)
+    similarity[unsure] = pair_cosines(embeddings, rows[first[unsure]], rows[second[unsure]])
+    over = similarity > threshold
+    return first[over], second[over]
