@@ -163,9 +163,20 @@ def _value(
     if reason:
         yield from _damage(window, reason, is_record)
         return
+    if _swallows_records(parsed.value, is_record):
+        yield Damage(window.line, "[", "an opening bracket too many stands before a record")
+        window.advance(window.at + 1)
+        return
     window.last = window.text[window.at : parsed.end]
     yield _record(window.line, window.last, parsed, notes)
     window.advance(parsed.end)
+
+
+def _swallows_records(value: object, is_record: IsRecord) -> bool:
+    """Whether the value is a list that is no record itself, but holds records."""
+    if not isinstance(value, list) or is_record(value):
+        return False
+    return any(isinstance(item, dict) and is_record(item) for item in value)
 
 
 def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage]:
