@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deita_core.project import Project
+
+# The same examples every time where a run decides something; new ones on a developer's machine.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "pools"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.sparse import csr_matrix
 
 from deita_core.geometry import layout
@@ -58,3 +59,15 @@ def test_points_pack_tighter_with_a_smaller_distance() -> None:
 
 def test_large_maps_take_fewer_epochs() -> None:
     assert [epochs_for(n) for n in (10_000, 52_002, 300_000)] == [500, 200, 100]
+
+
+def test_the_order_of_the_rows_does_not_drag_the_map() -> None:
+    """A chain in the order of the rows: its middle stays where it was, whatever its ends do."""
+    n = 400
+    near = sparse.diags_array([1.0] * 8, offsets=[-4, -3, -2, -1, 1, 2, 3, 4], shape=(n, n))
+    across = np.linspace(0, 10, n, dtype=np.float32)
+    places = np.stack([across, np.full(n, 5, np.float32)], axis=1)
+    places += np.random.default_rng(0).normal(scale=0.1, size=places.shape).astype(np.float32)
+    laid = lay_out(sparse.csr_matrix(near, dtype=np.float32), places, min_dist=0.1, seed=1)
+    moved = np.abs(laid.mean(axis=0) - places.mean(axis=0))
+    assert moved.max() < 0.2 * (laid.max(axis=0) - laid.min(axis=0)).max()

@@ -59,7 +59,12 @@ def move_points(
         x, y = old[i, 0], old[i, 1]
         key = _mixed(seed + np.uint64(epoch) * n + np.uint64(i))
         drawn = np.uint64(0)
-        for edge in range(start[i], start[i + 1]):
+        edges = start[i + 1] - start[i]
+        # The last edges move a point most. Always in one order, they would drag the whole map
+        # towards the neighbours that come last in the pool, so each pass begins at another edge.
+        edge = start[i] + np.int64(key % np.uint64(max(edges, 1))) - 1
+        for _ in range(edges):
+            edge = edge + 1 if edge + 1 < start[i + 1] else start[i]
             if int(rate[edge] * (epoch + 1)) == int(rate[edge] * epoch):
                 continue
             dx, dy = x - old[to[edge], 0], y - old[to[edge], 1]
