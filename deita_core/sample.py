@@ -13,7 +13,7 @@ from deita_core.steps import Step, preparation, register_files, select_step
 
 SAMPLE_KEY = "sample"
 SAMPLE_NAME = "Sample project"
-SAMPLE_RULE = SelectionRule(threshold=0.8, budget=250)
+SAMPLE_RULE = SelectionRule(threshold=0.7, budget=600)
 
 
 def sample_files() -> list[Path]:
