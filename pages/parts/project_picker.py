@@ -32,6 +32,11 @@ def project_picker() -> Opened | None:
         wanted = st.session_state.get(state.PROJECT) or st.query_params.get(state.PROJECT)
         chosen = wanted if wanted in keys else keys[0]
         message, opened = _try_open(path_of(folder, chosen))
+        labels = [_title(key) for key in keys]
+        if st.session_state.get(_LABELS, labels) != labels:
+            # Said again, or the browser would go on showing a name from before the change.
+            st.session_state[state.PROJECT] = chosen
+        st.session_state[_LABELS] = labels
         key = st.selectbox(
             "Project",
             keys,
@@ -57,6 +62,7 @@ def _title(key: str) -> str:
 
 
 _TITLES = "project_titles"
+_LABELS = "project_labels"
 
 
 def _try_open(path: Path) -> tuple[str, Opened | None]:
