@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.parts import state
 from pages.parts.jobs_panel import jobs_panel
-from pages.parts.navigation import steps
+from pages.parts.navigation import first_run_of_server, steps
 from pages.parts.project_picker import apply_pending_choice, project_picker
 from pages.parts.welcome import prepare_sample_if_alone
 
@@ -21,6 +21,8 @@ with st.sidebar:
     opened = project_picker()
 pages = steps(opened)
 page = st.navigation(pages, position="sidebar")
+if first_run_of_server():
+    st.rerun()
 wanted = st.session_state.pop(state.WANTED_PAGE, None)
 for candidate in pages:
     if wanted and candidate.url_path == wanted and candidate != page:

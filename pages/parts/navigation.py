@@ -27,6 +27,23 @@ def steps(opened: Opened | None) -> list[StreamlitPage]:
     ]
 
 
+@st.cache_resource(show_spinner=False)
+def _runs() -> list[bool]:
+    return []
+
+
+def first_run_of_server() -> bool:
+    """True once in the life of a server: draw that page again.
+
+    Until the first `st.navigation`, Streamlit takes `pages/` for its older kind of app, in which
+    widgets have other identities; a click on what was drawn then would be lost.
+    """
+    if _runs():
+        return False
+    _runs().append(True)
+    return True
+
+
 def _page(name: str, title: str, facts: str, icon: str, help: str) -> StreamlitPage:
     return st.Page(
         f"pages/{name}.py",
