@@ -44,13 +44,6 @@ class Progress:
     rate: float | None
     message: str
 
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left at the present rate, or None while that cannot be told."""
-        if not self.rate or self.total is None:
-            return None
-        return max(0.0, (self.total - self.done) / self.rate)
-
 
 class Handover:
     """The folder of one job; both sides use this class."""

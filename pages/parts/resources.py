@@ -20,7 +20,6 @@ from deita_core.jobs import JobRunner
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
 from deita_core.project.browse import previews
-from deita_core.project.job_log import JobRecord
 from deita_core.project.summary import ProjectInfo, project_info
 from deita_core.selection.evol import evol_scores, row_scores
 from deita_core.selection.measures import Comparison, compare
@@ -37,7 +36,6 @@ class Opened:
 
     project: Project
     runner: JobRunner
-    taken_up: tuple[JobRecord, ...]
 
     @property
     def key(self) -> str:
@@ -54,7 +52,8 @@ def _release(opened: Opened) -> None:
 def _open(path: str) -> Opened:
     project = Project.open(Path(path), wait=1.0)
     runner = JobRunner(project)
-    opened = Opened(project, runner, tuple(runner.start()))
+    runner.start()
+    opened = Opened(project, runner)
     atexit.register(_release, opened)  # the server ends: let the worker stop at a batch
     return opened
 

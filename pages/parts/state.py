@@ -26,5 +26,3 @@ SEARCH = "search_text"
 NOTICE = "notice"
 WANTED_PAGE = "wanted_page"
 NEXT_PROJECT = "next_project"
-
-PERSIST = "session"
