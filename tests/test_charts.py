@@ -129,7 +129,9 @@ def test_what_does_not_fit_among_the_shares_becomes_other():
 
 
 def test_a_histogram_has_one_colour_per_status_that_occurs():
-    counted = count_by_group(np.array([1.0, 2, 3]), np.array([0, 0, 2]), 8, bins=3)
+    counted = count_by_group(
+        np.array([1.0, 2, 3]), np.array([0, 0, 2]), len(status_groups()), bins=3
+    )
     figure = charts.histogram_figure(counted, status_groups(), title="quality", unit="1 to 6")
     assert [bar.name for bar in figure.data] == ["kept", "below the cut"]
     assert figure.data[0].marker.color == STATUS_STYLES[0].shade.light
@@ -137,7 +139,9 @@ def test_a_histogram_has_one_colour_per_status_that_occurs():
 
 
 def test_the_table_says_what_the_histogram_shows():
-    counted = count_by_group(np.array([1.0, 2, 3]), np.array([0, 0, 2]), 8, bins=2)
+    counted = count_by_group(
+        np.array([1.0, 2, 3]), np.array([0, 0, 2]), len(status_groups()), bins=2
+    )
     assert histogram_table(counted, status_groups()) == {
         "from": [1, 2], "to": [2, 3], "kept": [1, 1], "below the cut": [0, 1]
     }  # fmt: skip

@@ -83,8 +83,35 @@ CREATE TABLE jobs (
     started TIMESTAMP, finished TIMESTAMP);
 """
 
+# A vector is FLOAT[] in `vector`, or float16 bytes in `half` (wide embeddings: half the file).
+# `choices` has a row for each pinned or excluded conversation.
+_VERSION_2 = """
+ALTER TABLE scores ADD COLUMN mass FLOAT;
+ALTER TABLE scores ADD COLUMN truncated BOOLEAN;
+
+CREATE TABLE embeddings_2 (
+    embedder INTEGER NOT NULL, row INTEGER NOT NULL, vector FLOAT[], half BLOB,
+    tokens INTEGER NOT NULL, truncated BOOLEAN NOT NULL, reason VARCHAR,
+    embedded TIMESTAMP NOT NULL,
+    CHECK ((vector IS NULL AND half IS NULL) = (reason IS NOT NULL)));
+INSERT INTO embeddings_2
+    SELECT embedder, row, vector, NULL, tokens, truncated, reason, embedded FROM embeddings;
+DROP TABLE embeddings;
+ALTER TABLE embeddings_2 RENAME TO embeddings;
+
+ALTER TABLE selections ADD COLUMN current BOOLEAN DEFAULT false;
+
+CREATE TABLE choices (
+    row INTEGER PRIMARY KEY, choice VARCHAR NOT NULL CHECK (choice IN ('pinned', 'excluded')),
+    note VARCHAR NOT NULL, author VARCHAR NOT NULL, chosen TIMESTAMP NOT NULL);
+
+CREATE TABLE pilots (
+    pilot INTEGER PRIMARY KEY, model VARCHAR NOT NULL, facts VARCHAR NOT NULL,
+    made TIMESTAMP NOT NULL);
+"""
+
 # migrations[i] brings a file of version i to version i + 1. Never edit one that was released.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -124,7 +124,8 @@ def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
             "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
         )
         cursor.execute(
-            "INSERT INTO scores SELECT ?, row, turn, score, reason, ? FROM batch", [scorer, now()]
+            "INSERT INTO scores SELECT ?, row, turn, score, reason, ?, NULL, NULL FROM batch",
+            [scorer, now()],
         )
 
 

@@ -69,7 +69,7 @@ def save_selection(
             _delete(cursor, taken.selection)
         number = whole_number(cursor, "SELECT coalesce(max(selection), 0) + 1 FROM selections")
         cursor.execute(
-            "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?, false)",
             [number, name, rule, sentence, notes, author, now()],
         )
         cursor.register("ranked", ranked)

@@ -119,7 +119,8 @@ def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
             [embedder],
         )
         cursor.execute(
-            "INSERT INTO embeddings SELECT ?, row, vector, tokens, truncated, reason, ? FROM batch",
+            "INSERT INTO embeddings SELECT ?, row, vector, NULL, tokens, truncated, reason, ? "
+            "FROM batch",
             [embedder, now()],
         )
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.selection.progress import finish
-from deita_core.selection.similarity import (
+from deita_core.geometry.similarity import (
     Tiles,
     cosines,
     pair_cosines,
     screen_margin,
     unit_rows,
 )
+from deita_core.selection.progress import finish
 
 BLOCK = 1024
 

@@ -17,9 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.selection.nearest import Nearest, nearest_steps
-from deita_core.selection.progress import FilterProgress, finish
-from deita_core.selection.similarity import (
+from deita_core.geometry.similarity import (
     Tiles,
     as_embeddings,
     check_rows,
@@ -28,6 +26,8 @@ from deita_core.selection.similarity import (
     screen_margin,
     unit_rows,
 )
+from deita_core.selection.nearest import Nearest, nearest_steps
+from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
 
 BLOCK = 1024

@@ -16,6 +16,7 @@ EXCLUDED: Final = 4
 FILTERED: Final = 5
 NOT_SCORED: Final = 6
 NOT_EMBEDDED: Final = 7
+OVER_QUOTA: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ STATUSES: Final = (
     Status(FILTERED, "filtered", "filtered", "left out by a filter"),
     Status(NOT_SCORED, "not_scored", "not scored", "no turn of it has both scores"),
     Status(NOT_EMBEDDED, "not_embedded", "not embedded", "it has no embedding"),
+    Status(OVER_QUOTA, "over_quota", "over quota", "better rows filled a quota that it counts in"),
 )
 
 

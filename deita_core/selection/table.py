@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.selection.similarity import as_embeddings, usable_rows
+from deita_core.geometry.similarity import as_embeddings, usable_rows
 
 
 class PoolColumns(Protocol):

@@ -59,6 +59,7 @@ _LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
     "filtered": (Shade("#A8935C", "#76673A"), 0.4, "gray"),
     "not_scored": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
     "not_embedded": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
+    "over_quota": (Shade("#8C7A1E", "#8F8340"), 0.5, "yellow"),
 }
 
 # Indexed by `Status.code`.
