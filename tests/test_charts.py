@@ -25,6 +25,7 @@ from pages.parts.colours import (
 )
 from pages.parts.map_groups import status_groups
 
+STATUS_COUNT = len(status_groups())
 BACKGROUNDS = ("#FFFFFF", "#14181D")  # as in .streamlit/config.toml, light and dark
 # Linear RGB as seen with protanopia and deuteranopia (Machado, Oliveira, Fernandes 2009, table 1).
 SEEN = {
@@ -130,7 +131,7 @@ def test_what_does_not_fit_among_the_shares_becomes_other():
 
 def test_a_histogram_has_one_colour_per_status_that_occurs():
     counted = count_by_group(
-        np.array([1.0, 2, 3]), np.array([0, 0, 2]), len(status_groups()), bins=3
+        np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=3
     )
     figure = charts.histogram_figure(counted, status_groups(), title="quality", unit="1 to 6")
     assert [bar.name for bar in figure.data] == ["kept", "below the cut"]
@@ -140,7 +141,7 @@ def test_a_histogram_has_one_colour_per_status_that_occurs():
 
 def test_the_table_says_what_the_histogram_shows():
     counted = count_by_group(
-        np.array([1.0, 2, 3]), np.array([0, 0, 2]), len(status_groups()), bins=2
+        np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=2
     )
     assert histogram_table(counted, status_groups()) == {
         "from": [1, 2], "to": [2, 3], "kept": [1, 1], "below the cut": [0, 1]
