@@ -103,6 +103,16 @@ def test_the_same_batch_twice_is_one_batch(filled: Project) -> None:
     assert (scorers(filled)[0].scored, scorers(filled)[0].failed) == (1, 1)
 
 
+def test_the_health_of_a_score_is_kept_where_the_scorer_tells_it(filled: Project) -> None:
+    number = register_scorer(filled, "quality", "m", "1", {})
+    batch = scored([0, 1], [0, 0], [2.0, None])
+    health = batch.append_column("mass", pa.array([0.5, None], pa.float32()))
+    add_scores(filled, number, health.append_column("truncated", pa.array([True, False])))
+    add_scores(filled, number, scored([3], [0], [2.0]))
+    found = filled.cursor().execute("SELECT mass, truncated FROM scores ORDER BY row").fetchall()
+    assert found == [(0.5, True), (None, False), (None, None)]
+
+
 def test_a_score_without_number_and_reason_cannot_be_stored(filled: Project) -> None:
     number = register_scorer(filled, "quality", "m", "1", {})
     batch = scored([0], [0], [None]).set_column(3, "reason", pa.array([None], pa.string()))

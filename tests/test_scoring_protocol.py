@@ -40,6 +40,13 @@ def test_scores_are_one_dimensional() -> None:
         ScoreBatch(np.ones((1, 1), np.float32), (None,))
 
 
+def test_mass_and_truncated_have_one_entry_a_score() -> None:
+    with pytest.raises(ValueError, match="mass must be"):
+        ScoreBatch(np.ones(2, np.float32), (None, None), mass=np.ones(1, np.float32))
+    with pytest.raises(ValueError, match="truncated must be"):
+        ScoreBatch(np.ones(1, np.float32), (None,), truncated=np.zeros(2, np.bool_))
+
+
 def test_a_turn_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         TurnText("a", "b").response = "c"  # type: ignore[misc]

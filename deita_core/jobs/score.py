@@ -104,5 +104,15 @@ def _table(scorer: Scorer, rows: list[int], turns: list[int], texts: list[TurnTe
             # from_pandas turns NaN into NULL, which the table demands beside a reason.
             "score": pa.array(result.scores, pa.float32(), from_pandas=True),
             "reason": pa.array(result.reasons, pa.string()),
+            "mass": _optional(result.mass, len(rows), pa.float32()),
+            "truncated": _optional(result.truncated, len(rows), pa.bool_()),
         }
     )
+
+
+def _optional(values: Any, length: int, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if values is None:
+        return pa.nulls(length, kind)
+    return pa.array(values, kind, from_pandas=True)

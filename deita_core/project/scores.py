@@ -116,15 +116,17 @@ def write_unscored(project: Project, scorer_numbers: Mapping[str, int], out: Pat
 def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
     """Commit row, turn, score (NULL where it failed) and reason of one batch.
 
+    Columns `mass` and `truncated` (see `ScoreBatch`) are stored where the batch has them.
     Rows that this scorer has scored before are replaced, so a batch may come twice.
     """
+    health = ", ".join(c if c in batch.column_names else "NULL" for c in ("mass", "truncated"))
     with project.transaction() as cursor:
         cursor.register("batch", batch)
         cursor.execute(
             "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
         )
         cursor.execute(
-            "INSERT INTO scores SELECT ?, row, turn, score, reason, ?, NULL, NULL FROM batch",
+            f"INSERT INTO scores SELECT ?, row, turn, score, reason, ?, {health} FROM batch",
             [scorer, now()],
         )
 

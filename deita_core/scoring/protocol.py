@@ -25,12 +25,18 @@ class TurnText:
 class ScoreBatch:
     """Scores of a batch of turns.
 
-    scores: (n,) float32 in [1, 6], NaN exactly where `reasons` is not None.
+    scores: (n,) float32, NaN exactly where `reasons` is not None. In [1, 6] from the light and
+        the LLM scorers; a baseline (a length, a perplexity) has a range of its own.
     reasons: n entries; None where the score is good, else why there is none.
+    mass: (n,) float32 in [0, 1] or None: the probability that an LLM puts on the six score
+        tokens (near 1 when the model does what a scorer should), NaN where it is not known.
+    truncated: (n,) bool or None: the text was cut to fit the model.
     """
 
     scores: NDArray[np.float32]
     reasons: tuple[str | None, ...]
+    mass: NDArray[np.float32] | None = None
+    truncated: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.scores.ndim != 1 or len(self.scores) != len(self.reasons):
@@ -41,10 +47,16 @@ class ScoreBatch:
         for score, reason in zip(self.scores.tolist(), self.reasons, strict=True):
             if (score != score) != (reason is not None):
                 raise ValueError(f"score {score} and reason {reason!r} contradict each other")
+        for name, values in (("mass", self.mass), ("truncated", self.truncated)):
+            if values is not None and values.shape != self.scores.shape:
+                raise ValueError(f"{name} must be {self.scores.shape}, got {values.shape}")
 
 
 class Scorer(Protocol):
-    """Scores turns in one dimension, 1 (low) to 6 (high)."""
+    """Scores turns in one dimension: the higher, the more complex or the better.
+
+    The light and the LLM scorers give 1 to 6; a baseline has a range of its own.
+    """
 
     @property
     def dimension(self) -> Dimension:
