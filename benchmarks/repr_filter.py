@@ -1,43 +1,52 @@
-"""The Repr Filter against a plain NumPy loop and the reference's own filter.
+"""The Repr Filter against plain NumPy loops, the reference's own filter, and distilabel's.
 
     python -m benchmarks.repr_filter                             generated pool, 52,002 x 384
+    python -m benchmarks.repr_filter --rows 10000 300000         several sizes, and how it grows
     python -m benchmarks.repr_filter --embeddings FILE.npy       embeddings of your own
     python -m benchmarks.repr_filter --reference PATH            also a checkout of
                                                                  hkust-nlp/deita, run as it is
+    python -m benchmarks.repr_filter --distilabel PYTHON         also distilabel's DeitaFiltering,
+                                                                 in an environment that has it
     python -m benchmarks.repr_filter --write                     add to benchmarks/RESULTS.md
 
-`times ours` compares CPU seconds, which other work on the machine disturbs less than it does the
-clock; with `--threads 1` they are the work done, without threads waiting for each other.
-Every contender runs in a process of its own on the same rows, with the same scores, all distinct
-(the reference's sort does not keep the order of ties). Times are without loading the data; memory
-is the growth of the process's peak while it filters.
+`times ours` compares the clock's seconds. Every contender runs in a process of its own on the
+same rows, with the same scores, all distinct (the reference's sort does not keep the order of
+ties). Times are without loading the data; memory is the growth of the process's peak while it
+filters. A contender that would not fit the machine's memory is named with what it would need.
+distilabel's convention differs (distance to the nearest row of the whole pool), so it is held
+against our strategy of that name; all others against our Repr Filter.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib
 import json
+import math
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
+from benchmarks.filter_contenders import (
+    CONTENDERS,
+    DISTILABEL,
+    OURS_AS_DISTILABEL,
+    REFERENCE,
+    Rows,
+    gigabytes,
+    reference_filter,
+)
+
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-RESULTS = Path(__file__).parent / "RESULTS.md"
+ROOT = Path(__file__).parent.parent
 
 
 def generated_pool(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
@@ -62,93 +71,6 @@ def generated_pool(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float
     return pool
 
 
-def plain_loop(
-    embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
-) -> Rows:
-    """The obvious NumPy: normalise once, then for each row one product with the kept rows."""
-    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    kept: list[int] = []
-    for row in np.argsort(-scores, kind="stable").tolist():
-        if len(kept) == budget:
-            break
-        if not (units[kept] @ units[row] > threshold).any():
-            kept.append(row)
-    return np.array(kept)
-
-
-def careful_loop(
-    embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
-) -> Rows:
-    """The same, with the kept rows side by side in memory instead of gathered each time."""
-    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    kept = np.empty((budget, units.shape[1]), np.float32)
-    rows: list[int] = []
-    for row in np.argsort(-scores, kind="stable").tolist():
-        if len(rows) == budget:
-            break
-        if not (kept[: len(rows)] @ units[row] > threshold).any():
-            kept[len(rows)] = units[row]
-            rows.append(row)
-    return np.array(rows)
-
-
-def ours(
-    embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
-) -> Rows:
-    """`deita_core.selection.repr_filter`."""
-    from deita_core.selection import repr_filter
-
-    return repr_filter(embeddings, scores, threshold, budget)
-
-
-def ours_traced(
-    embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
-) -> Rows:
-    """The same with the reason of every row."""
-    from deita_core.selection import trace
-
-    return trace(embeddings, scores, threshold, budget).kept
-
-
-def reference_filter(checkout: Path) -> Callable[..., Rows]:
-    """The reference's own Combined_Filter, out of a checkout, as it is.
-
-    Its packages import models and servers when they load, so they are stood in for by empty ones
-    that lead to the same folders; the three files the filter needs are the checkout's own.
-    """
-    for name in ("deita", "deita.pipeline", "deita.selection", "deita.selection.filter"):
-        package = types.ModuleType(name)
-        package.__path__ = [str(checkout / "src" / Path(*name.split(".")))]
-        sys.modules[name] = package
-    module = importlib.import_module("deita.selection.filter.combined_filter")
-
-    def run(
-        embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
-    ) -> Rows:
-        import pandas as pd
-
-        frame = pd.DataFrame({"embedding": list(embeddings), "score": list(scores[:, None])})
-        chosen = module.Combined_Filter(
-            threshold=threshold,
-            data_size=budget,
-            sort_key=["score"],
-            chunk_size=100_000,
-            batch_size=1,
-            device="cpu",
-        ).filter(frame)
-        return chosen.index.to_numpy()
-
-    return run
-
-
-CONTENDERS: dict[str, Callable[..., Rows]] = {
-    "ours": ours,
-    "ours, with reasons": ours_traced,
-    "plain NumPy loop": plain_loop,
-    "NumPy loop, kept rows preallocated": careful_loop,
-}
-
-
 @dataclass(frozen=True)
 class Result:
     """One contender's run."""
@@ -171,18 +93,27 @@ def peak_kilobytes(reset: bool = False) -> int:
     return int(line.split()[1])
 
 
+def free_gigabytes() -> float:
+    """Memory that a new process could take now; infinite where the system does not tell."""
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return math.inf
+    line = next(x for x in info.read_text().splitlines() if x.startswith("MemAvailable"))
+    return int(line.split()[1]) * 1024 / 1e9
+
+
 def run_child(arguments: argparse.Namespace) -> None:
     """Runs one contender on the saved pool, and prints time and memory as JSON."""
     folder = Path(arguments.folder)
     embeddings, scores = np.load(folder / "embeddings.npy"), np.load(folder / "scores.npy")
-    name = arguments.child
+    name, threshold = arguments.child, arguments.threshold[0]
     run = CONTENDERS.get(name) or reference_filter(Path(arguments.reference))
-    run(embeddings[:300], scores[:300], arguments.threshold[0], 100)  # imports, thread pools
+    run(embeddings[:300], scores[:300], threshold, 100)  # imports, thread pools
     before = peak_kilobytes(reset=True)
     times, cpu_times = [], []
     for _ in range(arguments.repeat if name.startswith("ours") else 1):
         start, cpu_start = time.perf_counter(), time.process_time()
-        rows = run(embeddings, scores, arguments.threshold[0], arguments.budget)
+        rows = run(embeddings, scores, threshold, arguments.budget)
         times.append(time.perf_counter() - start)
         cpu_times.append(time.process_time() - cpu_start)
     peak = peak_kilobytes() - before
@@ -193,67 +124,79 @@ def run_child(arguments: argparse.Namespace) -> None:
 
 def contend(name: str, folder: Path, threshold: float, arguments: argparse.Namespace) -> Result:
     """Runs one contender in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.repr_filter", "--child", name]
+    python = arguments.distilabel if name == DISTILABEL else sys.executable
+    command = [python, "-m", "benchmarks.repr_filter", "--child", name]
     command += ["--folder", str(folder), "--budget", str(arguments.budget)]
     command += ["--threshold", str(threshold), "--repeat", str(arguments.repeat)]
     command += ["--reference", str(arguments.reference)] if arguments.reference else []
     limits = {name: str(arguments.threads) for name in THREAD_VARIABLES}
     environment = {**os.environ, **limits} if arguments.threads else None
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
+        raise SystemExit(f"{name} failed:\n{done.stdout[-500:]}{done.stderr[-2000:]}")
     report = json.loads(done.stdout.splitlines()[-1])
     figures = (report["seconds"], report["cpu_seconds"], report["megabytes"])
     return Result(name, *figures, np.load(folder / "rows.npy"))
 
 
-def table(threshold: float, results: list[Result]) -> list[str]:
-    """Lines of a Markdown table; times and rows are held against the first result."""
-    first = results[0]
-    lines = []
-    for result in results:
-        same = np.array_equal(result.rows, first.rows)
-        choice = "identical" if same else difference(result, first)
-        lines.append(
-            f"| {threshold:.2f} | {result.name} | {result.seconds:.3f} | "
-            f"{result.cpu_seconds:.3f} | {result.cpu_seconds / first.cpu_seconds:.1f} | "
-            f"{result.megabytes:.0f} | {len(result.rows):,} | {choice} |"
-        )
-    return lines
+def line(result: Result, ours: Result, peer: Result, start: str) -> str:
+    """A line of the table: times against `ours`, rows against `peer`."""
+    if np.array_equal(result.rows, peer.rows):
+        choice = "identical"
+    else:
+        shared = len(np.intersect1d(result.rows, peer.rows))
+        choice = f"{len(peer.rows) - shared:,} of {len(peer.rows):,} rows differ"
+    return (
+        f"{start} | {result.name} | {result.seconds:.3f} | {result.cpu_seconds:.3f} | "
+        f"{result.seconds / ours.seconds:.1f} | {result.megabytes:.0f} | "
+        f"{len(result.rows):,} | {choice} |"
+    )
 
 
-def difference(result: Result, first: Result) -> str:
-    """How the rows of two results differ, in words."""
-    shared = len(np.intersect1d(result.rows, first.rows))
-    return f"{len(first.rows) - shared:,} of {len(first.rows):,} rows differ"
-
-
-def machine() -> str:
-    """CPU, cores, Python and NumPy."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+def compare(
+    embeddings: NDArray[np.float32], threshold: float, names: list[str], options: argparse.Namespace
+) -> tuple[list[str], float]:
+    """Lines of the table for one pool and threshold, and the seconds of ours."""
+    rows, dimension = embeddings.shape
+    start = f"| {rows:,} x {dimension:,} | {threshold:.2f}"
+    lines, results = [], {}
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        folder = Path(scratch)
+        np.save(folder / "embeddings.npy", embeddings)
+        scores = np.random.default_rng(1).permutation(rows).astype(np.float64) + 1.0
+        if options.scores:
+            scores = np.load(options.scores).astype(np.float64)
+        np.save(folder / "scores.npy", scores)
+        for name in names:
+            needs = gigabytes(name, rows, dimension) + embeddings.nbytes / 1e9
+            if needs > 0.9 * free_gigabytes():
+                lines.append(f"{start} | {name} | not run: about {needs:,.0f} GB | | | | | |")
+                continue
+            found = contend(name, folder, threshold, options)
+            results[name] = found
+            peer = results[OURS_AS_DISTILABEL if name == DISTILABEL else names[0]]
+            own = found if name == OURS_AS_DISTILABEL else peer
+            lines.append(line(found, results[names[0]], own, start))
+            print(lines[-1], flush=True)
+    return lines, results[names[0]].seconds
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.repr_filter", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--embeddings", help="(n, d) float32 .npy; otherwise a generated pool")
+    parser.add_argument("--embeddings", help="(n, d) float32 .npy; otherwise generated pools")
     parser.add_argument("--scores", help="(n,) .npy; otherwise a seeded shuffle, all distinct")
-    parser.add_argument("--rows", type=int, default=52_002, help="of the generated pool")
-    parser.add_argument("--dimension", type=int, default=384, help="of the generated pool")
-    parser.add_argument("--threshold", type=float, nargs="+", default=[0.9, 0.7, 0.5])
+    parser.add_argument("--rows", type=int, nargs="+", default=[52_002], help="of generated pools")
+    parser.add_argument("--dimension", type=int, default=384, help="of generated pools")
+    parser.add_argument("--threshold", type=float, nargs="+", default=[0.9])
     parser.add_argument("--budget", type=int, default=6000)
     parser.add_argument("--repeat", type=int, default=3, help="runs of ours; the median counts")
     parser.add_argument("--threads", type=int, help="limit for every contender (1: steady ratios)")
     parser.add_argument("--reference", help="checkout of hkust-nlp/deita")
+    parser.add_argument("--distilabel", help="a Python whose environment has distilabel")
+    parser.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
+    parser.add_argument("--scratch", help="folder for the pool while it runs")
     parser.add_argument("--write", action="store_true", help="add the table to RESULTS.md")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -261,44 +204,53 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Runs every contender at every threshold and prints the table."""
-    arguments = parse()
-    if arguments.child:
-        run_child(arguments)
+    """Runs every contender on every pool at every threshold and prints the table."""
+    options = parse()
+    if options.child:
+        run_child(options)
         return
-    if arguments.embeddings:
-        embeddings = np.load(arguments.embeddings).astype(np.float32)
-        what = f"embeddings of {Path(arguments.embeddings).name}"
-    else:
-        embeddings = generated_pool(arguments.rows, arguments.dimension)
-        what = "generated pool"
-    scores = np.random.default_rng(1).permutation(len(embeddings)).astype(np.float64)
-    if arguments.scores:
-        scores = np.load(arguments.scores).astype(np.float64)
-    names = list(CONTENDERS)
-    names += ["reference (hkust-nlp/deita)"] if arguments.reference else []
-    title = f"## Repr Filter, {what}, {len(embeddings):,} x {embeddings.shape[1]}"
-    threads = f"{arguments.threads} thread(s)" if arguments.threads else "all threads"
-    lines = [
-        f"{title}, budget {arguments.budget:,}, {threads}",
+    names = [name for name in CONTENDERS if name not in (DISTILABEL, OURS_AS_DISTILABEL)]
+    names += [REFERENCE] if options.reference else []
+    names += [OURS_AS_DISTILABEL, DISTILABEL] if options.distilabel else []
+    names = [name for name in names if name not in options.without]
+    lines, seconds = [], {}
+    for rows in [0] if options.embeddings else options.rows:
+        if options.embeddings:
+            embeddings = np.load(options.embeddings).astype(np.float32)
+        else:
+            embeddings = generated_pool(rows, options.dimension)
+        for threshold in options.threshold:
+            found, seconds[len(embeddings), threshold] = compare(
+                embeddings, threshold, names, options
+            )
+            lines += found
+    report(options, lines, seconds)
+
+
+def report(
+    options: argparse.Namespace, lines: list[str], seconds: dict[tuple[int, float], float]
+) -> None:
+    """Prints the table, and writes it when asked to."""
+    from benchmarks.results import write_section
+
+    what = f"embeddings of {Path(options.embeddings).name}" if options.embeddings else "generated"
+    threads = f"{options.threads} thread(s)" if options.threads else "all threads"
+    table = [
+        "| pool | similarity | contender | seconds | CPU seconds | times ours | MB above data "
+        "| rows | choice |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *lines,
         "",
-        f"{datetime.date.today()}; {machine()}. Ours: median of {arguments.repeat} runs.",
-        "",
-        "| similarity | contender | seconds | CPU seconds | times ours | MB above data | rows "
-        "| choice |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"{threads}; ours is the median of {options.repeat} runs.",
     ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.save(folder / "embeddings.npy", embeddings)
-        np.save(folder / "scores.npy", scores)
-        for threshold in arguments.threshold:
-            results = [contend(n, folder, threshold, arguments) for n in names]
-            lines += table(threshold, results)
-    print("\n".join(lines))
-    if arguments.write:
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n\n")
+    first = [(rows, s) for (rows, t), s in seconds.items() if t == options.threshold[0]]
+    if len(first) > 1:
+        slope = np.polyfit(np.log([r for r, _ in first]), np.log([s for _, s in first]), 1)[0]
+        table.append(f"Time of ours grows as n to the power {slope:.2f}.")
+    text = "\n".join(table)
+    print(text)
+    if options.write:
+        write_section(f"Repr Filter, {what} pools, budget {options.budget:,}", text)
 
 
 if __name__ == "__main__":
