@@ -1,7 +1,8 @@
 """Scorers by name: what a job, a command or a manifest asks for.
 
-A name is a key of `NAMES`, or "package.module:callable" for a scorer of one's own; the callable
-takes the dimension and returns a `Scorer`.
+A name is a key of `NAMES`, or one with a prefix of `PREFIXES` (`endpoint:MODEL@URL`), or
+"package.module:callable" for a scorer of one's own; the callable takes the dimension and returns
+a `Scorer`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deita_core.errors import ModelError
+from deita_core.scoring.options import ModelOptions
 from deita_core.scoring.protocol import Dimension, Scorer
 
 
@@ -20,7 +22,24 @@ def _light(dimension: Dimension) -> Scorer:
     return LightScorer(dimension)
 
 
+def _endpoint(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.endpoint import EndpointScorer
+
+    return EndpointScorer.of_name(rest, dimension, options)
+
+
+def _vllm(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.vllm_backend import VLLMScorer
+
+    return VLLMScorer(rest, dimension, options)
+
+
 NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {"light": _light}
+# Called with what stands behind the colon. The id of such a scorer is its name.
+PREFIXES: Mapping[str, Callable[[str, Dimension, ModelOptions], Scorer]] = {
+    "endpoint": _endpoint,
+    "vllm": _vllm,
+}
 
 
 # Ids of models, as recorded beside scores, and the names that load them.
@@ -29,15 +48,23 @@ _IDS = {"deita-studio/light-complexity": "light", "deita-studio/light-quality": 
 
 def name_of_scorer(model: str) -> str:
     """The name that loads a model id again; ModelError when the catalogue does not know it."""
+    if model.partition(":")[0] in PREFIXES:
+        return model
     if model not in _IDS:
         raise ModelError(f"no scorer of the catalogue is {model!r} (known: {', '.join(_IDS)})")
     return _IDS[model]
 
 
-def load_scorer(name: str, dimension: Dimension) -> Scorer:
-    """The scorer of that name; ModelError when there is none or it cannot be imported."""
+def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = None) -> Scorer:
+    """The scorer of that name; ModelError when there is none or it cannot be imported.
+
+    The options reach the scorers with a prefix; the others choose for themselves.
+    """
     if name in NAMES:
         return NAMES[name](dimension)
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return PREFIXES[prefix](rest, dimension, options or ModelOptions())
     scorer: Scorer = imported(name, f"scorer (known: {', '.join(NAMES)})")(dimension)
     return scorer
 
