@@ -19,6 +19,7 @@ LEVELS = (
         f"deita_core.{plain}"
         for plain in ("conversation", "describe", "device", "language", "refusals", "version")
     },
+    {"deita_core.language_models"},
     {
         f"deita_core.{package}"
         for package in (
