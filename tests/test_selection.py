@@ -101,7 +101,7 @@ def test_rows_without_score_or_vector_are_never_selected(rule, seed):
 @given(rules)
 def test_a_rule_comes_back_from_json(rule):
     assert SelectionRule.from_json(rule.to_json()) == rule
-    assert json.loads(rule.to_json())["version"] == 1
+    assert json.loads(rule.to_json())["version"] == 2
 
 
 def test_the_selection_is_the_repr_filter_on_the_usable_rows():
@@ -264,7 +264,7 @@ def test_similarity_and_distance_are_both_shown():
         ('{"max_tokens": 0.5}', "max_tokens must be a whole number"),
         ('{"seed": -1}', "seed must be a whole number of 0 or more"),
         ('{"treshold": 0.9}', "no 'treshold'; it has strategy, threshold"),
-        ('{"version": 2}', "version 2, but version 1 is the only one"),
+        ('{"version": 3}', "version 3, but versions up to 2 are all"),
         ("[]", "JSON object"),
         ("{", "must be JSON"),
     ],

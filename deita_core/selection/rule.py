@@ -5,15 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Final
+from typing import Final, get_args
 
 from deita_core.errors import SelectionError
 from deita_core.selection.evol import check_aggregation
 from deita_core.selection.repr_filter import check_budget, check_threshold
+from deita_core.selection.rule_parts import (
+    MOST_CONDITIONS,
+    BudgetUnit,
+    Condition,
+    PinPlace,
+    Quota,
+    check_choices,
+    check_parts,
+    check_range,
+    check_texts,
+    check_weights,
+    check_whole,
+    parts_from_json,
+)
 from deita_core.selection.strategies import find_strategy
 
-RULE_VERSION: Final = 1
-_TEXT_TUPLES = ("languages", "sources", "excluded_flags")
+RULE_VERSION: Final = 2
+_TEXT_TUPLES = ("languages", "sources", "excluded_flags", "pinned", "excluded")
 _RANGES = (("min_turns", "max_turns", "turns"), ("min_tokens", "max_tokens", "tokens"))
 
 
@@ -23,11 +37,19 @@ class SelectionRule:
 
     strategy: a name out of `STRATEGIES`. threshold: cosine similarity in [-1, 1]; strategies that
         do not look at similarities ignore it. budget: rows to keep at most, None for no limit.
+    budget_unit: "rows", or "tokens": the pass then ends at the first row that would go over it.
     aggregation: how scores of turns make the score of a row, a name out of `AGGREGATIONS`.
+    complexity_weight a, quality_weight b: the score of a turn is complexity^a x quality^b; 0 and
+        more, not both 0. A weight of 0 leaves that dimension out: nobody needs it. (1, 1) is
+        the paper's.
     include_no_response: also rank rows without any response. They have no quality; they rank by
         complexity x 1, the lowest quality there is, and so after answered rows as complex.
     languages, sources: names to choose from, () for all. excluded_flags: rows with one are out.
     min_turns, max_turns, min_tokens, max_tokens: inclusive, None for no bound.
+    conditions: bounds on numeric columns. quotas: how many of a source, language, cluster or flag.
+    pinned, excluded: ids of conversations. Pinned ones are always in, whatever else the rule says,
+        and count towards the budget; excluded ones never are.
+    pin_place: "first": before all others; "rank": where their score puts them.
     seed: 0 or more, for strategies that draw lots.
     """
 
@@ -44,6 +66,14 @@ class SelectionRule:
     min_tokens: int | None = None
     max_tokens: int | None = None
     seed: int = 0
+    budget_unit: BudgetUnit = "rows"
+    complexity_weight: float = 1.0
+    quality_weight: float = 1.0
+    conditions: tuple[Condition, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    pinned: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    pin_place: PinPlace = "first"
 
     def __post_init__(self) -> None:
         find_strategy(self.strategy)
@@ -56,11 +86,34 @@ class SelectionRule:
             raise SelectionError(
                 f"include_no_response must be true or false, got {self.include_no_response!r}"
             )
-        _check_whole("seed", self.seed)
+        check_whole("seed", self.seed)
         for name in _TEXT_TUPLES:
-            _check_texts(name, getattr(self, name))
+            check_texts(name, getattr(self, name))
         for low, high, what in _RANGES:
-            _check_range(getattr(self, low), getattr(self, high), what)
+            check_range(getattr(self, low), getattr(self, high), what)
+        weights = check_weights(self.complexity_weight, self.quality_weight)
+        object.__setattr__(self, "complexity_weight", weights[0])
+        object.__setattr__(self, "quality_weight", weights[1])
+        check_choices(self.pinned, self.excluded)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        for name, kinds in (("budget_unit", BudgetUnit), ("pin_place", PinPlace)):
+            if getattr(self, name) not in get_args(kinds):
+                known = " or ".join(get_args(kinds))
+                raise SelectionError(f"{name} must be {known}, got {getattr(self, name)!r}")
+        check_parts("conditions", self.conditions, Condition)
+        check_parts("quotas", self.quotas, Quota)
+        if len(self.conditions) > MOST_CONDITIONS:
+            raise SelectionError(
+                f"{len(self.conditions)} conditions: a rule has at most {MOST_CONDITIONS}"
+            )
+        for quota in self.quotas:
+            if quota.share is not None and self.budget is None:
+                raise SelectionError(
+                    f"{quota.describe()} of what? A share needs a budget: set one, or give the "
+                    "quota as a number of rows"
+                )
 
     def to_dict(self) -> dict[str, object]:
         """The rule as JSON values, with the version of this layout."""
@@ -78,10 +131,10 @@ class SelectionRule:
         Raises SelectionError for keys and versions that are not known.
         """
         version = values.get("version", RULE_VERSION)
-        if version != RULE_VERSION:
+        if version not in range(1, RULE_VERSION + 1):
             raise SelectionError(
-                f"this rule has version {version!r}, but version {RULE_VERSION} is the only one "
-                "known here: update Deita Studio, or write the rule anew"
+                f"this rule has version {version!r}, but versions up to {RULE_VERSION} are all "
+                "that is known here: update Deita Studio, or write the rule anew"
             )
         names = [f.name for f in fields(SelectionRule)]
         unknown = sorted(set(values) - set(names) - {"version"})
@@ -94,6 +147,9 @@ class SelectionRule:
         for name in _TEXT_TUPLES:
             if isinstance(given.get(name), list):
                 given[name] = tuple(given[name])  # type: ignore[arg-type]
+        for name, kind in (("conditions", Condition), ("quotas", Quota)):
+            if name in given:
+                given[name] = parts_from_json(kind, given[name])
         return SelectionRule(**given)  # type: ignore[arg-type]
 
     @staticmethod
@@ -158,21 +214,3 @@ def _describe_filters(rule: SelectionRule) -> list[str]:
     if rule.include_no_response:
         parts.append("rows without a response included")
     return parts
-
-
-def _check_whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SelectionError(f"{name} must be a whole number of 0 or more, got {value!r}")
-
-
-def _check_texts(name: str, value: object) -> None:
-    if not isinstance(value, tuple) or not all(isinstance(v, str) for v in value):
-        raise SelectionError(f"{name} must be a list of names, got {value!r}")
-
-
-def _check_range(low: int | None, high: int | None, what: str) -> None:
-    for name, bound in ((f"min_{what}", low), (f"max_{what}", high)):
-        if bound is not None:
-            _check_whole(name, bound)
-    if low is not None and high is not None and low > high:
-        raise SelectionError(f"min_{what} {low} is greater than max_{what} {high}: swap them")

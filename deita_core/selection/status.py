@@ -54,7 +54,10 @@ class SelectionTrace:
         first kept of equally similar ones); else -1.
     similarity: (n,) float32 in [-1, 1], to the blocker; else NaN.
     rank_reached: rank of the last row visited, 0 when none was.
-    budget: rows asked for, None when all that fit were.
+    budget: rows asked for (tokens with `by_tokens`), None when all that fit were.
+    quota: (n,) int16, for a row over quota the number of the quota that was full; else -1.
+        None: no quota was in play.
+    ended: True when the budget ended the pass; None: see whether so many rows were kept.
     """
 
     kept: NDArray[np.int64]
@@ -64,10 +67,15 @@ class SelectionTrace:
     similarity: NDArray[np.float32]
     rank_reached: int
     budget: int | None
+    by_tokens: bool = False
+    quota: NDArray[np.int16] | None = None
+    ended: bool | None = None
 
     @property
     def filled(self) -> bool:
         """True when the budget was reached; False without a budget."""
+        if self.ended is not None:
+            return self.ended
         return self.budget is not None and len(self.kept) >= self.budget
 
     def count(self, code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,7 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.similarity import as_embeddings, usable_rows
+from deita_core.selection.memo import Memo, Value
+
+_COLUMNS = (
+    "tokens",
+    "language",
+    "source",
+    "flags",
+    "no_response",
+    "admitted",
+    "cluster",
+    "ids",
+    "characters",
+    "instruction_characters",
+    "response_characters",
+)
 
 
 class PoolColumns(Protocol):
@@ -50,6 +67,9 @@ class SelectionInput:
     no_response: (n,) bool, rows in which no turn has a response.
     admitted: (n,) bool, rows let through by something outside the rule (a lasso, a query); None:
     all of them.
+    graph: the similarity graph of `vectors`, its places are their rows. cluster: (n,) int32, -1 for
+    none. ids: (n,), the conversations' ids, for pins and exclusions. characters,
+    instruction_characters, response_characters: (n,) int32. None: not known.
     """
 
     vectors: NDArray[np.floating]
@@ -67,14 +87,22 @@ class SelectionInput:
     flag_names: tuple[str, ...]
     no_response: NDArray[np.bool_]
     admitted: NDArray[np.bool_] | None = None
+    graph: SimilarityGraph | None = None
+    cluster: NDArray[np.int32] | None = None
+    ids: NDArray[np.bytes_] | NDArray[np.str_] | None = None
+    characters: NDArray[np.int32] | None = None
+    instruction_characters: NDArray[np.int32] | None = None
+    response_characters: NDArray[np.int32] | None = None
     place: NDArray[np.int64] = field(init=False, repr=False)
     """(n,) int64: where a row's vector is in `vectors`; -1 when it has none that can be used."""
+    _memo: Memo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         vectors = as_embeddings(self.vectors)
         rows = len(self.turns)
         object.__setattr__(self, "vectors", vectors)
-        for name in ("tokens", "language", "source", "flags", "no_response", "admitted"):
+        object.__setattr__(self, "_memo", Memo())
+        for name in _COLUMNS:
             column = getattr(self, name)
             if column is not None and column.shape != (rows,):
                 raise SelectionError(f"{name} must be ({rows},) like turns, got {column.shape}")
@@ -86,6 +114,11 @@ class SelectionInput:
         numbers = self.vector_rows.astype(np.int64)
         if len(numbers) and not (0 <= numbers[0] <= numbers[-1] < rows and _ascending(numbers)):
             raise SelectionError(f"vector_rows must ascend from 0 to {rows - 1} at most")
+        if self.graph is not None and len(self.graph) != len(vectors):
+            raise SelectionError(
+                f"the similarity graph is of {len(self.graph)} vectors, but there are "
+                f"{len(vectors)}: make the graph again"
+            )
         usable = np.flatnonzero(usable_rows(vectors))
         place = np.full(rows, -1, np.int64)
         place[numbers[usable]] = usable
@@ -99,6 +132,14 @@ class SelectionInput:
         mask = sum(1 << i for i, name in enumerate(self.flag_names) if name in names)
         carried: NDArray[np.bool_] = (self.flags & np.int64(mask)) != 0
         return carried
+
+    def remember(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What `make` gives, kept with the table for the next time the key is asked for.
+
+        For what depends on the pool and a few settings alone (scores, orders, filters); the
+        values must not be changed.
+        """
+        return self._memo.get(key, make)
 
     @staticmethod
     def of_pool(

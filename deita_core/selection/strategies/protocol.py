@@ -9,7 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.geometry.graph import SimilarityGraph
 from deita_core.selection.progress import FilterProgress
+from deita_core.selection.quotas import QuotaTable
+from deita_core.selection.rule_parts import BudgetUnit, PinPlace
 from deita_core.selection.status import SelectionTrace
 
 
@@ -17,24 +20,51 @@ from deita_core.selection.status import SelectionTrace
 class Candidates:
     """The rows of a pool that may be selected, and what a strategy may look at.
 
-    vectors: (m, d) float32, embeddings. scores: (m,) float64, NaN where not eligible.
-    eligible: (m,) bool, rows that may be selected; their vectors are finite and not zero.
-    row: (m,) int64, numbers of the rows in the pool, ascending.
+    vectors: (m, d) float32, embeddings. scores: (m,) float64, NaN where not eligible, and for a
+    pinned row without a score.
+    eligible: (m,) bool, rows that may be selected, pinned ones among them; their vectors are
+    finite and not zero. row: (m,) int64, numbers of the rows in the pool, ascending.
+    graph: the similarity graph of `vectors`, its places are their rows; None: there is none.
+    tokens, instruction_characters, response_characters: (m,) int32. cluster: (m,) int32, -1 for
+    none. None: not known. pinned: (m,) bool, rows that must be selected; None: no row.
+    quota: for `pass_steps`. ranked: (m,) int64, all rows from the highest score down, ties by
+    number, those without one last; None: not known yet.
     """
 
     vectors: NDArray[np.floating]
     scores: NDArray[np.float64]
     eligible: NDArray[np.bool_]
     row: NDArray[np.int64]
+    graph: SimilarityGraph | None = None
+    tokens: NDArray[np.integer] | None = None
+    instruction_characters: NDArray[np.integer] | None = None
+    response_characters: NDArray[np.integer] | None = None
+    cluster: NDArray[np.int32] | None = None
+    pinned: NDArray[np.bool_] | None = None
+    quota: QuotaTable | None = None
+    ranked: NDArray[np.int64] | None = None
+
+    def best_first(self) -> NDArray[np.int64]:
+        """Eligible rows from the highest score down, ties by number: (k,) int64."""
+        ranked = self.ranked
+        if ranked is None:
+            ranked = np.argsort(-self.scores, kind="stable")
+        order: NDArray[np.int64] = ranked[self.eligible[ranked]]
+        return order
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """threshold: cosine similarity in [-1, 1]. budget: rows, None for no limit. seed: >= 0."""
+    """threshold: cosine similarity in [-1, 1]. seed: >= 0.
+
+    budget: rows or tokens (`budget_unit`), None for no limit. pin_place: "first" or "rank".
+    """
 
     threshold: float
     budget: int | None
     seed: int
+    budget_unit: BudgetUnit = "rows"
+    pin_place: PinPlace = "first"
 
 
 class Strategy(Protocol):

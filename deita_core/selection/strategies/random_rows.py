@@ -7,8 +7,9 @@ from collections.abc import Generator
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import FilterProgress
-from deita_core.selection.status import SelectionTrace, trace_of_order
+from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
 
 
@@ -45,6 +46,4 @@ class RandomStrategy:
         """See `Strategy.steps`."""
         eligible = np.flatnonzero(candidates.eligible)
         order = eligible[random_order(candidates.row[eligible], choice.seed)]
-        kept = order[: choice.budget].copy()
-        yield FilterProgress(len(kept), len(kept), len(order))
-        return trace_of_order(order, kept, len(kept), len(candidates.row), choice.budget)
+        return (yield from pass_steps(order, candidates, choice, threshold=None))

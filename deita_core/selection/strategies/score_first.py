@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import FilterProgress
-from deita_core.selection.repr_filter import score_order, trace_order_steps
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
 
@@ -25,7 +25,5 @@ class ReprFilterStrategy:
         self, candidates: Candidates, choice: Choice
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        order = score_order(candidates.scores, candidates.eligible)
-        return (
-            yield from trace_order_steps(candidates.vectors, order, choice.threshold, choice.budget)
-        )
+        order = candidates.best_first()
+        return (yield from pass_steps(order, candidates, choice, threshold=choice.threshold))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import FilterProgress
-from deita_core.selection.repr_filter import score_order
-from deita_core.selection.status import SelectionTrace, trace_of_order
+from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
 
 
@@ -25,7 +25,4 @@ class TopScoreStrategy:
         self, candidates: Candidates, choice: Choice
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        order = score_order(candidates.scores, candidates.eligible)
-        kept = order[: choice.budget].copy()
-        yield FilterProgress(len(kept), len(kept), len(order))
-        return trace_of_order(order, kept, len(kept), len(candidates.row), choice.budget)
+        return (yield from pass_steps(candidates.best_first(), candidates, choice, threshold=None))
