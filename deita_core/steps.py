@@ -14,6 +14,7 @@ from deita_core.formats.model import Mapping
 from deita_core.jobs.import_pool import hub_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source, sources
+from deita_core.scoring.options import ModelOptions
 from deita_core.selection.rule import SelectionRule
 
 Step = tuple[str, MappingType[str, Any]]
@@ -67,9 +68,11 @@ def score_step(complexity: str = "light", quality: str = "light") -> Step:
     return "score", {"complexity": complexity, "quality": quality}
 
 
-def embed_step(embedder: str = "minilm") -> Step:
+def embed_step(embedder: str = "minilm", options: ModelOptions | None = None) -> Step:
     """Embed what has no vector yet."""
-    return "embed", {"embedder": embedder}
+    if options is None:
+        return "embed", {"embedder": embedder}
+    return "embed", {"embedder": embedder, "options": options.to_json()}
 
 
 def map_step() -> Step:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deita_core.conversation import Conversation
-from deita_core.embedding.protocol import Embedder
+from deita_core.embedding.protocol import Embedder, Paced, text_for
 from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.kind import Parameters
@@ -24,7 +24,7 @@ LARGE_POOL = 20_000
 
 
 class Embed:
-    """parameters: {"embedder": name in the catalogue}."""
+    """parameters: {"embedder": name in the catalogue, "options": of its model, may be absent}."""
 
     name = "embed"
     label = "Embed"
@@ -35,12 +35,15 @@ class Embed:
         import pyarrow.parquet as pq
 
         from deita_core.embedding.catalogue import load_embedder
+        from deita_core.scoring.options import ModelOptions
 
-        embedder = load_embedder(parameters["embedder"])
+        options = ModelOptions.from_json(parameters.get("options"))
+        embedder = load_embedder(parameters["embedder"], options)
         folder, total = desk.get_input(_identity(embedder))
         done = 0
         desk.report(0, total, "embedding")
         size = BATCH if total < LARGE_POOL else LARGE_BATCH
+        size = embedder.rows_at_once if isinstance(embedder, Paced) else size
         with pq.ParquetFile(folder / "rows.parquet") as file:
             for batch in file.iter_batches(size):
                 desk.put(_embed_batch(batch, embedder))
@@ -87,7 +90,9 @@ def _embed_batch(batch: Any, embedder: Embedder) -> Part:
     import pyarrow as pa
 
     columns = batch.to_pydict()
-    result = embedder.embed([Conversation.from_json(m).text for m in columns["messages"]])
+    result = embedder.embed(
+        [text_for(embedder, Conversation.from_json(m)) for m in columns["messages"]]
+    )
     failed = np.array([reason is not None for reason in result.reasons])
     width = result.vectors.shape[1]
     good = np.ascontiguousarray(result.vectors[~failed])
