@@ -9,8 +9,9 @@ from pages.parts.chart_data import count_by_group
 from pages.parts.charts import histogram_figure, is_dark, show
 from pages.parts.map_chart import map_chart
 from pages.parts.map_groups import status_groups
-from pages.parts.resources import arrays, comparison, current, hover_texts, info, outcome, scores
+from pages.parts.resources import arrays, current, hover_texts, info, scores
 from pages.parts.rule_form import rule_form
+from pages.parts.selecting import comparison, outcome
 from pages.parts.selection_views import comparison_view, explain_row, rows_view
 from pages.parts.selections_panel import save_form, saved_selections
 

@@ -16,7 +16,13 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.colours import Shade
 from pages.parts.map_chart import MapEvent, ensure_plotly, read_event
 from pages.parts.map_groups import colour_by_category, colour_by_score, status_groups
-from pages.parts.map_payload import MapGroup, describe_map, map_payload, pack_hover_texts
+from pages.parts.map_payload import (
+    MapGroup,
+    describe_map,
+    map_payload,
+    pack_hover_texts,
+    places_payload,
+)
 from tests.browser import browser, served
 
 GROUPS = (
@@ -36,53 +42,58 @@ def drawn(points: object, kind: str = "polygon", version: str = "v") -> dict[str
     return {"selection": {"version": version, "kind": kind, "points": points}}
 
 
-def test_the_message_holds_the_arrays_in_order():
-    marked = np.array([2])
-    header, body = unpack(map_payload(XY, CODES, GROUPS, version="v", highlight=marked))
-    assert header["rows"] == 3
-    assert header["counts"] == [1, 2]
+def test_the_message_of_places_holds_the_arrays_in_order():
+    header, body = unpack(places_payload(XY, name="m", hover_texts=b"a\nb\nc"))
+    assert (header["name"], header["rows"], header["text"]) == ("m", 3, True)
     assert np.frombuffer(body, np.float32, 6).tolist() == [0, 1, 3, 0, 2, 1]
-    assert np.frombuffer(body, np.uint32, 1, 24).tolist() == [2]
-    assert body[28:] == bytes([0, 1, 1])
+    assert body[24:] == b"a\nb\nc"
 
 
-def test_the_arrays_of_the_message_start_on_a_multiple_of_four():
+def test_the_message_of_colours_holds_what_is_marked_and_a_byte_a_row():
+    header, body = unpack(map_payload(CODES, GROUPS, version="v", highlight=np.array([2])))
+    assert header["counts"] == [1, 2]
+    assert np.frombuffer(body, np.uint32, 1).tolist() == [2]
+    assert body[4:] == bytes([0, 1, 1])
+
+
+def test_the_arrays_of_a_message_start_on_a_multiple_of_four():
     for version in ("", "v", "vv", "vvv"):
-        payload = map_payload(XY, CODES, GROUPS, version=version)
+        payload = map_payload(CODES, GROUPS, version=version)
         assert (4 + struct.unpack_from("<I", payload)[0]) % 4 == 0
 
 
-def test_a_row_costs_nine_bytes():
-    some, more = (
-        unpack(map_payload(np.zeros((n, 2), np.float32), np.zeros(n, np.uint8), GROUPS, version=""))
-        for n in (10, 110)
-    )
-    assert len(more[1]) - len(some[1]) == 900
+def test_other_places_are_another_message():
+    one, other = (unpack(places_payload(xy, name="m"))[0] for xy in (XY, XY + 1))
+    assert one["digest"] != other["digest"]
 
 
 def test_a_change_of_colour_changes_the_header():
-    before, _ = unpack(map_payload(XY, CODES, GROUPS, version="v"))
-    after, _ = unpack(map_payload(XY, CODES[::-1].copy(), GROUPS, version="v"))
+    before, _ = unpack(map_payload(CODES, GROUPS, version="v"))
+    after, _ = unpack(map_payload(CODES[::-1].copy(), GROUPS, version="v"))
     assert before["digest"] != after["digest"]
 
 
 @pytest.mark.parametrize(
-    ("xy", "codes", "message"),
+    ("codes", "message"),
     [
-        (np.zeros((3, 3), np.float32), CODES, r"xy must be \(n, 2\), got \(3, 3\)"),
-        (XY, CODES[:2], r"codes must be \(3,\) uint8, got \(2,\)"),
-        (XY, CODES.astype(int), "uint8, got .* int64"),
-        (XY, np.array([0, 1, 2], np.uint8), "code 2 has no group: there are 2"),
+        (CODES.reshape(3, 1), r"codes must be \(n,\) uint8, got \(3, 1\)"),
+        (CODES.astype(int), "uint8, got .* int64"),
+        (np.array([0, 1, 2], np.uint8), "code 2 has no group: there are 2"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(xy, codes, message):
+def test_codes_that_do_not_fit_are_refused(codes, message):
     with pytest.raises(ValueError, match=message):
-        map_payload(xy, codes, GROUPS, version="v")
+        map_payload(codes, GROUPS, version="v")
+
+
+def test_places_that_are_no_pairs_are_refused():
+    with pytest.raises(ValueError, match=r"xy must be \(n, 2\), got \(3, 3\)"):
+        places_payload(np.zeros((3, 3), np.float32), name="m")
 
 
 def test_a_highlight_outside_the_rows_is_refused():
     with pytest.raises(ValueError, match="the 3 rows drawn, got 3"):
-        map_payload(XY, CODES, GROUPS, version="v", highlight=np.array([3]))
+        map_payload(CODES, GROUPS, version="v", highlight=np.array([3]))
 
 
 def test_the_caption_counts_each_group_and_the_rows_without_a_place():

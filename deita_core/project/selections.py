@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,15 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
+from deita_core.project.store import (
+    ROW_GROUP,
+    Project,
+    count_up,
+    now,
+    sql_path,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
+_COUNTER = "selections_version"
+
 
 @dataclass(frozen=True, slots=True)
 class SavedSelection:
-    """A selection by name. `rule` is the JSON of its SelectionRule; `sentence` says the result."""
+    """A selection by name. `rule` is the JSON of its SelectionRule; `sentence` says the result.
+
+    current: the one that the project stands by; at most one is.
+    """
 
     selection: int
     name: str
@@ -29,6 +43,7 @@ class SavedSelection:
     author: str
     made: datetime
     rows: int
+    current: bool = False
 
 
 def save_selection(
@@ -64,13 +79,13 @@ def save_selection(
             "score": pa.array(scores, pa.float64()),
         }
     )
-    with project.transaction() as cursor:
+    with _changing(project) as cursor:
         if taken:
             _delete(cursor, taken.selection)
         number = whole_number(cursor, "SELECT coalesce(max(selection), 0) + 1 FROM selections")
         cursor.execute(
-            "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?, false)",
-            [number, name, rule, sentence, notes, author, now()],
+            "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [number, name, rule, sentence, notes, author, now(), bool(taken and taken.current)],
         )
         cursor.register("ranked", ranked)
         cursor.execute(
@@ -86,7 +101,8 @@ def selections(project: Project) -> list[SavedSelection]:
         .execute(
             """
             SELECT s.selection, s.name, s.rule, s.sentence, s.notes, s.author, s.made,
-                   (SELECT count(*) FROM selection_rows r WHERE r.selection = s.selection)
+                   (SELECT count(*) FROM selection_rows r WHERE r.selection = s.selection),
+                   coalesce(s.current, false)
             FROM selections s ORDER BY s.made DESC, s.selection DESC
             """
         )
@@ -149,14 +165,68 @@ def rename_selection(project: Project, selection: int, name: str) -> None:
     name = name.strip()
     if not name or any(s.name == name and s.selection != selection for s in selections(project)):
         raise ProjectError(f"{name!r} is empty or taken: choose another name")
-    with project.transaction() as cursor:
+    with _changing(project) as cursor:
         cursor.execute("UPDATE selections SET name = ? WHERE selection = ?", [name, selection])
+
+
+def duplicate_selection(project: Project, selection: int, author: str = "") -> int:
+    """Copy a saved selection with its rows; returns the copy's number.
+
+    The copy is called "NAME (copy)", or "NAME (copy 2)" and so on where that is taken.
+    """
+    known = selections(project)
+    names = {s.name for s in known}
+    base = next(s.name for s in known if s.selection == selection)[:88]
+    name, number = f"{base} (copy)", 1
+    while name in names:
+        number += 1
+        name = f"{base} (copy {number})"
+    with _changing(project) as cursor:
+        new = whole_number(cursor, "SELECT max(selection) + 1 FROM selections")
+        cursor.execute(
+            "INSERT INTO selections SELECT ?, ?, rule, sentence, notes, ?, ?, false "
+            "FROM selections WHERE selection = ?",
+            [new, name, author, now(), selection],
+        )
+        cursor.execute(
+            "INSERT INTO selection_rows SELECT ?, rank, row, score FROM selection_rows "
+            "WHERE selection = ?",
+            [new, selection],
+        )
+    return new
+
+
+def make_current(project: Project, selection: int | None) -> None:
+    """Mark a selection as the one that the project stands by; None: none is."""
+    with _changing(project) as cursor:
+        cursor.execute("UPDATE selections SET current = (selection = ?)", [selection or -1])
+
+
+def set_notes(project: Project, selection: int, notes: str) -> None:
+    """Replace the notes of a selection."""
+    with _changing(project) as cursor:
+        cursor.execute("UPDATE selections SET notes = ? WHERE selection = ?", [notes, selection])
 
 
 def delete_selection(project: Project, selection: int) -> None:
     """Delete a saved selection; the conversations stay."""
-    with project.transaction() as cursor:
+    with _changing(project) as cursor:
         _delete(cursor, selection)
+
+
+def selections_version(project: Project) -> int:
+    """A number that grows with every change of the saved selections.
+
+    They have a counter of their own, so that saving one does not read the pool again.
+    """
+    return project.counter(_COUNTER)
+
+
+@contextmanager
+def _changing(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+    with project.transaction(changes_data=False) as cursor:
+        yield cursor
+        count_up(cursor, _COUNTER)
 
 
 def _delete(cursor: duckdb.DuckDBPyConnection, selection: int) -> None:

@@ -43,6 +43,7 @@ class Project:
         self._connection = connection
         self._write_lock = threading.Lock()
         self._closed = False
+        self._data_version = 0  # counted along: nobody else can write to the file
 
     @staticmethod
     def open(path: Path, *, create: bool = False, wait: float = 0.0) -> Project:
@@ -66,7 +67,7 @@ class Project:
             if is_new:
                 project._set_meta("name", path.name.removesuffix(SUFFIX))
                 project._set_meta("made", now().isoformat(timespec="seconds"))
-                project._set_meta("data_version", "0")
+            project._data_version = project.counter("data_version")
             return project
         except Exception:
             connection.close()
@@ -92,19 +93,17 @@ class Project:
     def transaction(self, *, changes_data: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction: all of it is committed, or on an error none.
 
-        changes_data: False for bookkeeping that no page shows from a cache (the job log).
+        changes_data: False for what no cache of the pool's data depends on: the job log, and what
+            has a counter of its own (`count_up`), such as saved selections.
         """
         with self._write_lock:
             cursor = self.cursor()
             cursor.begin()
             try:
                 yield cursor
-                if changes_data:
-                    cursor.execute(
-                        "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS VARCHAR) "
-                        "WHERE key = 'data_version'"
-                    )
+                version = count_up(cursor, "data_version") if changes_data else self._data_version
                 cursor.commit()
+                self._data_version = version
             except BaseException:
                 cursor.rollback()
                 raise
@@ -112,8 +111,12 @@ class Project:
                 cursor.close()
 
     def data_version(self) -> int:
-        """A number that grows with every committed change."""
-        return int(self._meta("data_version") or 0)
+        """A number that grows with every committed change of the pool's data."""
+        return self._data_version
+
+    def counter(self, name: str) -> int:
+        """How often `count_up` was committed under this name."""
+        return int(self._meta(name) or 0)
 
     @property
     def name(self) -> str:
@@ -169,6 +172,16 @@ def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any
     # fetchall, because a cursor takes no other work while a result has rows left to fetch.
     found = cursor.execute(query, list(parameters)).fetchall()
     return int(found[0][0] or 0) if found else 0
+
+
+def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Add one to the counter `name` inside a transaction; returns its new value."""
+    found = cursor.execute(
+        "INSERT INTO meta VALUES (?, '1') ON CONFLICT DO UPDATE "
+        "SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS VARCHAR) RETURNING value",
+        [name],
+    )
+    return int(found.fetchall()[0][0])
 
 
 def sql_path(path: Path) -> str:

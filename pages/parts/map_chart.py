@@ -1,7 +1,8 @@
 """The map of the pool: arrays in, outline out.
 
-The one file (with `map_component/`) that knows how the map is drawn. Rows go to the browser as
-one binary message (9 bytes a row) and Plotly draws them with WebGL. Back comes only what the user
+The one file (with `map_component/`) that knows how the map is drawn. Places go to the browser in
+one binary message (8 bytes a row), which Streamlit sends only once; colours in another (1 byte a
+row). The points are drawn with WebGL; Plotly does what the mouse does. Back comes only what the user
 did; which rows lie inside the outline is worked out here, on the server (`MapEvent.rows_inside`).
 """
 
@@ -21,7 +22,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.map_payload import MapGroup, count_unplaced, map_payload, pack_hover_texts
+from pages.parts.map_payload import (
+    MapGroup,
+    count_unplaced,
+    map_payload,
+    pack_hover_texts,
+    places_payload,
+)
 
 _HERE = Path(__file__).parent / "map_component"
 _STATIC = Path(__file__).parents[2] / "static"
@@ -102,24 +109,33 @@ def map_chart(
     ensure_plotly()
     # One component per version, so that neither side can mistake the rows of one for another's.
     place = st.session_state[_SHOWN + key] = f"{key}@{version}"
+    if len(codes) != len(xy):
+        raise ValueError(f"codes must be ({len(xy)},) like the places, got {codes.shape}")
+    unplaced = count_unplaced(xy)
     payload = map_payload(
-        xy, codes, groups,
-        version=version, highlight=highlight, hover_texts=hover_texts, height=height,
+        codes, groups,
+        version=version, highlight=highlight, unplaced=unplaced, height=height,
         report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + place, 0),
         key=place,
         library_url=f"{_base_path()}app/static/{_plotly_name()}",
     )  # fmt: skip
-    sent = _component()(
-        key=place,
-        data=payload,
-        on_selection_change=_nothing,
-        on_clicked_change=_nothing,
-        on_hidden_change=_nothing,
-        on_viewport_change=_nothing,
-    )
+    with st.container(gap=None):
+        # Apart from the colours: Streamlit does not send again what the browser has already.
+        _places()(
+            key=f"{place}:places",
+            data=places_payload(xy, name=place, hover_texts=hover_texts),
+        )
+        sent = _component()(
+            key=place,
+            data=payload,
+            on_selection_change=_nothing,
+            on_clicked_change=_nothing,
+            on_hidden_change=_nothing,
+            on_viewport_change=_nothing,
+        )
     state = st.session_state.get(_LAST + place, {}) | {k: v for k, v in sent.items() if v}
     st.session_state[_LAST + place] = state
-    if unplaced := count_unplaced(xy):
+    if unplaced:
         st.caption(f"{unplaced:,} of {len(xy):,} rows have no place on the map yet.")
     return read_event(state, version=version, rows=len(xy))
 
@@ -178,9 +194,19 @@ def _component() -> Callable[..., Any]:
         "deita_map",
         html=(_HERE / "map.html").read_text("utf-8"),
         css=(_HERE / "map.css").read_text("utf-8"),
-        js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "map.js")),
+        js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "points.js", "map.js")),
         # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
         isolate_styles=False,
+    )
+    return mount
+
+
+@cache
+def _places() -> Callable[..., Any]:
+    mount: Callable[..., Any] = st.components.v2.component(
+        "deita_map_places",
+        html="<span hidden></span>",
+        js=(_HERE / "data.js").read_text("utf-8") + (_HERE / "places.js").read_text("utf-8"),
     )
     return mount
 

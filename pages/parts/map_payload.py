@@ -36,45 +36,56 @@ def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
     return "\n".join(lines).encode("utf-8", "replace")
 
 
+def places_payload(xy: NDArray[np.float32], *, name: str, hover_texts: bytes = b"") -> bytes:
+    """The message with what stays while colours change: header, x, y, hover texts.
+
+    xy: (n, 2) float32, 8 bytes a row. name: what `map_payload` calls these places.
+    """
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
+    body = np.ascontiguousarray(xy.T, np.float32).tobytes()
+    header = {"name": name, "rows": len(xy), "text": bool(hover_texts)}
+    header["digest"] = zlib.crc32(hover_texts, zlib.crc32(body))
+    return _message(header, body, hover_texts)
+
+
 def map_payload(
-    xy: NDArray[np.float32],
     codes: NDArray[np.uint8],
     groups: Sequence[MapGroup],
     *,
     version: str,
     highlight: NDArray[np.integer[Any]] | None = None,
-    hover_texts: bytes = b"",
+    unplaced: int = 0,
     height: int = 620,
     report_viewport: bool = False,
     cleared: int = 0,
     key: str = "",
     library_url: str = "",
 ) -> bytes:
-    """The message that `map.js` unpacks: header, x, y, highlight, codes, hover texts.
+    """The message that `map.js` draws upon the places named `key`: header, highlight, codes.
 
-    cleared: how often the outline was removed from Python. key: the map's
+    codes: (n,) uint8, one byte a row: all that is sent when colours change. unplaced: rows
+    without a place. cleared: how often the outline was removed from Python. key: also the map's
     name in the browser's memory. library_url: of plotly.min.js.
     Raises ValueError when shapes do not fit together or a code has no group.
     """
-    _check(xy, codes, groups)
+    _check(codes, groups)
     marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
-    if len(marked) and marked.max() >= len(xy):
-        raise ValueError(f"highlight must index the {len(xy)} rows drawn, got {marked.max()}")
-    places = np.ascontiguousarray(xy.T, np.float32)
-    body = b"".join((places.tobytes(), marked.tobytes(), codes.tobytes(), hover_texts))
+    if len(marked) and marked.max() >= len(codes):
+        raise ValueError(f"highlight must index the {len(codes)} rows drawn, got {marked.max()}")
+    body = marked.tobytes() + codes.tobytes()
     counts = np.bincount(codes, minlength=len(groups)).tolist()
     header = {
         "version": version,
         "digest": zlib.crc32(body),
-        "rows": len(xy),
+        "rows": len(codes),
         "highlighted": len(marked),
-        "text": bool(hover_texts),
         "labels": [group.label for group in groups],
         "light": [group.shade.light for group in groups],
         "dark": [group.shade.dark for group in groups],
         "opacity": [group.opacity for group in groups],
         "counts": counts,
-        "caption": describe_map(groups, counts, unplaced=count_unplaced(xy)),
+        "caption": describe_map(groups, counts, unplaced=unplaced),
         "height": height,
         "viewport": report_viewport,
         "cleared": cleared,
@@ -82,9 +93,13 @@ def map_payload(
         "vertices": _MOST_VERTICES,
         "plotly": library_url,
     }
+    return _message(header, body)
+
+
+def _message(header: dict[str, Any], *parts: bytes) -> bytes:
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 4)  # so that the float32 arrays start on a multiple of 4
-    return struct.pack("<I", len(text)) + text + body
+    text += b" " * (-len(text) % 4)  # so that the arrays start on a multiple of 4
+    return b"".join((struct.pack("<I", len(text)), text, *parts))
 
 
 def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
@@ -94,11 +109,9 @@ def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced:
     return f"Map of {sum(counts):,} rows: {', '.join(parts) or 'none'}.{missing}"
 
 
-def _check(xy: NDArray[np.float32], codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
-    if codes.shape != (len(xy),) or codes.dtype != np.uint8:
-        raise ValueError(f"codes must be ({len(xy)},) uint8, got {codes.shape} {codes.dtype}")
+def _check(codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
+    if codes.ndim != 1 or codes.dtype != np.uint8:
+        raise ValueError(f"codes must be (n,) uint8, got {codes.shape} {codes.dtype}")
     if len(groups) > _MOST_GROUPS:
         raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
     if len(codes) and codes.max() >= len(groups):

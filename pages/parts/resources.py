@@ -1,13 +1,13 @@
-"""Everything the app caches: open projects with their job runners, and the arrays of a pool.
+"""What every page shares: open projects with their job runners, and the arrays of a pool.
 
-Keys carry the project's path and data version, so nothing stale is ever shown. Connections and
-arrays are shared between sessions (`cache_resource`) and must not be changed by a page.
+Keys carry the project's path and the version of what the value is made from, so nothing stale is
+ever shown. Connections and arrays are shared between sessions (`cache_resource`) and must not be
+changed by a page. What only the Select page caches is in `selecting.py`.
 """
 
 from __future__ import annotations
 
 import atexit
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.curate import selection_input
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
 from deita_core.project.browse import previews
+from deita_core.project.selections import selections_version
 from deita_core.project.summary import ProjectInfo, project_info
 from deita_core.selection.evol import evol_scores, row_scores
-from deita_core.selection.measures import Comparison, compare
-from deita_core.selection.outcome import Outcome, select_steps
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.table import SelectionInput
 from pages.parts import state
 from pages.parts.map_chart import pack_hover_texts
 
@@ -49,7 +45,8 @@ def _release(opened: Opened) -> None:
 
 
 @st.cache_resource(show_spinner=False, on_release=_release)
-def _open(path: str) -> Opened:
+def open_at(path: str) -> Opened:
+    """The project at `path`, for functions that are cached by its path."""
     project = Project.open(Path(path), wait=1.0)
     runner = JobRunner(project)
     runner.start()
@@ -60,13 +57,13 @@ def _open(path: str) -> Opened:
 
 def open_project(path: Path) -> Opened:
     """The project, opened once for the whole server; raises as `Project.open` does."""
-    return _open(str(path))
+    return open_at(str(path))
 
 
 def close_project(path: Path) -> None:
     """Stop its jobs and release the file (to rename, copy or delete it)."""
-    opened = _open(str(path))
-    _open.clear(str(path))
+    opened = open_at(str(path))
+    open_at.clear(str(path))
     _release(opened)
 
 
@@ -96,7 +93,7 @@ _MOST_HOVER_TEXTS = 60_000
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _arrays(path: str, version: int) -> PoolArrays:
-    return load_arrays(_open(path).project)
+    return load_arrays(open_at(path).project)
 
 
 def arrays(opened: Opened) -> PoolArrays:
@@ -105,69 +102,14 @@ def arrays(opened: Opened) -> PoolArrays:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _info(path: str, version: int) -> ProjectInfo:
-    return project_info(_open(path).project)
+def _info(path: str, version: int, saved: int) -> ProjectInfo:
+    return project_info(open_at(path).project)
 
 
 def info(opened: Opened) -> ProjectInfo:
     """The project's counts as of now."""
-    return _info(opened.key, opened.project.data_version())
-
-
-@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1)
-def _input(path: str, version: int) -> SelectionInput:
-    return selection_input(_open(path).project, _arrays(path, version))
-
-
-def pool_input(opened: Opened) -> SelectionInput:
-    """The pool as `select` takes it; raises SelectionError saying what is missing."""
-    return _input(opened.key, opened.project.data_version())
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _outcome_box(path: str, version: int, rule: str) -> dict[str, Outcome]:
-    return {}  # filled by `outcome`, because a cached function cannot show its progress
-
-
-def outcome(opened: Opened, rule: SelectionRule) -> Outcome:
-    """What the rule selects from the pool as of now.
-
-    Long passes (large budgets) show their progress, and any other click on the page ends them.
-    """
-    box = _outcome_box(opened.key, opened.project.data_version(), rule.to_json())
-    if _DONE not in box:
-        box[_DONE] = _select(rule, pool_input(opened))
-    return box[_DONE]
-
-
-def _select(rule: SelectionRule, table: SelectionInput) -> Outcome:
-    steps, started, bar = select_steps(rule, table), time.monotonic(), None
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            if bar is not None:
-                bar.empty()
-            result: Outcome = end.value
-            return result
-        if time.monotonic() - started > _PATIENCE_SECONDS:
-            bar = bar or st.progress(0.0)
-            share = step.visited / max(1, step.total)
-            bar.progress(share, f"Selecting: {step.visited:,} rows looked at, {step.kept:,} kept")
-
-
-_DONE = "outcome"
-_PATIENCE_SECONDS = 0.7
-
-
-@st.cache_resource(show_spinner="Comparing with a random selection", max_entries=8)
-def _comparison(path: str, version: int, rule: str) -> Comparison:
-    return compare(_input(path, version), _outcome_box(path, version, rule)[_DONE])
-
-
-def comparison(opened: Opened, rule: SelectionRule) -> Comparison:
-    """The rule's selection beside the pool and a random selection of the same size."""
-    return _comparison(opened.key, opened.project.data_version(), rule.to_json())
+    saved = selections_version(opened.project)
+    return _info(opened.key, opened.project.data_version(), saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +138,7 @@ def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _hover_texts(path: str, rows: int) -> bytes:
-    return pack_hover_texts(previews(_open(path).project)) if rows <= _MOST_HOVER_TEXTS else b""
+    return pack_hover_texts(previews(open_at(path).project)) if rows <= _MOST_HOVER_TEXTS else b""
 
 
 def hover_texts(opened: Opened) -> bytes:

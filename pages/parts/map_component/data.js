@@ -1,25 +1,37 @@
 // What the map needs before it can draw: unpacking, grouping, colours. Joined with map.js.
 
-// Layout: uint32 length of the header | header (JSON, padded to 4) | x | y (float32) |
-// highlight (uint32) | codes (uint8) | hover texts (UTF-8, one per line).
-function unpack(bytes) {
+// A message: uint32 length of the header | header (JSON, padded to 4) | arrays. A map has two:
+// places (x, y as float32, hover texts as UTF-8 lines), which stay while colours change, and
+// colours (highlight as uint32, codes as uint8). `reader` takes the arrays one after the other.
+function reader(bytes) {
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   const length = new DataView(buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const n = header.rows;
   let at = 4 + length;
-  const take = (Kind, count) => {
-    const view = new Kind(buffer, at, count);
-    at += view.byteLength;
-    return view;
+  return {
+    header: JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length))),
+    take(Kind, count) {
+      const view = new Kind(buffer, at, count);
+      at += view.byteLength;
+      return view;
+    },
   };
-  const x = take(Float32Array, n);
-  const y = take(Float32Array, n);
-  const highlight = take(Uint32Array, header.highlighted);
-  const codes = take(Uint8Array, n);
-  const text = header.text ? new Uint8Array(buffer, at) : null;
-  return { header, x, y, highlight, codes, text, lines: null };
 }
+
+function unpackPlaces(bytes) {
+  const { header, take } = reader(bytes);
+  const x = take(Float32Array, header.rows);
+  const y = take(Float32Array, header.rows);
+  return { header, x, y, text: header.text ? take(Uint8Array) : null, lines: null };
+}
+
+function unpackColours(bytes) {
+  const { header, take } = reader(bytes);
+  const highlight = take(Uint32Array, header.highlighted);
+  return { header, highlight, codes: take(Uint8Array, header.rows) };
+}
+
+// The places of each map, by its name: put there by places.js, waited for by map.js.
+const everyPlaces = (window.deitaPlaces ??= new Map());
 
 // The header names everything that can differ (with a checksum of the rest), so two payloads with
 // the same headline draw the same picture.
@@ -29,7 +41,7 @@ function readHeadline(bytes) {
 }
 
 // One list of row numbers per group; rows without a finite place are on no list.
-function groupRows({ header, x, y, codes }) {
+function groupRows({ header, codes }, { x, y }) {
   const counts = new Uint32Array(header.labels.length);
   const drawn = (i) => Number.isFinite(x[i]) && Number.isFinite(y[i]);
   for (let i = 0; i < codes.length; i++) if (drawn(i)) counts[codes[i]]++;
@@ -39,12 +51,6 @@ function groupRows({ header, x, y, codes }) {
     if (drawn(i)) groups[codes[i]][filled[codes[i]]++] = i;
   }
   return groups;
-}
-
-function pick(values, rows) {
-  const out = new Float32Array(rows.length);
-  for (let i = 0; i < rows.length; i++) out[i] = values[rows[i]];
-  return out;
 }
 
 function extent(values) {
@@ -69,13 +75,6 @@ function isDark(element) {
   probe.fillRect(0, 0, 1, 1);
   const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
   return 0.299 * r + 0.587 * g + 0.114 * b < 128;
-}
-
-function hasWebGL() {
-  const canvas = document.createElement("canvas");
-  const gl = canvas.getContext("webgl");
-  gl?.getExtension("WEBGL_lose_context")?.loseContext();
-  return Boolean(gl);
 }
 
 const pointSize = (n) => Math.min(9, Math.max(2, 24 * Math.pow(Math.max(n, 1), -0.2)));

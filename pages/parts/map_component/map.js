@@ -1,5 +1,5 @@
-// The map: takes one binary payload (written by map_chart.py), draws it with Plotly's scattergl,
-// and sends back only what the user did: outline, clicked row, hidden groups, viewport.
+// The map: takes colours (written by map_payload.py) and draws its places with points.js; Plotly
+// lies over them for lasso, box, moving and zooming. It sends back only what the user did: outline, clicked row, hidden groups, viewport.
 
 const instances = new WeakMap();
 // What each map last showed, by key: so that a map taken off the page and put back looks the same.
@@ -25,6 +25,7 @@ class RowMap {
   constructor(root) {
     this.root = root;
     this.plot = root.querySelector(".deita-map-plot");
+    this.points = new Points(root.querySelector(".deita-map-points"));
     this.frame = root.querySelector(".deita-map-frame");
     this.tip = root.querySelector(".deita-map-tip");
     this.note = root.querySelector(".deita-map-note");
@@ -35,6 +36,8 @@ class RowMap {
     this.kind = null;
     this.hovered = null;
     this.drawing = Promise.resolve();
+    this.onPlaces = () => this.latest && this.show(this.latest);
+    window.addEventListener("deita-places", this.onPlaces);
     this.wire();
   }
 
@@ -42,29 +45,42 @@ class RowMap {
 
   async update(component) {
     this.send = component.setStateValue;
-    const bytes = component.data;
-    if (!(bytes instanceof Uint8Array)) return;
-    const dark = isDark(this.root);
+    if (component.data instanceof Uint8Array) await this.show(component.data);
+  }
+
+  async show(bytes) {
+    this.latest = bytes;
     const headline = readHeadline(bytes);
-    if (this.headline === headline && this.dark === dark) return;
+    const places = everyPlaces.get(JSON.parse(headline).key);
+    if (!places) return; // shown as soon as they come
+    const dark = isDark(this.root);
+    if (this.headline === headline && this.dark === dark && this.places === places) return;
     this.headline = headline;
     const before = this.data;
-    this.data = unpack(bytes);
+    this.data = unpackColours(bytes);
     this.dark = dark;
+    this.places = places;
     const header = this.data.header;
+    let framed = before?.header.height === header.height && this.framedDark === dark;
+    this.framedDark = dark;
     if (!before) {
-      this.home = { x: extent(this.data.x), y: extent(this.data.y) };
+      this.home = { x: extent(places.x), y: extent(places.y) };
       this.recall();
     } else if (before.header.cleared !== header.cleared) {
       this.outline = this.kind = null;
+      framed = false;
     }
-    this.groups = groupRows(this.data);
+    if (this.points.places !== places) this.points.setPlaces(places);
+    this.groups = groupRows(this.data, places);
     this.frame.style.height = header.height + "px";
     this.frame.setAttribute("aria-label", header.caption);
     this.drawLegend();
+    this.root.dataset.ready = "0";
+    this.drawPoints();
     try {
       this.Plotly = await loadPlotly(header.plotly);
-      await this.draw();
+      if (!framed || !this.listening) await this.drawFrame();
+      if (this.headline === headline) this.showState();
     } catch (error) {
       this.note.textContent = String(error.message ?? error);
     }
@@ -89,29 +105,28 @@ class RowMap {
 
   // ---- drawing
 
-  traces() {
-    const { header, x, y, highlight } = this.data;
+  layers() {
+    const { header, highlight } = this.data;
     const colours = this.dark ? header.dark : header.light;
-    const kind = (RowMap.webgl ??= hasWebGL()) ? "scattergl" : "scatter";
     const size = pointSize(header.rows);
     // Strong groups last, and small ones after large ones, so that they are not painted over.
-    this.order = this.groups.map((_, code) => code).sort(
+    const order = this.groups.map((_, code) => code).sort(
       (a, b) => header.opacity[a] - header.opacity[b] || this.groups[b].length - this.groups[a].length,
     );
-    const traces = this.order.map((code) => ({
-      type: kind, mode: "markers", hoverinfo: "none", showlegend: false,
-      x: pick(x, this.groups[code]), y: pick(y, this.groups[code]),
-      visible: !this.hidden.has(code),
-      marker: { size, color: colours[code], opacity: header.opacity[code], line: { width: 0 } },
+    const layers = order.map((code) => ({
+      rows: this.groups[code], colour: colours[code], opacity: header.opacity[code], size,
+      hidden: this.hidden.has(code), code,
     }));
-    traces.push({
-      type: kind, mode: "markers", hoverinfo: "skip", showlegend: false,
-      x: pick(x, highlight), y: pick(y, highlight),
-      marker: {
-        size: size + 8, symbol: "circle-open", color: this.ink(), opacity: 1, line: { width: 2 },
-      },
-    });
-    return traces;
+    const ring = size + 10;
+    const marked = highlight.filter((row) => Number.isFinite(this.places.x[row]));
+    layers.push({ rows: marked, colour: this.hex(this.ink()), opacity: 1, size: ring, hole: 1 - 5 / ring });
+    return layers;
+  }
+
+  hex(colour) {
+    const brush = document.createElement("canvas").getContext("2d");
+    brush.fillStyle = colour;
+    return brush.fillStyle; // "#rrggbb" of whatever way the theme writes it
   }
 
   ink() {
@@ -132,7 +147,7 @@ class RowMap {
     const axis = { visible: false, fixedrange: false };
     const { x, y } = this.view ?? this.home;
     return {
-      margin: { l: 0, r: 0, t: 0, b: 0 }, autosize: true, hovermode: "closest", hoverdistance: 12,
+      margin: { l: 0, r: 0, t: 0, b: 0 }, autosize: true, hovermode: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       dragmode: this.drag, shapes: this.shapes(),
       newshape: { line: { color: this.ink(), width: 1.5, dash: "dot" }, fillcolor: "rgba(128,128,128,0.12)" },
@@ -140,16 +155,20 @@ class RowMap {
     };
   }
 
-  async draw() {
-    this.root.dataset.ready = "0";
+  drawPoints() {
+    this.points.setLayers(this.layers());
+    this.points.draw(this.view ?? this.home);
+  }
+
+  // What Plotly draws: nothing but the outline. It stays while only colours change.
+  async drawFrame() {
     const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false };
     const ours = (this.ticket = {});
     this.drawing = this.drawing.then(async () => {
       if (this.ticket !== ours || this.gone) return;
-      await this.Plotly.react(this.plot, this.traces(), this.layout(), config);
+      await this.Plotly.react(this.plot, [{ x: [], y: [], mode: "markers" }], this.layout(), config);
       if (!this.listening) this.listen();
       this.note.textContent = this.data.header.rows ? "" : "No rows to draw yet.";
-      this.showState();
     });
     await this.drawing;
   }
@@ -200,14 +219,17 @@ class RowMap {
     });
     this.frame.addEventListener("keydown", (event) => this.onKey(event));
     this.frame.addEventListener("mouseleave", () => this.leave());
+    this.frame.addEventListener("mousemove", (event) => this.hover(event), true);
     // Plotly reports no click while dragging draws a shape, so clicks are made here, of a press
     // and a release in one place. The row is the one under the pointer at the press.
     this.frame.addEventListener("mousedown", (event) => {
+      this.pressed = true;
       if (event.button === 0) this.press = { row: this.hovered, x: event.clientX, y: event.clientY };
       this.tip.hidden = true;
     }, true);
     this.onRelease = (event) => {
       const press = this.press;
+      this.pressed = false;
       this.press = null;
       if (!press || press.row === null) return;
       if (Math.hypot(event.clientX - press.x, event.clientY - press.y) > 3) return;
@@ -215,7 +237,9 @@ class RowMap {
     };
     window.addEventListener("mouseup", this.onRelease, true);
     this.observer = new ResizeObserver(() => {
-      if (this.listening && this.frame.clientWidth) this.Plotly.Plots.resize(this.plot);
+      if (!this.frame.clientWidth || !this.data) return;
+      this.points.draw(this.view ?? this.home);
+      if (this.listening) this.Plotly.Plots.resize(this.plot);
     });
     this.observer.observe(this.frame);
   }
@@ -223,14 +247,19 @@ class RowMap {
   listen() {
     this.listening = true;
     this.plot.on("plotly_relayout", (change) => this.onRelayout(change));
-    this.plot.on("plotly_hover", (event) => this.showTip(event));
-    this.plot.on("plotly_unhover", () => this.leave());
+    this.plot.on("plotly_relayouting", (change) => this.follow(change));
     this.plot.on("plotly_doubleclick", () => this.act("fit"));
   }
 
-  rowOf(point) {
-    const code = point ? this.order[point.curveNumber] : undefined;
-    return code === undefined ? null : this.groups[code][point.pointNumber];
+  // Moves the points along while the map is dragged or scrolled; a box to zoom into is only drawn.
+  follow(change) {
+    if (this.pressed && this.drag !== "pan") return;
+    const range = (axis) => [change[axis + ".range[0]"], change[axis + ".range[1]"]];
+    const [x, y] = [range("xaxis"), range("yaxis")];
+    if (![...x, ...y].every(Number.isFinite)) return;
+    this.view = { x, y };
+    cancelAnimationFrame(this.frameAsked);
+    this.frameAsked = requestAnimationFrame(() => this.points.draw(this.view));
   }
 
   onRelayout(change) {
@@ -265,6 +294,7 @@ class RowMap {
   rememberView() {
     const { xaxis, yaxis } = this.plot.layout;
     this.view = { x: [...xaxis.range], y: [...yaxis.range] };
+    this.points.draw(this.view);
     this.remember();
     if (!this.data.header.viewport) return;
     clearTimeout(this.later);
@@ -323,7 +353,7 @@ class RowMap {
   toggle(code) {
     this.hidden.has(code) ? this.hidden.delete(code) : this.hidden.add(code);
     this.drawLegend();
-    this.Plotly.restyle(this.plot, { visible: !this.hidden.has(code) }, [this.order.indexOf(code)]);
+    this.drawPoints();
     this.showState();
     const { version } = this.data.header;
     this.send("hidden", { version, codes: [...this.hidden].sort((a, b) => a - b) });
@@ -334,17 +364,23 @@ class RowMap {
     this.tip.hidden = true;
   }
 
-  showTip(event) {
-    const row = (this.hovered = this.rowOf(event.points?.[0]));
-    if (row === null) return;
-    const { header, codes, text } = this.data;
-    if (text && !this.data.lines) this.data.lines = new TextDecoder().decode(text).split("\n");
+  hover(event) {
+    if (event.buttons || !this.listening) return;
+    const box = this.frame.getBoundingClientRect();
+    const [left, top] = [event.clientX - box.left, event.clientY - box.top];
+    const shown = (row) => !this.hidden.has(this.data.codes[row]);
+    this.hovered = this.points.nearest(left, top, 12, shown);
+    if (this.hovered === null) this.leave();
+    else this.showTip(this.hovered, left, top, box);
+  }
+
+  showTip(row, left, top, box) {
+    const { header, codes } = this.data;
+    const { text } = this.places;
+    if (text && !this.places.lines) this.places.lines = new TextDecoder().decode(text).split("\n");
     const label = document.createElement("b");
     label.textContent = header.labels[codes[row]];
-    this.tip.replaceChildren(label, this.data.lines?.[row] ?? "Click to read this row");
-    const box = this.frame.getBoundingClientRect();
-    const left = event.event.clientX - box.left;
-    const top = event.event.clientY - box.top;
+    this.tip.replaceChildren(label, this.places.lines?.[row] ?? "Click to read this row");
     this.tip.hidden = false;
     const flip = left + 14 + this.tip.offsetWidth > box.width;
     this.tip.style.left = (flip ? Math.max(0, left - 14 - this.tip.offsetWidth) : left + 14) + "px";
@@ -355,7 +391,10 @@ class RowMap {
     this.gone = true;
     this.observer.disconnect();
     window.removeEventListener("mouseup", this.onRelease, true);
+    window.removeEventListener("deita-places", this.onPlaces);
     clearTimeout(this.later);
+    cancelAnimationFrame(this.frameAsked);
+    this.points.close();
     if (this.listening) this.Plotly.purge(this.plot);
   }
 }
