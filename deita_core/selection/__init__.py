@@ -5,7 +5,16 @@
 Importing it loads NumPy and nothing heavier.
 """
 
+from deita_core.selection.changes import Change, Changes, changes
+from deita_core.selection.coverage import coverage, nearest_similarities, typical_similarity
 from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
+from deita_core.selection.flip import Flip, flip_point
+from deita_core.selection.frontier import (
+    Frontier,
+    FrontierProgress,
+    frontier,
+    frontier_steps,
+)
 from deita_core.selection.measures import (
     Comparison,
     Measures,
@@ -18,6 +27,8 @@ from deita_core.selection.outcome import FILTERS, Counts, Outcome, select, selec
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
 from deita_core.selection.rule import SelectionRule, similarity_text, threshold_to_distance
+from deita_core.selection.sides import Turn
+from deita_core.selection.spans import KeptSpans, kept_spans
 from deita_core.selection.status import STATUSES, SelectionTrace, Status
 from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
 from deita_core.selection.table import PoolColumns, SelectionInput
@@ -27,9 +38,15 @@ __all__ = [
     "FILTERS",
     "STATUSES",
     "STRATEGIES",
+    "Change",
+    "Changes",
     "Comparison",
     "Counts",
     "FilterProgress",
+    "Flip",
+    "Frontier",
+    "FrontierProgress",
+    "KeptSpans",
     "Measures",
     "Nearest",
     "Outcome",
@@ -39,11 +56,19 @@ __all__ = [
     "SelectionTrace",
     "Status",
     "Strategy",
+    "Turn",
+    "changes",
     "compare",
+    "coverage",
     "evol_scores",
     "find_strategy",
     "finish",
+    "flip_point",
+    "frontier",
+    "frontier_steps",
+    "kept_spans",
     "nearest_of",
+    "nearest_similarities",
     "nearest_similarity",
     "random_baseline",
     "repr_filter",
@@ -55,4 +80,5 @@ __all__ = [
     "threshold_to_distance",
     "trace",
     "trace_steps",
+    "typical_similarity",
 ]

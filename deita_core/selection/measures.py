@@ -120,11 +120,11 @@ def _measure(
     tokens = table.tokens[rows]
     return Measures(
         rows=len(rows),
-        complexity=_mean(scores.complexity[rows]),
-        quality=_mean(scores.quality[rows]),
-        evol_score=_mean(outcome.scores[rows]),
-        turns=_mean(table.turns[rows]),
-        tokens=_mean(tokens),
+        complexity=mean_or_nan(scores.complexity[rows]),
+        quality=mean_or_nan(scores.quality[rows]),
+        evol_score=mean_or_nan(outcome.scores[rows]),
+        turns=mean_or_nan(table.turns[rows]),
+        tokens=mean_or_nan(tokens),
         tokens_total=int(tokens.sum(dtype=np.int64)),
         nearest_similarity=nearest_similarity(table, rows, sample, seed) if sample else None,
         languages=_shares(table.language[rows], table.language_names),
@@ -132,7 +132,8 @@ def _measure(
     )
 
 
-def _mean(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
+def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
+    """The mean of the values that are there; NaN when none is."""
     present = values[~np.isnan(values)]
     return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
 

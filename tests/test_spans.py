@@ -1,0 +1,154 @@
+"""Spans, flip points and the frontier against selections made one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deita_core.selection import SelectionInput, SelectionRule, select
+from deita_core.selection.flip import flip_point
+from deita_core.selection.frontier import frontier
+from deita_core.selection.spans import kept_spans
+from deita_core.selection.status import KEPT, PINNED
+from tests.naive_graph import naive_graph
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pool with a graph, and a rule for it."""
+
+    table: SelectionInput
+    rule: SelectionRule
+
+    def inside(self, threshold: float, row: int) -> bool:
+        outcome = select(replace(self.rule, threshold=threshold), self.table)
+        return bool(outcome.trace.status[row] in (KEPT, PINNED))
+
+    def thresholds(self) -> list[float]:
+        """One for each stretch on which nothing changes, from the floor up."""
+        graph = self.table.graph
+        assert graph is not None
+        return sorted({graph.floor, *graph.similarity.tolist(), 1.0})
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Ties, copies, pins and exclusions, filters, budgets in rows or tokens."""
+    n, d = draw(st.integers(1, 24)), draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    vectors = rng.integers(-2, 3, (n, d)) if draw(st.booleans()) else rng.normal(size=(n, d))
+    for row in np.flatnonzero(rng.random(n) < 0.3):
+        vectors[row] = vectors[rng.integers(n)]
+    vectors[~vectors.any(axis=1)] = 1
+    vectors = vectors.astype(np.float32)
+    scores = rng.integers(1, draw(st.integers(2, 9)), n).astype(np.float32)
+    plain = SelectionInput.of_scores(scores, np.ones(n), vectors)
+    table = replace(
+        plain,
+        tokens=rng.integers(0, 9, n),
+        turns=rng.integers(1, 5, n),
+        ids=np.array([f"id{i}" for i in range(n)]),
+        graph=naive_graph(vectors, draw(st.sampled_from([-1.0, 0.0, 0.5]))),
+    )
+    names = table.ids[rng.permutation(n)].tolist()
+    pins = draw(st.integers(0, min(3, n)))
+    tokens = draw(st.booleans())
+    least = int(table.tokens[np.isin(table.ids, names[:pins])].sum()) if tokens else pins
+    rule = SelectionRule(
+        threshold=draw(st.sampled_from([0.5, 0.7, 0.9, 1.0])),
+        budget=draw(st.one_of(st.none(), st.integers(least, least + 30))),
+        budget_unit="tokens" if tokens else "rows",
+        min_turns=draw(st.sampled_from([None, 2])),
+        pinned=tuple(names[:pins]),
+        excluded=tuple(names[pins : pins + draw(st.integers(0, 2))]),
+        pin_place=draw(st.sampled_from(["first", "rank"])),
+    )
+    return Case(table, rule)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_spans_give_the_rows_a_selection_without_a_budget_keeps(case):
+    rule = replace(case.rule, budget=None)
+    spans = kept_spans(select(rule, case.table), case.table)
+    for threshold in case.thresholds():
+        outcome = select(replace(rule, threshold=threshold), case.table)
+        assert set(spans.order[spans.kept(threshold)]) == set(outcome.kept)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_the_frontier_is_what_each_selection_gives(case):
+    table = case.table
+    got = frontier(case.rule, table, case.thresholds())
+    for i, threshold in enumerate(got.thresholds):
+        rule = replace(case.rule, threshold=float(threshold))
+        outcome = select(rule, table)
+        rows = outcome.kept
+        assert got.kept[i] == len(rows)
+        assert got.possible[i] == len(select(replace(rule, budget=None), table).kept)
+        assert got.filled[i] == outcome.trace.filled
+        assert got.rank_reached[i] == outcome.trace.rank_reached
+        assert got.tokens[i] == table.tokens[rows].sum()
+        assert got.coverage[i] == pytest.approx(naive_coverage(table, rows, got.covered_at))
+        scores = outcome.scores[rows]
+        assert got.evol_score[i] == pytest.approx(
+            scores.mean() if len(rows) else np.nan, nan_ok=True
+        )
+
+
+def naive_coverage(table: SelectionInput, rows: np.ndarray, level: float) -> float:
+    units = table.vectors.astype(np.float64)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    near = np.round(units @ units[rows].T, 12) > level
+    return float((near.any(axis=1) | np.isin(np.arange(len(table)), rows)).mean())
+
+
+def naive_turns(case: Case, row: int) -> tuple[float | None, float | None]:
+    """The nearest edges up and down at which the row changes sides, by trying all of them."""
+    here, now = case.rule.threshold, case.inside(case.rule.threshold, row)
+    steps = case.thresholds()
+    up = [t for t in steps if t > here and case.inside(t, row) != now]
+    below = [t for t in steps if t <= here]
+    down = [(t, end) for t, end in pairwise(below) if case.inside(t, row) != now]
+    return (up[0] if up else None, down[-1][1] if down else None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases(), st.integers(0, 23))
+def test_flip_points_are_those_found_by_trying_every_similarity(case, number):
+    row = number % len(case.table)
+    flip = flip_point(case.rule, case.table, row)
+    assert flip.inside == case.inside(case.rule.threshold, row)
+    up, down = naive_turns(case, row)
+    assert (flip.up.edge if flip.up else None) == up
+    assert (flip.down.edge if flip.down else None) == down
+    for turn in (flip.up, flip.down):
+        if turn is not None:
+            before = np.nextafter(turn.edge, -2) if turn.upwards else turn.edge
+            assert case.inside(float(before), row) == flip.inside
+            assert case.inside(turn.threshold, row) != flip.inside
+            assert turn.threshold >= turn.edge if turn.upwards else turn.threshold < turn.edge
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases(), st.integers(0, 23))
+def test_budget_flips_are_those_found_by_trying_every_budget(case, number):
+    row = number % len(case.table)
+    flip = flip_point(case.rule, case.table, row)
+    pins = np.isin(case.table.ids, case.rule.pinned)
+    tokens = case.rule.budget_unit == "tokens"
+    least = int(case.table.tokens[pins].sum()) if tokens else int(pins.sum())
+    most = least + 250
+    now = case.rule.budget if case.rule.budget is not None else most
+    others = [b for b in range(least, most + 1) if budget_side(case, b, row) != flip.inside]
+    assert flip.budget == min(others, key=lambda b: abs(b - now), default=None)
+
+
+def budget_side(case: Case, budget: int, row: int) -> bool:
+    return Case(case.table, replace(case.rule, budget=budget)).inside(case.rule.threshold, row)
