@@ -39,7 +39,9 @@ class QuotaTable:
         for column in self.codes[rows].T:
             there = column >= 0
             counters = column[there]
-            amount = np.where(self.by_tokens[counters], tokens[rows[there]], 1)
+            amount = np.ones(len(counters), np.int64)
+            in_tokens = self.by_tokens[counters]
+            amount[in_tokens] = tokens[rows[there][in_tokens]]
             np.add.at(used, counters, amount)
         return replace(self, used=used)
 

@@ -7,8 +7,6 @@ before it is greater than the threshold; the pass stops at the budget. Similarit
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deita_core.errors import SelectionError
+from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.similarity import (
     Tiles,
     as_embeddings,
@@ -26,6 +24,7 @@ from deita_core.geometry.similarity import (
     screen_margin,
     unit_rows,
 )
+from deita_core.selection.checks import check_budget, check_scores, check_threshold
 from deita_core.selection.nearest import Nearest, nearest_steps
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
@@ -37,7 +36,12 @@ Rows = NDArray[np.int64]
 
 
 def repr_filter(
-    embeddings: ArrayLike, scores: ArrayLike, threshold: float = 0.9, budget: int | None = None
+    embeddings: ArrayLike,
+    scores: ArrayLike,
+    threshold: float = 0.9,
+    budget: int | None = None,
+    *,
+    graph: SimilarityGraph | None = None,
 ) -> Rows:
     """Rows kept by the Repr Filter, in the order kept: (k,) int64.
 
@@ -47,18 +51,27 @@ def repr_filter(
         kept one. 1.0 keeps everything, copies too; a copy has similarity 1.0, so any lower
         threshold drops it. Similarity 0.9 is cosine distance 0.1.
     budget: rows to keep at most; None: no limit.
+    graph: the similarity graph of these embeddings; the same rows, in milliseconds, for every
+        threshold from its floor on.
     Memory: O(block x kept). Raises SelectionError, which is a ValueError too.
     """
-    return finish(repr_filter_steps(embeddings, scores, threshold, budget))
+    return finish(repr_filter_steps(embeddings, scores, threshold, budget, graph=graph))
 
 
 def repr_filter_steps(
-    embeddings: ArrayLike, scores: ArrayLike, threshold: float = 0.9, budget: int | None = None
+    embeddings: ArrayLike,
+    scores: ArrayLike,
+    threshold: float = 0.9,
+    budget: int | None = None,
+    *,
+    graph: SimilarityGraph | None = None,
 ) -> Generator[FilterProgress, None, Rows]:
     """`repr_filter` as a generator: yields progress after each block, returns the rows kept."""
     array = as_embeddings(embeddings)
     order = score_order(check_scores(scores, len(array)))
     check_rows(array)
+    if graph is not None and graph.serves(threshold):
+        return (yield from _graph_steps(array, order, threshold, budget, graph)).kept
     kept, _ = yield from greedy_steps(array, order, threshold, budget)
     return kept
 
@@ -69,13 +82,15 @@ def trace(
     threshold: float = 0.9,
     budget: int | None = None,
     eligible: NDArray[np.bool_] | None = None,
+    *,
+    graph: SimilarityGraph | None = None,
 ) -> SelectionTrace:
     """The same pass with what became of each row: see `SelectionTrace`.
 
     eligible: (n,) bool, rows that may be visited; the others are FILTERED, and neither their
     scores nor their embeddings are looked at. None: all rows.
     """
-    return finish(trace_steps(embeddings, scores, threshold, budget, eligible))
+    return finish(trace_steps(embeddings, scores, threshold, budget, eligible, graph=graph))
 
 
 def trace_steps(
@@ -84,12 +99,30 @@ def trace_steps(
     threshold: float = 0.9,
     budget: int | None = None,
     eligible: NDArray[np.bool_] | None = None,
+    *,
+    graph: SimilarityGraph | None = None,
 ) -> Generator[FilterProgress, None, SelectionTrace]:
     """`trace` as a generator of progress."""
     array = as_embeddings(embeddings)
     order = score_order(check_scores(scores, len(array), eligible), eligible)
     check_rows(array, None if eligible is None else np.sort(order))
+    if graph is not None and graph.serves(threshold):
+        return (yield from _graph_steps(array, order, threshold, budget, graph))
     return (yield from trace_order_steps(array, order, threshold, budget))
+
+
+def _graph_steps(
+    embeddings: Floats, order: Rows, threshold: float, budget: int | None, graph: SimilarityGraph
+) -> Generator[FilterProgress, None, SelectionTrace]:
+    # These build on this module's blocks, so they are imported late.
+    from deita_core.selection.passes import pass_steps
+    from deita_core.selection.strategies.protocol import Candidates, Choice
+
+    rows = np.arange(len(embeddings))
+    candidates = Candidates(embeddings, np.zeros(len(rows)), rows >= 0, rows, graph)
+    budget = check_budget(budget)
+    choice = Choice(threshold, budget, 0)
+    return (yield from pass_steps(order, candidates, choice, threshold=threshold))
 
 
 def trace_order_steps(
@@ -121,52 +154,6 @@ def _as_progress(
         yield passed._replace(explained=explained)
 
 
-def check_threshold(threshold: float) -> float:
-    """The threshold as a float; SelectionError when it is no cosine similarity."""
-    value = float(threshold)
-    if math.isnan(value) or not -1.0 <= value <= 1.0:
-        raise SelectionError(
-            f"threshold must be a cosine similarity from -1 to 1, got {threshold}; "
-            "similarity = 1 - cosine distance"
-        )
-    return value
-
-
-def check_budget(budget: int | None) -> int | None:
-    """The budget as an int or None; SelectionError when it is negative or no whole number."""
-    if budget is None:
-        return None
-    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
-        raise SelectionError(f"budget must be a whole number of rows, got {budget!r}")
-    value = operator.index(budget)
-    if value < 0:
-        raise SelectionError(f"budget must be 0 rows or more, got {value}; None means no budget")
-    return value
-
-
-def check_scores(
-    scores: ArrayLike, rows: int, eligible: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """The scores as (n,) float64; SelectionError when an eligible row has none."""
-    array = np.asarray(scores)
-    if array.dtype.kind not in "fiub":
-        raise SelectionError(f"scores must be numbers, got {array.dtype}")
-    if array.shape != (rows,):
-        raise SelectionError(f"scores must be ({rows},) like the embeddings, got {array.shape}")
-    if eligible is not None and (eligible.shape != (rows,) or eligible.dtype != np.bool_):
-        raise SelectionError(
-            f"eligible must be ({rows},) bool, got {eligible.shape} {eligible.dtype}"
-        )
-    values = array.astype(np.float64)
-    missing = np.isnan(values) if eligible is None else np.isnan(values) & eligible
-    if missing.any():
-        raise SelectionError(
-            f"row {int(missing.argmax())} has no score (NaN; {int(missing.sum()):,} such rows of "
-            f"{rows:,}): score it, or leave it out through `eligible`"
-        )
-    return values
-
-
 def score_order(scores: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None) -> Rows:
     """Eligible rows from the highest score down, ties by index: (m,) int64."""
     rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
@@ -195,7 +182,7 @@ def greedy_steps(
     while visited < total:
         rows = order[visited : visited + block]
         units = unit_rows(embeddings, rows).astype(np.float32)
-        free = _free_of_kept(embeddings, rows, units, tiles, threshold)
+        free = free_of_kept(embeddings, rows, units, tiles, threshold)
         free = free[_free_of_each_other(embeddings, rows[free], units[free], threshold)]
         free = free[: room - len(tiles)]
         tiles.add(rows[free], units[free])
@@ -207,7 +194,7 @@ def greedy_steps(
     return tiles.rows(), visited
 
 
-def _free_of_kept(
+def free_of_kept(
     embeddings: Floats, rows: Rows, units: NDArray[np.float32], tiles: Tiles, threshold: float
 ) -> Rows:
     """Places in the block that no kept row blocks, ascending."""
@@ -233,7 +220,7 @@ def _free_of_each_other(
 ) -> NDArray[np.bool_]:
     """The greedy pass inside a block: True for a row that no row kept before it blocks."""
     free = np.ones(len(rows), np.bool_)
-    first, second = _blocking_pairs(embeddings, rows, units, threshold)
+    first, second = blocking_pairs(embeddings, rows, units, threshold)
     bounds = np.flatnonzero(np.diff(first, prepend=-1, append=len(rows)))
     for start, end in pairwise(bounds.tolist()):
         if free[first[start]]:
@@ -241,7 +228,7 @@ def _free_of_each_other(
     return free
 
 
-def _blocking_pairs(
+def blocking_pairs(
     embeddings: Floats, rows: Rows, units: NDArray[np.float32], threshold: float
 ) -> tuple[Rows, Rows]:
     """Places (first, second) in the block, first < second, of rows too close to each other.

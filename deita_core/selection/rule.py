@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final, get_args
 
 from deita_core.errors import SelectionError
+from deita_core.selection.checks import check_budget, check_threshold
 from deita_core.selection.evol import check_aggregation
-from deita_core.selection.repr_filter import check_budget, check_threshold
 from deita_core.selection.rule_parts import (
     MOST_CONDITIONS,
     BudgetUnit,
