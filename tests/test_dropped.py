@@ -1,0 +1,138 @@
+"""SemDeDup, NeMo Curator's and distilabel's conventions against plain loops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from deita_core.errors import SelectionError
+from deita_core.selection import status as st
+from deita_core.selection.strategies.distilabel import DistilabelStrategy
+from deita_core.selection.strategies.nemo_curator import NemoCuratorStrategy
+from deita_core.selection.strategies.protocol import Candidates, Choice
+from deita_core.selection.strategies.semdedup import SemDeDupStrategy
+from tests.candidate_pools import NaiveRoom, pins_of, pools, run, similarities
+
+STRATEGIES = (SemDeDupStrategy(), NemoCuratorStrategy(), DistilabelStrategy())
+
+
+def best_without(candidates: Candidates, choice: Choice, dropped: set[int]) -> list[int]:
+    order = [row for row in candidates.best_first().tolist() if row not in dropped]
+    return NaiveRoom(candidates, choice).take_in_order(order)
+
+
+def naive_clusters(candidates: Candidates, *, last_on_ties: bool) -> list[list[int]]:
+    units = candidates.vectors / np.linalg.norm(candidates.vectors.astype(float), axis=1)[:, None]
+    pins, lists = pins_of(candidates), []
+    for cluster in range(3):
+        centre = units[candidates.cluster == cluster].sum(axis=0)
+        length = np.linalg.norm(centre)
+        near = np.round(units @ (centre / length if length > 1e-9 else centre * 0), 12)
+        rows = np.flatnonzero(candidates.eligible & (candidates.cluster == cluster)).tolist()
+        sign = -1 if last_on_ties else 1
+        lists.append(sorted(rows, key=lambda r: (r not in pins, near[r], sign * r)))
+    return lists
+
+
+def naive_semdedup(candidates: Candidates, choice: Choice) -> list[int]:
+    near, dropped = similarities(candidates), set()
+    for rows in naive_clusters(candidates, last_on_ties=False):
+        upper = np.triu(near[np.ix_(rows, rows)], 1) - 2 * np.tri(len(rows))
+        over = upper.max(axis=0, initial=-2) > choice.threshold
+        dropped |= {row for row, out in zip(rows, over, strict=True) if out}
+    return best_without(candidates, choice, dropped - set(pins_of(candidates)))
+
+
+def naive_nemo_curator(candidates: Candidates, choice: Choice) -> list[int]:
+    near, dropped = similarities(candidates), set()
+    for rows in naive_clusters(candidates, last_on_ties=True):
+        for place, row in enumerate(rows):
+            if any(near[row, earlier] >= choice.threshold for earlier in rows[:place]):
+                dropped.add(row)
+    return best_without(candidates, choice, dropped - set(pins_of(candidates)))
+
+
+def naive_distilabel(candidates: Candidates, choice: Choice) -> list[int]:
+    near = similarities(candidates)
+    near[np.diag_indices(len(near))] = -2
+    near[:, ~candidates.eligible] = -2
+    distance_kept = near.max(axis=1) <= choice.threshold  # distance >= 1 - threshold
+    dropped = set(np.flatnonzero(~distance_kept).tolist()) - set(pins_of(candidates))
+    return best_without(candidates, choice, dropped)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_semdedup_selects_what_the_papers_pseudo_code_selects(pool):
+    if (pool[0].cluster >= 0).any():
+        assert run(SemDeDupStrategy(), *pool).kept.tolist() == naive_semdedup(*pool)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_nemo_curator_selects_what_a_plain_loop_selects(pool):
+    if (pool[0].cluster >= 0).any():
+        assert run(NemoCuratorStrategy(), *pool).kept.tolist() == naive_nemo_curator(*pool)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_distilabel_selects_what_a_plain_loop_selects(pool):
+    assert run(DistilabelStrategy(), *pool).kept.tolist() == naive_distilabel(*pool)
+
+
+@given(pools(with_graph=True))
+@settings(deadline=None)
+def test_distilabel_has_the_same_trace_with_and_without_a_graph(pool):
+    candidates, choice = pool
+    with_graph = run(DistilabelStrategy(), candidates, choice)
+    without = run(DistilabelStrategy(), replace(candidates, graph=None), choice)
+    assert with_graph.status.tolist() == without.status.tolist()
+    assert with_graph.blocker.tolist() == without.blocker.tolist()
+    assert np.array_equal(with_graph.similarity, without.similarity, equal_nan=True)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_every_near_duplicate_names_its_twin_and_has_no_rank(pool):
+    candidates, choice = replace(pool[0], cluster=np.zeros(len(pool[0].row), np.int32)), pool[1]
+    near = similarities(candidates)
+    for strategy in STRATEGIES:
+        trace = run(strategy, candidates, choice)
+        out = np.flatnonzero(trace.status == st.NEAR_DUPLICATE)
+        assert (trace.rank[out] == 0).all()
+        assert (trace.blocker[out] >= 0).all()
+        assert np.allclose(trace.similarity[out], near[out, trace.blocker[out]])
+        assert not np.isin(trace.kept, out).any()
+
+
+@pytest.mark.parametrize("cluster", [None, np.full(3, -1, np.int32)])
+def test_without_clusters_the_error_names_the_remedy(cluster):
+    vectors = np.eye(3, dtype=np.float32)
+    pool = Candidates(vectors, np.ones(3), np.ones(3, np.bool_), np.arange(3), cluster=cluster)
+    with pytest.raises(SelectionError, match="make the similarity graph"):
+        run(SemDeDupStrategy(), pool, Choice(0.9, None, 0))
+
+
+def test_at_exactly_the_threshold_nemo_curator_drops_and_semdedup_keeps():
+    vectors = np.array([[1, 0], [0.6, 0.8]], np.float32)
+    pool = Candidates(
+        vectors.astype(np.float64).round(1),
+        np.ones(2),
+        np.ones(2, np.bool_),
+        np.arange(2),
+        cluster=np.zeros(2, np.int32),
+    )
+    kept = [len(run(s, pool, Choice(0.6, None, 0)).kept) for s in STRATEGIES]
+    assert kept == [2, 1, 2]
+
+
+def test_of_two_twins_distilabel_drops_both():
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    pool = Candidates(vectors, np.array([3.0, 2, 1]), np.ones(3, np.bool_), np.arange(3))
+    trace = run(DistilabelStrategy(), pool, Choice(0.9, None, 0))
+    assert trace.kept.tolist() == [2]
+    assert trace.blocker.tolist() == [1, 0, -1]

@@ -1,0 +1,38 @@
+"""Longest responses and longest instructions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from deita_core.errors import SelectionError
+from deita_core.selection.strategies.longest_instruction import LongestInstructionStrategy
+from deita_core.selection.strategies.longest_response import LongestResponseStrategy
+from tests.candidate_pools import NaiveRoom, pools, run
+
+KINDS = (
+    (LongestResponseStrategy(), "response_characters"),
+    (LongestInstructionStrategy(), "instruction_characters"),
+)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_it_selects_what_a_sort_by_characters_selects(pool):
+    candidates, choice = pool
+    for strategy, name in KINDS:
+        length = getattr(candidates, name)
+        rows = [r for r in range(len(length)) if candidates.eligible[r]]
+        room = NaiveRoom(candidates, choice)
+        rows.sort(key=lambda r, length=length: (r not in room.rows, -length[r], r))
+        assert set(run(strategy, candidates, choice).kept) == set(room.take_in_order(rows))
+
+
+@given(pools())
+@settings(deadline=None)
+def test_without_characters_the_error_names_them(pool):
+    for strategy, name in KINDS:
+        with pytest.raises(SelectionError, match=name):
+            run(strategy, replace(pool[0], **{name: None}), pool[1])
