@@ -41,7 +41,8 @@ def outcome_sentence(
     """
     parts = [f"{_head(rule, counts)}{_end_of_pass(trace, counts)}"]
     if counts.near_duplicates:
-        parts.append(f"{_rows(counts.near_duplicates)} too close to a better one")
+        other = find_strategy(rule.strategy).duplicate_of
+        parts.append(f"{_rows(counts.near_duplicates)} too close to {other}")
     if counts.filtered:
         by = ", ".join(
             name if number == counts.filtered else f"{name} {number:,}"
@@ -60,19 +61,20 @@ def outcome_sentence(
 
 def _head(rule: SelectionRule, counts: RowCounts) -> str:
     strategy = find_strategy(rule.strategy)
-    if strategy.uses_threshold:
+    how = strategy.phrase
+    if rule.strategy == "repr_filter":
         how = f"at {similarity_text(rule.threshold)}"
+    elif strategy.uses_threshold:
+        how += f" at {similarity_text(rule.threshold)}"
     elif rule.strategy == "random":
-        how = f"at random (seed {rule.seed})"
-    else:
-        how = f"by {strategy.label.lower()}"
+        how += f" (seed {rule.seed})"
     return f"{counts.selected:,} of {counts.total:,} selected {how}"
 
 
 def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts) -> str:
     if not counts.total:
         return ": the pool is empty"
-    if not trace.rank.any():
+    if not trace.rank.any() and not counts.near_duplicates:
         return ": no row has all it takes to be selected"
     if trace.budget is None:
         return " without a budget"
@@ -89,15 +91,28 @@ def why_sentence(trace: st.SelectionTrace, row: int, filtered_by: str | None) ->
     if code == st.KEPT:
         return f"kept at rank {rank:,}"
     if code == st.NEAR_DUPLICATE:
-        blocker = int(trace.blocker[row])
-        return (
-            f"near-duplicate of row {blocker:,}, kept at rank {int(trace.rank[blocker]):,}: "
-            f"similarity {float(trace.similarity[row]):.3f}; its own rank is {rank:,}"
-        )
+        return _why_near_duplicate(trace, row)
+    if code == st.BELOW_CUT and not rank:
+        return f"below the cut: the budget filled with {len(trace.kept):,} rows that came first"
     if code == st.BELOW_CUT:
         return f"below the cut: rank {rank:,}, the budget filled after rank {trace.rank_reached:,}"
     label = st.STATUSES[code].label
     return f"{label}: {filtered_by or st.STATUSES[code].meaning}"
+
+
+def _why_near_duplicate(trace: st.SelectionTrace, row: int) -> str:
+    blocker, rank = int(trace.blocker[row]), int(trace.rank[row])
+    status, blocker_rank = int(trace.status[blocker]), int(trace.rank[blocker])
+    fate = st.STATUSES[status].label
+    if status in (st.KEPT, st.PINNED):
+        fate += f" at rank {blocker_rank:,}"
+    else:  # strategies that drop near-duplicates beforehand also hold rows against those
+        fate = f"itself {fate}"
+    own = f"; its own rank is {rank:,}" if rank else ""
+    return (
+        f"near-duplicate of row {blocker:,}, {fate}: "
+        f"similarity {float(trace.similarity[row]):.3f}{own}"
+    )
 
 
 def _rows(number: int) -> str:

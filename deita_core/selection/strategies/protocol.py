@@ -68,7 +68,9 @@ class Choice:
 
 
 class Strategy(Protocol):
-    """A way of selecting rows. `name` is for files, `label` for people."""
+    """A way of selecting rows. `name` is for files, `label` for people, `phrase` for sentences:
+    "300 rows selected by top score".
+    """
 
     @property
     def name(self) -> str: ...
@@ -77,13 +79,36 @@ class Strategy(Protocol):
     def label(self) -> str: ...
 
     @property
+    def phrase(self) -> str: ...
+
+    @property
     def source(self) -> str:
         """Where it comes from and what it does, in one or two sentences."""
         ...
 
     @property
     def uses_threshold(self) -> bool:
-        """False when it does not look at similarities."""
+        """False when the threshold of the rule changes nothing."""
+        ...
+
+    @property
+    def uses_score(self) -> bool:
+        """False when scores at most break ties or choose the first row."""
+        ...
+
+    @property
+    def needs_graph(self) -> bool:
+        """True when it raises SelectionError without a similarity graph."""
+        ...
+
+    @property
+    def needs_clusters(self) -> bool:
+        """True when it raises SelectionError without clusters."""
+        ...
+
+    @property
+    def duplicate_of(self) -> str:
+        """What its near-duplicates are too close to, e.g. "a better one"; "" if it has none."""
         ...
 
     def steps(

@@ -37,8 +37,13 @@ class RandomStrategy:
 
     name = "random"
     label = "Random"
+    phrase = "at random"
     source = "Seeded random rows: the baseline of every comparison of selections."
     uses_threshold = False
+    uses_score = False
+    needs_graph = False
+    needs_clusters = False
+    duplicate_of = ""
 
     def steps(
         self, candidates: Candidates, choice: Choice

@@ -15,11 +15,16 @@ class ReprFilterStrategy:
 
     name = "repr_filter"
     label = "Repr Filter"
+    phrase = "by the Repr Filter"
     source = (
         "Deita (arXiv 2312.15685): from the highest evol score down, a row is kept unless it is "
         "too similar to one kept before."
     )
     uses_threshold = True
+    uses_score = True
+    needs_graph = False
+    needs_clusters = False
+    duplicate_of = "a better one"
 
     def steps(
         self, candidates: Candidates, choice: Choice

@@ -15,11 +15,16 @@ class TopScoreStrategy:
 
     name = "top_score"
     label = "Top score"
+    phrase = "by top score"
     source = (
         "The highest evol scores with no regard to diversity: what the Repr Filter is compared "
         "with in Deita (arXiv 2312.15685)."
     )
     uses_threshold = False
+    uses_score = True
+    needs_graph = False
+    needs_clusters = False
+    duplicate_of = ""
 
     def steps(
         self, candidates: Candidates, choice: Choice
