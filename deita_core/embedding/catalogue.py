@@ -1,7 +1,7 @@
 """Embedders by name: what a job, a command or a manifest asks for.
 
-A name is a key of `NAMES`, or one with a prefix of `PREFIXES` (`llm:FOLDER`, `st:NAME`), or
-"package.module:callable" for an embedder of one's own.
+A name is a key of `NAMES` or `ALIASES`, or one with a prefix of `PREFIXES` (`llm:FOLDER`,
+`st:NAME`), or "package.module:callable" for an embedder of one's own.
 """
 
 from __future__ import annotations
@@ -13,17 +13,11 @@ from deita_core.errors import ModelError
 from deita_core.scoring.catalogue import imported
 from deita_core.scoring.options import ModelOptions
 
-DEITA_EMBEDDER = "mistralai/Mistral-7B-v0.1"
 
-
-def _minilm(options: ModelOptions) -> Embedder:
+def _minilm() -> Embedder:
     from deita_core.embedding.minilm import MiniLM
 
     return MiniLM()
-
-
-def _deita(options: ModelOptions) -> Embedder:
-    return _llm(DEITA_EMBEDDER, options)
 
 
 def _llm(rest: str, options: ModelOptions) -> Embedder:
@@ -44,10 +38,9 @@ def _sentence(rest: str, options: ModelOptions) -> Embedder:
     return SentenceEmbedder(rest, options)
 
 
-NAMES: Mapping[str, Callable[[ModelOptions], Embedder]] = {
-    "minilm": _minilm,
-    "deita-embedder": _deita,
-}
+NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
+# The paper's embedder under a short name.
+ALIASES: Mapping[str, str] = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
 # Called with what stands behind the colon: a local folder or a name on the hub. The id of such
 # an embedder is its name.
 PREFIXES: Mapping[str, Callable[[str, ModelOptions], Embedder]] = {
@@ -74,16 +67,16 @@ def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
 
     The options reach the embedders that load with torch; MiniLM chooses for itself.
     """
-    options = options or ModelOptions()
+    name = ALIASES.get(name, name)
     if name in NAMES:
-        return NAMES[name](options)
+        return NAMES[name]()
     prefix, colon, rest = name.partition(":")
     if colon and prefix in PREFIXES:
         if not rest:
             raise ModelError(
                 f"{prefix}: needs a folder or the name of a model on the hub behind it"
             )
-        return PREFIXES[prefix](rest, options)
-    known = ", ".join([*NAMES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
+        return PREFIXES[prefix](rest, options or ModelOptions())
+    known = ", ".join([*NAMES, *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
     embedder: Embedder = imported(name, f"embedder (known: {known})")()
     return embedder

@@ -73,6 +73,7 @@ def load_language_model(
     "flash_attention_2", "eager"); None: its default.
     Raises ModelError when there is no such model or it cannot be loaded here.
     """
+    _be_quiet()
     picked = pick_device()
     where = device or picked.kind
     if where.split(":")[0] != picked.kind:
@@ -132,6 +133,14 @@ def _limit(config: Any) -> int:
         if found:
             return int(found)
     return _UNLIMITED
+
+
+def _be_quiet() -> None:
+    # Its progress bars and its note on the output matrix that was left out say nothing to users.
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _commit(network: Any) -> str:
