@@ -142,7 +142,10 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy",
         default="repr_filter",
-        help="repr_filter (default), top_score or random",
+        metavar="NAME",
+        help="repr_filter (default), top_score, random, longest_response, longest_instruction, "
+        "k_center, facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), "
+        "distilabel",
     )
     parser.add_argument("--seed", type=int, default=0, help="for random (default: 0)")
     parser.add_argument(

@@ -60,9 +60,11 @@ def pool(rows: int = 200, seed: int = 0) -> SelectionInput:
     )
 
 
+# The pool has neither a similarity graph, nor clusters, nor lengths of texts.
+needy = ("facility_location", "semdedup", "nemo_curator", "longest_response", "longest_instruction")
 rules = st.builds(
     SelectionRule,
-    strategy=st.sampled_from([s.name for s in STRATEGIES]),
+    strategy=st.sampled_from([s.name for s in STRATEGIES if s.name not in needy]),
     threshold=st.floats(-1, 1),
     budget=st.one_of(st.none(), st.integers(0, 60)),
     aggregation=st.sampled_from(["sum", "mean", "max", "last"]),
@@ -254,7 +256,7 @@ def test_similarity_and_distance_are_both_shown():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"strategy": "best"}', "one of repr_filter, top_score, random, got 'best'"),
+        ('{"strategy": "best"}', "one of repr_filter, top_score, random, .*, got 'best'"),
         ('{"threshold": 9}', "from -1 to 1, got 9"),
         ('{"threshold": "0.9"}', "threshold must be a number, got '0.9'"),
         ('{"budget": -3}', "0 rows or more, got -3"),
