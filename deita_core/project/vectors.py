@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
+from deita_core.project.half_vectors import halved, is_wide, read_halves
 from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_CELLS_READ = 1 << 24  # numbers read from the file at once: 64 MB of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,18 @@ class EmbedderRecord:
 
 
 def register_embedder(
-    project: Project, model: str, revision: str, dimension: int, parameters: Mapping[str, object]
+    project: Project,
+    model: str,
+    revision: str,
+    dimension: int,
+    parameters: Mapping[str, object],
+    *,
+    activate: bool = True,
 ) -> int:
-    """The number of this embedder, made at need; it becomes the active one."""
+    """The number of this embedder, made at need.
+
+    activate: it becomes the active one; without, only when there is none.
+    """
     encoded = json.dumps(dict(parameters), sort_keys=True)
     with project.transaction() as cursor:
         found = cursor.execute(
@@ -53,7 +65,11 @@ def register_embedder(
             )
         else:
             number = int(found[0][0])
-        cursor.execute("UPDATE embedders SET active = (embedder = ?)", [number])
+        cursor.execute(
+            "UPDATE embedders SET active = (embedder = ?) "
+            "WHERE ? OR NOT EXISTS (FROM embedders WHERE active)",
+            [number, activate],
+        )
     return number
 
 
@@ -91,62 +107,85 @@ def active_embedder(project: Project) -> int | None:
     return int(found[0]) if found else None
 
 
-_UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
+UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
 
 
 def count_unembedded(project: Project, embedder: int) -> int:
     """Conversations without a vector (or its reason) from this embedder."""
     return whole_number(
-        project.cursor(), f"SELECT count(*) FROM conversations c WHERE {_UNEMBEDDED}", embedder
+        project.cursor(), f"SELECT count(*) FROM conversations c WHERE {UNEMBEDDED}", embedder
     )
 
 
 def write_unembedded(project: Project, embedder: int, out: Path) -> None:
     """Write row, messages of what is still to be embedded as Parquet, in row order."""
     project.cursor().execute(
-        f"COPY (SELECT row, messages FROM conversations c WHERE {_UNEMBEDDED} ORDER BY row) "
+        f"COPY (SELECT row, messages FROM conversations c WHERE {UNEMBEDDED} ORDER BY row) "
         f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
         [embedder],
     )
 
 
 def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
-    """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch."""
+    """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch.
+
+    Vectors wider than `half_vectors.WIDE` are kept as float16.
+    """
+    dimension = whole_number(
+        project.cursor(), "SELECT dimension FROM embedders WHERE embedder = ?", embedder
+    )
+    kept = "NULL, half" if is_wide(dimension) else "vector, NULL"
     with project.transaction() as cursor:
-        cursor.register("batch", batch)
+        cursor.register("batch", halved(batch, dimension) if is_wide(dimension) else batch)
         cursor.execute(
             "DELETE FROM embeddings WHERE embedder = ? AND row IN (SELECT row FROM batch)",
             [embedder],
         )
         cursor.execute(
-            "INSERT INTO embeddings SELECT ?, row, vector, NULL, tokens, truncated, reason, ? "
+            f"INSERT INTO embeddings SELECT ?, row, {kept}, tokens, truncated, reason, ? "
             "FROM batch",
             [embedder, now()],
         )
 
 
-def load_vectors(project: Project, embedder: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Rows that have a vector, ascending (n,) int32, and the vectors (n, d) float32."""
-    record = next((e for e in embedders(project) if e.embedder == embedder), None)
-    if record is None:
-        raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
-    cursor = project.cursor()
+def load_vectors(
+    project: Project, embedder: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32] | NDArray[np.float16]]:
+    """Rows that have a vector, ascending (n,) int32, and the vectors (n, d).
+
+    The vectors are float32, or float16 where they are wider than `half_vectors.WIDE`.
+    """
+    record = _record_of(project, embedder)
+    wide = is_wide(record.dimension)
     # Filled batch by batch, so that the vectors are held once and not twice.
     rows = np.empty(record.embedded, np.int32)
-    vectors = np.empty((record.embedded, record.dimension), np.float32)
-    reader = cursor.sql(
-        f"SELECT row, vector FROM embeddings WHERE embedder = {int(embedder)} "
-        f"AND reason IS NULL ORDER BY row"
-    ).to_arrow_reader(65_536)
+    vectors = np.empty((record.embedded, record.dimension), np.float16 if wide else np.float32)
+    reader = (
+        project.cursor()
+        .sql(
+            f"SELECT row, {'half' if wide else 'vector'} FROM embeddings "
+            f"WHERE embedder = {int(embedder)} AND reason IS NULL ORDER BY row"
+        )
+        .to_arrow_reader(max(1024, _CELLS_READ // record.dimension))
+    )
     filled = 0
     for batch in reader:
         end = filled + batch.num_rows
         rows[filled:end] = batch.column(0).to_numpy()
-        vectors[filled:end] = (
-            batch.column(1).flatten().to_numpy().reshape(batch.num_rows, record.dimension)
-        )
+        if wide:
+            vectors[filled:end] = read_halves(batch.column(1), record.dimension)
+        else:
+            flat = batch.column(1).flatten().to_numpy()
+            vectors[filled:end] = flat.reshape(batch.num_rows, record.dimension)
         filled = end
     return rows[:filled], vectors[:filled]
+
+
+def _record_of(project: Project, embedder: int) -> EmbedderRecord:
+    record = next((e for e in embedders(project) if e.embedder == embedder), None)
+    if record is None:
+        raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
+    return record
 
 
 def set_map(
