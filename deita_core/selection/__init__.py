@@ -8,6 +8,7 @@ Importing it loads NumPy and nothing heavier.
 from deita_core.selection.changes import Change, Changes, changes
 from deita_core.selection.coverage import coverage, nearest_similarities, typical_similarity
 from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
+from deita_core.selection.filters import FILTERS, filter_names
 from deita_core.selection.flip import Flip, flip_point
 from deita_core.selection.frontier import (
     Frontier,
@@ -23,10 +24,11 @@ from deita_core.selection.measures import (
     random_baseline,
 )
 from deita_core.selection.nearest import Nearest, nearest_of
-from deita_core.selection.outcome import FILTERS, Counts, Outcome, select, select_steps
+from deita_core.selection.outcome import Counts, Outcome, select, select_steps
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
 from deita_core.selection.rule import SelectionRule, similarity_text, threshold_to_distance
+from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
 from deita_core.selection.sides import Turn
 from deita_core.selection.spans import KeptSpans, kept_spans
 from deita_core.selection.status import STATUSES, SelectionTrace, Status
@@ -35,12 +37,14 @@ from deita_core.selection.table import PoolColumns, SelectionInput
 
 __all__ = [
     "AGGREGATIONS",
+    "CONDITION_COLUMNS",
     "FILTERS",
     "STATUSES",
     "STRATEGIES",
     "Change",
     "Changes",
     "Comparison",
+    "Condition",
     "Counts",
     "FilterProgress",
     "Flip",
@@ -51,6 +55,7 @@ __all__ = [
     "Nearest",
     "Outcome",
     "PoolColumns",
+    "Quota",
     "SelectionInput",
     "SelectionRule",
     "SelectionTrace",
@@ -61,6 +66,7 @@ __all__ = [
     "compare",
     "coverage",
     "evol_scores",
+    "filter_names",
     "find_strategy",
     "finish",
     "flip_point",

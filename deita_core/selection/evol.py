@@ -1,7 +1,8 @@
 """Evol scores: from the scores of turns to the score of a conversation.
 
 The evol score of a turn is its complexity x its quality; the paper (arXiv 2312.15685, section
-3.4) sums over the turns of a conversation.
+3.4) sums over the turns of a conversation. Both may be raised to a power of their own, to weigh
+one dimension more; powers of 1 are the paper's.
 """
 
 from __future__ import annotations
@@ -49,16 +50,50 @@ def evol_scores(
     quality: NDArray[np.floating],
     rows: int,
     aggregation: str = "sum",
+    complexity_weight: float = 1.0,
+    quality_weight: float = 1.0,
 ) -> NDArray[np.float64]:
     """The evol score of each row: (rows,) float64, NaN for a row with no complete turn.
 
     turn_rows: (t,) in [0, rows), the row of each turn; the turns of a row in their order, rows
     in any order. complexity, quality: (t,), 1 to 6; a turn with a NaN in either is left out, so
-    a conversation that ends on an unanswered message still has its other turns.
+    a conversation that ends on an unanswered message still has its other turns. The weights are
+    those of `turn_scores`.
     """
     _check_turns(turn_rows, complexity, quality, rows)
-    products = complexity.astype(np.float64) * quality.astype(np.float64)
+    products = turn_scores(complexity, quality, complexity_weight, quality_weight)
     return aggregate(turn_rows, products, rows, aggregation)
+
+
+def turn_scores(
+    complexity: NDArray[np.floating],
+    quality: NDArray[np.floating],
+    complexity_weight: float,
+    quality_weight: float,
+) -> NDArray[np.float64]:
+    """complexity^a x quality^b of each turn: (t,) float64, NaN where one that counts is missing.
+
+    Weights are 0 or more; a dimension of weight 0 is not looked at, a NaN in it is no obstacle.
+    Raises SelectionError where a power would turn the order of scores below 0 round.
+    """
+    scores = np.ones(len(complexity))
+    for what, values, weight in (
+        ("complexity", complexity, complexity_weight),
+        ("quality", quality, quality_weight),
+    ):
+        if weight == 0.0:
+            continue
+        exact = values.astype(np.float64)
+        if weight != 1.0:
+            lowest = np.nanmin(exact, initial=np.inf)
+            if lowest < 0:
+                raise SelectionError(
+                    f"{what} goes down to {lowest:.3g}, and scores below 0 have no power of "
+                    f"{weight:g}: weigh it by 1 or 0, or choose another scorer"
+                )
+            exact **= weight
+        scores *= exact
+    return scores
 
 
 def aggregate(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.errors import SelectionError
 from deita_core.selection import status as st
-from deita_core.selection.evol import aggregate, evol_scores
+from deita_core.selection.filters import apply_filters, filter_names
+from deita_core.selection.pass_state import check_room
 from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.quotas import QuotaTable, quota_table
+from deita_core.selection.row_score import ranked_rows, rule_scores
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import Candidates, Choice, find_strategy
 from deita_core.selection.table import SelectionInput
 from deita_core.selection.wording import outcome_sentence, why_sentence
 
-FILTERS: Final = ("language", "source", "flag", "turns", "tokens", "no response", "not admitted")
-LOWEST_QUALITY: Final = 1.0
 _CANDIDATE: Final = -1
 
 
@@ -34,6 +36,7 @@ class Counts:
     filtered: int
     not_scored: int
     not_embedded: int
+    over_quota: int = 0
 
     @property
     def selected(self) -> int:
@@ -44,7 +47,7 @@ class Counts:
     def total(self) -> int:
         """All rows of the pool."""
         out = self.near_duplicates + self.below_cut + self.excluded + self.filtered
-        return self.selected + out + self.not_scored + self.not_embedded
+        return self.selected + out + self.not_scored + self.not_embedded + self.over_quota
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,17 @@ class Outcome:
     """A selection and its reasons.
 
     scores: (n,) float64, evol scores under the rule, NaN where there is none.
-    filtered_by: (n,) int8, index into `FILTERS` of the first filter that left a row out; else -1.
+    filtered_by: (n,) int8, index into `filter_names(rule)` of the first filter that left a row out;
+        else -1. tokens: of the rows selected.
+    quota_names: what each number in `trace.quota` limits, in plain words.
     """
 
     rule: SelectionRule
     trace: st.SelectionTrace
     scores: NDArray[np.float64]
     filtered_by: NDArray[np.int8]
+    tokens: int = 0
+    quota_names: tuple[str, ...] = ()
 
     @property
     def kept(self) -> NDArray[np.int64]:
@@ -77,24 +84,36 @@ class Outcome:
             filtered=self.trace.count(st.FILTERED),
             not_scored=self.trace.count(st.NOT_SCORED),
             not_embedded=self.trace.count(st.NOT_EMBEDDED),
+            over_quota=self.trace.count(st.OVER_QUOTA),
         )
 
     def sentence(self) -> str:
         """The outcome in one sentence with its numbers (no full stop)."""
-        by = np.bincount(self.filtered_by[self.filtered_by >= 0], minlength=len(FILTERS)).tolist()
-        filtered = {name: number for name, number in zip(FILTERS, by, strict=True) if number}
-        return outcome_sentence(self.rule, self.trace, self.counts, filtered)
+        filtered = _named_counts(self.filtered_by, filter_names(self.rule))
+        quotas = self.trace.quota
+        full = {} if quotas is None else _named_counts(quotas, self.quota_names)
+        return outcome_sentence(self.rule, self.trace, self.counts, filtered, full, self.tokens)
 
     def why(self, row: int) -> str:
         """What became of this row and why, in one phrase."""
         code = int(self.filtered_by[row])
-        return why_sentence(self.trace, row, FILTERS[code] if code >= 0 else None)
+        if code >= 0:
+            return why_sentence(self.trace, row, filter_names(self.rule)[code])
+        quota = -1 if self.trace.quota is None else int(self.trace.quota[row])
+        return why_sentence(self.trace, row, self.quota_names[quota] if quota >= 0 else None)
+
+
+def _named_counts(codes: NDArray[np.integer], names: tuple[str, ...]) -> dict[str, int]:
+    """How often each name's code occurs, those that do not left out."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    return {name: number for name, number in zip(names, counts, strict=True) if number}
 
 
 def select(rule: SelectionRule, table: SelectionInput) -> Outcome:
     """Applies the rule: a pure function, the same inputs give the same rows.
 
-    Rows without an evol score or an embedding are never selected; their status says so.
+    Rows without an evol score or an embedding are selected only when pinned; their status says
+    so. Raises SelectionError when the pins do not fit the pool or the budget.
     """
     return finish(select_steps(rule, table))
 
@@ -103,63 +122,105 @@ def select_steps(
     rule: SelectionRule, table: SelectionInput
 ) -> Generator[FilterProgress, None, Outcome]:
     """`select` as a generator: yields progress, returns the outcome."""
-    scores = rule_scores(rule, table)
-    filtered_by = apply_filters(rule, table)
+    scores, filtered_by = rule_scores(rule, table), apply_filters(rule, table)
+    pinned, excluded = _by_hand(rule, table)
+    by_hand = np.concatenate((pinned, excluded))
+    if len(by_hand):
+        filtered_by = filtered_by.copy()
+        filtered_by[by_hand] = -1
     status = np.full(len(table), _CANDIDATE, np.int8)
     status[table.place < 0] = st.NOT_EMBEDDED
     status[np.isnan(scores)] = st.NOT_SCORED
     status[filtered_by >= 0] = st.FILTERED
-    rows = table.vector_rows.astype(np.int64)
-    candidates = Candidates(table.vectors, scores[rows], status[rows] == _CANDIDATE, rows)
-    choice = Choice(rule.threshold, rule.budget, rule.seed)
+    status[excluded] = st.EXCLUDED
+    # Pinned rows with a vector go through the pass, because they block others; the rest cannot.
+    inside = table.place[pinned] >= 0
+    outside = pinned[~inside]
+    status[pinned[inside]] = _CANDIDATE
+    status[outside] = st.PINNED
+    rows = table.vector_rows.astype(np.int64, copy=False)
+    quota = rule_quotas(rule, table)
+    candidates = _candidates(rule, table, rows, status, quota, pinned[inside])
+    choice = _choice(rule, table, pinned, outside)
     trace = yield from find_strategy(rule.strategy).steps(candidates, choice)
-    return Outcome(rule, st.spread(trace, rows, status), scores, filtered_by)
+    trace = replace(st.spread(trace, rows, status), budget=rule.budget)
+    if len(outside):
+        parts = (outside, trace.kept) if rule.pin_place == "first" else (trace.kept, outside)
+        trace = replace(trace, kept=np.concatenate(parts))
+    tokens = int(table.tokens[trace.kept].sum(dtype=np.int64))
+    names = quota.names if quota is not None else ()
+    return Outcome(rule, trace, scores, filtered_by, tokens, names)
 
 
-def rule_scores(rule: SelectionRule, table: SelectionInput) -> NDArray[np.float64]:
-    """Evol scores under the rule: (n,) float64, NaN where there is none."""
-    rows = len(table)
-    turns = (table.turn_row, table.turn_complexity, table.turn_quality)
-    scores = evol_scores(*turns, rows, rule.aggregation)
-    if rule.include_no_response:
-        lowest = table.turn_complexity * LOWEST_QUALITY
-        alone = aggregate(table.turn_row, lowest, rows, rule.aggregation)
-        bare = table.no_response & np.isnan(scores)
-        scores[bare] = alone[bare]
-    return scores
-
-
-def apply_filters(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
-    """Index into `FILTERS` of the first filter that leaves a row out, else -1: (n,) int8."""
-    nobody = np.zeros(len(table), np.bool_)
-    admitted = table.admitted
-    out = (
-        ~_named(table.language, table.language_names, rule.languages),
-        ~_named(table.source, table.source_names, rule.sources),
-        table.has_flag(rule.excluded_flags),
-        ~_within(table.turns, rule.min_turns, rule.max_turns),
-        ~_within(table.tokens, rule.min_tokens, rule.max_tokens),
-        nobody if rule.include_no_response else table.no_response,
-        nobody if admitted is None else ~admitted,
+def rule_quotas(rule: SelectionRule, table: SelectionInput) -> QuotaTable | None:
+    """The counters of the rule's quotas, for the n rows of the pool; kept with the table."""
+    key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
+    return table.remember(
+        key, lambda: quota_table(rule.quotas, rule.budget, rule.budget_unit, table)
     )
-    first = np.full(len(table), -1, np.int8)
-    for code in reversed(range(len(out))):
-        first[out[code]] = code
-    return first
 
 
-def _named(
-    codes: NDArray[np.integer], names: tuple[str, ...], wanted: tuple[str, ...]
-) -> NDArray[np.bool_]:
-    if not wanted:
-        return np.ones(len(codes), np.bool_)
-    return np.isin(codes, [code for code, name in enumerate(names) if name in wanted])
+def _by_hand(
+    rule: SelectionRule, table: SelectionInput
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows pinned and rows excluded, ascending."""
+    pinned, excluded = table.rows_of(rule.pinned), table.rows_of(rule.excluded)
+    if (pinned < 0).any():
+        missing = rule.pinned[int((pinned < 0).argmax())]
+        raise SelectionError(
+            f"{int((pinned < 0).sum())} pinned conversations are not in this pool, first "
+            f"{missing}: import the file that has them, or take them out of the pins"
+        )
+    # An exclusion of what is not there excludes nothing, as it says.
+    return np.unique(pinned), np.unique(excluded[excluded >= 0])
 
 
-def _within(values: NDArray[np.integer], low: int | None, high: int | None) -> NDArray[np.bool_]:
-    inside = np.ones(len(values), np.bool_)
-    if low is not None:
-        inside &= values >= low
-    if high is not None:
-        inside &= values <= high
-    return inside
+def _candidates(
+    rule: SelectionRule,
+    table: SelectionInput,
+    rows: NDArray[np.int64],
+    status: NDArray[np.int8],
+    quota: QuotaTable | None,
+    pinned: NDArray[np.int64],
+) -> Candidates:
+    is_pinned = None
+    if len(pinned):
+        is_pinned = np.zeros(len(rows), np.bool_)
+        is_pinned[table.place[pinned]] = True
+    if quota is not None:
+        outside = np.flatnonzero(status == st.PINNED)
+        quota = quota.counting(outside, table.tokens).of_rows(rows)
+
+    def column(values: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if values is None else values[rows]
+
+    return Candidates(
+        table.vectors,
+        rule_scores(rule, table)[rows],
+        status[rows] == _CANDIDATE,
+        rows,
+        table.graph,
+        column(table.tokens),
+        column(table.instruction_characters),
+        column(table.response_characters),
+        column(table.cluster),
+        is_pinned,
+        quota,
+        ranked_rows(rule, table),
+    )
+
+
+def _choice(
+    rule: SelectionRule,
+    table: SelectionInput,
+    pinned: NDArray[np.int64],
+    outside: NDArray[np.int64],
+) -> Choice:
+    """What the strategy is asked for: the budget less the pins that it does not see."""
+    budget = rule.budget
+    if budget is not None:
+        in_tokens = rule.budget_unit == "tokens"
+        cost = table.tokens.astype(np.int64) if in_tokens else np.ones(len(table), np.int64)
+        check_room(int(cost[pinned].sum()), budget, rule.budget_unit)
+        budget -= int(cost[outside].sum())
+    return Choice(rule.threshold, budget, rule.seed, rule.budget_unit, rule.pin_place)

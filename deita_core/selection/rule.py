@@ -171,9 +171,20 @@ class SelectionRule:
             parts[0] += f" at {similarity_text(self.threshold)}"
         if self.strategy == "random":
             parts[0] += f" (seed {self.seed})"
-        parts.append("no budget" if self.budget is None else f"budget {self.budget:,}")
+        unit = " tokens" if self.budget_unit == "tokens" else ""
+        parts.append("no budget" if self.budget is None else f"budget {self.budget:,}{unit}")
         parts.append(f"turns: {self.aggregation}")
+        if (self.complexity_weight, self.quality_weight) != (1.0, 1.0):
+            parts.append(
+                f"score: complexity^{self.complexity_weight:g} x quality^{self.quality_weight:g}"
+            )
         parts.extend(_describe_filters(self))
+        parts.extend(quota.describe() for quota in self.quotas)
+        if self.pinned:
+            place = "first" if self.pin_place == "first" else "at their rank"
+            parts.append(f"{len(self.pinned):,} pinned ({place})")
+        if self.excluded:
+            parts.append(f"{len(self.excluded):,} excluded")
         return "; ".join(parts)
 
 
@@ -211,6 +222,7 @@ def _describe_filters(rule: SelectionRule) -> list[str]:
             parts.append(f"at least {least:,} {what}")
         elif most is not None:
             parts.append(f"at most {most:,} {what}")
+    parts.extend(condition.describe() for condition in rule.conditions)
     if rule.include_no_response:
         parts.append("rows without a response included")
     return parts

@@ -60,10 +60,10 @@ class Condition:
         """In plain words, e.g. "complexity 2 to 4.5"."""
         name = self.column.replace("_", " ")
         if self.low is None:
-            return f"{name} at most {self.high:,g}"
+            return f"{name} at most {number_text(self.high or 0.0)}"
         if self.high is None:
-            return f"{name} at least {self.low:,g}"
-        return f"{name} {self.low:,g} to {self.high:,g}"
+            return f"{name} at least {number_text(self.low)}"
+        return f"{name} {number_text(self.low)} to {number_text(self.high)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ class Quota:
         most = f"{self.most:,}" if self.most is not None else f"{100 * (self.share or 0):g} %"
         what = f"each {self.column}" if self.name == EACH else f"{self.column} {self.name}"
         return f"{what}: at most {most}"
+
+
+def number_text(value: float) -> str:
+    """A number for people: "2", "4.5", "12,000"."""
+    return f"{value:,.12g}"
 
 
 def parts_from_json(kind: type[Any], values: object) -> object:

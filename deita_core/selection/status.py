@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -131,12 +131,17 @@ def spread(
     blocker = np.full(everyone, -1, np.int32)
     blocked = np.flatnonzero(trace.blocker >= 0)
     blocker[rows[blocked]] = rows[trace.blocker[blocked]]
-    return SelectionTrace(
+    quota = None
+    if trace.quota is not None:
+        quota = np.full(everyone, -1, np.int16)
+        quota[rows] = trace.quota
+    return replace(
+        trace,
         kept=rows[trace.kept],
         status=result,
         rank=rank,
         blocker=blocker,
         similarity=similarity,
-        rank_reached=trace.rank_reached,
-        budget=trace.budget,
+        quota=quota,
+        ended=trace.filled,
     )

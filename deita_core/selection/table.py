@@ -133,6 +133,22 @@ class SelectionInput:
         carried: NDArray[np.bool_] = (self.flags & np.int64(mask)) != 0
         return carried
 
+    def rows_of(self, ids: tuple[str, ...]) -> NDArray[np.int64]:
+        """The row of each id: (k,) int64, -1 for one that is not in the pool."""
+        if not ids:
+            return np.empty(0, np.int64)
+        known = self.ids
+        if known is None:
+            raise SelectionError("pins and exclusions are ids, but this pool came without its ids")
+        if not len(known):
+            return np.full(len(ids), -1, np.int64)
+        by_id = self.remember("by id", lambda: np.argsort(known, kind="stable"))
+        is_bytes = known.dtype.kind == "S"
+        asked = np.array([i.encode() for i in ids] if is_bytes else ids)
+        place = np.searchsorted(known, asked, sorter=by_id).clip(max=len(known) - 1)
+        rows: NDArray[np.int64] = by_id[place]
+        return np.where(known[rows] == asked, rows, -1)
+
     def remember(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What `make` gives, kept with the table for the next time the key is asked for.
 

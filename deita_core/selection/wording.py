@@ -20,6 +20,10 @@ class RowCounts(Protocol):
     @property
     def near_duplicates(self) -> int: ...
     @property
+    def pinned(self) -> int: ...
+    @property
+    def over_quota(self) -> int: ...
+    @property
     def excluded(self) -> int: ...
     @property
     def filtered(self) -> int: ...
@@ -34,21 +38,23 @@ def outcome_sentence(
     trace: st.SelectionTrace,
     counts: RowCounts,
     filtered: Mapping[str, int],
+    full: Mapping[str, int],
+    tokens: int,
 ) -> str:
     """How many rows were selected, where the pass stopped, and why the others are out.
 
-    filtered: rows left out by each filter.
+    filtered, full: rows left out by each filter, and by each quota. tokens: of the rows selected.
     """
-    parts = [f"{_head(rule, counts)}{_end_of_pass(trace, counts)}"]
+    parts = [f"{_head(rule, counts)}{_end_of_pass(trace, counts, tokens)}"]
+    if counts.pinned:
+        parts.append(f"{counts.pinned:,} of them {'is' if counts.pinned == 1 else 'are'} pinned")
     if counts.near_duplicates:
         other = find_strategy(rule.strategy).duplicate_of
         parts.append(f"{_rows(counts.near_duplicates)} too close to {other}")
+    if counts.over_quota:
+        parts.append(f"{_rows(counts.over_quota)} over quota ({_listed(full)})")
     if counts.filtered:
-        by = ", ".join(
-            name if number == counts.filtered else f"{name} {number:,}"
-            for name, number in filtered.items()
-        )
-        parts.append(f"{_rows(counts.filtered)} filtered out ({by})")
+        parts.append(f"{_rows(counts.filtered)} filtered out ({_listed(filtered)})")
     if counts.excluded:
         parts.append(f"{_rows(counts.excluded)} excluded")
     missing = [
@@ -57,6 +63,15 @@ def outcome_sentence(
         if number
     ]
     return "; ".join(parts + missing)
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
+    """The names with their numbers; one name needs none, and of many the first five will do."""
+    if len(numbers) == 1:
+        return next(iter(numbers))
+    most = sorted(numbers.items(), key=lambda item: -item[1])[:5]
+    listed = ", ".join(f"{name}: {number:,}" for name, number in most)
+    return listed if len(numbers) <= 5 else f"{listed} and {len(numbers) - 5} more"
 
 
 def _head(rule: SelectionRule, counts: RowCounts) -> str:
@@ -71,48 +86,44 @@ def _head(rule: SelectionRule, counts: RowCounts) -> str:
     return f"{counts.selected:,} of {counts.total:,} selected {how}"
 
 
-def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts) -> str:
+def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts, tokens: int) -> str:
     if not counts.total:
         return ": the pool is empty"
-    if not trace.rank.any() and not counts.near_duplicates:
+    if not trace.rank.any() and not counts.pinned:
         return ": no row has all it takes to be selected"
     if trace.budget is None:
         return " without a budget"
     if trace.budget == 0:
         return ": the budget is 0"
+    got = f"{tokens:,} of {trace.budget:,} tokens" if trace.by_tokens else f"{counts.selected:,}"
     if trace.filled:
-        return f": the budget filled after rank {trace.rank_reached:,}"
-    return f": the pool ran out, only {counts.selected:,} of the {trace.budget:,} asked for"
+        after = f"after rank {trace.rank_reached:,}" if trace.rank_reached else "with the pins"
+        return f": the budget filled {after}" + (f" ({got})" if trace.by_tokens else "")
+    if trace.by_tokens:
+        return f": the pool ran out, only {got} asked for"
+    return f": the pool ran out, only {got} of the {trace.budget:,} asked for"
 
 
-def why_sentence(trace: st.SelectionTrace, row: int, filtered_by: str | None) -> str:
-    """What became of one row."""
+def why_sentence(trace: st.SelectionTrace, row: int, reason: str | None) -> str:
+    """What became of one row; reason: the filter that left it out, or the quota that was full."""
     code, rank = int(trace.status[row]), int(trace.rank[row])
     if code == st.KEPT:
         return f"kept at rank {rank:,}"
     if code == st.NEAR_DUPLICATE:
-        return _why_near_duplicate(trace, row)
-    if code == st.BELOW_CUT and not rank:
-        return f"below the cut: the budget filled with {len(trace.kept):,} rows that came first"
+        blocker = int(trace.blocker[row])
+        how = "pinned" if trace.status[blocker] == st.PINNED else "kept"
+        return (
+            f"near-duplicate of row {blocker:,}, {how} at rank {int(trace.rank[blocker]):,}: "
+            f"similarity {float(trace.similarity[row]):.3f}; its own rank is {rank:,}"
+        )
     if code == st.BELOW_CUT:
-        return f"below the cut: rank {rank:,}, the budget filled after rank {trace.rank_reached:,}"
-    label = st.STATUSES[code].label
-    return f"{label}: {filtered_by or st.STATUSES[code].meaning}"
-
-
-def _why_near_duplicate(trace: st.SelectionTrace, row: int) -> str:
-    blocker, rank = int(trace.blocker[row]), int(trace.rank[row])
-    status, blocker_rank = int(trace.status[blocker]), int(trace.rank[blocker])
-    fate = st.STATUSES[status].label
-    if status in (st.KEPT, st.PINNED):
-        fate += f" at rank {blocker_rank:,}"
-    else:  # strategies that drop near-duplicates beforehand also hold rows against those
-        fate = f"itself {fate}"
-    own = f"; its own rank is {rank:,}" if rank else ""
-    return (
-        f"near-duplicate of row {blocker:,}, {fate}: "
-        f"similarity {float(trace.similarity[row]):.3f}{own}"
-    )
+        end = f"after rank {trace.rank_reached:,}" if trace.rank_reached else "with the pins"
+        return f"below the cut: rank {rank:,}, the budget filled {end}"
+    if code == st.OVER_QUOTA:
+        return f"over quota: {reason or st.STATUSES[code].meaning}; its rank is {rank:,}"
+    if code == st.PINNED:
+        return f"pinned: {st.STATUSES[code].meaning}" + (f", at rank {rank:,}" if rank else "")
+    return f"{st.STATUSES[code].label}: {reason or st.STATUSES[code].meaning}"
 
 
 def _rows(number: int) -> str:

@@ -1,0 +1,137 @@
+"""Filters and conditions of a rule: which rows take no part, and which filter said so first."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.selection.evol import RowScores, row_scores
+from deita_core.selection.row_score import rule_scores, score_key
+from deita_core.selection.rule import SelectionRule
+from deita_core.selection.rule_parts import Condition, number_text
+from deita_core.selection.table import SelectionInput
+
+FILTERS: Final = ("language", "source", "flag", "turns", "tokens", "no response", "not admitted")
+# Each condition has three codes after the filters.
+_BELOW, _ABOVE, _UNKNOWN = range(3)
+
+
+def filter_names(rule: SelectionRule) -> tuple[str, ...]:
+    """What each code of `apply_filters` stands for: `FILTERS`, then three for each condition."""
+    names = list(FILTERS)
+    for condition in rule.conditions:
+        column = condition.column.replace("_", " ")
+        names += [
+            f"{column} below {number_text(condition.low or 0.0)}",
+            f"{column} above {number_text(condition.high or 0.0)}",
+            f"{column} not known",
+        ]
+    return tuple(names)
+
+
+def apply_filters(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
+    """Index into `filter_names` of the first that leaves a row out, else -1: (n,) int8.
+
+    Kept with the table and must not be changed.
+    """
+    by_score = any(c.column == "evol_score" for c in rule.conditions)
+    key: Hashable = (
+        "filters",
+        rule.languages,
+        rule.sources,
+        rule.excluded_flags,
+        (rule.min_turns, rule.max_turns, rule.min_tokens, rule.max_tokens),
+        rule.include_no_response,
+        rule.conditions,
+        score_key(rule) if by_score else None,
+    )
+    return table.remember(key, lambda: _filtered(rule, table))
+
+
+def _filtered(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
+    admitted = table.admitted
+    first = np.full(len(table), -1, np.int8)
+    for place in reversed(range(len(rule.conditions))):
+        _apply_condition(rule.conditions[place], len(FILTERS) + 3 * place, rule, table, first)
+    if admitted is not None:
+        first[~admitted] = FILTERS.index("not admitted")
+    if not rule.include_no_response:
+        first[table.no_response] = FILTERS.index("no response")
+    _apply_range(table.tokens, rule.min_tokens, rule.max_tokens, "tokens", first)
+    _apply_range(table.turns, rule.min_turns, rule.max_turns, "turns", first)
+    if rule.excluded_flags:
+        first[table.has_flag(rule.excluded_flags)] = FILTERS.index("flag")
+    if rule.sources:
+        first[~_named(table.source, table.source_names, rule.sources)] = FILTERS.index("source")
+    if rule.languages:
+        out = ~_named(table.language, table.language_names, rule.languages)
+        first[out] = FILTERS.index("language")
+    first.flags.writeable = False
+    return first
+
+
+def _apply_condition(
+    condition: Condition,
+    code: int,
+    rule: SelectionRule,
+    table: SelectionInput,
+    first: NDArray[np.int8],
+) -> None:
+    values = numeric_column(condition.column, rule, table)
+    if condition.low is not None:
+        first[values < condition.low] = code + _BELOW
+    if condition.high is not None:
+        first[values > condition.high] = code + _ABOVE
+    if values.dtype.kind == "f":
+        first[np.isnan(values)] = code + _UNKNOWN
+    elif condition.column == "cluster":
+        first[values < 0] = code + _UNKNOWN
+
+
+def numeric_column(column: str, rule: SelectionRule, table: SelectionInput) -> NDArray[Any]:
+    """A column that conditions look at: (n,), NaN (cluster: -1) where there is no value.
+
+    Raises SelectionError when the pool does not have it.
+    """
+    if column == "evol_score":
+        return rule_scores(rule, table)
+    if column in ("complexity", "quality"):
+        means = mean_scores(table)
+        return means.complexity if column == "complexity" else means.quality
+    values: NDArray[Any] | None = getattr(table, column)
+    if values is None:
+        remedy = "make the similarity graph first" if column == "cluster" else "load it with them"
+        name = column.replace("_", " ")
+        raise SelectionError(f"the pool has no {name} to put a condition on: {remedy}")
+    return values
+
+
+def mean_scores(table: SelectionInput) -> RowScores:
+    """Mean complexity and quality of each row, kept with the table."""
+    turns = (table.turn_row, table.turn_complexity, table.turn_quality)
+    return table.remember("mean scores", lambda: row_scores(*turns, len(table)))
+
+
+def _named(
+    codes: NDArray[np.integer], names: tuple[str, ...], wanted: tuple[str, ...]
+) -> NDArray[np.bool_]:
+    is_wanted = np.array([name in wanted for name in names], np.bool_)
+    chosen: NDArray[np.bool_] = is_wanted[codes]
+    return chosen
+
+
+def _apply_range(
+    values: NDArray[np.integer],
+    low: int | None,
+    high: int | None,
+    name: str,
+    first: NDArray[np.int8],
+) -> None:
+    if low is not None:
+        first[values < low] = FILTERS.index(name)
+    if high is not None:
+        first[values > high] = FILTERS.index(name)
