@@ -10,6 +10,7 @@ from typing import Any
 
 _PLACES = {
     "Conversation": "conversation",
+    "LLMScorer": "scoring.llm",
     "LightScorer": "scoring.light",
     "Message": "conversation",
     "MiniLM": "embedding.minilm",

@@ -1,6 +1,7 @@
 """Scorers by name: what a job, a command or a manifest asks for.
 
-A name is a key of `NAMES`, or one with a prefix of `PREFIXES` (`endpoint:MODEL@URL`), or
+A name is a key of `NAMES`, or "deita" (the released scorers of the paper), or one with a prefix
+of `PREFIXES` (`llm:FOLDER`, `llm:HUB/NAME`, `endpoint:MODEL@URL`), or
 "package.module:callable" for a scorer of one's own; the callable takes the dimension and returns
 a `Scorer`.
 """
@@ -28,6 +29,12 @@ def _endpoint(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
     return EndpointScorer.of_name(rest, dimension, options)
 
 
+def _llm(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.llm import LLMScorer
+
+    return LLMScorer(rest, dimension, options=options)
+
+
 def _vllm(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
     from deita_core.scoring.vllm_backend import VLLMScorer
 
@@ -38,12 +45,23 @@ NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {"light": _light}
 # Called with what stands behind the colon. The id of such a scorer is its name.
 PREFIXES: Mapping[str, Callable[[str, Dimension, ModelOptions], Scorer]] = {
     "endpoint": _endpoint,
+    "llm": _llm,
     "vllm": _vllm,
 }
 
 
+# The released scorers of the paper, a model for each dimension.
+DEITA: Mapping[Dimension, str] = {
+    "complexity": "hkust-nlp/deita-complexity-scorer",
+    "quality": "hkust-nlp/deita-quality-scorer",
+}
+
 # Ids of models, as recorded beside scores, and the names that load them.
-_IDS = {"deita-studio/light-complexity": "light", "deita-studio/light-quality": "light"}
+_IDS = {
+    "deita-studio/light-complexity": "light",
+    "deita-studio/light-quality": "light",
+    **dict.fromkeys(DEITA.values(), "deita"),
+}
 
 
 def name_of_scorer(model: str) -> str:
@@ -58,14 +76,16 @@ def name_of_scorer(model: str) -> str:
 def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = None) -> Scorer:
     """The scorer of that name; ModelError when there is none or it cannot be imported.
 
-    The options reach the scorers with a prefix; the others choose for themselves.
+    The options reach "deita" and the scorers with a prefix; the others choose for themselves.
     """
+    if name == "deita":
+        name = f"llm:{DEITA[dimension]}"
     if name in NAMES:
         return NAMES[name](dimension)
     prefix, colon, rest = name.partition(":")
     if colon and prefix in PREFIXES:
         return PREFIXES[prefix](rest, dimension, options or ModelOptions())
-    scorer: Scorer = imported(name, f"scorer (known: {', '.join(NAMES)})")(dimension)
+    scorer: Scorer = imported(name, f"scorer (known: {', '.join([*NAMES, 'deita'])})")(dimension)
     return scorer
 
 

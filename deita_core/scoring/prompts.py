@@ -23,6 +23,17 @@ _BETWEEN = "\n#Response#:\n"
 _QUALITY_CUE = " \n##Quality: "
 
 
+# Recorded beside each score: other words would be another scorer.
+TEMPLATE = "deita-1"
+
+
+def fixed_parts(dimension: Dimension) -> tuple[str, ...]:
+    """What stands before, between and behind the texts, of which there are one or two."""
+    if dimension == "complexity":
+        return _COMPLEXITY_HEAD, _COMPLEXITY_CUE
+    return _QUALITY_HEAD, _BETWEEN, _QUALITY_CUE
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """head + body + cue is what the model reads; only the body may be cut, at its end."""
