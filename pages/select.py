@@ -5,11 +5,10 @@ import streamlit as st
 
 from deita_core.errors import SelectionError
 from pages.parts import state
-from pages.parts.chart_data import count_by_group
-from pages.parts.charts import histogram_figure, is_dark, show
+from pages.parts.distributions import distributions
 from pages.parts.map_chart import map_chart
 from pages.parts.map_groups import status_groups
-from pages.parts.resources import arrays, current, hover_texts, info, scores
+from pages.parts.resources import arrays, current, hover_texts, info
 from pages.parts.rule_form import rule_form
 from pages.parts.selecting import comparison, outcome
 from pages.parts.selection_views import comparison_view, explain_row, rows_view
@@ -62,27 +61,7 @@ with left:
         event = None
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
 with right:
-    columns = scores(opened, rule.aggregation)
-    for name, values, extent, unit in (
-        ("evol score", np.where(np.isnan(columns.evol), result.scores, columns.evol), None, ""),
-        ("complexity", columns.complexity, (1.0, 6.0), "1 to 6"),
-        ("quality", columns.quality, (1.0, 6.0), "1 to 6"),
-    ):
-        known = values[np.isfinite(values)]
-        if extent is None and len(known):
-            # The longest chats reach far beyond the rest; they count in the last bar.
-            extent, unit = (0.0, float(np.quantile(known, 0.99))), f"{rule.aggregation} over turns"
-        counted = count_by_group(values, status, len(groups), extent=extent)
-        figure = histogram_figure(
-            counted,
-            groups,
-            title=name,
-            unit=unit,
-            legend=not found.mapped,
-            dark=is_dark(),
-            height=190,
-        )
-        show(figure, key=f"select-{name}", alt=f"What became of the rows by {name}")
+    distributions(opened, result)
 
 inside = event.rows_inside(pool.xy, status) if event is not None and event.has_outline else None
 if chosen is not None:

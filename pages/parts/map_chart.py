@@ -2,8 +2,8 @@
 
 The one file (with `map_component/`) that knows how the map is drawn. Places go to the browser in
 one binary message (8 bytes a row), which Streamlit sends only once; colours in another (1 byte a
-row). The points are drawn with WebGL; Plotly does what the mouse does. Back comes only what the user
-did; which rows lie inside the outline is worked out here, on the server (`MapEvent.rows_inside`).
+row). The points are drawn with WebGL; Plotly does what the mouse does. Back comes only what the
+user did; which rows lie inside the outline is worked out here (`MapEvent.rows_inside`).
 """
 
 from __future__ import annotations
@@ -194,7 +194,10 @@ def _component() -> Callable[..., Any]:
         "deita_map",
         html=(_HERE / "map.html").read_text("utf-8"),
         css=(_HERE / "map.css").read_text("utf-8"),
-        js="\n".join((_HERE / name).read_text("utf-8") for name in ("data.js", "points.js", "map.js")),
+        js="\n".join(
+            (_HERE / name).read_text("utf-8")
+            for name in ("../chart_component/theme.js", "data.js", "points.js", "map.js")
+        ),
         # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
         isolate_styles=False,
     )

@@ -65,16 +65,4 @@ function extent(values) {
   return [low - pad, high + pad];
 }
 
-function cssColour(element, name, fallback) {
-  return getComputedStyle(element).getPropertyValue(name).trim() || fallback;
-}
-
-function isDark(element) {
-  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  probe.fillStyle = cssColour(element, "--st-background-color", "#ffffff");
-  probe.fillRect(0, 0, 1, 1);
-  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
-  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
-}
-
 const pointSize = (n) => Math.min(9, Math.max(2, 24 * Math.pow(Math.max(n, 1), -0.2)));
