@@ -89,7 +89,7 @@ def _head(rule: SelectionRule, counts: RowCounts) -> str:
 def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts, tokens: int) -> str:
     if not counts.total:
         return ": the pool is empty"
-    if not trace.rank.any() and not counts.pinned:
+    if not trace.rank.any() and not (counts.pinned or counts.near_duplicates):
         return ": no row has all it takes to be selected"
     if trace.budget is None:
         return " without a budget"
@@ -110,12 +110,9 @@ def why_sentence(trace: st.SelectionTrace, row: int, reason: str | None) -> str:
     if code == st.KEPT:
         return f"kept at rank {rank:,}"
     if code == st.NEAR_DUPLICATE:
-        blocker = int(trace.blocker[row])
-        how = "pinned" if trace.status[blocker] == st.PINNED else "kept"
-        return (
-            f"near-duplicate of row {blocker:,}, {how} at rank {int(trace.rank[blocker]):,}: "
-            f"similarity {float(trace.similarity[row]):.3f}; its own rank is {rank:,}"
-        )
+        return _why_near_duplicate(trace, row)
+    if code == st.BELOW_CUT and not rank:  # the strategy finds its order as it goes
+        return f"below the cut: the budget filled with {len(trace.kept):,} rows that came first"
     if code == st.BELOW_CUT:
         end = f"after rank {trace.rank_reached:,}" if trace.rank_reached else "with the pins"
         return f"below the cut: rank {rank:,}, the budget filled {end}"
@@ -124,6 +121,19 @@ def why_sentence(trace: st.SelectionTrace, row: int, reason: str | None) -> str:
     if code == st.PINNED:
         return f"pinned: {st.STATUSES[code].meaning}" + (f", at rank {rank:,}" if rank else "")
     return f"{st.STATUSES[code].label}: {reason or st.STATUSES[code].meaning}"
+
+
+def _why_near_duplicate(trace: st.SelectionTrace, row: int) -> str:
+    blocker, rank = int(trace.blocker[row]), int(trace.rank[row])
+    status = int(trace.status[blocker])
+    fate = st.STATUSES[status].label
+    if status in (st.KEPT, st.PINNED):
+        fate += f" at rank {int(trace.rank[blocker]):,}"
+    else:  # strategies that drop near-duplicates beforehand also hold rows against those
+        fate = f"itself {fate}"
+    own = f"; its own rank is {rank:,}" if rank else ""
+    similarity = float(trace.similarity[row])
+    return f"near-duplicate of row {blocker:,}, {fate}: similarity {similarity:.3f}{own}"
 
 
 def _rows(number: int) -> str:
