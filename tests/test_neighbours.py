@@ -11,24 +11,29 @@ from numpy.typing import NDArray
 from deita_core.device import Device
 from deita_core.errors import SelectionError
 from deita_core.geometry import neighbours as module
-from deita_core.geometry.neighbours import nearest_neighbours, normalised
+from deita_core.geometry import screen
+from deita_core.geometry.graph_build import build_graph
+from deita_core.geometry.neighbours import nearest_neighbours, similar_rows
+from deita_core.geometry.similarity import cosines
 
 
 def naive(vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    unit = normalised(vectors).astype(np.float64)
-    similarities = np.clip((unit @ unit.T).astype(np.float32), -1, 1)
+    rows = np.arange(len(vectors))
+    similarities = cosines(vectors, rows, rows).astype(np.float32)
     np.fill_diagonal(similarities, -np.inf)
     order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
     return order, np.take_along_axis(similarities, order, axis=1)
 
 
 def assert_exact(vectors: NDArray[np.float32], k: int) -> None:
-    found = nearest_neighbours(vectors, k)
     indices, similarities = naive(vectors, k)
-    assert found.indices.dtype == np.int32
-    assert found.similarities.dtype == np.float32
-    np.testing.assert_array_equal(found.indices, indices)
-    np.testing.assert_array_equal(found.similarities, similarities)
+    for floor in (None, -1.0, 0.5, 0.99):
+        graph = None if floor is None else build_graph(vectors, floor)
+        found = nearest_neighbours(vectors, k, graph=graph)
+        assert found.indices.dtype == np.int32
+        assert found.similarities.dtype == np.float32
+        np.testing.assert_array_equal(found.indices, indices)
+        np.testing.assert_array_equal(found.similarities, similarities)
 
 
 def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
@@ -41,7 +46,7 @@ def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
 @pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
 def _either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device("cpu", bf16=request.param, threads=2, label="")
-    monkeypatch.setattr(module, "pick_device", lambda: device)
+    monkeypatch.setattr(screen, "pick_device", lambda: device)
 
 
 @pytest.mark.usefixtures("_either_screen")
@@ -86,7 +91,6 @@ def test_small_whole_numbers_full_of_ties_and_copies_are_exact(data: st.DataObje
 
 def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SCREEN_CELLS", 1)
-    monkeypatch.setattr(module, "PRECISE_CELLS", 1)
     assert_exact(crowded(300, 16, 1e-4), 7)
 
 
@@ -114,3 +118,43 @@ def test_k_must_leave_enough_other_rows(k: int) -> None:
 def test_a_flat_array_is_refused() -> None:
     with pytest.raises(SelectionError, match=r"\(n, d\), got \(7,\)"):
         nearest_neighbours(np.ones(7, dtype=np.float32), 3)
+
+
+def test_a_graph_of_other_vectors_is_refused() -> None:
+    graph = build_graph(crowded(9, 4, 1.0))
+    with pytest.raises(SelectionError, match=r"9 places, 9 of them .* 10 vectors: build it again"):
+        nearest_neighbours(crowded(10, 4, 1.0), 3, graph=graph)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_rows_like_one_row_are_the_most_similar_ones(data: st.DataObject) -> None:
+    n = data.draw(st.integers(1, 30))
+    row = st.lists(st.integers(-2, 2), min_size=3, max_size=3)
+    vectors = np.array(data.draw(st.lists(row, min_size=n, max_size=n)), dtype=np.float32)
+    asked, k = data.draw(st.integers(0, n - 1)), data.draw(st.integers(1, 12))
+    good = np.flatnonzero(vectors.any(axis=1) & (np.arange(n) != asked))
+    if not vectors[asked].any():
+        good = good[:0]
+    similarity = cosines(vectors, np.array([asked]), good)[0] if len(good) else np.empty(0)
+    order = np.lexsort((good, -similarity))[:k]
+    for graph in (None, build_graph(vectors, 0.4)):
+        places, found = similar_rows(vectors, asked, k, graph=graph)
+        assert places.tolist() == good[order].tolist()
+        np.testing.assert_allclose(found, similarity[order], atol=2e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_rows_like_one_row_in_other_precisions(dtype: type[np.floating]) -> None:
+    vectors = crowded(500, 16, 0.5).astype(dtype)
+    places, similarity = similar_rows(vectors, 7, 5)
+    expected = cosines(vectors, np.array([7]), np.arange(500))[0]
+    expected[7] = -2
+    assert places.tolist() == np.argsort(-expected, kind="stable")[:5].tolist()
+    np.testing.assert_allclose(similarity, expected[places], atol=2e-12)
+
+
+@pytest.mark.parametrize(("row", "k", "message"), [(10, 1, "from 0 to 9, got 10"), (3, 0, "got 0")])
+def test_arguments_of_similar_rows_out_of_range_are_refused(row: int, k: int, message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        similar_rows(crowded(10, 4, 1.0), row, k)

@@ -7,66 +7,82 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.geometry.similarity import unit_rows, usable_rows
+
+BLOCK = 4096
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copies:
-    """Which rows are the same, bit for bit. The m distinct rows are in order of first sight.
+    """Which rows have the same unit vector, bit for bit: g groups in order of first sight.
 
-    first: (m,) int64, the first row of each. of: (n,) int64, the distinct row each row is.
-    rows: (n,) int64, all rows, those of distinct row j at start[j]:start[j + 1], ascending.
-    start: (m + 1,) int64.
+    first: (g,) int64, the first row of each. of: (n,) int32, the group each row is in, -1 for
+    rows without a direction (zero or not finite). rows: (n',) int32, the other rows, those of
+    group j at start[j]:start[j + 1], ascending. start: (g + 1,) int64.
     """
 
     first: NDArray[np.int64]
-    of: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    of: NDArray[np.int32]
+    rows: NDArray[np.int32]
     start: NDArray[np.int64]
 
 
-def find_copies(vectors: NDArray[np.float32]) -> Copies | None:
-    """The copies among the rows of (n, d), C-contiguous; None when all rows differ."""
-    whole = vectors.view(np.dtype((np.void, vectors.dtype.itemsize * vectors.shape[1])))[:, 0]
-    _, first, of = np.unique(whole, return_index=True, return_inverse=True)
-    if len(first) == len(vectors):
-        return None
+def find_copies(vectors: NDArray[np.floating]) -> Copies:
+    """The copies among the rows of (n, d), any length."""
+    usable = np.flatnonzero(usable_rows(vectors))
+    hashes = _hashes(vectors, usable)
+    _, first, of = np.unique(hashes, return_index=True, return_inverse=True)
+    if not _same(vectors, usable, usable[first[of]]):
+        first, of = _by_value(vectors, usable)
     by_sight = np.argsort(first)
-    rank = np.empty_like(by_sight)
-    rank[by_sight] = np.arange(len(first))
-    of = rank[of]
-    start = np.concatenate([[0], np.cumsum(np.bincount(of))])
-    return Copies(first[by_sight], of, np.argsort(of, kind="stable"), start)
+    rank = np.empty(len(first), np.int32)
+    rank[by_sight] = np.arange(len(first), dtype=np.int32)
+    group = np.full(len(vectors), -1, np.int32)
+    group[usable] = rank[of]
+    start = np.concatenate([[0], np.cumsum(np.bincount(rank[of], minlength=len(first)))])
+    rows = usable[np.argsort(rank[of], kind="stable")].astype(np.int32)
+    return Copies(usable[first[by_sight]], group, rows, start.astype(np.int64))
 
 
-def with_copies(
-    copies: Copies, near: NDArray[np.int64], similarities: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """From neighbours among distinct rows to neighbours among all rows.
-
-    near, similarities: (m, c), the distinct rows nearest to each distinct row, itself included;
-    c is k + 1, or m when there are fewer. Returns (n, k) int32 and (n, k) float32, by
-    similarity descending, ties by index, without the row itself.
-    """
-    n = len(copies.of)
-    indices = np.empty((n, k), dtype=np.int32)
-    values = np.empty((n, k), dtype=np.float32)
-    for group in range(len(copies.first)):
-        rows, found = _members(copies, near[group], similarities[group], k + 1)
-        for row in copies.rows[copies.start[group] : copies.start[group + 1]].tolist():
-            others = np.flatnonzero(rows != row)[:k]
-            indices[row], values[row] = rows[others], found[others]
-    return indices, values
+def _units(vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The bits of the unit rows; adding zero makes -0.0 and 0.0 the same."""
+    return (unit_rows(vectors, rows) + 0.0).view(np.uint64)
 
 
-def _members(
-    copies: Copies, near: NDArray[np.int64], similarities: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The `count` rows nearest to a distinct row, among all rows."""
-    # Of equally near copies only the first `count` can be among the nearest.
-    parts = [
-        copies.rows[copies.start[j] : min(copies.start[j + 1], copies.start[j] + count)]
-        for j in near
-    ]
-    rows = np.concatenate(parts)
-    found = np.repeat(similarities, [len(part) for part in parts])
-    order = np.lexsort((rows, -found))[:count]
-    return rows[order], found[order]
+def _hashes(vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """(k,) uint64: the same for the same unit row, and nearly surely only then."""
+    random = np.random.default_rng(0)
+    weights = random.integers(0, 2**63, vectors.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
+    hashes = np.empty(len(rows), np.uint64)
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        bits = _units(vectors, rows[part])
+        bits ^= bits >> np.uint64(31)  # short fractions have all their bits at the top
+        bits *= weights
+        bits ^= bits >> np.uint64(32)
+        hashes[part] = bits.sum(axis=1, dtype=np.uint64)
+    return hashes
+
+
+def _same(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64], firsts: NDArray[np.int64]
+) -> bool:
+    """Is each row's unit row that of the first row of its group?"""
+    copied = np.flatnonzero(rows != firsts)
+    for start in range(0, len(copied), BLOCK):
+        part = copied[start : start + BLOCK]
+        differ = (vectors[rows[part]] != vectors[firsts[part]]).any(axis=1)
+        rest = part[differ]  # scaled copies, if at all
+        if not np.array_equal(_units(vectors, rows[rest]), _units(vectors, firsts[rest])):
+            return False
+    return True
+
+
+def _by_value(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row and group of each row, from the unit rows themselves: slow, and needs no luck."""
+    units = _units(vectors, rows)
+    whole = units.view(np.dtype((np.void, 8 * units.shape[1])))[:, 0]
+    _, first, of = np.unique(whole, return_index=True, return_inverse=True)
+    return first, of

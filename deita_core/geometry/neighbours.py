@@ -1,34 +1,39 @@
 """Exact nearest neighbours by cosine similarity.
 
-A fast matrix product screens every pair: in bfloat16 where the CPU multiplies it natively, else
-in float32. The best few of each row are then compared again in float64. The answer is exact,
-not likely: rounding moves a screened similarity by no more than `_Screen.slack`, so when even
-that cannot lift the best row left out above the k-th found, no row was missed. The rows for
-which this proof fails (rarely more than a few in a thousand) are searched again in float64
-throughout. Identical rows are searched once and handed their copies afterwards, so that
-thousands of copies neither crowd out the screen nor break the proof.
+What a similarity graph holds is read off it. For the other rows a fast product screens every
+pair (see `screen`): the k-th highest of a row, less what rounding may hide, bounds which rows
+can be among its nearest, and all of those are compared by the definition of `similarity`.
+Copies of a row are searched once and handed out afterwards.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from deita_core.device import pick_device
+from deita_core.device import cpu_threads
 from deita_core.errors import SelectionError
-from deita_core.geometry.copies import Copies, find_copies, with_copies
+from deita_core.geometry.copies import Copies, find_copies
+from deita_core.geometry.graph import SimilarityGraph
+from deita_core.geometry.screen import (
+    EVERY_CELL,
+    Screen,
+    bfloat16_bits,
+    one_thread_each,
+    plain_rows,
+)
+from deita_core.geometry.similarity import as_embeddings, pair_cosines, unit_rows, usable_rows
 
 Progress = Callable[[int, int], None]
-# Similarities held at once: 128 MB of bfloat16, or of float64 in the second search.
-SCREEN_CELLS = 1 << 26
-PRECISE_CELLS = 1 << 24
-# Rows of the comparison in float64 whose candidates fit the L2 cache together.
-RERANK_ROWS = 16
-# Half the distance between neighbouring float32 numbers just below 1.
-FLOAT32_ROUNDING = 2.0**-25
+# Cells of a product held at once by a thread: 64 MB of bfloat16.
+SCREEN_CELLS = 1 << 25
+# Neighbouring float32 numbers just below 1 are this far apart.
+FLOAT32_STEP = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,172 +48,247 @@ class Neighbours:
 
 
 def nearest_neighbours(
-    vectors: NDArray[np.float32], k: int, *, progress: Progress | None = None
+    vectors: ArrayLike,
+    k: int,
+    *,
+    graph: SimilarityGraph | None = None,
+    progress: Progress | None = None,
 ) -> Neighbours:
     """The `k` nearest other rows of each row of `vectors`, exactly.
 
-    vectors: (n, d) float32, not necessarily normalised. A similarity is the float64 product of
-    the rows normalised in float32, rounded to float32. progress: called with rows done and
-    rows in all. Memory: a block of 128 MB, and two copies of `vectors`.
+    vectors: (n, d) floats, not necessarily normalised. A similarity is the cosine by the
+    definition of `similarity`, rounded to float32. graph: the similarity graph of the same
+    vectors; the result is the same with it and without, and sooner with it. progress: called
+    with distinct rows done and in all. Memory: 64 MB a thread, `vectors` again at half size.
 
     Raises SelectionError unless `vectors` is (n, d), finite and without zero rows, and
-    1 <= k < n.
+    1 <= k < n; and for a graph of other vectors.
     """
-    unit = normalised(vectors)
-    if not 1 <= k < len(unit):
-        raise SelectionError(
-            f"k must be between 1 and the number of other rows, {len(unit) - 1}, got {k}"
-        )
-    copies = find_copies(unit)
-    distinct = unit if copies is None else unit[copies.first]
-    found = _search(distinct, min(k, len(distinct) - 1), progress)
-    if copies is not None:
-        found = _for_all_rows(distinct, found, copies, k)
+    array = _checked(vectors)
+    n = len(array)
+    if not 1 <= k < n:
+        raise SelectionError(f"k must be between 1 and the number of other rows, {n - 1}, got {k}")
+    found = Neighbours(np.empty((n, k), np.int32), np.empty((n, k), np.float32))
+    if graph is None:
+        copies = find_copies(array)
+        rest = np.arange(len(copies.first))
+    else:
+        copies = _copies_of(graph, n)
+        rest = _read_off(graph, copies, found)
+    if progress is not None and len(rest) < len(copies.first):
+        progress(len(copies.first) - len(rest), len(copies.first))
+    if len(rest):
+        _search(array, copies, rest, found, progress)
     return found
+
+
+def similar_rows(
+    vectors: ArrayLike, row: int, k: int, *, graph: SimilarityGraph | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The `k` rows most similar to one row, nearest first, ties by index, without the row.
+
+    Returns their numbers, (k',) int32, and similarities by the definition of `similarity`,
+    (k',) float64; k' is less than k where fewer rows have a direction, and 0 when the row
+    itself has none. Read off the graph where it holds enough, else from one pass over all rows.
+    """
+    array = as_embeddings(vectors)
+    if not 0 <= row < len(array):
+        raise SelectionError(f"row must be from 0 to {len(array) - 1}, got {row}")
+    if k < 1:
+        raise SelectionError(f"k must be at least 1, got {k}")
+    if not usable_rows(array[row : row + 1])[0]:
+        return np.empty(0, np.int32), np.empty(0, np.float64)
+    if graph is not None:
+        near, near_similarity = _row_of_graph(graph, row)
+        if len(near) >= k:
+            return near[:k], near_similarity[:k]
+    cosine = _cosines_with(array, unit_rows(array, np.array([row]))[0])
+    cosine[row] = -2.0
+    k = min(k, int((cosine > -2.0).sum()))
+    if k == 0:
+        return np.empty(0, np.int32), np.empty(0, np.float64)
+    # Adding up in another order can move the last decimal, so near ties are compared again.
+    places = np.flatnonzero(cosine >= np.partition(cosine, -k)[-k] - 1e-11)
+    similarity = pair_cosines(array, np.full(len(places), row, np.int64), places)
+    order = np.lexsort((places, -similarity))[:k]
+    return places[order].astype(np.int32), similarity[order]
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, d) float32 with rows L2-normalised; SelectionError where that is impossible."""
-    vectors = np.asarray(vectors, dtype=np.float32)
-    if vectors.ndim != 2 or vectors.shape[1] == 0:
-        raise SelectionError(f"embeddings must be (n, d), got {vectors.shape}")
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    bad = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
+    array = _checked(vectors).astype(np.float32, copy=False)
+    norms = np.linalg.norm(array, axis=1, keepdims=True)
+    return np.ascontiguousarray(array / norms)
+
+
+def _checked(vectors: ArrayLike) -> NDArray[np.floating]:
+    array = as_embeddings(vectors)
+    if array.shape[1] == 0:
+        raise SelectionError(f"embeddings must be (n, d), got {array.shape}")
+    bad = np.flatnonzero(~usable_rows(array))
     if len(bad):
         raise SelectionError(
-            f"embeddings must be finite and not zero: {len(bad)} of {len(vectors)} rows are not, "
+            f"embeddings must be finite and not zero: {len(bad)} of {len(array)} rows are not, "
             f"the first is row {bad[0]}; leave out rows without an embedding"
         )
-    return np.ascontiguousarray(vectors / norms)
+    return array
 
 
-def _search(unit: NDArray[np.float32], k: int, progress: Progress | None) -> Neighbours:
-    """The search among rows that all differ; k may be 0."""
-    n = len(unit)
-    indices = np.zeros((n, k), dtype=np.int32)
-    similarities = np.zeros((n, k), dtype=np.float32)
-    if k == 0:
-        return Neighbours(indices, similarities)
-    screen = _Screen(unit, k)
-    unproven = []
-    for start in range(0, n, screen.rows):
-        stop = min(start + screen.rows, n)
-        rows = np.arange(start, stop)
-        candidates, limit = screen.best(start, stop)
-        exact = _similarities(unit, rows, candidates)
-        indices[start:stop], similarities[start:stop] = _first(candidates, exact, k)
-        # Strictly below, with room for the rounding to float32: a tie counts as a miss.
-        missed = limit + FLOAT32_ROUNDING >= similarities[start:stop, -1]
-        unproven.append(rows[missed])
-        if progress is not None:
-            progress(stop, n)
-    _search_again(unit, np.concatenate(unproven), indices, similarities)
-    return Neighbours(indices, similarities)
+def _copies_of(graph: SimilarityGraph, n: int) -> Copies:
+    if len(graph) != n or len(graph.member) != n:
+        raise SelectionError(
+            f"the similarity graph has {len(graph)} places, {len(graph.member)} of them with a "
+            f"direction, but there are {n} vectors: build it again from these vectors"
+        )
+    first = graph.member[graph.member_start[:-1]].astype(np.int64)
+    return Copies(first, graph.group, graph.member, graph.member_start)
 
 
-class _Screen:
-    """The fast product of a block of rows with all rows, and what its rounding may hide."""
+def _read_off(graph: SimilarityGraph, copies: Copies, found: Neighbours) -> NDArray[np.int64]:
+    """Fills in the rows of which the graph has enough edges; returns the groups left: (r,)."""
+    from deita_core.geometry.nearest_kernel import write_nearest
 
-    def __init__(self, unit: NDArray[np.float32], k: int) -> None:
-        import torch
+    groups = np.arange(graph.groups)
+    shares = np.array_split(groups, 4 * cpu_threads())
 
-        n, d = unit.shape
-        full = torch.from_numpy(unit)
-        self._bf16 = pick_device().kind == "cpu" and pick_device().bf16
-        self._low = full.to(torch.bfloat16) if self._bf16 else full
-        self._count = min(n - 1, k + max(8, k // 2))
-        self.rows = max(16, min(1024, SCREEN_CELLS // n))
-        shift = _shift(unit, self._low.float().numpy()) if self._bf16 else np.zeros(n)
-        # |a'b' - ab| <= |a'||b' - b| + |a' - a||b|, and adding up d products in float32 is off
-        # by at most d * 2**-23 for vectors of length one.
-        self.slack = 1.01 * (shift + shift.max()) + d * 2.0**-23
+    def read(share: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if not len(share):
+            return np.empty(0, np.bool_)
+        start = np.asarray(graph.start[share[0] : share[-1] + 2])
+        part = slice(start[0], start[-1])
+        enough: NDArray[np.bool_] = write_nearest(
+            share,
+            start - start[0],
+            np.asarray(graph.neighbour[part]),
+            graph.similarity[part].astype(np.float32),
+            np.asarray(copies.rows),
+            np.asarray(copies.start),
+            np.float32(graph.floor),
+            found.indices,
+            found.similarities,
+        )
+        return enough
 
-    def best(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The candidates of rows `start` to `stop`: (b, c) int64, and (b,) float64, the highest
-        similarity that a row which is not among them can have.
-        """
-        import torch
-
-        scores = torch.mm(self._low[start:stop], self._low.T)  # (B, N)
-        scores[torch.arange(stop - start), torch.arange(start, stop)] = -torch.inf
-        top, candidates = scores.topk(self._count, dim=1)
-        if self._count == len(self._low) - 1:
-            return candidates.numpy(), np.full(stop - start, -np.inf)
-        lowest = top[:, -1].double().numpy()
-        return candidates.numpy(), lowest + self._rounding(lowest) + self.slack[start:stop]
-
-    def _rounding(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half the distance from each product to the next number of its type (bf16: 8 bits)."""
-        _, exponent = np.frexp(scores)
-        half: NDArray[np.float64] = np.ldexp(1.0, exponent - (9 if self._bf16 else 25))
-        return half
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        enough = np.concatenate(list(pool.map(read, shares)))
+    return np.flatnonzero(~enough)
 
 
-def _shift(unit: NDArray[np.float32], low: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far rounding moved each row: (n,) float64, Euclidean distance."""
-    blocks = range(0, len(unit), 8192)
-    parts = [np.linalg.norm(low[i : i + 8192] - unit[i : i + 8192], axis=1) for i in blocks]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def _similarities(
-    unit: NDArray[np.float32], rows: NDArray[np.int64], candidates: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Similarity of each row with its candidates: (b, c) float32, added up in float64."""
-    out = np.empty(candidates.shape, dtype=np.float32)
-    for start in range(0, len(rows), RERANK_ROWS):
-        part = slice(start, start + RERANK_ROWS)
-        near = unit[candidates[part]].astype(np.float64)  # (b, c, d)
-        row = unit[rows[part]].astype(np.float64)[:, :, None]  # (b, d, 1)
-        out[part] = (near @ row)[:, :, 0]
-    return np.clip(out, -1.0, 1.0)
-
-
-def _first(
-    candidates: NDArray[np.int64], similarities: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k most similar candidates of each row, ties by index: (b, k) each."""
-    order = np.lexsort((candidates, -similarities), axis=1)[:, :k]
-    return np.take_along_axis(candidates, order, 1), np.take_along_axis(similarities, order, 1)
-
-
-def _search_again(
-    unit: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    similarities: NDArray[np.float32],
+def _search(
+    vectors: NDArray[np.floating],
+    copies: Copies,
+    groups: NDArray[np.int64],
+    found: Neighbours,
+    progress: Progress | None,
 ) -> None:
-    """Fills in `rows` of the results from float64 products with every row."""
-    n, k = len(unit), indices.shape[1]
-    step = max(1, min(256, PRECISE_CELLS // n))
-    for start in range(0, len(rows), step):
-        block = rows[start : start + step]
-        scores = _precise_block(unit, block)
-        scores[np.arange(len(block)), block] = -np.inf
-        kth = np.partition(scores, n - k, axis=1)[:, n - k]
-        for row, row_scores, limit in zip(block, scores, kth, strict=True):
-            near = np.flatnonzero(row_scores >= limit)
-            order = np.argsort(-row_scores[near], kind="stable")[:k]
-            indices[row], similarities[row] = near[order], row_scores[near[order]]
+    """Fills in the rows of `groups` by comparing them with all."""
+    search = _Search(vectors, copies, found)
+    g = len(copies.first)
+    step = max(16, min(512, SCREEN_CELLS // g))
+    waiting: deque[Future[int]] = deque()
+    done = g - len(groups)
+    with one_thread_each() as pool:
+        for start in [*range(0, len(groups), step), None]:
+            if start is not None:
+                waiting.append(pool.submit(search.run, groups[start : start + step]))
+            while waiting and (start is None or len(waiting) > 2 * cpu_threads()):
+                done += waiting.popleft().result()
+                if progress is not None:
+                    progress(done, g)
 
 
-def _precise_block(unit: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(b, n) float32, added up in float64; at most 32,768 columns are widened at a time."""
-    block = unit[rows].astype(np.float64)
-    scores = np.empty((len(rows), len(unit)), dtype=np.float32)
-    for start in range(0, len(unit), 32_768):
-        part = slice(start, start + 32_768)
-        scores[:, part] = block @ unit[part].astype(np.float64).T
-    return np.clip(scores, -1.0, 1.0, out=scores)
+class _Search:
+    """The nearest groups of some groups, among all groups."""
+
+    def __init__(self, vectors: NDArray[np.floating], copies: Copies, found: Neighbours) -> None:
+        self._copies = copies
+        self._found = found
+        self._k = min(found.indices.shape[1], len(copies.first) - 1)
+        self._screen = Screen(vectors, copies.first)
+        every = len(copies.first) == len(vectors)
+        self._plain, self._norms = plain_rows(vectors, slice(None) if every else copies.first)
+
+    def run(self, groups: NDArray[np.int64]) -> int:
+        """Writes the results of these groups; returns how many they are."""
+        from deita_core.geometry.graph_kernel import RUN, list_similarities, near_cells
+        from deita_core.geometry.nearest_kernel import write_nearest
+
+        cells = self._screen.with_all(groups)
+        cells[np.arange(len(groups)), groups] = EVERY_CELL
+        bounds = self._bounds(cells)
+        start, near = near_cells(cells, bounds, np.zeros(len(groups), np.int64), RUN)
+        similarity, _ = list_similarities(
+            self._plain[groups], self._norms[groups], self._plain, self._norms, start, near
+        )
+        value = similarity.astype(np.float32)
+        owner = np.repeat(np.arange(len(groups)), np.diff(start))
+        value[near == groups[owner]] = -np.inf  # let through with every other cell of its row
+        order = np.lexsort((near, -value, owner))
+        write_nearest(
+            groups,
+            start,
+            near[order],
+            value[order],
+            self._copies.rows,
+            self._copies.start,
+            np.float32(-np.inf),
+            self._found.indices,
+            self._found.similarities,
+        )
+        return len(groups)
+
+    def _bounds(self, cells: NDArray[np.int16]) -> NDArray[np.int16]:
+        """For each row the bits that a cell must reach to be among the k nearest: (r,)."""
+        from deita_core.geometry.graph_kernel import RUN, kth_highest
+
+        if self._k == 0:
+            return np.full(len(cells), EVERY_CELL)
+        # Shorter runs where long ones would be too few to bound the k-th well.
+        run = max(1, min(RUN, cells.shape[1] // (4 * self._k + 1)))
+        highest = np.empty(len(cells), np.int16)
+        kth_highest(cells, self._k, run, highest)
+        value = (
+            (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        )
+        # Before rounding to bfloat16 (8 bits) that cell was at least this high ...
+        value -= np.ldexp(1.0, np.frexp(value)[1] - 9)
+        every = slice(None)
+        # ... so k rows have at least this similarity, and those of the same float32 tie.
+        value -= 2 * self._screen.slack(every, every) + 2 * FLOAT32_STEP
+        bits = bfloat16_bits(value)
+        bits[(highest == EVERY_CELL) | (bits < 0)] = EVERY_CELL
+        return bits
 
 
-def _for_all_rows(
-    distinct: NDArray[np.float32], found: Neighbours, copies: Copies, k: int
-) -> Neighbours:
-    """The neighbours of every row from those of the distinct rows."""
-    every = np.arange(len(distinct))
-    own = _similarities(distinct, every, every[:, None])
-    near = np.concatenate([every[:, None], found.indices], axis=1)
-    similarities = np.concatenate([own, found.similarities], axis=1)
-    indices, values = with_copies(copies, near, similarities, k)
-    return Neighbours(indices, values)
+def _row_of_graph(
+    graph: SimilarityGraph, row: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """All rows that the graph holds near one row, nearest first, ties by index."""
+    group = int(graph.group[row])
+    part = slice(graph.start[group], graph.start[group + 1])
+    near = [group, *graph.neighbour[part].tolist()]
+    similarity = np.concatenate([[1.0], graph.similarity[part]])
+    members = [graph.member[graph.member_start[j] : graph.member_start[j + 1]] for j in near]
+    values = np.repeat(similarity, [len(m) for m in members])
+    places = np.concatenate(members)
+    others = places != row
+    places, values = places[others], values[others]
+    order = np.lexsort((places, -values))
+    return places[order], values[order]
+
+
+def _cosines_with(array: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosine of every row with one unit row: (n,), not rounded, -2 where there is no direction."""
+    from deita_core.geometry.graph_kernel import row_cosines
+
+    out = np.empty(len(array), np.float64)
+    plain = array.dtype == np.float32
+
+    def fill(start: int) -> None:
+        stop = min(start + 8192, len(array))
+        block = np.asarray(array[start:stop]) if plain else array[start:stop].astype(np.float64)
+        row_cosines(block, unit, out[start:stop])
+
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        list(pool.map(fill, range(0, len(array), 8192)))
+    return out

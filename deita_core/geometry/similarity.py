@@ -73,6 +73,8 @@ def usable_rows(embeddings: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def _usable(block: NDArray[np.floating]) -> NDArray[np.bool_]:
+    if block.dtype.itemsize < 4:  # float16 overflows at once
+        block = block.astype(np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", block, block)
     usable: NDArray[np.bool_] = (squares > 1e-30) & (squares < 1e30)
