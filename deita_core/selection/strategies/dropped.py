@@ -68,6 +68,8 @@ def outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]
 
     Raises SelectionError when there are no clusters.
     """
+    if not candidates.eligible.any():
+        return []
     cluster = candidates.cluster
     if cluster is None or not (cluster >= 0).any():
         raise SelectionError(
