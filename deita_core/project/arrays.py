@@ -15,6 +15,8 @@ from deita_core.project.scores import active_scorer
 from deita_core.project.store import Project
 from deita_core.project.vectors import active_embedder
 
+_FETCHED_AT_ONCE = 50_000
+
 
 @dataclass(frozen=True, slots=True)
 class PoolArrays:
@@ -24,6 +26,8 @@ class PoolArrays:
     `source_names`, `language_names`. flags: (n,) int64, bit i set for `flag_names[i]`.
     turn_row: (t,) int64, ascending; turn_complexity, turn_quality: (t,) float32, NaN where there
     is no score. has_vector, truncated: (n,) bool. xy: (n, 2) float32, NaN where not on the map.
+    ids: (n,) bytes, the conversations' ids. instruction_characters, response_characters: (n,)
+    int32, summed over the turns.
     """
 
     turns: NDArray[np.int32]
@@ -41,6 +45,9 @@ class PoolArrays:
     has_vector: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     xy: NDArray[np.float32]
+    ids: NDArray[np.bytes_]
+    instruction_characters: NDArray[np.int32]
+    response_characters: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -75,6 +82,7 @@ def load_arrays(project: Project) -> PoolArrays:
     count = len(rows["turns"])
     turn_row, complexity, quality = _turn_scores(project)
     has_vector, truncated, xy = _placement(project, count)
+    instructions, responses = _characters_of_turns(project, count)
     return PoolArrays(
         _plain(rows["turns"], np.int32),
         _plain(rows["characters"], np.int32),
@@ -91,7 +99,39 @@ def load_arrays(project: Project) -> PoolArrays:
         has_vector,
         truncated,
         xy,
+        _ids(project),
+        instructions,
+        responses,
     )
+
+
+def _ids(project: Project) -> NDArray[np.bytes_]:
+    """The ids in the order of the rows; part by part, for a Python text for each takes room."""
+    cursor = project.cursor().execute("SELECT id FROM conversations ORDER BY row")
+    parts = [np.empty(0, "S1")]
+    while found := cursor.fetchmany(_FETCHED_AT_ONCE):
+        parts.append(np.array([row[0] for row in found]).astype(np.bytes_))
+    return np.concatenate(parts)
+
+
+def _characters_of_turns(
+    project: Project, count: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    found = (
+        project.cursor()
+        .execute(
+            """
+            SELECT row, sum(instruction_characters)::INTEGER AS instruction,
+                   sum(coalesce(response_characters, 0))::INTEGER AS response
+            FROM turns GROUP BY row
+            """
+        )
+        .fetchnumpy()
+    )
+    instructions, responses = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    instructions[found["row"]] = found["instruction"]
+    responses[found["row"]] = found["response"]
+    return instructions, responses
 
 
 def _turn_scores(

@@ -54,6 +54,14 @@ class PoolColumns(Protocol):
     def turn_complexity(self) -> NDArray[np.float32]: ...
     @property
     def turn_quality(self) -> NDArray[np.float32]: ...
+    @property
+    def ids(self) -> NDArray[np.bytes_]: ...
+    @property
+    def characters(self) -> NDArray[np.int32]: ...
+    @property
+    def instruction_characters(self) -> NDArray[np.int32]: ...
+    @property
+    def response_characters(self) -> NDArray[np.int32]: ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,8 @@ class SelectionInput:
         *,
         no_response_flag: str = "no response",
         admitted: NDArray[np.bool_] | None = None,
+        graph: SimilarityGraph | None = None,
+        cluster: NDArray[np.int32] | None = None,
     ) -> SelectionInput:
         """The input from the columns of a project; `no_response_flag` is one of their flags."""
         bare = np.zeros(len(columns.turns), np.bool_)
@@ -187,6 +197,12 @@ class SelectionInput:
             columns.flag_names,
             bare,
             admitted,
+            graph,
+            cluster,
+            columns.ids,
+            columns.characters,
+            columns.instruction_characters,
+            columns.response_characters,
         )
 
     @staticmethod
