@@ -1,7 +1,7 @@
 """Scorers by name: what a job, a command or a manifest asks for.
 
 A name is a key of `NAMES`, or "deita" (the released scorers of the paper), or one with a prefix
-of `PREFIXES` (`llm:FOLDER`, `llm:HUB/NAME`, `endpoint:MODEL@URL`), or
+of `PREFIXES` (`llm:FOLDER`, `llm:HUB/NAME`, `endpoint:MODEL@URL`, `random:SEED`), or
 "package.module:callable" for a scorer of one's own; the callable takes the dimension and returns
 a `Scorer`.
 """
@@ -41,11 +41,49 @@ def _vllm(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
     return VLLMScorer(rest, dimension, options)
 
 
-NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {"light": _light}
+def _instruction_length(dimension: Dimension) -> Scorer:
+    from deita_core.scoring.baselines import LengthScorer
+
+    return LengthScorer("instruction", dimension)
+
+
+def _response_length(dimension: Dimension) -> Scorer:
+    from deita_core.scoring.baselines import LengthScorer
+
+    return LengthScorer("response", dimension)
+
+
+def _random(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.baselines import random_of_name
+
+    return random_of_name(rest, dimension)
+
+
+def _perplexity(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.baselines_llm import LossScorer
+
+    return LossScorer(rest, "perplexity", dimension, options)
+
+
+def _ifd(rest: str, dimension: Dimension, options: ModelOptions) -> Scorer:
+    from deita_core.scoring.baselines_llm import LossScorer
+
+    return LossScorer(rest, "ifd", dimension, options)
+
+
+NAMES: Mapping[str, Callable[[Dimension], Scorer]] = {
+    "light": _light,
+    "instruction-length": _instruction_length,
+    "response-length": _response_length,
+    "random": lambda dimension: _random("0", dimension, ModelOptions()),
+}
 # Called with what stands behind the colon. The id of such a scorer is its name.
 PREFIXES: Mapping[str, Callable[[str, Dimension, ModelOptions], Scorer]] = {
     "endpoint": _endpoint,
+    "ifd": _ifd,
     "llm": _llm,
+    "perplexity": _perplexity,
+    "random": _random,
     "vllm": _vllm,
 }
 
@@ -66,7 +104,7 @@ _IDS = {
 
 def name_of_scorer(model: str) -> str:
     """The name that loads a model id again; ModelError when the catalogue does not know it."""
-    if model.partition(":")[0] in PREFIXES:
+    if model in NAMES or model.partition(":")[0] in PREFIXES:
         return model
     if model not in _IDS:
         raise ModelError(f"no scorer of the catalogue is {model!r} (known: {', '.join(_IDS)})")
