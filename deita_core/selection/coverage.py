@@ -55,9 +55,38 @@ def coverage(table: SelectionInput, rows: NDArray[np.int64], level: float) -> fl
 
 
 def _coverage_of_graph(graph: SimilarityGraph, places: NDArray[np.int64], level: float) -> float:
-    from deita_core.selection.spans_kernel import mark_covered
+    from deita_core.selection.coverage_kernel import mark_covered
 
     covered = np.zeros(graph.groups, np.bool_)
     mark_covered(graph.group[places], level, *edge_arrays(graph), covered)
     sizes = np.diff(np.asarray(graph.member_start))
     return float(sizes[covered].sum() / sizes.sum())
+
+
+def similarity_to_nearest(
+    table: SelectionInput,
+    asked: NDArray[np.int64],
+    places: NDArray[np.int64],
+    *,
+    skip_self: bool = False,
+) -> NDArray[np.float64]:
+    """Of each place asked for to the most similar of `places`: (k,) float64.
+
+    asked: (k,), places: (j,) int64, numbers of vectors; at least one of `places` must be left for
+    each. skip_self: a place is not its own neighbour, and every place asked for is in `places`.
+    What the similarity graph does not hold is looked up by a search, so the figures are the same
+    without it.
+    """
+    nearest = np.full(len(asked), np.nan)
+    if table.graph is not None:
+        from deita_core.selection.coverage_kernel import nearest_chosen
+
+        graph = table.graph
+        chosen = np.bincount(graph.group[places], minlength=graph.groups)
+        groups = np.asarray(graph.group)[asked]
+        nearest_chosen(groups, chosen, int(skip_self), *edge_arrays(graph), nearest)
+    rest = np.flatnonzero(np.isnan(nearest))
+    if len(rest):
+        found = nearest_of(table.vectors, asked[rest], places, skip_self=skip_self)
+        nearest[rest] = found.similarity
+    return nearest

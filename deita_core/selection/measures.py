@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.selection import status as st
+from deita_core.selection.coverage import coverage, typical_similarity
+from deita_core.selection.diversity import SAMPLE, nearest_similarity
 from deita_core.selection.evol import RowScores, row_scores
-from deita_core.selection.nearest import nearest_of
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.strategies import random_order
 from deita_core.selection.table import SelectionInput
 
-SAMPLE: Final = 2000
 _NO_CANDIDATES: Final = (st.EXCLUDED, st.FILTERED, st.NOT_SCORED, st.NOT_EMBEDDED)
 
 
@@ -35,8 +35,10 @@ class Measures:
     complexity, quality: mean over rows of their mean turn, 1 to 6. evol_score: mean, as the rule
     aggregates turns. turns, tokens: mean per row. tokens_total: sum. nearest_similarity: mean over
     (a seeded sample of) the rows of the cosine similarity to the nearest other row of the set:
-    lower is more diverse; None where it was not asked for. languages, sources: shares, largest
-    first.
+    lower is more diverse; None where it was not asked for. coverage: share of the pool's embedded
+    rows that are in the set or nearer than `Comparison.covered_at` to a row of it; None without a
+    similarity graph (`coverage` finds it all the same, in its own time). languages, sources,
+    clusters: shares, largest first; no clusters where none are known, rows in none are left out.
     """
 
     rows: int
@@ -49,16 +51,22 @@ class Measures:
     nearest_similarity: float | None
     languages: tuple[Share, ...]
     sources: tuple[Share, ...]
+    clusters: tuple[Share, ...]
+    coverage: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The pool, the selection, and a random selection of as many of the same candidates."""
+    """The pool, the selection, and a random selection of as many of the same candidates.
+
+    covered_at: the similarity of the coverage; None without a similarity graph.
+    """
 
     pool: Measures
     selection: Measures
     random: Measures
     random_rows: NDArray[np.int64]
+    covered_at: float | None
 
 
 def compare(
@@ -68,22 +76,30 @@ def compare(
     seed: int = 0,
     nearest: bool = True,
     sample: int = SAMPLE,
+    covered_at: float | None = None,
 ) -> Comparison:
     """The selection beside the pool and the random baseline.
 
     nearest: also the similarity to the nearest row within selection and baseline (0.5 s for 6,000
-    rows of 384 dimensions on two cores); the pool is left out, its size makes it no match.
-    sample: rows to take that mean over, at most.
+    rows of 384 dimensions on two cores, less with a similarity graph); the pool is left out, its
+    size makes it no match.
+    sample: rows to take that mean over, at most. covered_at: similarity below 1 that the graph
+    reaches; None: the typical similarity of a row to its nearest other one.
     """
+    if table.graph is not None and covered_at is None:
+        covered_at = typical_similarity(table.graph)
     scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
     baseline = random_baseline(outcome, seed)
-    size = sample if nearest else 0
-    return Comparison(
-        pool=_measure(table, outcome, scores, np.arange(len(table)), 0, seed),
-        selection=_measure(table, outcome, scores, outcome.kept, size, seed),
-        random=_measure(table, outcome, scores, baseline, size, seed),
-        random_rows=baseline,
+    sets = (np.arange(len(table)), outcome.kept, baseline)
+    pool, selection, drawn = (
+        replace(
+            _measure(table, outcome, scores, rows),
+            nearest_similarity=nearest_similarity(table, rows, sample, seed) if near else None,
+            coverage=_coverage(table, rows, covered_at),
+        )
+        for rows, near in zip(sets, (False, nearest, nearest), strict=True)
     )
+    return Comparison(pool, selection, drawn, baseline, covered_at)
 
 
 def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
@@ -93,31 +109,20 @@ def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
     return drawn
 
 
-def nearest_similarity(
-    table: SelectionInput, rows: NDArray[np.int64], sample: int = SAMPLE, seed: int = 0
+def _coverage(
+    table: SelectionInput, rows: NDArray[np.int64], covered_at: float | None
 ) -> float | None:
-    """Mean cosine similarity of a row to the nearest other row of the set; None for under two.
-
-    rows: (k,) int64; those without a vector are left out. The mean is over a seeded sample of at
-    most `sample` of them, each against all. Exact, blocked: memory O(block x tile + k x d).
-    """
-    places = table.place[rows]
-    places = places[places >= 0]
-    if len(places) < 2:
+    if table.graph is None or covered_at is None or not table.graph.serves(covered_at):
         return None
-    asked = places[random_order(places, seed)[:sample]]
-    return float(nearest_of(table.vectors, asked, places, skip_self=True).similarity.mean())
+    return coverage(table, rows, covered_at)
 
 
 def _measure(
-    table: SelectionInput,
-    outcome: Outcome,
-    scores: RowScores,
-    rows: NDArray[np.int64],
-    sample: int,
-    seed: int,
+    table: SelectionInput, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
 ) -> Measures:
     tokens = table.tokens[rows]
+    clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
+    names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
     return Measures(
         rows=len(rows),
         complexity=mean_or_nan(scores.complexity[rows]),
@@ -126,9 +131,11 @@ def _measure(
         turns=mean_or_nan(table.turns[rows]),
         tokens=mean_or_nan(tokens),
         tokens_total=int(tokens.sum(dtype=np.int64)),
-        nearest_similarity=nearest_similarity(table, rows, sample, seed) if sample else None,
+        nearest_similarity=None,
         languages=_shares(table.language[rows], table.language_names),
         sources=_shares(table.source[rows], table.source_names),
+        clusters=_shares(clusters[clusters >= 0], names),
+        coverage=None,
     )
 
 

@@ -85,21 +85,3 @@ def kept_at(
         for span in range(bounds[place], bounds[place + 1]):
             if low[span] <= threshold < high[span]:
                 kept[place] = True
-
-
-@numba.njit(nogil=True, cache=True)
-def mark_covered(
-    kept: NDArray[np.int32],
-    level: float,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
-    covered: NDArray[np.bool_],
-) -> None:
-    """Marks the groups of which a row is kept, and those nearer than `level` to one: (g,)."""
-    for own in kept:
-        covered[own] = True
-        for edge in range(start[own], start[own + 1]):
-            if similarity[edge] <= level:
-                break
-            covered[neighbour[edge]] = True
