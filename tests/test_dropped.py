@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
@@ -15,6 +16,7 @@ from deita_core.selection.strategies.nemo_curator import NemoCuratorStrategy
 from deita_core.selection.strategies.protocol import Candidates, Choice
 from deita_core.selection.strategies.semdedup import SemDeDupStrategy
 from tests.candidate_pools import NaiveRoom, pins_of, pools, run, similarities
+from tests.naive_graph import naive_graph
 
 STRATEGIES = (SemDeDupStrategy(), NemoCuratorStrategy(), DistilabelStrategy())
 
@@ -84,15 +86,18 @@ def test_distilabel_selects_what_a_plain_loop_selects(pool):
     assert run(DistilabelStrategy(), *pool).kept.tolist() == naive_distilabel(*pool)
 
 
-@given(pools(with_graph=True))
+@given(pools(with_graph=True), some.sampled_from((-1.0, 0.3, 0.8)))
 @settings(deadline=None)
-def test_distilabel_has_the_same_trace_with_and_without_a_graph(pool):
-    candidates, choice = pool
-    with_graph = run(DistilabelStrategy(), candidates, choice)
-    without = run(DistilabelStrategy(), replace(candidates, graph=None), choice)
-    assert with_graph.status.tolist() == without.status.tolist()
-    assert with_graph.blocker.tolist() == without.blocker.tolist()
-    assert np.array_equal(with_graph.similarity, without.similarity, equal_nan=True)
+def test_the_trace_is_the_same_with_and_without_a_graph(pool, floor):
+    cluster = np.maximum(pool[0].cluster, 0)
+    candidates = replace(pool[0], graph=naive_graph(pool[0].vectors, floor), cluster=cluster)
+    for strategy in STRATEGIES:
+        one = run(strategy, candidates, pool[1])
+        other = run(strategy, replace(candidates, graph=None), pool[1])
+        assert one.kept.tolist() == other.kept.tolist()
+        assert one.status.tolist() == other.status.tolist()
+        assert one.blocker.tolist() == other.blocker.tolist()
+        assert np.array_equal(one.similarity, other.similarity, equal_nan=True)
 
 
 @given(pools())

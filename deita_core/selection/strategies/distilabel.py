@@ -46,34 +46,35 @@ class DistilabelStrategy:
     def steps(
         self, candidates: Candidates, choice: Choice
     ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`. Without a graph that serves the threshold, every row is compared
-        with every other.
+        """See `Strategy.steps`. Rows whose nearest neighbour the graph does not know are compared
+        with all others.
         """
         rows = np.flatnonzero(candidates.eligible)
-        graph = candidates.graph
-        if graph is not None and graph.serves(choice.threshold):
+        graph, twins, unknown = candidates.graph, Twins.of_none(len(candidates.row)), rows
+        if graph is not None:
             twins = _nearest_on_graph(graph, rows)
-            yield FilterProgress(len(rows), 0, len(rows))
-        else:
-            twins = yield from _nearest_of_all_steps(candidates.vectors, rows)
+            unknown = rows[np.isnan(twins.similarity[rows])]
+        # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
+        if graph is None or not graph.serves(choice.threshold):
+            yield from _look_among_all_steps(candidates.vectors, unknown, rows, twins)
         dropped = twins.similarity > choice.threshold  # False where NaN
         return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
 
 
-def _nearest_of_all_steps(
-    vectors: NDArray[np.floating], rows: Rows
-) -> Generator[FilterProgress, None, Twins]:
-    search = nearest_steps(vectors, rows, rows, skip_self=True)
+def _look_among_all_steps(
+    vectors: NDArray[np.floating], unknown: Rows, rows: Rows, twins: Twins
+) -> Generator[FilterProgress, None, None]:
+    """Writes the nearest of `rows` to each unknown row into `twins`."""
+    search = nearest_steps(vectors, unknown, rows, skip_self=True)
     while True:
         try:
-            yield FilterProgress(next(search), 0, len(rows))
+            yield FilterProgress(next(search), 0, len(unknown))
         except StopIteration as stop:
             found = stop.value
             break
-    twins = Twins.of_none(len(vectors))
-    twins.row[rows] = np.where(found.place >= 0, rows[found.place], -1)
-    twins.similarity[rows] = found.similarity
-    return twins
+    there = found.place >= 0
+    twins.row[unknown[there]] = rows[found.place[there]]
+    twins.similarity[unknown] = found.similarity
 
 
 def _nearest_on_graph(graph: SimilarityGraph, rows: Rows) -> Twins:

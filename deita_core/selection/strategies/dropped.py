@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.similarity import DECIMALS, unit_rows
 from deita_core.selection import status as st
 from deita_core.selection.nearest import nearest_of
 from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import FilterProgress
+from deita_core.selection.strategies.edges import read_only_edges
 from deita_core.selection.strategies.protocol import Candidates, Choice
 
 Rows = NDArray[np.int64]
@@ -110,9 +112,15 @@ def _centrality(
 
 
 def nearest_before_steps(
-    candidates: Candidates, lists: list[Rows]
+    candidates: Candidates, lists: list[Rows], threshold: float
 ) -> Generator[FilterProgress, None, Twins]:
-    """For each row of each list the most similar of those before it, kept or not."""
+    """For each row of each list the most similar of those before it, kept or not, the first of
+    equally similar ones; those below the threshold may be left out.
+    """
+    graph = candidates.graph
+    if graph is not None and graph.floor < threshold:
+        yield FilterProgress(0, 0, sum(map(len, lists)))
+        return _before_on_graph(graph, lists, threshold)
     twins = Twins.of_none(len(candidates.row))
     done, total = 0, sum(map(len, lists))
     for rows in lists:
@@ -122,4 +130,19 @@ def nearest_before_steps(
         twins.similarity[rows] = found.similarity
         done += len(rows)
         yield FilterProgress(done, 0, total)
+    return twins
+
+
+def _before_on_graph(graph: SimilarityGraph, lists: list[Rows], threshold: float) -> Twins:
+    from deita_core.selection.strategies.edges_kernel import nearest_before
+
+    twins = Twins.of_none(len(graph.group))
+    order = np.concatenate([np.empty(0, np.int64), *lists])
+    first = np.cumsum([0, *map(len, lists)])
+    seat = np.full(graph.groups, -1, np.int64)
+    group = np.asarray(graph.group)[order]
+    row, similarity = np.full(len(order), -1, np.int64), np.full(len(order), np.nan)
+    nearest_before(*read_only_edges(graph), group, first, threshold, seat, row, similarity)
+    twins.row[order] = np.where(row >= 0, order[row], -1)
+    twins.similarity[order] = similarity
     return twins

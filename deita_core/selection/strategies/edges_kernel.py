@@ -95,3 +95,38 @@ def best_edges(
             row[group] = min(row[group], other) if found else other
             top[group] = similarity[edge]
             found = True
+
+
+@numba.njit(nogil=True, cache=True)
+def nearest_before(
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    group: NDArray[np.int32],
+    first: NDArray[np.int64],
+    threshold: float,
+    seat: NDArray[np.int64],
+    twin: NDArray[np.int64],
+    near: NDArray[np.float64],
+) -> None:
+    """For each place of several lists, one after the other, the most similar place before it in
+    its list, the first of equally similar ones: into `twin` (k,), its similarity into `near` (k,).
+    Places below the threshold are left out.
+
+    group: (k,), by place. first: (l + 1,), list i is first[i]:first[i + 1]. seat: (g,) of -1, the
+    first place of each group in the latest list that has it.
+    """
+    for number in range(len(first) - 1):
+        for place in range(first[number], first[number + 1]):
+            own = group[place]
+            if seat[own] >= first[number]:
+                twin[place], near[place] = seat[own], 1.0
+            for edge in range(start[own], start[own + 1]):
+                value = similarity[edge]
+                if value < threshold or (twin[place] >= 0 and value < near[place]):
+                    break
+                other = seat[neighbour[edge]]
+                if other >= first[number] and (twin[place] < 0 or other < twin[place]):
+                    twin[place], near[place] = other, value
+            if seat[own] < first[number]:
+                seat[own] = place

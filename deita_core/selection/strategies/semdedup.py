@@ -45,6 +45,6 @@ class SemDeDupStrategy:
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
         lists = outermost_first(candidates, last_on_ties=False)
-        twins = yield from nearest_before_steps(candidates, lists)
+        twins = yield from nearest_before_steps(candidates, lists, choice.threshold)
         dropped = twins.similarity > choice.threshold  # False where NaN
         return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
