@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
@@ -29,10 +32,32 @@ class ScorerRecord:
     failed: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedScores:
+    """The scores of two scorers, turn by turn, for every turn of the pool in order.
+
+    row: (t,) int32. turn: (t,) int32. first, second: (t,) float32, NaN where there is no score.
+    """
+
+    row: NDArray[np.int32]
+    turn: NDArray[np.int32]
+    first: NDArray[np.float32]
+    second: NDArray[np.float32]
+
+
 def register_scorer(
-    project: Project, dimension: str, model: str, revision: str, parameters: Mapping[str, object]
+    project: Project,
+    dimension: str,
+    model: str,
+    revision: str,
+    parameters: Mapping[str, object],
+    *,
+    activate: bool = True,
 ) -> int:
-    """The number of this scorer, made at need; it becomes the active one of its dimension."""
+    """The number of this scorer, made at need.
+
+    activate: it becomes the active one of its dimension; without, only when there is none.
+    """
     encoded = json.dumps(dict(parameters), sort_keys=True)
     with project.transaction() as cursor:
         found = cursor.execute(
@@ -49,7 +74,9 @@ def register_scorer(
         else:
             number = int(found[0][0])
         cursor.execute(
-            "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ?", [number, dimension]
+            "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ? AND "
+            "(? OR NOT EXISTS (FROM scorers WHERE dimension = ? AND active))",
+            [number, dimension, activate, dimension],
         )
     return number
 
@@ -92,14 +119,14 @@ def count_unscored(project: Project, scorer_numbers: Mapping[str, int]) -> int:
     """Conversations that lack a score (or its reason) from any of the scorers."""
     return whole_number(
         project.cursor(),
-        f"SELECT count(*) FROM conversations c WHERE {_UNSCORED}",
+        f"SELECT count(*) FROM conversations c WHERE {UNSCORED}",
         list(scorer_numbers.values()),
         len(scorer_numbers),
     )
 
 
 # A batch commits all turns of a conversation together, so its first turn tells.
-_UNSCORED = """c.turns > 0 AND c.row NOT IN (
+UNSCORED = """c.turns > 0 AND c.row NOT IN (
     SELECT row FROM scores WHERE turn = 0 AND scorer IN (SELECT unnest(?::INTEGER[]))
     GROUP BY row HAVING count(DISTINCT scorer) = ?)"""
 
@@ -107,7 +134,7 @@ _UNSCORED = """c.turns > 0 AND c.row NOT IN (
 def write_unscored(project: Project, scorer_numbers: Mapping[str, int], out: Path) -> None:
     """Write row, messages, tools of what is still to be scored as Parquet, in row order."""
     project.cursor().execute(
-        f"COPY (SELECT row, messages, tools FROM conversations c WHERE {_UNSCORED} ORDER BY row) "
+        f"COPY (SELECT row, messages, tools FROM conversations c WHERE {UNSCORED} ORDER BY row) "
         f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
         [list(scorer_numbers.values()), len(scorer_numbers)],
     )
@@ -165,3 +192,25 @@ def rows_with_failure(project: Project, dimension: str, reason: str) -> list[int
         [dimension, reason],
     )
     return [int(row[0]) for row in found.fetchall()]
+
+
+def paired_scores(project: Project, first: int, second: int) -> PairedScores:
+    """The scores of two scorers side by side; what `scoring.agreement` compares."""
+    found = (
+        project.cursor()
+        .execute(
+            "SELECT t.row, t.turn, coalesce(a.score, 'nan'::FLOAT) AS first, "
+            "coalesce(b.score, 'nan'::FLOAT) AS second FROM turns t "
+            "LEFT JOIN scores a ON a.row = t.row AND a.turn = t.turn AND a.scorer = ? "
+            "LEFT JOIN scores b ON b.row = t.row AND b.turn = t.turn AND b.scorer = ? "
+            "ORDER BY t.row, t.turn",
+            [first, second],
+        )
+        .fetchnumpy()
+    )
+    return PairedScores(
+        np.asarray(found["row"], np.int32),
+        np.asarray(found["turn"], np.int32),
+        np.asarray(found["first"], np.float32),
+        np.asarray(found["second"], np.float32),
+    )
