@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deita_core.selection import SelectionInput, SelectionRule, select
+from deita_core.errors import SelectionError
+from deita_core.selection import Quota, SelectionInput, SelectionRule, select
 from deita_core.selection.flip import flip_point
 from deita_core.selection.frontier import frontier
 from deita_core.selection.spans import kept_spans
@@ -160,3 +161,108 @@ def test_budget_flips_are_those_found_by_trying_every_budget(case, number):
 
 def budget_side(case: Case, budget: int, row: int) -> bool:
     return Case(case.table, replace(case.rule, budget=budget)).inside(case.rule.threshold, row)
+
+
+@pytest.fixture(scope="module")
+def table() -> SelectionInput:
+    """Five rows, best first; 1 is near 0, 4 lies between 2 and 3."""
+    angles = np.deg2rad([0, 10, 90, 180, 130])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return replace(
+        SelectionInput.of_scores(np.array([5.0, 4, 3, 2, 1]), np.ones(5), vectors),
+        ids=np.array(list("abcde")),
+        turns=np.array([1, 1, 1, 1, 2]),
+        source=np.array([0, 1, 0, 0, 1]),
+        source_names=("a", "b"),
+        graph=naive_graph(vectors, 0.5),
+    )
+
+
+def test_a_flip_is_told_in_words(table):
+    rule = SelectionRule(threshold=0.9, budget=3)
+    told = {row: flip_point(rule, table, row).sentence() for row in range(5)}
+    assert told[1] == "in from similarity 0.99 (distance 0.01) up"
+    assert told[3] == "out from similarity 0.99 (distance 0.01) up; out below a budget of 3"
+    assert told[0] == "out below a budget of 1"
+    assert flip_point(rule, table, 1).up.edge == 0.984807753012
+    assert flip_point(replace(rule, budget=2), table, 3).sentence() == "in from a budget of 3"
+
+
+def test_a_copy_is_in_only_at_one():
+    vectors = np.ones((2, 3), np.float32)
+    copies = SelectionInput.of_scores(np.ones(2), np.ones(2), vectors)
+    flip = flip_point(SelectionRule(), replace(copies, graph=naive_graph(vectors, 0.5)), 1)
+    assert flip.sentence() == (
+        "in only at similarity 1.00 (distance 0.00), where nothing counts as a near-duplicate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "row", "words"),
+    [
+        (SelectionRule(pinned=("a",)), 0, "unpin it"),
+        (SelectionRule(excluded=("a",)), 0, "take it out of the exclusions"),
+        (SelectionRule(min_turns=2), 0, "change the filter"),
+        (SelectionRule(threshold=0.3), 1, "not above the floor 0.50"),
+    ],
+)
+def test_where_no_threshold_helps_the_flip_says_what_does(table, rule, row, words):
+    flip = flip_point(rule, table, row)
+    assert flip.nearest is None
+    assert words in flip.sentence()
+
+
+def test_without_a_graph_the_flip_of_the_budget_is_still_known(table):
+    flip = flip_point(SelectionRule(threshold=0.9, budget=3), replace(table, graph=None), 2)
+    assert (flip.budget, flip.nearest) == (1, None)
+    assert "once the similarity graph is made" in flip.sentence()
+
+
+def test_under_quotas_turns_are_found_by_selecting(table):
+    rule = SelectionRule(threshold=0.99, quotas=(Quota("source", "b", most=1),))
+    flip = flip_point(rule, table, 4)
+    assert flip.down is not None
+    assert flip.down.edge == pytest.approx(np.cos(np.deg2rad(10)), abs=1e-6)
+    assert Case(table, rule).inside(flip.down.threshold, 4) != flip.inside
+
+
+@pytest.mark.parametrize("strategy", ["top_score", "random", "longest_response"])
+def test_strategies_without_a_threshold_flip_by_their_budget_alone(table, strategy):
+    lengths = replace(table, response_characters=np.array([1, 5, 3, 2, 4], np.int32))
+    rule = SelectionRule(strategy=strategy, budget=2)
+    whole = select(replace(rule, budget=None), lengths).kept.tolist()
+    for place, row in enumerate(whole):
+        flip = flip_point(rule, lengths, row)
+        assert flip.nearest is None
+        assert flip.budget == (place if place < 2 else place + 1)
+
+
+def test_a_frontier_needs_a_threshold(table):
+    with pytest.raises(SelectionError, match="does not look at similarities"):
+        frontier(SelectionRule(strategy="top_score"), table)
+
+
+def test_the_grid_goes_by_hundredths_from_the_floor_and_has_the_rules_own_point(table):
+    got = frontier(SelectionRule(threshold=0.777, budget=3), table)
+    assert got.thresholds.tolist() == sorted({i / 100 for i in range(50, 101)} | {0.777})
+    assert got.lowest_that_fills() == 0.5
+    assert frontier(SelectionRule(budget=5), table).lowest_that_fills() == 0.99
+
+
+@pytest.mark.parametrize("strategy", ["repr_filter", "distilabel"])
+def test_quotas_other_strategies_and_low_thresholds_have_a_frontier_too(table, strategy):
+    rule = SelectionRule(strategy=strategy, budget=3, quotas=(Quota("source", "a", most=2),))
+    got = frontier(rule, table, [0.1, 0.6, 0.95, 1.0])
+    kept = [len(select(replace(rule, threshold=t), table).kept) for t in got.thresholds]
+    whole = replace(rule, budget=None)
+    possible = [len(select(replace(whole, threshold=t), table).kept) for t in got.thresholds]
+    assert (got.kept.tolist(), got.possible.tolist()) == (kept, possible)
+
+
+def test_spans_are_refused_where_they_have_no_meaning(table):
+    for rule in (
+        SelectionRule(strategy="top_score"),
+        SelectionRule(quotas=(Quota("source", "a", most=2),)),
+    ):
+        with pytest.raises(SelectionError):
+            kept_spans(select(rule, table), table)

@@ -21,6 +21,8 @@ from deita_core.selection.table import SelectionInput
 SAMPLE: Final = 2000
 VENDI_SAMPLE: Final = 1000
 POOL_SAMPLE: Final = 5000
+# A random baseline is drawn by the plain seed: a sample drawn alike would be that very baseline.
+_APART: Final = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def nearest_similarity(
     places = places_of(table, rows)
     if len(places) < 2:
         return None
-    asked = places[random_order(places, seed)[:sample]]
+    asked = places[random_order(places, seed + _APART)[:sample]]
     return float(similarity_to_nearest(table, asked, places, skip_self=True).mean())
 
 
@@ -123,7 +125,7 @@ def pool_distance(
     if not len(places):
         return None
     embedded = table.place[table.place >= 0]
-    asked = embedded[random_order(embedded, seed)[:sample]]
+    asked = embedded[random_order(embedded, seed + _APART)[:sample]]
     return float(1.0 - similarity_to_nearest(table, asked, places).mean())
 
 
@@ -139,7 +141,7 @@ def vendi_score(
     places = places_of(table, rows)
     if not len(places):
         return None
-    drawn = places[random_order(places, seed)[:sample]]
+    drawn = places[random_order(places, seed + _APART)[:sample]]
     units = unit_rows(table.vectors, drawn)
     # X X' and X' X have the same eigenvalues but for zeros, and zeros add nothing.
     square = units @ units.T if len(units) < units.shape[1] else units.T @ units
