@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
 from deita_core.selection.filters import apply_filters, filter_names
+from deita_core.selection.pass_edges import closest_similarity
 from deita_core.selection.pass_state import check_room
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.quotas import QuotaTable, quota_table
@@ -191,6 +192,10 @@ def _candidates(
         outside = np.flatnonzero(status == st.PINNED)
         quota = quota.counting(outside, table.tokens).of_rows(rows)
 
+    graph, closest = table.graph, None
+    if graph is not None:
+        closest = table.remember("closest", lambda: closest_similarity(graph))
+
     def column(values: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if values is None else values[rows]
 
@@ -207,6 +212,7 @@ def _candidates(
         is_pinned,
         quota,
         ranked_rows(rule, table),
+        closest,
     )
 
 

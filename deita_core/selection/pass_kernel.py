@@ -66,6 +66,7 @@ def walk(
     by_tokens: NDArray[np.bool_],
     blocks: bool,
     hit: NDArray[np.bool_],
+    alone: NDArray[np.bool_],
     group: NDArray[np.int32],
     start: NDArray[np.int64],
     neighbour: NDArray[np.int32],
@@ -83,8 +84,9 @@ def walk(
 
     pinned: by row. in_tokens: the budget counts tokens (by row), else rows. codes, limit, used,
     by_tokens: the quotas; pinned rows count in `used` beforehand. blocks: False when no row blocks
-    another. hit, group: by position from `first` on: known beforehand to be too close to a kept
-    row (length 0: none is), and the row's group in the graph of start, neighbour, similarity.
+    another. hit, alone, group: by position from `first` on: known beforehand to be too close to a
+    kept row (length 0: none is); known to have no row above the threshold; and the row's group in
+    the graph of start, neighbour, similarity.
     seat: by group, place in `kept` of the first row kept of it, or -1. state: see the top of the
     file; room is -1 without a budget, ended -1 until the budget ends the pass.
     fate, blocker (place in `kept`), closeness, full (counter): by position; where nothing is
@@ -107,7 +109,7 @@ def walk(
             if len(hit) and hit[position - first]:
                 fate[position] = NEAR_DUPLICATE
                 continue
-            if blocks:
+            if blocks and not alone[position - first]:
                 near, highest = _nearest_seat(
                     group[position - first], start, neighbour, similarity, threshold, seat
                 )
@@ -130,7 +132,7 @@ def walk(
         else:
             fate[position] = PINNED
             state[PINS_LEFT] -= 1
-        if blocks and seat[group[position - first]] < 0:
+        if blocks and not alone[position - first] and seat[group[position - first]] < 0:
             seat[group[position - first]] = state[COUNT]
         kept[state[COUNT]] = position
         state[COUNT] += 1

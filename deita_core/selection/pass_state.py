@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.graph import SimilarityGraph
+from deita_core.selection.pass_edges import NO_EDGES, NO_HIT, Edges
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.status import BELOW_CUT, FILTERED, NEAR_DUPLICATE, SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
@@ -17,49 +16,6 @@ from deita_core.selection.strategies.protocol import Candidates, Choice
 Rows = NDArray[np.int64]
 # One row over the quota of a table without quotas: nothing counts.
 _NO_CODES = np.empty((0, 0), np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """The graph of a stretch of the order: see `SimilarityGraph` for start to similarity.
-
-    group: (s,) int32, by position in the stretch. seat: (g,) int32, place in `kept` of the first
-    row kept of a group, or -1.
-    """
-
-    group: NDArray[np.int32]
-    start: NDArray[np.int64]
-    neighbour: NDArray[np.int32]
-    similarity: NDArray[np.float64]
-    seat: NDArray[np.int32]
-
-    @staticmethod
-    def of_graph(graph: SimilarityGraph, order: Rows) -> Edges:
-        """The whole graph, for the whole order."""
-        seat = np.full(graph.groups, -1, np.int32)
-        return Edges(graph.group[order], graph.start, graph.neighbour, graph.similarity, seat)
-
-    @staticmethod
-    def of_pairs(places: int, first: Rows, second: Rows) -> Edges:
-        """A stretch of so many rows in which these pairs of places block each other."""
-        ends = np.concatenate((first, second))
-        by_end = np.argsort(ends, kind="stable")
-        start = np.zeros(places + 1, np.int64)
-        np.cumsum(np.bincount(ends, minlength=places), out=start[1:])
-        others = np.concatenate((second, first))[by_end].astype(np.int32)
-        group = np.arange(places, dtype=np.int32)
-        seat = np.full(places, -1, np.int32)
-        return Edges(group, start, others, np.ones(len(others)), seat)
-
-
-NO_EDGES = Edges(
-    np.empty(0, np.int32),
-    np.zeros(1, np.int64),
-    np.empty(0, np.int32),
-    np.empty(0),
-    np.empty(0, np.int32),
-)
-NO_HIT = np.empty(0, np.bool_)
 
 
 class PassState:
@@ -111,6 +67,7 @@ class PassState:
             _fixed(self.by_tokens, np.bool_),
             edges is not None,
             _fixed(hit, np.bool_),
+            _fixed(given.alone, np.bool_),
             _fixed(given.group, np.int32),
             _fixed(given.start, np.int64),
             _fixed(given.neighbour, np.int32),

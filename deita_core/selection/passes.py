@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from deita_core.geometry.similarity import Tiles, unit_rows
 from deita_core.selection.checks import check_budget, check_threshold
 from deita_core.selection.nearest import nearest_steps
-from deita_core.selection.pass_state import Edges, PassState
+from deita_core.selection.pass_edges import Edges, closest_similarity
+from deita_core.selection.pass_state import PassState
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.repr_filter import (
     BLOCK,
@@ -59,7 +60,11 @@ def pass_steps(
     state = PassState(order, candidates, choice)
     if bound < 1.0 and not read_graph:
         return (yield from _blocked_steps(state, bound))
-    edges = Edges.of_graph(graph, order) if read_graph and graph is not None else None
+    edges = None
+    if read_graph and graph is not None:
+        closest = candidates.closest
+        closest = closest_similarity(graph) if closest is None else closest
+        edges = Edges.of_graph(graph, order, closest, bound)
     state.walk(0, len(order), edges, bound)
     trace = state.trace()
     yield state.progress(state.visited, trace.count(NEAR_DUPLICATE))

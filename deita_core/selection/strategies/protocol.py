@@ -28,7 +28,8 @@ class Candidates:
     tokens, instruction_characters, response_characters: (m,) int32. cluster: (m,) int32, -1 for
     none. None: not known. pinned: (m,) bool, rows that must be selected; None: no row.
     quota: for `pass_steps`. ranked: (m,) int64, all rows from the highest score down, ties by
-    number, those without one last; None: not known yet.
+    number, those without one last; None: not known yet. closest: (m,) float64, similarity to the
+    most similar other row, the graph's floor where that is lower; None: not known yet.
     """
 
     vectors: NDArray[np.floating]
@@ -43,6 +44,7 @@ class Candidates:
     pinned: NDArray[np.bool_] | None = None
     quota: QuotaTable | None = None
     ranked: NDArray[np.int64] | None = None
+    closest: NDArray[np.float64] | None = None
 
     def best_first(self) -> NDArray[np.int64]:
         """Eligible rows from the highest score down, ties by number: (k,) int64."""
