@@ -63,9 +63,68 @@ def import_step(numbers: Sequence[int]) -> Step:
     return "import", {"sources": list(numbers)}
 
 
-def score_step(complexity: str = "light", quality: str = "light") -> Step:
-    """Score what has no score yet with scorers of the catalogue."""
-    return "score", {"complexity": complexity, "quality": quality}
+def score_step(
+    complexity: str | None = "light",
+    quality: str | None = "light",
+    *,
+    options: MappingType[str, ModelOptions] | None = None,
+    despite_health: bool = False,
+) -> Step:
+    """Score what has no score yet with scorers of the catalogue; None leaves a dimension out.
+
+    options: of "complexity" and "quality". despite_health: go on with a scorer that looks
+    hopeless after the first hundred turns.
+    """
+    names = {"complexity": complexity, "quality": quality}
+    step: dict[str, Any] = {dimension: name for dimension, name in names.items() if name}
+    if options:
+        step["options"] = {d: o.to_json() for d, o in options.items() if d in step}
+    return "score", step | ({"despite_health": True} if despite_health else {})
+
+
+def score_steps(
+    complexity: str | None = "light",
+    quality: str | None = "light",
+    *,
+    options: MappingType[str, ModelOptions] | None = None,
+    despite_health: bool = False,
+) -> list[Step]:
+    """As `score_step`, but a model that may be large has the machine to itself."""
+
+    def step(one: str | None, other: str | None) -> Step:
+        return score_step(one, other, options=options, despite_health=despite_health)
+
+    if not (complexity and quality) or {complexity, quality} <= _TOGETHER:
+        return [step(complexity, quality)]
+    return [step(complexity, None), step(None, quality)]
+
+
+_TOGETHER = frozenset({"light"})
+
+
+def pilot_steps(
+    complexity: str | None = None,
+    quality: str | None = None,
+    embedder: str | None = None,
+    *,
+    options: MappingType[str, ModelOptions] | None = None,
+    rows: int = 200,
+    seed: int = 42,
+) -> list[Step]:
+    """Try each model on a few rows, one after the other; None leaves one out.
+
+    options: of "complexity", "quality" and "embedding". What they found is in
+    `project.scorer_runs.pilots`.
+    """
+    names = {"complexity": complexity, "quality": quality, "embedding": embedder}
+    found: list[Step] = []
+    for dimension, name in names.items():
+        if name:
+            step: dict[str, Any] = {"dimension": dimension, "model": name}
+            if options and dimension in options:
+                step["options"] = options[dimension].to_json()
+            found.append(("pilot", step | {"rows": rows, "seed": seed}))
+    return found
 
 
 def embed_step(embedder: str = "minilm", options: ModelOptions | None = None) -> Step:
@@ -73,6 +132,11 @@ def embed_step(embedder: str = "minilm", options: ModelOptions | None = None) ->
     if options is None:
         return "embed", {"embedder": embedder}
     return "embed", {"embedder": embedder, "options": options.to_json()}
+
+
+def graph_step() -> Step:
+    """Find all pairs of similar rows, and the clusters."""
+    return "graph", {}
 
 
 def map_step() -> Step:
@@ -83,7 +147,7 @@ def map_step() -> Step:
 def preparation(numbers: Sequence[int]) -> list[Step]:
     """Everything between files and a selection, with the embedded default models."""
     first = [import_step(numbers)] if numbers else []
-    return [*first, score_step(), embed_step(), map_step()]
+    return [*first, score_step(), embed_step(), graph_step(), map_step()]
 
 
 def select_step(rule: SelectionRule, name: str, notes: str = "") -> Step:

@@ -11,7 +11,7 @@ import numpy as np
 
 from deita_core.embedding.protocol import EmbeddingBatch
 from deita_core.errors import ModelError
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+from deita_core.scoring.protocol import Dimension, ScoreBatch, Scorer, TurnText
 
 
 class LengthScorer:
@@ -77,3 +77,39 @@ class HashEmbedder:
         tokens = np.array([len(t.split()) for t in texts], np.int32)
         reasons = tuple(None if text else "empty text" for text in texts)
         return EmbeddingBatch(vectors, tokens, tokens > 4, reasons)
+
+
+class MassScorer(LengthScorer):
+    """As LengthScorer, with DEITA_TEST_MASS on the digits; every tenth turn is cut."""
+
+    id = "tests/mass"
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """As LengthScorer, with its health."""
+        found = super().score(turns)
+        mass = np.full(len(turns), float(os.environ.get("DEITA_TEST_MASS", "0.98")), np.float32)
+        cut = np.array([turn.instruction.endswith("0") for turn in turns], np.bool_)
+        return ScoreBatch(found.scores, found.reasons, mass, cut)
+
+
+class SmallScorer(LengthScorer):
+    """Has no memory for more than two turns at once, nor for one longer than 100 characters."""
+
+    id = "tests/small"
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """As LengthScorer, where it fits."""
+        if len(turns) > 2 or any(len(turn.instruction) > 100 for turn in turns):
+            raise RuntimeError("CUDA out of memory. Tried to allocate more than there is")
+        return super().score(turns)
+
+
+def remote_scorer(dimension: Dimension) -> Scorer:
+    """The endpoint scorer at DEITA_TEST_ENDPOINT, without long waits."""
+    from deita_core.scoring import endpoint_http
+    from deita_core.scoring.endpoint import EndpointScorer
+    from deita_core.scoring.options import ModelOptions
+
+    endpoint_http._FIRST_WAIT = 0.01
+    options = ModelOptions(requests=4, attempts=2, timeout=2.0)
+    return EndpointScorer("m", os.environ["DEITA_TEST_ENDPOINT"], dimension, options)

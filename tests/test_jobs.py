@@ -117,6 +117,7 @@ def test_a_cancelled_job_keeps_what_it_did_and_goes_on(
     part = project_info(project)
     assert cancelled.state == "cancelled"
     assert 0 < part.unscored < 2498
+    monkeypatch.setenv("DEITA_TEST_DELAY", "0")
     runner.resume(number)
     (resumed,) = finished(runner, [number])
     assert resumed.state == "done"
@@ -214,6 +215,7 @@ def test_stopping_the_server_leaves_the_job_to_the_next_one(
         time.sleep(0.02)
     runner.stop()
     assert [job.state for job in jobs(project)] == ["running", "done"]
+    monkeypatch.setenv("DEITA_TEST_DELAY", "0")
     second = JobRunner(project)
     second.start()
     assert [r.state for r in finished(second, numbers)] == ["done", "done"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deita_core.conversation import Conversation
 from deita_core.embedding.protocol import Embedder, Paced, text_for
@@ -17,6 +18,9 @@ from deita_core.project.vectors import (
     register_embedder,
     write_unembedded,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Larger batches pad less (3 % faster); smaller ones show progress sooner.
 BATCH, LARGE_BATCH = 512, 2048
@@ -39,7 +43,7 @@ class Embed:
 
         options = ModelOptions.from_json(parameters.get("options"))
         embedder = load_embedder(parameters["embedder"], options)
-        folder, total = desk.get_input(_identity(embedder))
+        folder, total = desk.get_input(identity_of(embedder))
         done = 0
         desk.report(0, total, "embedding")
         size = BATCH if total < LARGE_POOL else LARGE_BATCH
@@ -54,19 +58,21 @@ class Embed:
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the conversations that lack a vector."""
-        number = _number(project, identity)
+        number = _number(project, identity, activate=True)
         write_unembedded(project, number, folder / "rows.parquet")
         return count_unembedded(project, number)
 
     def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
         """Vectors of one batch."""
-        add_embeddings(project, _number(project, part.meta["identity"]), part.tables["vectors"])
+        number = _number(project, part.meta["identity"], activate=False)
+        add_embeddings(project, number, part.tables["vectors"])
 
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """What was committed stays; nothing to mark."""
 
 
-def _identity(embedder: Embedder) -> dict[str, Any]:
+def identity_of(embedder: Embedder) -> dict[str, Any]:
+    """What tells an embedder apart from all others."""
     return {
         "id": embedder.id,
         "revision": embedder.revision,
@@ -75,24 +81,29 @@ def _identity(embedder: Embedder) -> dict[str, Any]:
     }
 
 
-def _number(project: Project, identity: Parameters) -> int:
+def _number(project: Project, identity: Parameters, *, activate: bool) -> int:
     return register_embedder(
         project,
         identity["id"],
         identity["revision"],
         identity["dimension"],
         identity["parameters"],
+        activate=activate,
     )
 
 
 def _embed_batch(batch: Any, embedder: Embedder) -> Part:
+    columns = batch.to_pydict()
+    table = embed_table(embedder, columns["row"], columns["messages"])
+    return Part({"vectors": table}, {"identity": identity_of(embedder)})
+
+
+def embed_table(embedder: Embedder, rows: Sequence[int], messages: Sequence[str]) -> pa.Table:
+    """The vectors of conversations (their messages as JSON), as `add_embeddings` takes them."""
     import numpy as np
     import pyarrow as pa
 
-    columns = batch.to_pydict()
-    result = embedder.embed(
-        [text_for(embedder, Conversation.from_json(m)) for m in columns["messages"]]
-    )
+    result = embedder.embed([text_for(embedder, Conversation.from_json(m)) for m in messages])
     failed = np.array([reason is not None for reason in result.reasons])
     width = result.vectors.shape[1]
     good = np.ascontiguousarray(result.vectors[~failed])
@@ -100,13 +111,12 @@ def _embed_batch(batch: Any, embedder: Embedder) -> Part:
     vectors = pa.ListArray.from_arrays(
         pa.array(offsets), pa.array(good.ravel(), pa.float32()), mask=pa.array(failed)
     )
-    table = pa.table(
+    return pa.table(
         {
-            "row": pa.array(columns["row"], pa.int32()),
+            "row": pa.array(rows, pa.int32()),
             "vector": vectors,
             "tokens": pa.array(result.tokens, pa.int32()),
             "truncated": pa.array(result.truncated, pa.bool_()),
             "reason": pa.array(result.reasons, pa.string()),
         }
     )
-    return Part({"vectors": table}, {"identity": _identity(embedder)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,31 @@ class ScoreBatch:
         for name, values in (("mass", self.mass), ("truncated", self.truncated)):
             if values is not None and values.shape != self.scores.shape:
                 raise ValueError(f"{name} must be {self.scores.shape}, got {values.shape}")
+
+
+def joined(batches: Sequence[ScoreBatch]) -> ScoreBatch:
+    """Several batches as one."""
+    return ScoreBatch(
+        np.concatenate([b.scores for b in batches]),
+        tuple(reason for b in batches for reason in b.reasons),
+        _joined([b.mass for b in batches], batches, np.nan, np.float32),
+        _joined([b.truncated for b in batches], batches, False, np.bool_),
+    )
+
+
+def _joined(
+    parts: Sequence[NDArray[Any] | None],
+    batches: Sequence[ScoreBatch],
+    missing: float | bool,
+    kind: type[np.generic],
+) -> NDArray[Any] | None:
+    if all(part is None for part in parts):
+        return None
+    filled = [
+        np.full(len(batch.scores), missing, kind) if part is None else part
+        for part, batch in zip(parts, batches, strict=True)
+    ]
+    return np.concatenate(filled)
 
 
 class Scorer(Protocol):

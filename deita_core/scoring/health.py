@@ -1,0 +1,195 @@
+"""The health of a scorer: whether its numbers look like scores at all.
+
+An LLM that was trained to score puts nearly all of its probability on the digits 1 to 6. One that
+was not (another model, another prompt, a base model) still yields numbers between 1 and 6; the
+mass on the digits tells them apart after a hundred turns, long before the pool is scored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.scoring.protocol import ScoreBatch, joined
+
+Level = Literal["good", "look", "hopeless"]
+
+# Turns with a known mass before a scorer is judged hopeless.
+ENOUGH = 100
+# Mean probability on the six digits below which a model is no scorer of this prompt, and below
+# which its scores deserve a look. Trained scorers are above 0.95.
+HOPELESS_MASS, LOW_MASS = 0.1, 0.5
+_CONSTANT_SHARE, _CUT_SHARE, _FAILED_SHARE = 0.9, 0.2, 0.05
+# What the pool lacks, not what the scorer fails at.
+_OF_THE_POOL = frozenset({"empty instruction", "no response", "empty response"})
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A sentence for people, and how bad it is."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is known of a scorer from its scores.
+
+    turns: all it was given; scored of them; failed: without a score although the pool has what
+    is needed; truncated: cut to fit (0 where the scorer does not say). mass_known: turns with a
+    known mass; mass, mass_low, mass_high: mean, 5th and 95th percentile of it, NaN when none is
+    known. score, spread, low, high: mean, standard deviation, 5th and 95th percentile of the
+    scores, NaN without any. most_common, constant: the most common score, rounded to two
+    decimals, and the share of turns that have it. reasons: why scores are missing, turns each.
+    """
+
+    turns: int
+    scored: int
+    failed: int
+    truncated: int
+    mass_known: int
+    mass: float
+    mass_low: float
+    mass_high: float
+    score: float
+    spread: float
+    low: float
+    high: float
+    most_common: float
+    constant: float
+    reasons: Mapping[str, int]
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why going on would be a waste, or None."""
+        return next((v.sentence for v in self.verdicts() if v.level == "hopeless"), None)
+
+    @property
+    def level(self) -> Level:
+        """The worst of the verdicts."""
+        found = [v.level for v in self.verdicts()]
+        return "hopeless" if "hopeless" in found else "look" if "look" in found else "good"
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What stands out, worst first; one good verdict when nothing does; none of nothing."""
+        if not self.turns:
+            return ()
+        found = [*self._of_mass(), *self._of_scores()]
+        if not found and self.scored:
+            found = [Verdict("good", self._good())]
+        return tuple(sorted(found, key=lambda v: v.level != "hopeless"))
+
+    def _of_mass(self) -> list[Verdict]:
+        if not self.mass_known or self.mass >= LOW_MASS:
+            return []
+        share = f"the model puts {_percent(self.mass)} of its probability on the digits 1 to 6"
+        if self.mass < HOPELESS_MASS and self.mass_known >= ENOUGH:
+            return [Verdict("hopeless", f"{share}: this is probably not a scorer of this prompt")]
+        return [Verdict("look", f"{share}: look at its scores before you trust them")]
+
+    def _of_scores(self) -> list[Verdict]:
+        found = []
+        if self.scored >= ENOUGH and self.constant > _CONSTANT_SHARE:
+            found.append(
+                f"{_percent(self.constant)} of the scores are the same, {self.most_common:.2f}"
+            )
+        if self.failed > _FAILED_SHARE * self.turns:
+            worst = max(
+                (r for r in self.reasons if r not in _OF_THE_POOL), key=lambda r: self.reasons[r]
+            )
+            share = _percent(self.failed / self.turns)
+            found.append(f"{share} of the turns have no score, most often because: {worst}")
+        if self.truncated > _CUT_SHARE * self.turns:
+            share = _percent(self.truncated / self.turns)
+            found.append(f"{share} of the turns were cut to fit the model")
+        return [Verdict("look", sentence) for sentence in found]
+
+    def _good(self) -> str:
+        if not self.mass_known:
+            return f"scores from {self.low:.1f} to {self.high:.1f}, nothing stands out"
+        return (
+            f"{_percent(self.mass)} of the probability is on the digits 1 to 6, scores from "
+            f"{self.low:.1f} to {self.high:.1f}"
+        )
+
+
+def health_of(
+    scores: F32,
+    mass: F32 | None = None,
+    truncated: NDArray[np.bool_] | None = None,
+    reasons: Mapping[str, int] | None = None,
+) -> Health:
+    """Health from (n,) scores with NaN for missing ones, and (n,) mass with NaN for unknown."""
+    given = np.asarray(scores, np.float32)
+    good = given[~np.isnan(given)].astype(np.float64)
+    known = np.zeros(0) if mass is None else mass[~np.isnan(mass)].astype(np.float64)
+    why = dict(reasons or {})
+    common, constant = _most_common(good)
+    mass_low, mass_high = _percentiles(known)
+    low, high = _percentiles(good)
+    return Health(
+        turns=len(given),
+        scored=len(good),
+        failed=sum(n for reason, n in why.items() if reason not in _OF_THE_POOL),
+        truncated=0 if truncated is None else int(truncated.sum()),
+        mass_known=len(known),
+        mass=float(known.mean()) if len(known) else float("nan"),
+        mass_low=mass_low,
+        mass_high=mass_high,
+        score=float(good.mean()) if len(good) else float("nan"),
+        spread=float(good.std()) if len(good) else float("nan"),
+        low=low,
+        high=high,
+        most_common=common,
+        constant=constant,
+        reasons=why,
+    )
+
+
+class HealthTally:
+    """Collects batches of one scorer while a job runs; `health` tells how it looks so far."""
+
+    def __init__(self) -> None:
+        self._batches: list[ScoreBatch] = []
+
+    def add(self, batch: ScoreBatch) -> None:
+        """One more batch."""
+        self._batches.append(batch)
+
+    @property
+    def health(self) -> Health:
+        """Of everything added so far."""
+        if not self._batches:
+            return health_of(np.zeros(0, np.float32))
+        whole = joined(self._batches)
+        self._batches = [whole]
+        reasons = Counter(reason for reason in whole.reasons if reason is not None)
+        return health_of(whole.scores, whole.mass, whole.truncated, reasons)
+
+
+def _most_common(scores: NDArray[np.float64]) -> tuple[float, float]:
+    if not len(scores):
+        return float("nan"), 0.0
+    values, counts = np.unique(np.round(scores, 2), return_counts=True)
+    return float(values[counts.argmax()]), float(counts.max() / len(scores))
+
+
+def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, [5, 95])
+    return float(low), float(high)
+
+
+def _percent(share: float) -> str:
+    """3 %, 0.04 %: enough digits to see that it is not zero."""
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"

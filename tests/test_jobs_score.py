@@ -1,0 +1,209 @@
+"""jobs.score with scorers that are slow, short of memory, hopeless or far away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deita_core.jobs import JobRunner
+from deita_core.jobs.health import health
+from deita_core.jobs.pace import Pace, Window
+from deita_core.project import Project
+from deita_core.project.job_log import JobRecord
+from deita_core.project.scorer_runs import forget_failures
+from deita_core.project.scores import active_scorer, failure_reasons, scorers
+from deita_core.steps import import_step, register_files, score_step, score_steps
+from tests.fake_endpoint import LOGPROBS, SCORE, Fault, completion, serving
+
+ROWS = 300
+
+
+@pytest.fixture
+def runner(project: Project, tmp_path: Path) -> Iterator[JobRunner]:
+    """Of a project with 300 imported conversations, one of them long."""
+    lines = [
+        json.dumps({"instruction": f"question {i}", "output": f"{i}"}) for i in range(ROWS - 1)
+    ]
+    lines.append(json.dumps({"instruction": "long " * 50, "output": "x"}))
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+    made = JobRunner(project)
+    made.start()
+    numbers = register_files(project, [tmp_path / "pool.jsonl"])
+    assert finished(made, made.submit([import_step(numbers)])).state == "done"
+    yield made
+    made.stop()
+
+
+def finished(runner: JobRunner, numbers: list[int], seconds: float = 60) -> JobRecord:
+    """The record of the last job once all have ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = {record.job: record for record in runner.records(100)}
+        if not any(found[number].active for number in numbers):
+            return found[numbers[-1]]
+        time.sleep(0.05)
+    raise AssertionError(f"still running after {seconds} s: {runner.records()}")
+
+
+def quality(name: str, **more: object) -> list[tuple[str, dict[str, object]]]:
+    return [("score", {"quality": f"tests.fakes:{name}", **more})]
+
+
+def test_one_dimension_can_be_scored_alone(project: Project, runner: JobRunner):
+    assert finished(runner, runner.submit(quality("LengthScorer"))).state == "done"
+    (only,) = scorers(project)
+    assert (only.dimension, only.scored) == ("quality", ROWS)
+
+
+def test_a_hopeless_scorer_is_stopped_early(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEITA_TEST_MASS", "0.03")
+    record = finished(runner, runner.submit(quality("MassScorer")))
+    assert record.state == "failed"
+    assert "puts 3 % of its probability on the digits" in str(record.error)
+    assert 100 <= scorers(project)[0].scored < ROWS
+
+
+def test_a_hopeless_scorer_goes_on_when_told_to(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEITA_TEST_MASS", "0.03")
+    record = finished(runner, runner.submit(quality("MassScorer", despite_health=True)))
+    assert (record.state, scorers(project)[0].scored) == ("done", ROWS)
+    found = health(project, scorers(project)[0].scorer)
+    assert found.level == "hopeless"
+    assert found.truncated == 30
+
+
+def test_progress_tells_rates_and_health(runner: JobRunner):
+    record = finished(runner, runner.submit(quality("MassScorer")))
+    assert "rows/s, about" in record.message
+    assert "quality: 98 % of the probability is on the digits" in record.message
+
+
+def test_too_little_memory_halves_the_batch_down_to_the_turn(project: Project, runner: JobRunner):
+    assert finished(runner, runner.submit(quality("SmallScorer"))).state == "done"
+    assert scorers(project)[0].scored == ROWS - 1
+    assert failure_reasons(project)["reason"].tolist() == ["out of memory"]
+
+
+def test_a_slow_scorer_commits_often_and_goes_on_after_a_cancel(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEITA_TEST_DELAY", "1.5")
+    (number,) = runner.submit(quality("SlowScorer"))
+    while not any(s.scored for s in scorers(project)):
+        time.sleep(0.02)
+    runner.cancel(number)
+    assert finished(runner, [number]).state == "cancelled"
+    assert 0 < scorers(project)[0].scored < 100
+    monkeypatch.setenv("DEITA_TEST_DELAY", "0")
+    runner.resume(number)
+    assert finished(runner, [number]).state == "done"
+    assert scorers(project)[0].scored == ROWS
+
+
+def test_a_killed_worker_loses_at_most_its_batch(
+    project: Project, runner: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEITA_TEST_KILL_ONCE", str(tmp_path / "marker"))
+    monkeypatch.setenv("DEITA_TEST_DELAY", "0.1")
+    assert finished(runner, runner.submit(quality("SlowScorer"))).state == "done"
+    assert (tmp_path / "marker").read_text().startswith("xx")
+    assert scorers(project)[0].scored == ROWS
+
+
+def test_an_endpoint_that_goes_away_leaves_a_job_that_resumes(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    broken = [True]
+
+    def answer(request: dict[str, object], number: int) -> dict[str, object] | Fault:
+        return Fault(502) if broken[0] and number >= 60 else completion(LOGPROBS)
+
+    with serving(answer) as server:
+        monkeypatch.setenv("DEITA_TEST_ENDPOINT", server.url)
+        (number,) = runner.submit(quality("remote_scorer"))
+        record = finished(runner, [number])
+        assert (record.state, "times in a row" in str(record.error)) == ("failed", True)
+        broken[0] = False
+        runner.resume(number)
+        assert finished(runner, [number]).state == "done"
+    done = scorers(project)[0]
+    assert (done.scored + done.failed, done.model) == (ROWS, f"endpoint:m@{server.url}")
+    forget_failures(project, done.scorer)
+    assert health(project, done.scorer).score == pytest.approx(SCORE)
+
+
+def test_rows_without_a_score_can_be_tried_again(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    bad = [True]
+
+    def answer(request: dict[str, object], _: int) -> dict[str, object] | Fault:
+        odd = bad[0] and " 7" in str(request["prompt"])
+        return Fault(400, b"odd") if odd else completion(LOGPROBS)
+
+    with serving(answer) as server:
+        monkeypatch.setenv("DEITA_TEST_ENDPOINT", server.url)
+        finished(runner, runner.submit(quality("remote_scorer")))
+        (first,) = scorers(project)
+        bad[0] = False
+        assert first.failed == forget_failures(project, first.scorer) == 11
+        finished(runner, runner.submit(quality("remote_scorer")))
+    assert (scorers(project)[0].scored, scorers(project)[0].failed) == (ROWS, 0)
+
+
+def test_the_scorer_that_was_started_last_is_the_active_one(project: Project, runner: JobRunner):
+    finished(runner, runner.submit(quality("LengthScorer") + quality("MassScorer")))
+    assert [s.model for s in scorers(project) if s.scorer == active_scorer(project, "quality")] == [
+        "tests/mass"
+    ]
+
+
+def test_large_models_are_scored_one_after_the_other():
+    assert score_steps("light", "light") == [score_step("light", "light")]
+    one, two = score_steps("endpoint:a@http://h/v1", "endpoint:b@http://h/v1")
+    assert (one[1].keys(), two[1].keys()) == ({"complexity"}, {"quality"})
+
+
+def test_the_pace_follows_the_scorer():
+    pace = Pace(seconds=5, first=4, most=100)
+    pace.took(4, 0.01)
+    assert pace.size == 16
+    pace.took(16, 160)
+    assert pace.size == 4
+    pace.took(4, 100)
+    assert pace.size == 1
+    for _ in range(10):
+        pace.took(pace.size, 0.001)
+    assert pace.size == 100
+
+
+def test_a_window_gives_everything_once_in_runs_of_like_length():
+    lengths = np.random.default_rng(0).integers(0, 1000, 200).tolist()
+    window = Window(range(200), lengths, spread=True)
+    first, rest = window.take(4), []
+    while window:
+        run = window.take(5)
+        rest += run
+        spans = sorted(lengths[item] for item in run)
+        assert 0 < len(run) <= 5
+        assert spans[-1] - spans[0] < 200
+    assert sorted(first + rest) == list(range(200))
+    assert max(lengths[i] for i in first) - min(lengths[i] for i in first) > 500
+
+
+@pytest.mark.parametrize("count", [1, 3, 50, 1000])
+def test_a_window_of_any_size_comes_to_an_end(count: int):
+    for items in (0, 1, 2, 17, 200):
+        window, found = Window(range(items), [1] * items, spread=True), []
+        while window:
+            found += window.take(count)
+        assert sorted(found) == list(range(items))
