@@ -184,7 +184,7 @@ def test_a_flip_is_told_in_words(table):
     assert told[1] == "in from similarity 0.99 (distance 0.01) up"
     assert told[3] == "out from similarity 0.99 (distance 0.01) up; out below a budget of 3"
     assert told[0] == "out below a budget of 1"
-    assert flip_point(rule, table, 1).up.edge == 0.984807753012
+    assert flip_point(rule, table, 1).up.edge == pytest.approx(np.cos(np.deg2rad(10)), abs=1e-6)
     assert flip_point(replace(rule, budget=2), table, 3).sentence() == "in from a budget of 3"
 
 

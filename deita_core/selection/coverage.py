@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.geometry.graph import SimilarityGraph
 from deita_core.selection.nearest import nearest_of
-from deita_core.selection.spans import edge_arrays
+from deita_core.selection.strategies.edges import read_only_edges
 from deita_core.selection.table import SelectionInput
 
 
@@ -58,7 +58,7 @@ def _coverage_of_graph(graph: SimilarityGraph, places: NDArray[np.int64], level:
     from deita_core.selection.coverage_kernel import mark_covered
 
     covered = np.zeros(graph.groups, np.bool_)
-    mark_covered(graph.group[places], level, *edge_arrays(graph), covered)
+    mark_covered(np.asarray(graph.group)[places], level, *read_only_edges(graph), covered)
     sizes = np.diff(np.asarray(graph.member_start))
     return float(sizes[covered].sum() / sizes.sum())
 
@@ -82,9 +82,9 @@ def similarity_to_nearest(
         from deita_core.selection.coverage_kernel import nearest_chosen
 
         graph = table.graph
-        chosen = np.bincount(graph.group[places], minlength=graph.groups)
+        chosen = np.bincount(np.asarray(graph.group)[places], minlength=graph.groups)
         groups = np.asarray(graph.group)[asked]
-        nearest_chosen(groups, chosen, int(skip_self), *edge_arrays(graph), nearest)
+        nearest_chosen(groups, chosen, int(skip_self), *read_only_edges(graph), nearest)
     rest = np.flatnonzero(np.isnan(nearest))
     if len(rest):
         found = nearest_of(table.vectors, asked[rest], places, skip_self=skip_self)

@@ -81,8 +81,8 @@ def sides_of(spans: KeptSpans, outcome: Outcome, table: SelectionInput, row: int
     low, high = spans.low[own], spans.high[own]
     starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
     fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
-    if room is not None:
-        cost = budget_cost(outcome.rule, table)
+    cost = budget_cost(outcome.rule, table)
+    if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
         steps, before = cost_before(spans, place, cost)
         starts = np.union1d(starts, steps)
         fits = before[np.searchsorted(steps, starts, side="right") - 1] + cost[row] <= room

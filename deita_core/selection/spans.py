@@ -20,6 +20,7 @@ from deita_core.geometry.graph import SimilarityGraph
 from deita_core.selection import status as st
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.strategies.edges import read_only_edges
 from deita_core.selection.table import SelectionInput
 
 STEP = 1 << 16
@@ -80,8 +81,8 @@ def kept_spans_steps(
     graph = graph_for_spans(outcome, table)
     order = visited_order(outcome)
     pinned = outcome.trace.status[order] == st.PINNED
-    group = graph.group[table.place[order]]
-    edges = edge_arrays(graph)
+    group = np.asarray(graph.group)[table.place[order]]
+    edges = read_only_edges(graph)
     first, last = np.full(graph.groups, -1, np.int64), np.zeros(graph.groups, np.int64)
     bounds = np.zeros(len(order) + 1, np.int64)
     low, high = np.empty(2 * len(order) + STEP), np.empty(2 * len(order) + STEP)
@@ -125,16 +126,3 @@ def graph_for_spans(outcome: Outcome, table: SelectionInput) -> SimilarityGraph:
     if graph is None:
         raise SelectionError("the pool has no similarity graph: build it first")
     return graph
-
-
-def edge_arrays(
-    graph: SimilarityGraph,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    """start, neighbour and similarity as views of one kind, so that kernels compile only once."""
-    views = [
-        np.ascontiguousarray(array).view(np.ndarray)
-        for array in (graph.start, graph.neighbour, graph.similarity)
-    ]
-    for view in views:
-        view.flags.writeable = False
-    return views[0], views[1], views[2]
