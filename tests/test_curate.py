@@ -75,8 +75,8 @@ def test_a_hub_name_has_the_form_owner_slash_name(project: Project, name: str) -
 
 
 def test_preparation_without_new_files_does_not_import() -> None:
-    assert [kind for kind, _ in preparation([])] == ["score", "embed", "map"]
-    assert [kind for kind, _ in preparation([0])] == ["import", "score", "embed", "map"]
+    assert [kind for kind, _ in preparation([])] == ["score", "embed", "graph", "map"]
+    assert [kind for kind, _ in preparation([0])] == ["import", "score", "embed", "graph", "map"]
 
 
 def test_the_sample_pool_has_several_files_and_formats() -> None:

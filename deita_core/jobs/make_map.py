@@ -9,6 +9,7 @@ from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.kind import Parameters
 from deita_core.project import Project
+from deita_core.project.graphs import graph_folder, load_graph
 from deita_core.project.vectors import active_embedder, load_vectors, set_map
 
 SEED = 42
@@ -26,16 +27,22 @@ class MakeMap:
         import numpy as np
         import pyarrow as pa
 
+        from deita_core.geometry.graph_file import open_graph
         from deita_core.geometry.projection import project
 
         folder, _ = desk.get_input({})
         seed = int(parameters.get("seed", SEED))
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
 
+        graph_path = folder / "graph"
+        graph = None
+        if graph_path.exists():
+            graph = open_graph(Path(graph_path.read_text(encoding="utf-8"))).graph
+
         def tell(stage: str, done: int, total: int) -> None:
             desk.report(done, total, stage)
 
-        xy = project(vectors, seed=seed, progress=tell)
+        xy = project(vectors, seed=seed, graph=graph, progress=tell)
         points = pa.table(
             {
                 "row": pa.array(np.load(folder / "rows.npy"), pa.int32()),
@@ -49,7 +56,7 @@ class MakeMap:
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
-        """Write the vectors of the active embedder."""
+        """Write the vectors of the active embedder, and where their similarity graph is."""
         import numpy as np
 
         embedder = active_embedder(project)
@@ -59,6 +66,8 @@ class MakeMap:
         np.save(folder / "rows.npy", rows)
         np.save(folder / "vectors.npy", vectors)
         (folder / "embedder").write_text(str(embedder), encoding="utf-8")
+        if load_graph(project) is not None:
+            (folder / "graph").write_text(str(graph_folder(project)), encoding="utf-8")
         return len(rows)
 
     def commit(self, project: Project, parameters: Parameters, part: Part) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from deita_core.errors import ProjectError
+from deita_core.project.graphs import copy_graphs, delete_graphs
 from deita_core.project.store import SUFFIX, Project
 
 
@@ -82,14 +83,16 @@ def duplicate_project(project: Project, name: str) -> Path:
     folder = project.path.parent
     target = path_of(folder, free_key(folder, name))
     project.copy_to(target)
+    copy_graphs(project.path, target)
     with Project.open(target) as copy:
         copy.rename(name)
     return target
 
 
 def delete_project(path: Path) -> None:
-    """Delete a closed project with its work folder; ProjectLockedError if somebody has it open."""
+    """Delete a closed project with its work folder and graph; ProjectLockedError if somebody has it open."""
     Project.open(path).close()  # proves that nobody else has it
     for name in (path, path.with_name(path.name + ".wal")):
         name.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(path.name + ".work"), ignore_errors=True)
+    delete_graphs(path)

@@ -1,0 +1,115 @@
+"""The job that builds the similarity graph and the clusters of the embeddings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deita_core.errors import JobError
+from deita_core.jobs.desk import Desk
+from deita_core.jobs.handover import Part
+from deita_core.jobs.kind import Parameters
+from deita_core.project import Project
+from deita_core.project.graphs import graph_key, set_graph
+from deita_core.project.vectors import active_embedder, load_vectors
+
+if TYPE_CHECKING:
+    from deita_core.geometry.graph import SimilarityGraph
+    from deita_core.geometry.graph_build import GraphProgress
+
+SEED = 42
+
+
+class MakeGraph:
+    """parameters: {} or {"floor": cosine similarity, "most_pairs", "clusters": numbers}."""
+
+    name = "graph"
+    label = "Graph"
+    unit = "million pairs"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Compare all pairs of rows, then cluster them."""
+        import numpy as np
+
+        from deita_core.geometry.clusters import PASSES, kmeans_steps
+        from deita_core.geometry.graph_build import WANTED_FLOOR, build_graph_steps
+        from deita_core.geometry.graph_file import save_graph
+
+        folder, _ = desk.get_input({})
+        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        floor = float(parameters.get("floor", WANTED_FLOOR))
+        most = parameters.get("most_pairs")
+        graph = _built(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), desk)
+        total = _millions(graph.groups * (graph.groups - 1) // 2)
+        passes = kmeans_steps(vectors, parameters.get("clusters"), SEED)
+        while True:
+            try:
+                done = next(passes)
+            except StopIteration as end:
+                clusters = end.value
+                break
+            desk.report(total, total, f"clusters, pass {done} of at most {PASSES}")
+        desk.report(total, total, _sentence(graph, int(clusters.max(initial=-1)) + 1))
+        key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        made = folder / "graph"
+        save_graph(made, graph, key, {"rows": np.load(folder / "rows.npy"), "clusters": clusters})
+        desk.put(Part({}, {"made": str(made), "key": key}))
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write the vectors of the active embedder."""
+        import numpy as np
+
+        embedder = active_embedder(project)
+        if embedder is None:
+            raise JobError("the graph needs embeddings, and there are none: embed the pool first")
+        key = graph_key(project, embedder)
+        rows, vectors = load_vectors(project, embedder)
+        np.save(folder / "rows.npy", rows)
+        np.save(folder / "vectors.npy", vectors)
+        (folder / "key.json").write_text(json.dumps(key), encoding="utf-8")
+        return len(rows)
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """The whole graph at once."""
+        set_graph(project, Path(part.meta["made"]), part.meta["key"])
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """The graph that was there before stays."""
+
+
+def _built(steps: Generator[GraphProgress, None, SimilarityGraph], desk: Desk) -> SimilarityGraph:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            graph: SimilarityGraph = end.value
+            return graph
+        try:
+            desk.report(
+                _millions(step.done),
+                _millions(step.total),
+                f"{step.pairs:,} above {step.floor:.2f}",
+            )
+        except BaseException:
+            steps.close()  # stops the threads at once
+            raise
+
+
+def _millions(pairs: int) -> int:
+    return -(-pairs // 1_000_000)
+
+
+def _sentence(graph: SimilarityGraph, clusters: int) -> str:
+    raised = (
+        ""
+        if graph.floor == graph.wanted_floor
+        else f" (not {graph.wanted_floor:.2f}: there are too many)"
+    )
+    return (
+        f"{graph.pairs:,} pairs of {graph.groups:,} distinct rows are more similar than "
+        f"{graph.floor:.2f}{raised}; {clusters} clusters"
+    )

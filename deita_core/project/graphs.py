@@ -1,0 +1,144 @@
+"""The similarity graph and the clusters of a project, in a folder beside its file.
+
+Each graph lies in a folder named after what it was made from; vectors that came later lead to
+another name, so an old graph is never taken for a current one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import ProjectError
+from deita_core.geometry.graph import SimilarityGraph
+from deita_core.geometry.graph_file import FILE_VERSION, StoredGraph, open_graph, put_in_place
+from deita_core.project.store import Project, whole_number
+from deita_core.project.vectors import active_embedder
+
+
+def graphs_folder(path: Path) -> Path:
+    """Where the graphs of the project file at `path` lie."""
+    return path.with_name(path.name + ".graph")
+
+
+def graph_key(project: Project, embedder: int) -> dict[str, Any]:
+    """What a graph of this embedder is made from: the same for the same vectors only."""
+    revision, vectors, last = (
+        project.cursor()
+        .execute(
+            "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), max(e.embedded) "
+            "FROM embedders m LEFT JOIN embeddings e USING (embedder) WHERE m.embedder = ?",
+            [embedder],
+        )
+        .fetchall()[0]
+    )
+    return {
+        "embedder": embedder,
+        "revision": revision,
+        "vectors": int(vectors),
+        "last": None if last is None else last.isoformat(),
+    }
+
+
+def graph_folder(project: Project) -> Path | None:
+    """The folder of the current graph, whether it is there or not; None without an embedder."""
+    embedder = active_embedder(project)
+    if embedder is None:
+        return None
+    return _folder_of(project, graph_key(project, embedder))
+
+
+def has_graph(project: Project) -> bool:
+    """Is there a graph of the vectors as they are now?"""
+    folder = graph_folder(project)
+    return folder is not None and folder.is_dir()
+
+
+def load_graph(project: Project) -> SimilarityGraph | None:
+    """The graph of the active embedder's vectors, by memory map (a few milliseconds).
+
+    Its places are the rows that `load_vectors` returns. None when there is none, or only one of
+    other vectors or one that is damaged: then build it.
+    """
+    stored = _stored(project)
+    return None if stored is None else stored.graph
+
+
+def load_clusters(project: Project) -> NDArray[np.int32] | None:
+    """The cluster of each conversation: (n,) int32, -1 for rows without a vector; None when
+    there are no current clusters.
+    """
+    stored = _stored(project)
+    if stored is None or not {"rows", "clusters"} <= stored.extra.keys():
+        return None
+    n = whole_number(project.cursor(), "SELECT count(*) FROM conversations")
+    clusters = np.full(n, -1, np.int32)
+    clusters[stored.extra["rows"]] = stored.extra["clusters"]
+    return clusters
+
+
+def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:
+    """Take over a graph that `save_graph` wrote to the folder `made`, with its key.
+
+    Older graphs of the same embedder go away. Doing it twice is harmless. Changes the data
+    version, for pages show what the graph says.
+    """
+    folder = _folder_of(project, key)
+    if not made.is_dir():
+        if folder.is_dir():
+            return
+        raise ProjectError(f"there is no similarity graph at {made}: build it again")
+    put_in_place(made, folder)
+    for other in folder.parent.glob(f"{_prefix(key)}*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    with project.transaction():
+        pass
+
+
+def copy_graphs(project_file: Path, target: Path) -> None:
+    """Give a copied project file the graphs of the first one. Files are shared, for they never
+    change."""
+    source = graphs_folder(project_file)
+    if source.is_dir():
+        shutil.copytree(source, graphs_folder(target), copy_function=_link, dirs_exist_ok=True)
+
+
+def delete_graphs(project_file: Path) -> None:
+    """Delete the graphs of a project file."""
+    shutil.rmtree(graphs_folder(project_file), ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)
+
+
+def _prefix(key: Mapping[str, Any]) -> str:
+    return f"{key['embedder']}-"
+
+
+def _folder_of(project: Project, key: Mapping[str, Any]) -> Path:
+    encoded = json.dumps({**key, "file": FILE_VERSION}, sort_keys=True)
+    digest = hashlib.sha256(encoded.encode()).hexdigest()[:16]
+    return graphs_folder(project.path) / f"{_prefix(key)}{digest}"
+
+
+def _stored(project: Project) -> StoredGraph | None:
+    folder = graph_folder(project)
+    if folder is None or not folder.is_dir():
+        return None
+    with suppress(ProjectError):
+        return open_graph(folder)
+    return None

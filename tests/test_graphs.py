@@ -1,0 +1,143 @@
+"""The similarity graph of a project: built by a job, kept beside the file, found when current."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from deita_core.errors import JobError, ProjectError
+from deita_core.geometry.graph_build import build_graph
+from deita_core.geometry.graph_file import save_graph
+from deita_core.jobs.handover import Part
+from deita_core.jobs.make_graph import MakeGraph
+from deita_core.project import Project
+from deita_core.project.folder import delete_project, duplicate_project
+from deita_core.project.graphs import (
+    graph_folder,
+    graph_key,
+    graphs_folder,
+    has_graph,
+    load_clusters,
+    load_graph,
+    set_graph,
+)
+from deita_core.project.vectors import add_embeddings, load_vectors
+from tests.builders import prepared_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """60 conversations with vectors, and no graph."""
+    with Project.open(prepared_project(tmp_path / "pool.duckdb")) as opened:
+        yield opened
+
+
+def give_graph(project: Project) -> Path:
+    """As the job does it, without a worker; returns the folder it was made in."""
+    rows, vectors = load_vectors(project, 1)
+    made = project.folder / "made"
+    extra = {"rows": rows, "clusters": np.arange(len(rows), dtype=np.int32) % 3}
+    save_graph(made, build_graph(vectors), graph_key(project, 1), extra)
+    set_graph(project, made, graph_key(project, 1))
+    return made
+
+
+def embed_again(project: Project, row: int, reason: str | None = None) -> None:
+    vector = None if reason else [1.0] * 8
+    batch = {"row": [row], "vector": [vector], "tokens": [1], "truncated": [False]}
+    columns = {name: pa.array(value) for name, value in batch.items()}
+    columns["vector"] = pa.array([vector], pa.list_(pa.float32()))
+    columns["reason"] = pa.array([reason], pa.string())
+    add_embeddings(project, 1, pa.table(columns))
+
+
+def test_a_project_without_a_graph_has_none(project: Project) -> None:
+    assert load_graph(project) is None
+    assert load_clusters(project) is None
+    assert not has_graph(project)
+
+
+def test_the_graph_of_the_present_vectors_is_found(project: Project) -> None:
+    version = project.data_version()
+    give_graph(project)
+    graph = load_graph(project)
+    assert graph is not None
+    assert graph.pairs == build_graph(load_vectors(project, 1)[1]).pairs > 0
+    assert project.data_version() > version
+
+
+@pytest.mark.parametrize("reason", [None, "too long"])
+def test_a_vector_made_again_makes_the_graph_stale(project: Project, reason: str | None) -> None:
+    give_graph(project)
+    embed_again(project, 5, reason)
+    assert load_graph(project) is None
+    assert load_clusters(project) is None
+
+
+def test_clusters_have_a_place_for_rows_without_a_vector(project: Project) -> None:
+    embed_again(project, 4, "too long")
+    give_graph(project)
+    clusters = load_clusters(project)
+    assert clusters is not None
+    assert clusters[:7].tolist() == [0, 1, 2, 0, -1, 1, 2]
+    assert len(clusters) == 60
+
+
+def test_a_new_graph_replaces_the_old_one(project: Project) -> None:
+    for row in range(2):
+        embed_again(project, row)
+        give_graph(project)
+    assert len(list(graphs_folder(project.path).iterdir())) == 1
+    assert load_graph(project) is not None
+
+
+def test_a_damaged_graph_counts_as_none(project: Project) -> None:
+    give_graph(project)
+    folder = graph_folder(project)
+    assert folder is not None
+    (folder / "start.npy").write_bytes(b"")
+    assert load_graph(project) is None
+
+
+def test_taking_over_the_same_graph_twice_is_harmless(project: Project) -> None:
+    made = give_graph(project)
+    set_graph(project, made, graph_key(project, 1))
+    assert load_graph(project) is not None
+
+
+def test_a_graph_that_is_nowhere_is_an_error(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"no similarity graph at .*none: build it again"):
+        set_graph(project, tmp_path / "none", graph_key(project, 1))
+
+
+def test_a_copy_of_the_project_has_the_graph_and_deleting_it_leaves_the_first(
+    project: Project,
+) -> None:
+    give_graph(project)
+    copy = duplicate_project(project, "copy")
+    with Project.open(copy) as copied:
+        assert load_graph(copied) is not None
+    delete_project(copy)
+    assert not graphs_folder(copy).exists()
+    assert load_graph(project) is not None
+
+
+def test_the_job_needs_embeddings(tmp_path: Path) -> None:
+    with (
+        Project.open(tmp_path / "empty.duckdb", create=True) as empty,
+        pytest.raises(JobError, match="embed the pool first"),
+    ):
+        MakeGraph().prepare(empty, {}, {}, tmp_path)
+
+
+def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path) -> None:
+    _, vectors = load_vectors(project, 1)
+    key = graph_key(project, 1)
+    save_graph(tmp_path / "made", build_graph(vectors), key)
+    for _ in range(2):
+        MakeGraph().commit(project, {}, Part({}, {"made": str(tmp_path / "made"), "key": key}))
+    assert load_graph(project) is not None
