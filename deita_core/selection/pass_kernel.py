@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 KEPT, NEAR_DUPLICATE, PINNED, OVER_QUOTA = 0, 1, 3, 8
 # Places of the state that is carried from one stretch of the order to the next.
 ROOM, COUNT, ENDED, PINS_LEFT = 0, 1, 2, 3
+STRIDE = 16
 
 
 @numba.njit(inline="always")
@@ -32,6 +33,26 @@ def _full_counter(
 
 
 @numba.njit(inline="always")
+def _first_taken(
+    edge: int,
+    last: int,
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    threshold: float,
+    taken: NDArray[np.uint64],
+) -> int:
+    """The first edge above the threshold that leads to a kept group, or `last`."""
+    while edge < last and similarity[edge] > threshold:
+        # Similarities descend, so they are looked at only once in a while.
+        for probe in range(edge, min(edge + STRIDE, last)):
+            near = neighbour[probe]
+            if taken[near >> 6] >> np.uint64(near & 63) & np.uint64(1):
+                return probe if similarity[probe] > threshold else last
+        edge += STRIDE
+    return last
+
+
+@numba.njit(inline="always")
 def _nearest_seat(
     group: int,
     start: NDArray[np.int64],
@@ -39,16 +60,20 @@ def _nearest_seat(
     similarity: NDArray[np.float64],
     threshold: float,
     seat: NDArray[np.int32],
+    taken: NDArray[np.uint64],
 ) -> tuple[int, float]:
     """The most similar row kept above the threshold (the first of equal ones), its similarity."""
     best, highest = seat[group], 1.0
-    for edge in range(start[group], start[group + 1]):
-        near = similarity[edge]
-        if near <= threshold or (best >= 0 and near < highest):
-            break
+    edge, last = start[group], start[group + 1]
+    if best < 0:
+        edge = _first_taken(edge, last, neighbour, similarity, threshold, taken)
+        if edge < last:
+            best, highest = seat[neighbour[edge]], similarity[edge]
+    while edge < last and similarity[edge] >= highest:
         found = seat[neighbour[edge]]
-        if found >= 0 and (best < 0 or found < best):
-            best, highest = found, near
+        if 0 <= found < best:
+            best = found
+        edge += 1
     return best, highest
 
 
@@ -92,6 +117,11 @@ def walk(
     fate, blocker (place in `kept`), closeness, full (counter): by position; where nothing is
     written, the row is below the cut. kept: positions in the order kept.
     """
+    # Most neighbours are not kept: one bit each, these stay near the processor.
+    taken = np.zeros((len(seat) >> 6) + 1, np.uint64)
+    for group_ in range(len(seat)):
+        if seat[group_] >= 0:
+            taken[group_ >> 6] |= np.uint64(1) << np.uint64(group_ & 63)
     for position in range(first, last):
         row = order[position]
         if not pinned[row]:
@@ -111,7 +141,7 @@ def walk(
                 continue
             if blocks and not alone[position - first]:
                 near, highest = _nearest_seat(
-                    group[position - first], start, neighbour, similarity, threshold, seat
+                    group[position - first], start, neighbour, similarity, threshold, seat, taken
                 )
                 if near >= 0:
                     fate[position] = NEAR_DUPLICATE
@@ -132,7 +162,10 @@ def walk(
         else:
             fate[position] = PINNED
             state[PINS_LEFT] -= 1
-        if blocks and not alone[position - first] and seat[group[position - first]] < 0:
-            seat[group[position - first]] = state[COUNT]
+        if blocks and not alone[position - first]:
+            own = group[position - first]
+            if seat[own] < 0:
+                seat[own] = state[COUNT]
+                taken[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
         kept[state[COUNT]] = position
         state[COUNT] += 1
