@@ -5,14 +5,22 @@ import streamlit as st
 
 from deita_core.errors import SelectionError
 from pages.parts import state
+from pages.parts.baseline_view import baseline_line, baseline_view
+from pages.parts.changes_view import changes_view
 from pages.parts.distributions import distributions
-from pages.parts.map_chart import map_chart
+from pages.parts.focus import focused
+from pages.parts.frontier_view import frontier_view
+from pages.parts.map_chart import clear_outline, map_chart
 from pages.parts.map_groups import status_groups
+from pages.parts.pins import pins_view
 from pages.parts.resources import arrays, current, hover_texts, info
 from pages.parts.rule_form import rule_form
-from pages.parts.selecting import comparison, outcome
-from pages.parts.selection_views import comparison_view, explain_row, rows_view
-from pages.parts.selections_panel import save_form, saved_selections
+from pages.parts.rule_history import history_of, undo_buttons
+from pages.parts.selecting import changes_between, choices_by_hand, outcome
+from pages.parts.selection_views import rows_view
+from pages.parts.selections_panel import save_button, saved_selections
+from pages.parts.threshold_scale import graph_notice
+from pages.parts.why_view import explain_row
 
 opened = current()
 found = info(opened)
@@ -30,55 +38,93 @@ sentence = st.container()
 rule = rule_form(opened)
 if rule is None:
     st.stop()
-with sentence:
-    try:
+history = history_of(opened)
+try:
+    with sentence:
         result = outcome(opened, rule)
-    except SelectionError as error:
-        st.error(str(error))
-        st.stop()
+except SelectionError as error:
+    sentence.error(str(error))
+    undo_buttons(opened)
+    graph_notice(opened, rule)
+    st.stop()
+history.remember(rule.to_json())
+before = history.previous
+changed = changes_between(opened, before, rule) if before is not None else None
+with sentence:
     st.markdown(f"#### {result.sentence()}.")
-    save_form(opened, result)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        save_button(opened, result)
+        undo_buttons(opened)
+        if changed is not None:
+            st.caption(f"Since the last change: {changed.sentence()}.", width="content")
+        st.space("stretch")
+        st.page_link("pages/export.py", label="Export a saved one", icon=":material/download:")
+graph_notice(opened, rule)
 
 pool = arrays(opened)
 status = result.trace.status.astype(np.uint8)
-groups = status_groups()
-chosen: int | None = None
-
 left, right = st.columns([3, 2])
+event = None
 with left:
     if found.mapped:
         event = map_chart(
             pool.xy,
             status,
-            groups,
+            status_groups(),
             key=state.SELECT_MAP,
             version=f"{opened.key}-{found.mapped}-{len(pool)}",
             hover_texts=hover_texts(opened),
             height=560,
         )
-        chosen = event.clicked
     else:
-        event = None
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
 with right:
     distributions(opened, result)
+    baseline_line(opened, result)
 
-inside = event.rows_inside(pool.xy, status) if event is not None and event.has_outline else None
-if chosen is not None:
-    with st.container(border=True):
-        explain_row(opened, result, chosen, key="select_clicked")
+inside = None
+if event is not None:
+    inside = event.rows_inside(pool.xy, status) if event.has_outline else None
+    clicked = () if event.clicked is None else (event.clicked,)
+    row = focused(opened, "map", "map", clicked)
+    if row is not None:
+        with st.container(border=True):
+            explain_row(opened, result, row, key="map")
 
-rows_tab, comparison_tab, saved_tab = st.tabs(
-    ["Rows", "Beside a random selection", f"Saved selections · {found.selections}"],
-    on_change="rerun",
-    key="select_tab",
+names = {
+    "rows": "Rows",
+    "frontier": "Frontier",
+    "random": "Beside a random selection",
+    "changes": "Last change",
+    "pins": f"Pinned and excluded · {len(choices_by_hand(opened)):,}",
+    "saved": f"Saved selections · {found.selections}",
+}
+tab = st.segmented_control(
+    "Show",
+    list(names),
+    format_func=lambda name: names[name],
+    default="rows",
+    required=True,
+    key=state.SELECT_TAB,
+    bind="query-params",
+    label_visibility="collapsed",
 )
-if rows_tab.open:
-    with rows_tab:
-        rows_view(opened, result, inside)
-if comparison_tab.open:
-    with comparison_tab:
-        comparison_view(comparison(opened, rule))
-if saved_tab.open:
-    with saved_tab:
-        saved_selections(opened)
+if tab == "rows":
+    rows_view(opened, result, inside)
+elif tab == "frontier":
+    frontier_view(opened, rule)
+elif tab == "random":
+    baseline_view(opened, result)
+elif tab == "changes":
+    changes_view(opened, changed, result, "the rule before the last change")
+elif tab == "pins":
+    pins_view(opened)
+else:
+    saved_selections(opened, result)
+if event is not None and event.has_outline:
+    st.button(
+        "Clear the outline",
+        on_click=clear_outline,
+        args=(state.SELECT_MAP,),
+        icon=":material/close:",
+    )

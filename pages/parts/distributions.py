@@ -6,22 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.selection.outcome import Outcome
+from deita_core.selection.status import STATUSES
 from pages.parts.chart_data import count_by_group
+from pages.parts.colours import OTHER
 from pages.parts.map_groups import status_groups
 from pages.parts.resources import Opened, arrays, scores
-from pages.parts.small_charts import Panel, small_charts
+from pages.parts.selecting import random_rows
+from pages.parts.small_charts import Line, Panel, small_charts
 
 _SCORES = (1.0, 6.0)
 
 
 def distributions(opened: Opened, result: Outcome) -> None:
-    """Evol score, complexity, quality and tokens, each stacked by status."""
+    """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
     groups = status_groups()
     known = scores(opened, result.rule.aggregation)
     tokens = arrays(opened).tokens.astype(np.float64)
     status = result.trace.status
+    drawn = random_rows(opened, result.rule)
     panels = [
-        _panel(name, note, values, status, len(groups), extent)
+        _panel(name, note, values, status, drawn, extent)
         for name, note, values, extent in (
             ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
             ("Complexity", "1 to 6", known.complexity, _SCORES),
@@ -37,14 +41,18 @@ def _panel(
     note: str,
     values: NDArray[np.float64],
     status: NDArray[np.int8],
-    groups: int,
+    drawn: NDArray[np.int64],
     extent: tuple[float, float] | None,
 ) -> Panel:
     if extent is None:
         extent = _most(values)
         note += "; longer tails count in the last bar"
-    bars = count_by_group(values, status, groups, extent=extent)
-    return Panel(name, f"What became of the rows by {name.lower()}", note, bars=bars)
+    bars = count_by_group(values, status, len(STATUSES), extent=extent)
+    middles = (bars.edges[:-1] + bars.edges[1:]) / 2
+    random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
+    line = Line("random selection", middles, random, OTHER, dashed=True)
+    alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
+    return Panel(name, alt, note, bars=bars, lines=(line,))
 
 
 def _most(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,22 +35,51 @@ def row_table(
 
     extra: more columns by name, (n,) over the whole pool, shown first.
     """
+    chosen = rows_table(opened, rows, key=key, aggregation=aggregation, extra=extra).rows
+    row = chosen[0] if chosen else None
+    if row is not None and with_conversation:
+        with st.container(border=True):
+            show_conversation(opened, row, key=f"{key}_conversation", aggregation=aggregation)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows chosen in a table. table: names the rows that stand in it."""
+
+    table: str = ""
+    rows: tuple[int, ...] = ()
+
+
+def rows_table(
+    opened: Opened,
+    rows: Sequence[int] | NDArray[np.integer[Any]],
+    *,
+    key: str,
+    aggregation: str = "sum",
+    extra: dict[str, NDArray[Any]] | None = None,
+    many: bool = False,
+) -> Chosen:
+    """The same without a conversation; with `many` more than one row can be chosen."""
     if not len(rows):
         st.caption("No rows.")
-        return None
+        return Chosen()
     pages = (len(rows) + PAGE - 1) // PAGE
     page = 0
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(rows):,} rows")
         if pages > 1:
-            page = int(st.pagination(pages, key=f"{key}_page")) - 1
+            # Its own key for each number of pages, or it would stand on one that is gone.
+            page = int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
     shown = [int(r) for r in rows[page * PAGE : (page + 1) * PAGE]]
+    # Named after its rows: what was chosen stays with them, not with their places.
+    table = f"{key}_{page}_{hash(tuple(shown)):x}"
     event = st.dataframe(
         _table(opened, shown, aggregation, extra or {}),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
-        key=f"{key}_{page}",
+        selection_mode="multi-row" if many else "single-row",
+        key=table,
         column_config={
             "row": st.column_config.NumberColumn("row", format="%d"),
             "preview": st.column_config.TextColumn("first instruction", width="large"),
@@ -58,11 +88,7 @@ def row_table(
         alt="Conversations",
     )
     chosen = event.selection.rows
-    row = shown[chosen[0]] if chosen and chosen[0] < len(shown) else None
-    if row is not None and with_conversation:
-        with st.container(border=True):
-            show_conversation(opened, row, key=f"{key}_conversation", aggregation=aggregation)
-    return row
+    return Chosen(table, tuple(shown[place] for place in chosen if place < len(shown)))
 
 
 def _table(

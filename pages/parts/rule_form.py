@@ -1,88 +1,108 @@
-"""The controls of a selection rule; their values stand in the URL or stay in the session."""
+"""The controls of a selection rule; their values stand in the URL."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 
 from deita_core.errors import SelectionError
 from deita_core.selection.evol import AGGREGATIONS
-from deita_core.selection.rule import SelectionRule, threshold_to_distance
-from deita_core.selection.strategies import STRATEGIES
+from deita_core.selection.rule import SelectionRule
+from deita_core.selection.rule_parts import BudgetUnit
 from pages.parts import state
-from pages.parts.resources import Opened, arrays, info
+from pages.parts.resources import Opened, arrays
+from pages.parts.rule_more import more
+from pages.parts.rule_text import parse_condition, parse_quota
+from pages.parts.selecting import choices_by_hand, effects
+from pages.parts.threshold_scale import threshold_control
+
+Part = TypeVar("Part")
 
 
 def rule_form(opened: Opened) -> SelectionRule | None:
     """Draw the controls; the rule they make, or None (with an error shown) when they make none."""
     with st.container(border=True):
-        first, second, third = st.columns([2, 3, 3], vertical_alignment="top")
+        first, second, third = st.columns([5, 9, 6], gap="medium", vertical_alignment="top")
         with first:
-            budget = _budget(opened)
+            unit, budget = _budget(opened)
         with second:
-            threshold = _threshold()
+            threshold = threshold_control(opened)
         with third:
             aggregation = _aggregation()
-        strategy, filters = _more(opened)
+            effect = st.container()
+        strategy, seed = more(opened)
+    by_hand = choices_by_hand(opened)
     try:
-        return SelectionRule(
+        rule = SelectionRule(
             strategy=strategy,
             threshold=threshold,
             budget=budget,
             aggregation=aggregation,
-            include_no_response=st.session_state.get(state.NO_RESPONSE, False),
-            languages=filters[0],
-            sources=filters[1],
-            excluded_flags=filters[2],
+            include_no_response=bool(st.session_state[state.NO_RESPONSE]),
+            languages=tuple(st.session_state[state.LANGUAGES]),
+            sources=tuple(st.session_state[state.SOURCES]),
+            excluded_flags=tuple(st.session_state[state.EXCLUDED_FLAGS]),
+            seed=seed,
+            budget_unit=unit,
+            complexity_weight=float(st.session_state[state.COMPLEXITY_WEIGHT]),
+            quality_weight=float(st.session_state[state.QUALITY_WEIGHT]),
+            conditions=_parsed(state.CONDITIONS, parse_condition),
+            quotas=_parsed(state.QUOTAS, parse_quota),
+            pinned=by_hand.pinned,
+            excluded=by_hand.excluded,
+            pin_place=st.session_state[state.PIN_PLACE],
         )
     except SelectionError as error:
         st.error(str(error))
         return None
+    with effect:
+        _effect(opened, rule)
+    return rule
 
 
-def load_rule(rule: SelectionRule) -> None:
-    """Set every control to a saved rule; call it in a callback, before the form is drawn."""
-    st.session_state[state.BUDGET] = rule.budget
-    st.session_state[state.THRESHOLD] = rule.threshold
-    st.session_state[state.AGGREGATION] = rule.aggregation
-    st.session_state[state.STRATEGY] = rule.strategy
-    st.session_state[state.NO_RESPONSE] = rule.include_no_response
-    st.session_state[state.LANGUAGES] = list(rule.languages)
-    st.session_state[state.SOURCES] = list(rule.sources)
-    st.session_state[state.EXCLUDED_FLAGS] = list(rule.excluded_flags)
+def _parsed(key: str, parse: Callable[[str], Part]) -> tuple[Part, ...]:
+    return tuple(parse(text) for text in st.session_state[key])
 
 
-def _budget(opened: Opened) -> int | None:
-    imported = info(opened).imported
+def _budget(opened: Opened) -> tuple[BudgetUnit, int | None]:
+    pool = arrays(opened)
+    unit: BudgetUnit = st.session_state.get(state.UNIT) or "rows"
+    whole = len(pool) if unit == "rows" else int(pool.tokens.sum())
     value = st.number_input(
-        "Budget (conversations)",
+        "Budget",
         min_value=0,
-        value=min(6000, max(1, imported // 4)),
-        step=max(1, min(500, imported // 50)),
+        value=min(6000, max(1, len(pool) // 4)),
+        step=max(1, min(500, len(pool) // 50)) * (1 if unit == "rows" else 100),
         key=state.BUDGET,
         bind="query-params",
-        help="How many conversations to keep at most. Empty it for no limit.",
+        help="How much to keep at most. Empty it for no limit.",
     )
-    st.caption(f"of {imported:,}" if value is not None else f"no limit, of {imported:,}")
-    return None if value is None else int(value)
-
-
-def _threshold() -> float:
-    value = st.slider(
-        "Threshold (cosine similarity)",
-        0.0,
-        1.0,
-        value=0.8,
-        step=0.01,
-        key=state.THRESHOLD,
+    st.segmented_control(
+        "Counted in",
+        ["rows", "tokens"],
+        default="rows",
+        required=True,
+        key=state.UNIT,
         bind="query-params",
-        help="A row is dropped when its similarity to a kept, better row is above this.",
+        label_visibility="collapsed",
+        on_change=_convert_budget,
+        args=(float(pool.tokens.mean()) if len(pool) else 1.0,),
     )
-    distance = threshold_to_distance(value)
-    st.caption(
-        f"similarity {value:.2f} = distance {distance:.2f}. The paper's 0.9 belongs to LLaMA "
-        "embeddings; MiniLM spreads rows out more, so lower values filter as much."
-    )
-    return float(value)
+    st.caption(f"{'' if value is not None else 'no limit, '}of {whole:,} {unit}")
+    return unit, None if value is None else int(value)
+
+
+def _convert_budget(tokens_per_row: float) -> None:
+    """Keep about as much when rows become tokens or tokens become rows."""
+    budget = st.session_state.get(state.BUDGET)
+    if budget is None:
+        return
+    if st.session_state[state.UNIT] == "tokens":
+        st.session_state[state.BUDGET] = round(budget * tokens_per_row / 1000) * 1000
+    else:
+        st.session_state[state.BUDGET] = round(budget / max(tokens_per_row, 1.0))
 
 
 def _aggregation() -> str:
@@ -98,44 +118,21 @@ def _aggregation() -> str:
     return str(value)
 
 
-def _more(opened: Opened) -> tuple[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
-    pool = arrays(opened)
-    labels = {one.name: one.label for one in STRATEGIES}
-    with st.expander("Strategy and filters", icon=":material/tune:"):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            strategy = st.selectbox(
-                "Strategy",
-                list(labels),
-                format_func=lambda name: labels[name],
-                key=state.STRATEGY,
-                bind="query-params",
-            )
-            st.toggle(
-                "Also rows without a response",
-                key=state.NO_RESPONSE,
-                persist_state="session",
-                help="They have no quality; they rank by complexity x 1.",
-            )
-        columns = st.columns(3)
-        files = tuple(dict.fromkeys(pool.source_names))
-        picked = []
-        for column, label, names, key in (
-            (columns[0], "Only these languages", pool.language_names, state.LANGUAGES),
-            (columns[1], "Only these files", files, state.SOURCES),
-            (columns[2], "Without these flags", pool.flag_names, state.EXCLUDED_FLAGS),
-        ):
-            # A choice made on another project may name what this one does not have.
-            if key in st.session_state:
-                st.session_state[key] = [n for n in st.session_state[key] if n in names]
-            picked.append(
-                tuple(
-                    column.multiselect(
-                        label,
-                        names,
-                        key=key,
-                        persist_state="session",
-                        placeholder="all" if "Only" in label else "none",
-                    )
-                )
-            )
-    return strategy, (picked[0], picked[1], picked[2])
+def _effect(opened: Opened, rule: SelectionRule) -> None:
+    """What each way of counting turns would select, computed when it is asked for."""
+    box = st.popover("Effect on length", icon=":material/straighten:", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption("The same rule with each way of counting turns:")
+        found = effects(opened, rule)
+        st.table(
+            {
+                "turns count as": [one.aggregation for one in found],
+                "turns per row": [f"{one.turns:.2f}" for one in found],
+                "tokens per row": [f"{one.tokens:,.0f}" for one in found],
+                "several turns": [f"{one.multi_turn:.0%}" for one in found],
+                "rows in common": [f"{one.shared:.0%}" for one in found],
+            },
+            alt="Turns and tokens of the selection by way of counting turns",
+        )

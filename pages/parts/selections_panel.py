@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import streamlit as st
 
 from deita_core.curate import save_outcome
@@ -9,23 +12,25 @@ from deita_core.errors import DeitaError
 from deita_core.project.selections import (
     SavedSelection,
     delete_selection,
+    duplicate_selection,
+    make_current,
     rename_selection,
+    selection_rows,
     selections,
+    set_notes,
 )
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
-from pages.parts import words
+from pages.parts import state, words
 from pages.parts.resources import Opened, say
-from pages.parts.rule_form import load_rule
+from pages.parts.rule_state import load_rule
 from pages.parts.safe_text import escape
 
 
-def save_form(opened: Opened, result: Outcome) -> None:
+def save_button(opened: Opened, result: Outcome) -> None:
     """Offer to keep the selection under a name."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Save this selection", type="primary", icon=":material/bookmark_add:"):
-            _ask_name(opened, result)
-        st.page_link("pages/export.py", label="Export a saved one", icon=":material/download:")
+    if st.button("Save this selection", type="primary", icon=":material/bookmark_add:"):
+        _ask_name(opened, result)
 
 
 @st.dialog("Save selection")
@@ -34,16 +39,20 @@ def _ask_name(opened: Opened, result: Outcome) -> None:
     taken = {s.name for s in selections(opened.project)}
     name = st.text_input("Name", _suggestion(result, taken), max_chars=100)
     notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
+    author = st.text_input("Your name", st.session_state.get(state.AUTHOR, ""), max_chars=100)
     replace = name.strip() in taken and st.checkbox(f"Replace the selection “{name.strip()}”")
     blocked = not name.strip() or (name.strip() in taken and not replace)
     if name.strip() in taken and not replace:
         st.caption("There is one of this name already: choose another name, or replace it.")
     if st.button("Save", type="primary", disabled=blocked):
         try:
-            save_outcome(opened.project, result, name, notes=notes, replace=replace)
+            save_outcome(
+                opened.project, result, name, notes=notes, author=author.strip(), replace=replace
+            )
         except DeitaError as error:
             st.error(str(error))
             return
+        st.session_state[state.AUTHOR] = author.strip()
         say(f"Saved “{name.strip()}”: {len(result.kept):,} conversations.")
         st.rerun()
 
@@ -56,44 +65,82 @@ def _suggestion(result: Outcome, taken: set[str]) -> str:
     return name
 
 
-def saved_selections(opened: Opened) -> None:
-    """Every saved selection with its sentence, its rule to load again, and its name to change."""
+def saved_selections(opened: Opened, result: Outcome) -> None:
+    """Every saved selection: what it is, how the present one differs, and what to do with it."""
     saved = selections(opened.project)
     if not saved:
         st.caption("Nothing saved yet.")
     for selection in saved:
         with st.container(border=True):
-            _one(opened, selection)
+            _one(opened, selection, result)
 
 
-def _one(opened: Opened, selection: SavedSelection) -> None:
+def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     rule = SelectionRule.from_json(selection.rule)
     size = words.rows(selection.rows, "conversation", "conversations")
-    st.markdown(f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC")
+    by = f" · {escape(selection.author)}" if selection.author else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC{by}",
+            width="content",
+        )
+        if selection.current:
+            st.badge("current", icon=":material/check_circle:", color="green")
     st.caption(f"{selection.sentence}.")
     st.caption(f"Rule: {rule.describe()}.")
     if selection.notes:
         st.markdown(escape(selection.notes))
+    _difference(opened, selection, result)
     with st.container(horizontal=True):
-        st.button(
-            "Load its rule",
-            icon=":material/restore:",
-            key=f"load-{selection.selection}",
-            on_click=load_rule,
-            args=(rule,),
-        )
-        if st.button("Rename", icon=":material/edit:", key=f"rename-{selection.selection}"):
+        _button("Load its rule", "restore", selection, load_rule, rule)
+        if not selection.current:
+            _button("Make current", "check_circle", selection, _make_current, opened, selection)
+        _button("Duplicate", "content_copy", selection, _duplicate, opened, selection)
+        if st.button("Edit", icon=":material/edit:", key=f"edit-{selection.selection}"):
             _ask_new_name(opened, selection)
         if st.button("Delete", icon=":material/delete:", key=f"delete-{selection.selection}"):
             _ask_delete(opened, selection)
 
 
-@st.dialog("Rename selection")
+def _difference(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
+    """How many rows the selection above has that the saved one lacks, and the other way round."""
+    saved = np.asarray(selection_rows(opened.project, selection.selection)[0], np.int64)
+    entered = int(np.count_nonzero(~np.isin(result.kept, saved)))
+    left = int(np.count_nonzero(~np.isin(saved, result.kept)))
+    if entered or left:
+        st.caption(
+            f"The selection above has {words.rows(entered)} more that this one lacks, and lacks "
+            f"{left:,} of this one."
+        )
+    else:
+        st.caption("The selection above has the same rows.")
+
+
+def _button(
+    label: str, icon: str, selection: SavedSelection, do: Callable[..., None], *given: object
+) -> None:
+    key = f"{label}-{selection.selection}"
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=given)
+
+
+def _make_current(opened: Opened, selection: SavedSelection) -> None:
+    make_current(opened.project, selection.selection)
+    say(f"“{selection.name}” is the current selection.")
+
+
+def _duplicate(opened: Opened, selection: SavedSelection) -> None:
+    duplicate_selection(opened.project, selection.selection, st.session_state.get(state.AUTHOR, ""))
+    say(f"Copied “{selection.name}”.")
+
+
+@st.dialog("Name and notes")
 def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
     name = st.text_input("Name", selection.name, max_chars=100)
-    if st.button("Rename", type="primary", disabled=not name.strip()):
+    notes = st.text_area("Notes", selection.notes)
+    if st.button("Save", type="primary", disabled=not name.strip(), key="save_name"):
         try:
             rename_selection(opened.project, selection.selection, name)
+            set_notes(opened.project, selection.selection, notes)
         except DeitaError as error:
             st.error(str(error))
             return

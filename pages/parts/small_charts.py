@@ -69,13 +69,24 @@ class Panel:
 
 
 def small_charts(
-    panels: Sequence[Panel], groups: Sequence[MapGroup] = (), *, key: str
-) -> float | None:
-    """Draw the panels below each other; the place just clicked in one that can be picked from.
+    panels: Sequence[Panel],
+    groups: Sequence[MapGroup] = (),
+    *,
+    key: str,
+    on_pick: Callable[[float], None] | None = None,
+) -> None:
+    """Draw the panels below each other.
 
-    groups: of the bars, in the order of the rows of their counts.
+    groups: of the bars, in the order of the rows of their counts. on_pick: gets the place on the
+    x axis that was clicked, in a callback before the page is drawn again.
     """
-    result = _component()(
+
+    def picked() -> None:
+        place = st.session_state[key].get("picked")
+        if on_pick is not None and isinstance(place, int | float):
+            on_pick(float(place))
+
+    _component()(
         key=key,
         data={
             "panels": [_panel(panel) for panel in panels],
@@ -83,10 +94,8 @@ def small_charts(
             "light": [group.shade.light for group in groups],
             "dark": [group.shade.dark for group in groups],
         },
-        on_picked_change=_nothing,
+        on_picked_change=picked,
     )
-    picked = result.get("picked")
-    return float(picked) if isinstance(picked, int | float) else None
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
@@ -157,7 +166,3 @@ def _component() -> Callable[..., Any]:
         isolate_styles=False,
     )
     return mount
-
-
-def _nothing() -> None:
-    """Streamlit only reports a component's trigger that has a callback."""

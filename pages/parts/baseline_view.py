@@ -1,0 +1,133 @@
+"""The selection beside a seeded random one of the same size, and beside the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.selection.distributions import Distribution, distributions
+from deita_core.selection.diversity import Diversity
+from deita_core.selection.measures import Measures
+from deita_core.selection.outcome import Outcome
+from deita_core.selection.status import KEPT
+from pages.parts.colours import OTHER, STATUS_STYLES
+from pages.parts.resources import Opened
+from pages.parts.selecting import comparison, diversity_of, pool_input, random_rows
+from pages.parts.small_charts import Line, Panel, small_charts
+
+_SHOWN = 10
+
+
+def baseline_line(opened: Opened, result: Outcome) -> None:
+    """The means of the selection and of the random rows in one line."""
+    table = pool_input(opened)
+    drawn = random_rows(opened, result.rule)
+    parts = []
+    for name, values, digits in (
+        ("evol score", result.scores, 2),
+        ("tokens", table.tokens, 0),
+        ("turns", table.turns, 2),
+    ):
+        ours, theirs = (_mean(values[rows]) for rows in (result.kept, drawn))
+        parts.append(f"{name} **{ours:,.{digits}f}** ({theirs:,.{digits}f})")
+    st.caption(f"Mean of the selection (of a random one as large): {', '.join(parts)}.")
+
+
+def _mean(values: NDArray[np.number]) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
+
+
+def baseline_view(opened: Opened, result: Outcome) -> None:
+    """Figures, distributions and shares of selection, random rows and pool."""
+    found = comparison(opened, result.rule)
+    columns = {"this selection": found.selection, "random": found.random, "whole pool": found.pool}
+    st.caption(
+        "A random selection of as many of the same candidates, drawn by a seed, so it stays the "
+        "same. Distances are cosine distances; more is more diverse."
+    )
+    places = [st.columns(2) for _ in range(2)]
+    with places[0][0]:
+        st.table({n: _figures(m) for n, m in columns.items()}, alt="Means of the three sets")
+    with places[0][1]:
+        _distributions(opened, result, found.random_rows)
+    with places[1][0]:
+        _shares("Languages", columns, "languages")
+        _shares("Files", columns, "sources")
+    with places[1][1]:
+        if found.pool.clusters:
+            _shares("Clusters", columns, "clusters")
+        diverse = diversity_of(opened, result.rule)
+        st.caption("Diversity")
+        st.table(
+            dict(zip(columns, map(_diversity, diverse), strict=False)),
+            alt="Diversity of the selection and of the random rows",
+        )
+
+
+def _figures(m: Measures) -> dict[str, str]:
+    return {
+        "rows": f"{m.rows:,}",
+        "mean complexity": f"{m.complexity:.2f}",
+        "mean quality": f"{m.quality:.2f}",
+        "mean evol score": f"{m.evol_score:.2f}",
+        "mean turns": f"{m.turns:.2f}",
+        "mean tokens": f"{m.tokens:,.0f}",
+        "tokens in all": f"{m.tokens_total:,}",
+    }
+
+
+def _diversity(found: Diversity) -> dict[str, str]:
+    level = "" if found.covered_at is None else f" (nearer than {found.covered_at:.2f})"
+    return {
+        "to the nearest other selected row": _number(found.nearest_distance),
+        f"Vendi score of {found.vendi_sample:,} rows": _number(found.vendi, 1),
+        "from the pool to the nearest selected row": _number(found.pool_distance),
+        f"coverage of the pool{level}": "not known"
+        if np.isnan(found.coverage)
+        else f"{found.coverage:.1%}",
+    }
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "too few rows" if value is None else f"{value:,.{digits}f}"
+
+
+def _distributions(opened: Opened, result: Outcome, drawn: NDArray[np.int64]) -> None:
+    panels = [_panel(one) for one in distributions(pool_input(opened), result, drawn)]
+    small_charts(panels, key="baseline-distributions")
+
+
+def _panel(found: Distribution) -> Panel:
+    middles = (found.edges[:-1] + found.edges[1:]) / 2
+    lines = (
+        Line("selected", middles, _share(found.selection), STATUS_STYLES[KEPT].shade),
+        Line("random", middles, _share(found.random), OTHER, dashed=True),
+    )
+    name = found.column.replace("_", " ")
+    return Panel(
+        name.capitalize(),
+        f"Share of rows by {name}: selection and random rows",
+        "blue: selected; dashed: random" + ("; the last bin takes the rest" * found.open_ended),
+        lines=lines,
+        unit="share",
+        height=96,
+    )
+
+
+def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return counts / max(1, int(counts.sum()))
+
+
+def _shares(title: str, columns: Mapping[str, Measures], what: str) -> None:
+    shares = {
+        name: {share.name: f"{100 * share.share:.1f} %" for share in getattr(m, what)}
+        for name, m in columns.items()
+    }
+    table = pd.DataFrame(shares).fillna("0 %")
+    st.caption(title if len(table) <= _SHOWN else f"{title}: the largest of {len(table)}")
+    st.table(table.head(_SHOWN), alt=f"Shares of {title.lower()}")

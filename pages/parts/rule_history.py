@@ -1,0 +1,102 @@
+"""Undo and redo: the rules that the Select page has shown, pins included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from deita_core.project.browse import row_of_id
+from deita_core.project.choices import ChoiceByHand, choices, set_choice
+from deita_core.selection.rule import SelectionRule
+from pages.parts import state
+from pages.parts.resources import Opened
+from pages.parts.rule_state import load_rule
+
+_MOST = 60
+
+
+@dataclass
+class RuleHistory:
+    """Rules as JSON, oldest first; `at` is the one in force. Each session has its own."""
+
+    rules: list[str] = field(default_factory=list)
+    at: int = -1
+    moved: bool = False
+    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def remember(self, rule: str) -> None:
+        """Put the rule in force at the end, unless it is there already or undo led to it."""
+        if self.moved:  # what the controls make of a rule may differ from it in wording only
+            self.rules[self.at], self.moved = rule, False
+        elif self.at < 0 or self.rules[self.at] != rule:
+            self.rules = [*self.rules[: self.at + 1], rule][-_MOST:]
+            self.at = len(self.rules) - 1
+
+    def move(self, by: int) -> tuple[SelectionRule, SelectionRule]:
+        """Go `by` steps; the rule left and the rule reached."""
+        before = self.rules[self.at]
+        self.at += by
+        self.moved = True
+        return SelectionRule.from_json(before), SelectionRule.from_json(self.rules[self.at])
+
+    @property
+    def previous(self) -> SelectionRule | None:
+        """The rule before the one in force."""
+        return SelectionRule.from_json(self.rules[self.at - 1]) if self.at > 0 else None
+
+
+def history_of(opened: Opened) -> RuleHistory:
+    """The history of this session on this project."""
+    kept = st.session_state.setdefault(state.HISTORY, {})
+    found: RuleHistory = kept.setdefault(opened.key, RuleHistory())
+    return found
+
+
+def undo_buttons(opened: Opened) -> None:
+    """Two buttons; also Ctrl+Z and Ctrl+Y."""
+    history = history_of(opened)
+    for label, by, icon, shortcut, possible in (
+        ("Undo", -1, "undo", "Mod+Z", history.at > 0),
+        ("Redo", 1, "redo", "Mod+Y", history.at < len(history.rules) - 1),
+    ):
+        st.button(
+            label,
+            icon=f":material/{icon}:",
+            shortcut=shortcut,
+            disabled=not possible,
+            on_click=_move,
+            args=(opened, by),
+            key=f"rule_{label.lower()}",
+        )
+
+
+def _move(opened: Opened, by: int) -> None:
+    history = history_of(opened)
+    if not 0 <= history.at + by < len(history.rules):
+        return
+    before, after = history.move(by)
+    load_rule(after)
+    _restore_choices(opened, history, before, after)
+
+
+def _restore_choices(
+    opened: Opened, history: RuleHistory, before: SelectionRule, after: SelectionRule
+) -> None:
+    """Only what differs between the two rules is changed, so others' pins stay as they are."""
+    kinds: tuple[tuple[ChoiceByHand, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("pinned", before.pinned, after.pinned),
+        ("excluded", before.excluded, after.excluded),
+    )
+    gone = {i for _, old, new in kinds for i in set(old) - set(new)}
+    rows = [row for row in (row_of_id(opened.project, i) for i in gone) if row is not None]
+    history.notes |= {
+        one.row: (one.note, one.author) for one in choices(opened.project).all if one.row in rows
+    }
+    set_choice(opened.project, rows, None)
+    for choice, old, new in kinds:
+        for identity in set(new) - set(old):
+            row = row_of_id(opened.project, identity)
+            if row is not None:
+                note, author = history.notes.get(row, ("", ""))
+                set_choice(opened.project, [row], choice, note=note, author=author)

@@ -1,0 +1,110 @@
+"""One row: what became of it, what would change that, and the row that blocks it beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.conversation import Conversation
+from deita_core.project.browse import stored_row
+from deita_core.selection.flip import flip_point
+from deita_core.selection.outcome import Outcome
+from deita_core.selection.status import STATUSES
+from deita_core.selection.table import SelectionInput
+from pages.parts.conversation_view import RowFacts
+from pages.parts.focus import close_button
+from pages.parts.pins import pin_buttons
+from pages.parts.resources import Opened
+from pages.parts.row_table import row_table, show_conversation
+from pages.parts.selecting import pool_input
+from pages.parts.word_differences import marked_differences
+
+_LIKE_THIS = 20
+
+
+def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
+    """The row with its why, its flip point and what can be done; its blocker beside it.
+
+    key: the place of the page, as `focused` knows it.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pin_buttons(opened, [row], key=f"{key}_pins")
+        like_this = st.toggle("Rows like this", key=f"{key}_like")
+        blocker = int(result.trace.blocker[row])
+        compare = blocker >= 0 and st.toggle("Mark differences", key=f"{key}_compare", value=True)
+        close_button(opened, key)
+    flip = flip_point(result.rule, pool_input(opened), row, result)
+    st.markdown(f"**{_capital(result.why(row))}.** It would change sides: {flip.sentence()}.")
+    if like_this:
+        _neighbours(opened, result, row, key=f"{key}_neighbours")
+    if compare:
+        _side_by_side(opened, row, blocker, float(result.trace.similarity[row]))
+        return
+    columns = st.columns(2) if blocker >= 0 else [st.container()]
+    for column, shown in zip(columns, (row, blocker), strict=False):
+        facts = RowFacts(status=int(result.trace.status[shown]))
+        facts_of = facts if shown == row else _with_reason(facts, result.why(shown))
+        with column:
+            show_conversation(
+                opened, shown, key=f"{key}_{shown}", aggregation=result.rule.aggregation,
+                facts=facts_of,
+            )  # fmt: skip
+
+
+def _with_reason(facts: RowFacts, reason: str) -> RowFacts:
+    return RowFacts(status=facts.status, reason=reason)
+
+
+def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
+    texts = [_text(stored_row(opened.project, shown).conversation) for shown in (row, blocker)]
+    names = (f"Row {row:,}", f"Row {blocker:,}, which blocks it (similarity {similarity:.3f})")
+    for column, name, text in zip(st.columns(2), names, marked_differences(*texts), strict=True):
+        with column.container(border=True):
+            st.caption(name)
+            st.markdown(text, anchors=False)
+
+
+def _text(conversation: Conversation) -> str:
+    return "\n".join(
+        f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
+        for message in conversation.messages
+    )
+
+
+def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
+    rows, similarity = nearest_rows(pool_input(opened), row, _LIKE_THIS)
+    if not len(rows):
+        st.caption("This row has no embedding, so no other row is known to be like it.")
+        return
+    column = np.full(len(result.trace.status), np.nan)
+    column[rows] = np.round(similarity, 3)
+    labels = np.array([s.label for s in STATUSES], object)[result.trace.status]
+    extra = {"similarity": column, "what became of it": labels}
+    row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
+
+
+def nearest_rows(
+    table: SelectionInput, row: int, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows most similar to this one, nearest first, and their similarity."""
+    from deita_core.geometry.similarity import pair_cosines
+
+    place = int(table.place[row])
+    if place < 0:
+        return np.zeros(0, np.int64), np.zeros(0)
+    vectors = table.vectors
+    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    near = vectors @ vectors[place] / np.where(norms > 0, norms, 1)
+    near[place] = -np.inf
+    near[norms == 0] = -np.inf
+    most = min(most, len(near) - 1)
+    places = np.argpartition(-near, most - 1)[:most] if most > 0 else np.zeros(0, np.int64)
+    exact = pair_cosines(vectors, np.full(len(places), place), places)
+    order = np.lexsort((places, -exact))
+    rows: NDArray[np.int64] = table.vector_rows[places[order]].astype(np.int64)
+    return rows, exact[order]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
