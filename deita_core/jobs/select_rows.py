@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deita_core.errors import JobError
+from deita_core.errors import JobError, ProjectError
+from deita_core.geometry.graph import SimilarityGraph
+from deita_core.geometry.graph_file import open_graph
 from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.kind import Parameters
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.graphs import graph_folder, has_graph, load_clusters
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import select_steps
@@ -37,7 +42,11 @@ class SelectRows:
         folder, total = desk.get_input({})
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         table = SelectionInput.of_pool(
-            read_arrays(folder), vectors, np.load(folder / "vector_rows.npy")
+            read_arrays(folder),
+            vectors,
+            np.load(folder / "vector_rows.npy"),
+            graph=_graph(folder),
+            cluster=_clusters(folder),
         )
         steps = select_steps(SelectionRule.from_json(parameters["rule"]), table)
         while True:
@@ -58,12 +67,18 @@ class SelectRows:
         """Write the pool's columns and vectors."""
         arrays = load_arrays(project)
         embedder = active_embedder(project)
-        if embedder is None or np.isnan(arrays.turn_complexity).all():
+        scores = (arrays.turn_complexity, arrays.turn_quality)
+        if embedder is None or all(np.isnan(of_turns).all() for of_turns in scores):
             raise JobError("selecting needs scores and embeddings: score and embed the pool first")
         rows, vectors = load_vectors(project, embedder)
         np.save(folder / "vector_rows.npy", rows)
         np.save(folder / "vectors.npy", vectors)
         write_arrays(arrays, folder)
+        if has_graph(project):
+            (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
+        clusters = load_clusters(project)
+        if clusters is not None:
+            np.save(folder / "clusters.npy", clusters)
         return len(arrays)
 
     def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
@@ -82,6 +97,20 @@ class SelectRows:
 
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """Nothing was saved."""
+
+
+def _graph(folder: Path) -> SimilarityGraph | None:
+    """The project's graph, where it lies; without it the same rows take longer."""
+    named = folder / "graph.txt"
+    if named.is_file():
+        with suppress(ProjectError):  # it may have been made anew since
+            return open_graph(Path(named.read_text(encoding="utf-8"))).graph
+    return None
+
+
+def _clusters(folder: Path) -> NDArray[np.int32] | None:
+    path = folder / "clusters.npy"
+    return np.load(path) if path.is_file() else None
 
 
 def write_arrays(arrays: PoolArrays, folder: Path) -> None:
