@@ -14,6 +14,7 @@ from deita_core.formats.model import Mapping
 from deita_core.jobs.import_pool import hub_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source, sources
+from deita_core.scoring.catalogue import NAMES
 from deita_core.scoring.options import ModelOptions
 from deita_core.selection.rule import SelectionRule
 
@@ -89,17 +90,15 @@ def score_steps(
     options: MappingType[str, ModelOptions] | None = None,
     despite_health: bool = False,
 ) -> list[Step]:
-    """As `score_step`, but a model that may be large has the machine to itself."""
+    """As `score_step`, but two models that may be large come one after the other."""
 
     def step(one: str | None, other: str | None) -> Step:
         return score_step(one, other, options=options, despite_health=despite_health)
 
-    if not (complexity and quality) or {complexity, quality} <= _TOGETHER:
+    one_model = complexity == quality != "deita"
+    if not (complexity and quality) or one_model or {complexity, quality} <= NAMES.keys():
         return [step(complexity, quality)]
     return [step(complexity, None), step(None, quality)]
-
-
-_TOGETHER = frozenset({"light"})
 
 
 def pilot_steps(

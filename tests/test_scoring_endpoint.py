@@ -226,7 +226,7 @@ def test_a_refusal_ends_the_run_after_the_first_requests(status: int):
 def test_an_endpoint_that_is_of_no_use_ends_the_run(fault: dict[str, Any] | Fault):
     with serving(lambda request, _: fault) as server:
         scorer = EndpointScorer("m", server.url, "quality", QUICK)
-        with pytest.raises(ModelError, match=r"failed 8 times in a row"):
+        with pytest.raises(ModelError, match=r"failed \d+ times in a row"):
             scorer.score(TURNS * 50)
         assert len(server.asked) <= 45
 

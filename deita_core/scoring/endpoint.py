@@ -38,7 +38,7 @@ from deita_core.scoring.endpoint_answer import (
 )
 from deita_core.scoring.endpoint_http import EndpointClient, Reply
 from deita_core.scoring.options import ModelOptions
-from deita_core.scoring.prompts import Prompt, prompt_of, reason_against
+from deita_core.scoring.prompts import TEMPLATE, Prompt, prompt_of, reason_against
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
 
 KEY_VARIABLE = "DEITA_ENDPOINT_KEY"
@@ -115,7 +115,7 @@ class EndpointScorer:
     def parameters(self) -> Mapping[str, str | int | float | bool]:
         """Which interface, how exact, and how long a prompt may be."""
         longest = {} if self._max_tokens is None else {"max_tokens": self._max_tokens}
-        return {"api": self._api, "tolerance": TOLERANCE, **longest}
+        return {"api": self._api, "template": TEMPLATE, "tolerance": TOLERANCE, **longest}
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
@@ -250,5 +250,5 @@ def _share_that_fits(message: str) -> float:
 
 
 def _shorter(prompt: Prompt, share: float) -> Prompt:
-    """A prompt of about that share of the length; the body pays for all of it."""
-    return prompt.cut_to(int(len(prompt.text) * share) - len(prompt.head) - len(prompt.cue))
+    """A prompt of about that share of the length; the texts pay for all of it."""
+    return prompt.cut_to(int(len(prompt.text) * share))

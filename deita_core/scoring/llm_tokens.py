@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
-from deita_core.scoring.prompts import fixed_parts
+from deita_core.scoring.prompts import fixed_parts, shares
 from deita_core.scoring.protocol import DIMENSIONS, Dimension
 
 # Below this a prompt shows too little of its text to be worth a score.
@@ -144,23 +144,6 @@ def passage(dimension: Dimension, bodies: Sequence[str]) -> Passage:
         spans.append((len(text), len(text) + len(body)))
         text += body + part
     return Passage(text, tuple(spans))
-
-
-def shares(lengths: Sequence[int], room: int) -> list[int]:
-    """How much of each length fits into `room` when the longest are cut first.
-
-    >>> shares([10, 100], 50)
-    [10, 40]
-    >>> shares([60, 100], 50)
-    [25, 25]
-    """
-    kept = [0] * len(lengths)
-    left = max(0, room)
-    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
-    for done, place in enumerate(order):
-        kept[place] = min(lengths[place], left // (len(order) - done))
-        left -= kept[place]
-    return kept
 
 
 def _clean(text: str) -> str:

@@ -1,11 +1,12 @@
-"""The prompts of the released Deita scorers, in the parts that matter when a text is too long.
+"""The prompts of the released Deita scorers, and what of them may be cut when they are too long.
 
-Head and cue are never cut: the cue ("##Quality: ") is what makes the next token a score. Both
-prompts are the reference's (hkust-nlp/deita), letter by letter, its odd spaces included.
+The fixed parts never are: the cue at the end ("##Quality: ") is what makes the next token a score.
+Both prompts are the reference's (hkust-nlp/deita), letter by letter, its odd spaces included.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deita_core.scoring.protocol import Dimension, TurnText
@@ -36,28 +37,48 @@ def fixed_parts(dimension: Dimension) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """head + body + cue is what the model reads; only the body may be cut, at its end."""
+    """What a model reads. bodies: instruction, and for quality response; only they may be cut."""
 
-    head: str
-    body: str
-    cue: str
+    dimension: Dimension
+    bodies: tuple[str, ...]
 
     @property
     def text(self) -> str:
         """The whole prompt."""
-        return self.head + self.body + self.cue
+        fixed = fixed_parts(self.dimension)
+        cued = [body + part for body, part in zip(self.bodies, fixed[1:], strict=True)]
+        return fixed[0] + "".join(cued)
 
     def cut_to(self, characters: int) -> Prompt:
-        """With at most that many characters of the body."""
-        return Prompt(self.head, self.body[: max(0, characters)], self.cue)
+        """With at most that many characters in all, at the cost of the longer bodies' ends."""
+        room = characters - sum(map(len, fixed_parts(self.dimension)))
+        kept = shares([len(body) for body in self.bodies], room)
+        cut = tuple(body[:keep] for body, keep in zip(self.bodies, kept, strict=True))
+        return Prompt(self.dimension, cut)
 
 
 def prompt_of(dimension: Dimension, turn: TurnText) -> Prompt:
     """The prompt for a turn that has what the dimension needs (see `reason_against`)."""
     if dimension == "complexity":
-        return Prompt(_COMPLEXITY_HEAD, turn.instruction, _COMPLEXITY_CUE)
-    body = f"{turn.instruction}{_BETWEEN}{turn.response or ''}"
-    return Prompt(_QUALITY_HEAD, body, _QUALITY_CUE)
+        return Prompt(dimension, (turn.instruction,))
+    return Prompt(dimension, (turn.instruction, turn.response or ""))
+
+
+def shares(lengths: Sequence[int], room: int) -> list[int]:
+    """How much of each length fits into `room` when the longest are cut first.
+
+    >>> shares([10, 100], 50)
+    [10, 40]
+    >>> shares([60, 100], 50)
+    [25, 25]
+    """
+    kept = [0] * len(lengths)
+    left = max(0, room)
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    for done, place in enumerate(order):
+        kept[place] = min(lengths[place], left // (len(order) - done))
+        left -= kept[place]
+    return kept
 
 
 def reason_against(dimension: Dimension, turn: TurnText) -> str | None:

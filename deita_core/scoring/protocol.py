@@ -74,7 +74,8 @@ def _joined(
         np.full(len(batch.scores), missing, kind) if part is None else part
         for part, batch in zip(parts, batches, strict=True)
     ]
-    return np.concatenate(filled)
+    whole: NDArray[Any] = np.concatenate(filled)
+    return whole
 
 
 class Scorer(Protocol):
