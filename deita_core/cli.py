@@ -38,8 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with every command and its help."""
     parser = argparse.ArgumentParser(
         prog="python -m deita_core",
-        description="Choose instruction-tuning data: import, score, embed, map, select, export. "
-        "`run` does all of it in one command.",
+        description="Choose instruction-tuning data: import, score, embed, graph, map, select, "
+        "export. `run` does all of it in one command.",
     )
     parser.add_argument("--version", action="version", version=f"Deita Studio {VERSION}")
     commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -164,7 +164,7 @@ def _add_run(commands_: _Commands) -> None:
     parser = _command(
         commands_,
         "run",
-        "the whole way: import, score, embed, map, select, export",
+        "the whole way: import, score, embed, graph, map, select, export",
         "pool.json --budget 6000 --threshold 0.9 --out selected.json",
     )
     _add_pool(parser, "POOL")
@@ -172,7 +172,9 @@ def _add_run(commands_: _Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
     _add_license(parser)
-    parser.add_argument("--no-map", action="store_true", help="leave the map out (saves time)")
+    parser.add_argument(
+        "--no-map", action="store_true", help="leave out the graph and the map (saves time)"
+    )
     parser.add_argument("--name", default="run", help="name of the selection (default: run)")
     _add_mapping(parser)
     _add_models(parser)
@@ -202,6 +204,10 @@ def _add_steps(commands_: _Commands) -> None:
     _add_embedder(parser)
     _add_project(parser)
     parser.set_defaults(run=commands.embed)
+
+    parser = _command(commands_, "graph", "find all pairs of similar rows, and the clusters", "")
+    _add_project(parser)
+    parser.set_defaults(run=commands.make_graph)
 
     parser = _command(commands_, "map", "lay the embeddings out on a plane (UMAP)", "")
     _add_project(parser)

@@ -15,6 +15,7 @@ from deita_core.jobs import JobRunner
 from deita_core.progress_bars import watch
 from deita_core.project import Project
 from deita_core.project.folder import path_of, projects_folder
+from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import JobRecord
 from deita_core.project.pool import sources
 from deita_core.project.summary import project_info
@@ -23,6 +24,7 @@ from deita_core.steps import (
     Step,
     embed_step,
     export_step,
+    graph_step,
     import_step,
     map_step,
     register_files,
@@ -100,6 +102,8 @@ def run(options: argparse.Namespace) -> None:
         steps += [score_step(options.complexity, options.quality), embed_step(options.embedder)]
         do(project, steps, quiet=options.quiet)
         found = project_info(project)
+        if not options.no_map and not has_graph(project):
+            do(project, [graph_step()], quiet=options.quiet)
         if not options.no_map and found.mapped < found.embedded:
             do(project, [map_step()], quiet=options.quiet)
         _print_counts(project)
@@ -158,6 +162,12 @@ def embed(options: argparse.Namespace) -> None:
             f"{found.embedded:,} conversations embedded, {found.embedding_failed:,} failed, "
             f"{found.truncated:,} longer than the embedder reads"
         )
+
+
+def make_graph(options: argparse.Namespace) -> None:
+    """Build the similarity graph and the clusters."""
+    with opened(options.project, options.wait) as project:
+        print(do(project, [graph_step()], quiet=options.quiet)[0].message)
 
 
 def make_map(options: argparse.Namespace) -> None:
