@@ -38,6 +38,7 @@ class Replica:
         self.budget: TokenBudget = first_budget(model.device.split(":")[0])
         self._digits: tuple[int, ...] = ()
         self._rows: dict[tuple[int, ...], Any] = {}
+        self._shape: Any = None
         self._ends: Any = None
         self._head = model.network.get_output_embeddings()
         if self._head is None:
@@ -59,9 +60,11 @@ class Replica:
 
         self._digits = tuple(digits)
         inputs, self._ends = self._inputs(tokens, rows)
+        self._shape = inputs["input_ids"].shape
         with torch.inference_mode():
             logits = self.model.network(**inputs, use_cache=False).logits
-            self._check(logits, len(rows))
+            if tuple(logits.shape) != (1, len(rows), 6 + self._head.weight.shape[0]):
+                raise self._unusual()
             ours, others = logits[0, :, :6], logits[0, :, 6:]  # (B, 6), (B, V)
             others[:, list(digits)] = -torch.inf
             return torch.cat([ours, others.logsumexp(-1, keepdim=True)], 1)
@@ -91,6 +94,8 @@ class Replica:
 
     def _keep_ends(self, head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = inputs[0]  # (B, T, D), or (1, T, D) when packed
+        if hidden.shape[:-1] != self._shape:  # on a GPU a wrong place would end the process
+            raise self._unusual()
         return hidden.reshape(-1, hidden.shape[-1])[self._ends][None], *inputs[1:]  # (1, B, D)
 
     def _put_scores_first(self, head: Any, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -115,13 +120,11 @@ class Replica:
             self._rows[self._digits] = (weight[digits].float(), chosen)
         return torch.nn.functional.linear(hidden.float(), *self._rows[self._digits])
 
-    def _check(self, logits: Any, rows: int) -> None:
-        vocabulary = self.model.network.get_output_embeddings().weight.shape[0]
-        if tuple(logits.shape) != (1, rows, 6 + vocabulary):
-            raise ModelError(
-                f"{type(self.model.network).__name__} does not compute its logits in one step from "
-                "its last layer: use a plain causal language model as scorer"
-            )
+    def _unusual(self) -> ModelError:
+        return ModelError(
+            f"{type(self.model.network).__name__} does not compute its logits in one step from "
+            "its last layer: use a plain causal language model as scorer"
+        )
 
 
 def shared_replica(name: str, precision: str | None, device: str, *, compiled: bool) -> Replica:
