@@ -19,14 +19,14 @@ from deita_core.errors import SelectionError
 from deita_core.geometry.copies import find_copies
 from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.graph_edges import Edges, floors_from
-from deita_core.geometry.screen import Lists, Screen, one_thread_each, plain_rows
+from deita_core.geometry.screen import Lists, Screen, one_thread_each
 from deita_core.geometry.similarity import as_embeddings, pair_cosines
 
 WANTED_FLOOR = 0.5
 PAIRS_PER_ROW = 100
 MOST_PAIRS = 24_000_000
 # Rows compared with all others to estimate how many pairs lie above a floor.
-SAMPLE = 1024
+SAMPLE = 512
 # Tiles a thread works through before it hands its pairs over.
 TILES_AT_ONCE = 16
 
@@ -158,7 +158,7 @@ class _Comparison:
         """The pairs of one task above the floor."""
         tile, cells = self._screen.tile, self._screen.room()
         rows = slice(row, min(row + tile, end))
-        left = plain_rows(self._vectors, self._first[rows])
+        left = self._screen.plain(rows)
         parts = []
         for column in range(begin, end, tile):
             others = slice(column, min(column + tile, end))
@@ -173,7 +173,7 @@ class _Comparison:
 
     def _exact(
         self,
-        left: tuple[NDArray[np.floating], NDArray[np.float64]],
+        left: NDArray[np.floating],
         rows: slice,
         others: slice,
         near: Lists,
@@ -181,9 +181,11 @@ class _Comparison:
     ) -> Found:
         from deita_core.geometry.graph_kernel import list_similarities
 
-        right = left if rows == others else plain_rows(self._vectors, self._first[others])
         start, columns = near
-        similarity, doubtful = list_similarities(*left, *right, start, columns)
+        norms = self._screen.norms
+        similarity, doubtful = list_similarities(
+            left, norms[rows], self._screen.plain(others), norms[others], start, columns
+        )
         one = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int32), np.diff(start))
         other = columns + np.int32(others.start)
         similarity[doubtful] = pair_cosines(

@@ -25,7 +25,6 @@ from deita_core.geometry.screen import (
     Screen,
     bfloat16_bits,
     one_thread_each,
-    plain_rows,
 )
 from deita_core.geometry.similarity import as_embeddings, pair_cosines, unit_rows, usable_rows
 
@@ -205,20 +204,20 @@ class _Search:
         self._found = found
         self._k = min(found.indices.shape[1], len(copies.first) - 1)
         self._screen = Screen(vectors, copies.first)
-        every = len(copies.first) == len(vectors)
-        self._plain, self._norms = plain_rows(vectors, slice(None) if every else copies.first)
+        self._plain = self._screen.plain(slice(None))
 
     def run(self, groups: NDArray[np.int64]) -> int:
         """Writes the results of these groups; returns how many they are."""
         from deita_core.geometry.graph_kernel import RUN, list_similarities, near_cells
         from deita_core.geometry.nearest_kernel import write_nearest
 
+        norms = self._screen.norms
         cells = self._screen.with_all(groups)
         cells[np.arange(len(groups)), groups] = EVERY_CELL
         bounds = self._bounds(cells)
         start, near = near_cells(cells, bounds, np.zeros(len(groups), np.int64), RUN)
         similarity, _ = list_similarities(
-            self._plain[groups], self._norms[groups], self._plain, self._norms, start, near
+            self._plain[groups], norms[groups], self._plain, norms, start, near
         )
         value = similarity.astype(np.float32)
         owner = np.repeat(np.arange(len(groups)), np.diff(start))

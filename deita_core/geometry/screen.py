@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.device import cpu_threads, pick_device
-from deita_core.geometry.similarity import unit_rows
 
 if TYPE_CHECKING:
     import torch
@@ -25,25 +24,6 @@ BLOCK = 4096
 # start (r + 1,) and columns (e,): the columns of row i are columns[start[i]:start[i + 1]].
 Lists = tuple[NDArray[np.int64], NDArray[np.int32]]
 EVERY_CELL = np.int16(-32768)
-
-
-def plain_rows(
-    vectors: NDArray[np.floating], rows: NDArray[np.int64] | slice
-) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
-    """The rows as the exact comparison reads them, (k, d), and their norms, (k,) float64.
-
-    Their direction is that of the unit rows; float16 becomes float32.
-    """
-    block = np.asarray(vectors[rows])
-    if block.dtype.itemsize > 4:
-        block = block / np.abs(block).max(axis=1, keepdims=True, initial=0.0)
-    elif block.dtype.itemsize < 4:
-        block = block.astype(np.float32)
-    norms = np.empty(len(block), np.float64)
-    for start in range(0, len(block), BLOCK):
-        wide = block[start : start + BLOCK].astype(np.float64)
-        norms[start : start + BLOCK] = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    return np.ascontiguousarray(block), norms
 
 
 @contextmanager
@@ -68,9 +48,10 @@ def one_thread_each() -> Iterator[ThreadPoolExecutor]:
 
 
 class Screen:
-    """Unit rows of `rows` in low precision. low: (m, d) tensor on the device.
+    """The directions of some rows, in low precision for the product and as they are.
 
-    shift: (m,) float64, how far rounding moved each row (Euclidean distance).
+    low: (m, d) tensor on the device. shift: (m,) float64, how far rounding moved each unit row
+    (Euclidean distance). norms: (m,) float64, of the rows that `plain` gives.
     """
 
     def __init__(self, vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> None:
@@ -79,13 +60,18 @@ class Screen:
         device = pick_device()
         self.on_gpu = device.kind == "cuda"
         self.bf16 = device.bf16 and device.kind in ("cpu", "cuda")
+        self._vectors = vectors
+        self._rows = None if len(rows) == len(vectors) else rows
         dtype = torch.bfloat16 if self.bf16 else torch.float32
         self.low = torch.empty((len(rows), vectors.shape[1]), dtype=dtype)
         self.shift = np.empty(len(rows), np.float64)
+        self.norms = np.empty(len(rows), np.float64)
 
         def fill(start: int) -> None:
             part = slice(start, start + BLOCK)
-            unit = unit_rows(vectors, rows[part])
+            unit = self.plain(part).astype(np.float64)
+            self.norms[part] = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+            unit /= self.norms[part, None]
             self.low[part] = torch.from_numpy(unit)
             unit -= self.low[part].double().numpy()
             self.shift[part] = np.sqrt(np.einsum("ij,ij->i", unit, unit))
@@ -94,6 +80,15 @@ class Screen:
             list(pool.map(fill, range(0, len(rows), BLOCK)))
         if self.on_gpu:
             self.low = self.low.cuda()
+
+    def plain(self, part: slice) -> NDArray[np.floating]:
+        """Rows as the exact comparison reads them, (k, d): not of length one, but of the same
+        direction. float32 is not copied where no row is left out; float16 becomes float32.
+        """
+        block = np.asarray(self._vectors[part if self._rows is None else self._rows[part]])
+        if block.dtype.itemsize > 4:  # its squares might not fit into float64
+            block = block / np.abs(block).max(axis=1, keepdims=True, initial=0.0)
+        return np.ascontiguousarray(block, np.float64 if block.dtype.itemsize > 4 else np.float32)
 
     def __len__(self) -> int:
         return len(self.low)
