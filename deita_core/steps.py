@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deita_core.errors import PathError
+from deita_core.errors import ExportError, FormatError, PathError
 from deita_core.formats.checksum import sha256_of
 from deita_core.formats.model import Mapping
+from deita_core.formats.score_file import score_fields
+from deita_core.jobs.export_scores import FORMATS as SCORE_FORMATS
 from deita_core.jobs.import_pool import hub_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source, sources
@@ -124,6 +126,34 @@ def pilot_steps(
                 step["options"] = options[dimension].to_json()
             found.append(("pilot", step | {"rows": rows, "seed": seed}))
     return found
+
+
+def import_scores_step(
+    complexity: str | None = None, quality: str | None = None, *, file: Path | None = None
+) -> Step:
+    """Take scores from elsewhere; they become the active ones of their dimension.
+
+    complexity, quality: the field of the file, or without a file the column of the pool, that
+    holds them (dots lead into nested objects). With a file and neither, the usual names are
+    looked for. Raises FormatError when there is no such file or no field is named or known.
+    """
+    named = {"complexity": complexity, "quality": quality}
+    fields = {dimension: name for dimension, name in named.items() if name}
+    if file is not None and not fields:
+        fields = score_fields(file)
+    if not fields:
+        raise FormatError(
+            "name the column that holds complexity, the one that holds quality, or both"
+        )
+    place = None if file is None else str(file.expanduser().resolve())
+    return "import_scores", {"fields": fields, "file": place}
+
+
+def export_scores_step(out: Path, format: str = "deita") -> Step:
+    """Write the active scores to a file, in one of `export_scores.FORMATS`."""
+    if format not in SCORE_FORMATS:
+        raise ExportError(f"scores are written as {', '.join(SCORE_FORMATS)}, got {format!r}")
+    return "export_scores", {"out": str(out.expanduser().resolve()), "format": format}
 
 
 def embed_step(embedder: str = "minilm", options: ModelOptions | None = None) -> Step:

@@ -2,7 +2,9 @@
 
 from deita_core.jobs.embed import Embed
 from deita_core.jobs.export import Export
+from deita_core.jobs.export_scores import ExportScores
 from deita_core.jobs.import_pool import ImportPool
+from deita_core.jobs.import_scores import ImportScores
 from deita_core.jobs.kind import JobKind
 from deita_core.jobs.make_graph import MakeGraph
 from deita_core.jobs.make_map import MakeMap
@@ -12,5 +14,16 @@ from deita_core.jobs.select_rows import SelectRows
 
 KINDS: dict[str, JobKind] = {
     kind.name: kind
-    for kind in (ImportPool(), Score(), Embed(), MakeGraph(), MakeMap(), SelectRows(), Export(), Pilot())
+    for kind in (
+        ImportPool(),
+        Score(),
+        Embed(),
+        MakeGraph(),
+        MakeMap(),
+        SelectRows(),
+        Export(),
+        Pilot(),
+        ImportScores(),
+        ExportScores(),
+    )
 }
