@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from deita_core.device import Device, named_device, pick_device
 from deita_core.errors import ModelError
 from deita_core.language_models.revision import folder_revision
+from deita_core.language_models.token_batches import out_of_memory
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int4")
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -85,7 +87,12 @@ def load_language_model(
         tokenizer = load_tokenizer(place)
         network = _network(place, head, _settings(chosen, where, picked, attention))
         network = network if chosen in ("int8", "int4") else network.to(where)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            raise ModelError(
+                f"the model {name!r} in {chosen} does not fit into the memory of {where}: choose "
+                "another device, or the precision int8 or int4 on a GPU"
+            ) from error
         raise ModelError(
             f"the model {name!r} cannot be loaded: {error}; give a folder that transformers "
             "can read, or the name of a model on the hub"
@@ -113,6 +120,8 @@ def _settings(precision: str, where: str, device: Device, attention: str | None)
     import torch
     from transformers import BitsAndBytesConfig
 
+    if precision not in _DTYPES:
+        _check_quantisation(precision)
     plain = precision if precision in _DTYPES else pick_precision(None, device)
     settings: dict[str, Any] = {"dtype": getattr(torch, _DTYPES[plain])}
     if attention is not None:
@@ -125,6 +134,15 @@ def _settings(precision: str, where: str, device: Device, attention: str | None)
             bnb_4bit_compute_dtype=settings["dtype"],
         )
     return settings
+
+
+def _check_quantisation(precision: str) -> None:
+    missing = [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise ModelError(
+            f"precision {precision} needs {' and '.join(missing)}: run `pip install "
+            f"{' '.join(missing)}`, or choose fp32, bf16 or fp16"
+        )
 
 
 def _limit(config: Any) -> int:
