@@ -13,6 +13,7 @@ from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.formats import LAYOUTS
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.project.folder import path_of, projects_folder
+from deita_core.rule_options import add_rule_options
 from deita_core.version import VERSION
 
 _FORMATS = tuple(EXPORT_FORMATS)
@@ -123,43 +124,6 @@ def _add_embedder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embedder", default="minilm", help="embedder (default: minilm)")
 
 
-def _add_rule(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--budget", type=int, help="conversations to keep at most (default: all)")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.9,
-        help="cosine similarity above which a row is too close to a kept one (default: 0.9, "
-        "which is cosine distance 0.1)",
-    )
-    parser.add_argument(
-        "--aggregation",
-        choices=("sum", "mean", "max", "last"),
-        default="sum",
-        help="how the turns' complexity x quality make a conversation's evol score "
-        "(default: sum, the paper's; it favours long chats)",
-    )
-    parser.add_argument(
-        "--strategy",
-        default="repr_filter",
-        metavar="NAME",
-        help="repr_filter (default), top_score, random, longest_response, longest_instruction, "
-        "k_center, facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), "
-        "distilabel",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="for random (default: 0)")
-    parser.add_argument(
-        "--include-no-response",
-        action="store_true",
-        help="also rank conversations without any response, by complexity alone",
-    )
-    parser.add_argument("--language", action="append", default=[], help="keep only this language")
-    parser.add_argument("--source", action="append", default=[], help="keep only this pool file")
-    parser.add_argument(
-        "--without-flag", action="append", default=[], metavar="FLAG", help="leave out this flag"
-    )
-
-
 def _add_run(commands_: _Commands) -> None:
     parser = _command(
         commands_,
@@ -168,7 +132,7 @@ def _add_run(commands_: _Commands) -> None:
         "pool.json --budget 6000 --threshold 0.9 --out selected.json",
     )
     _add_pool(parser, "POOL")
-    _add_rule(parser)
+    add_rule_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--format", choices=_FORMATS, default="sharegpt", help="default: sharegpt")
     _add_license(parser)
@@ -222,7 +186,7 @@ def _add_select(commands_: _Commands) -> None:
     parser = _command(
         commands_, "select", "choose rows and save the selection", "--budget 6000 --name first"
     )
-    _add_rule(parser)
+    add_rule_options(parser)
     parser.add_argument("--name", required=True, help="name of the selection")
     parser.add_argument("--replace", action="store_true", help="replace one of the same name")
     parser.add_argument("--notes", default="", help="a note kept with it")

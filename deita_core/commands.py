@@ -19,7 +19,7 @@ from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import JobRecord
 from deita_core.project.pool import sources
 from deita_core.project.summary import project_info
-from deita_core.selection.rule import SelectionRule
+from deita_core.rule_options import rule_of
 from deita_core.steps import (
     Step,
     embed_step,
@@ -73,24 +73,9 @@ def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
     return pairs
 
 
-def rule_of(options: argparse.Namespace) -> SelectionRule:
-    """The selection rule given by the options."""
-    return SelectionRule(
-        strategy=options.strategy,
-        threshold=options.threshold,
-        budget=options.budget,
-        aggregation=options.aggregation,
-        include_no_response=options.include_no_response,
-        languages=tuple(options.language),
-        sources=tuple(options.source),
-        excluded_flags=tuple(options.without_flag),
-        seed=options.seed,
-    )
-
-
 def run(options: argparse.Namespace) -> None:
     """The whole way in one command."""
-    from deita_core.curate import check_rule_names
+    from deita_core.curate import check_rule_names, with_choices
     from deita_core.project.arrays import load_arrays
 
     rule = rule_of(options)  # a bad option must show before the long work
@@ -102,11 +87,12 @@ def run(options: argparse.Namespace) -> None:
         steps += [score_step(options.complexity, options.quality), embed_step(options.embedder)]
         do(project, steps, quiet=options.quiet)
         found = project_info(project)
-        if not options.no_map and not has_graph(project):
+        if (rule.needs_graph or not options.no_map) and not has_graph(project):
             do(project, [graph_step()], quiet=options.quiet)
         if not options.no_map and found.mapped < found.embedded:
             do(project, [map_step()], quiet=options.quiet)
         _print_counts(project)
+        rule = with_choices(rule, project) if options.with_choices else rule
         check_rule_names(rule, load_arrays(project))
         print(do(project, [select_step(rule, options.name)], quiet=options.quiet)[0].message)
         _export(project, options.name, options.format, out, options.license, options.quiet)
@@ -179,10 +165,11 @@ def make_map(options: argparse.Namespace) -> None:
 
 def select(options: argparse.Namespace) -> None:
     """Select and save."""
-    from deita_core.curate import select_and_save
+    from deita_core.curate import select_and_save, with_choices
 
     rule = rule_of(options)
     with opened(options.project, options.wait) as project:
+        rule = with_choices(rule, project) if options.with_choices else rule
         outcome = select_and_save(
             project, rule, options.name, notes=options.notes, replace=options.replace
         )

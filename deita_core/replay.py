@@ -22,7 +22,7 @@ from deita_core.project import Project
 from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.selection.rule import SelectionRule
-from deita_core.steps import Step, embed_step, export_step, import_step, score_step
+from deita_core.steps import Step, embed_step, export_step, graph_step, import_step, score_step
 from deita_core.version import VERSION
 
 RunSteps = Callable[[Project, Sequence[Step]], object]
@@ -61,7 +61,9 @@ def replay_manifest(
     if out.resolve() == manifest_file.with_name(manifest.output.file_name).resolve():
         raise ExportError(f"{out} is the file to compare with: choose another --out")
     files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
-    steps = _model_steps(manifest)
+    chosen = manifest.selection
+    rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
+    steps = _model_steps(manifest, rule)
     with (
         tempfile.TemporaryDirectory(prefix="deita-replay-") as folder,
         Project.open(Path(folder) / "replay.duckdb", create=True) as project,
@@ -71,9 +73,8 @@ def replay_manifest(
             add_source(project, known.name, str(path.resolve()), known.mapping.to_json())
             for known, path in zip(manifest.pool, files, strict=True)
         ]
-        run_steps(project, [import_step(numbers), *steps])
-        chosen = manifest.selection
-        rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
+        graph = [graph_step()] if rule.needs_graph else []
+        run_steps(project, [import_step(numbers), *steps, *graph])
         select_and_save(project, rule, chosen.name)
         output = manifest.output
         export = export_step(chosen.name, output.format, out, with_scores=output.with_scores)
@@ -88,15 +89,15 @@ def replay_manifest(
     )
 
 
-def _model_steps(manifest: Manifest) -> list[Step]:
+def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[Step]:
     models = {model.role: model.id for model in manifest.models}
-    missing = {"complexity", "quality", "embedding"} - models.keys()
+    weights = {"complexity": rule.complexity_weight, "quality": rule.quality_weight}
+    needed = {"embedding"} | {dimension for dimension, weight in weights.items() if weight}
+    missing = needed - models.keys()
     if missing:
         raise ExportError(f"the manifest names no model for {', '.join(sorted(missing))}")
+    scorers = {role: name_of_scorer(models[role]) for role in weights if role in models}
     return [
-        score_step(
-            name_of_scorer(models["complexity"]),
-            name_of_scorer(models["quality"]),
-        ),
+        score_step(scorers.get("complexity"), scorers.get("quality")),
         embed_step(name_of_embedder(models["embedding"])),
     ]

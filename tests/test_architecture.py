@@ -35,7 +35,17 @@ LEVELS = (
     {"deita_core.jobs"},
     {f"deita_core.{whole}" for whole in ("curate", "replay", "sample", "steps")},
     {"pages.parts"},
-    {f"deita_core.{command}" for command in ("cli", "commands", "progress_bars", "__main__")},
+    {
+        f"deita_core.{command}"
+        for command in (
+            "cli",
+            "commands",
+            "progress_bars",
+            "rule_options",
+            "score_commands",
+            "__main__",
+        )
+    },
     {"pages", "app"},
 )
 HEAVY = {"streamlit", "torch", "umap", "pandas", "openvino", "transformers", "datasets", "numba"}

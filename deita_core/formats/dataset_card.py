@@ -175,8 +175,11 @@ def _rule(selection: SelectionRule) -> str:
                 f"- threshold: cosine similarity above {value:g} to a row already kept drops a "
                 f"row (cosine distance below {1 - value:.4g})"
             )
+        elif name in ("pinned", "excluded") and isinstance(value, list | tuple) and value:
+            lines.append(f"- {name}: {len(value):,} conversations; the manifest has their ids")
         elif name == "budget":
-            budget = f"{value:,} rows" if isinstance(value, int) else "none"
+            unit = selection.parameters.get("budget_unit", "rows")
+            budget = f"{value:,} {unit}" if isinstance(value, int) else "none"
             lines.append(f"- budget: {budget}")
         elif name == "aggregation":
             lines.append(f"- evol score: {value} over the turns of complexity x quality")

@@ -115,6 +115,13 @@ class SelectionRule:
                     "quota as a number of rows"
                 )
 
+    @property
+    def needs_graph(self) -> bool:
+        """True when it cannot be applied without the similarity graph or the clusters."""
+        strategy = find_strategy(self.strategy)
+        columns = [c.column for c in self.conditions] + [q.column for q in self.quotas]
+        return strategy.needs_graph or strategy.needs_clusters or "cluster" in columns
+
     def to_dict(self) -> dict[str, object]:
         """The rule as JSON values, with the version of this layout."""
         values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
