@@ -10,13 +10,13 @@ from pages.parts.changes_view import changes_view
 from pages.parts.distributions import distributions
 from pages.parts.focus import focused
 from pages.parts.frontier_view import frontier_view
-from pages.parts.map_chart import clear_outline, map_chart
+from pages.parts.map_chart import map_chart
 from pages.parts.map_groups import status_groups
 from pages.parts.pins import pins_view
 from pages.parts.resources import arrays, current, hover_texts, info
 from pages.parts.rule_form import rule_form
 from pages.parts.rule_history import history_of, undo_buttons
-from pages.parts.selecting import changes_between, choices_by_hand, outcome
+from pages.parts.selecting import changes_between, outcome
 from pages.parts.selection_views import rows_view
 from pages.parts.selections_panel import save_button, saved_selections
 from pages.parts.threshold_scale import graph_notice
@@ -91,40 +91,22 @@ if event is not None:
         with st.container(border=True):
             explain_row(opened, result, row, key="map")
 
-names = {
-    "rows": "Rows",
-    "frontier": "Frontier",
-    "random": "Beside a random selection",
-    "changes": "Last change",
-    "pins": f"Pinned and excluded · {len(choices_by_hand(opened)):,}",
-    "saved": f"Saved selections · {found.selections}",
+# Their names stand in the URL, so no number that changes is part of them.
+views = {
+    "Rows": lambda: rows_view(opened, result, inside),
+    "Frontier": lambda: frontier_view(opened, rule),
+    "Beside a random selection": lambda: baseline_view(opened, result),
+    "Last change": lambda: changes_view(opened, changed, result),
+    "Pinned and excluded": lambda: pins_view(opened),
+    "Saved selections": lambda: saved_selections(opened, result),
 }
-tab = st.segmented_control(
-    "Show",
-    list(names),
-    format_func=lambda name: names[name],
-    default="rows",
+view = st.segmented_control(
+    "View",
+    list(views),
+    default="Rows",
     required=True,
-    key=state.SELECT_TAB,
+    key=state.SELECT_VIEW,
     bind="query-params",
     label_visibility="collapsed",
 )
-if tab == "rows":
-    rows_view(opened, result, inside)
-elif tab == "frontier":
-    frontier_view(opened, rule)
-elif tab == "random":
-    baseline_view(opened, result)
-elif tab == "changes":
-    changes_view(opened, changed, result, "the rule before the last change")
-elif tab == "pins":
-    pins_view(opened)
-else:
-    saved_selections(opened, result)
-if event is not None and event.has_outline:
-    st.button(
-        "Clear the outline",
-        on_click=clear_outline,
-        args=(state.SELECT_MAP,),
-        icon=":material/close:",
-    )
+views[view]()

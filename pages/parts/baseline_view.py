@@ -14,7 +14,7 @@ from deita_core.selection.diversity import Diversity
 from deita_core.selection.measures import Measures
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT
-from pages.parts.colours import OTHER, STATUS_STYLES
+from pages.parts.colours import INK, STATUS_STYLES
 from pages.parts.resources import Opened
 from pages.parts.selecting import comparison, diversity_of, pool_input, random_rows
 from pages.parts.small_charts import Line, Panel, small_charts
@@ -50,17 +50,20 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
         "A random selection of as many of the same candidates, drawn by a seed, so it stays the "
         "same. Distances are cosine distances; more is more diverse."
     )
-    places = [st.columns(2) for _ in range(2)]
-    with places[0][0]:
+    left, right = st.columns(2, gap="medium")
+    with left:
         st.table({n: _figures(m) for n, m in columns.items()}, alt="Means of the three sets")
-    with places[0][1]:
-        _distributions(opened, result, found.random_rows)
-    with places[1][0]:
-        _shares("Languages", columns, "languages")
         _shares("Files", columns, "sources")
-    with places[1][1]:
+        diversity = st.container()
+    with right:
+        _distributions(opened, result, found.random_rows)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _shares("Languages", columns, "languages")
+    with right:
         if found.pool.clusters:
             _shares("Clusters", columns, "clusters")
+    with diversity:  # last, because it takes longest
         diverse = diversity_of(opened, result.rule)
         st.caption("Diversity")
         st.table(
@@ -84,9 +87,9 @@ def _figures(m: Measures) -> dict[str, str]:
 def _diversity(found: Diversity) -> dict[str, str]:
     level = "" if found.covered_at is None else f" (nearer than {found.covered_at:.2f})"
     return {
-        "to the nearest other selected row": _number(found.nearest_distance),
-        f"Vendi score of {found.vendi_sample:,} rows": _number(found.vendi, 1),
-        "from the pool to the nearest selected row": _number(found.pool_distance),
+        "distance to the nearest other row of the set": _number(found.nearest_distance),
+        f"Vendi score, {found.vendi_sample:,} rows": _number(found.vendi, 1),
+        "distance from the pool to the set": _number(found.pool_distance),
         f"coverage of the pool{level}": "not known"
         if np.isnan(found.coverage)
         else f"{found.coverage:.1%}",
@@ -98,7 +101,11 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _distributions(opened: Opened, result: Outcome, drawn: NDArray[np.int64]) -> None:
-    panels = [_panel(one) for one in distributions(pool_input(opened), result, drawn)]
+    panels = [
+        _panel(one)
+        for one in distributions(pool_input(opened), result, drawn)
+        if len(one.edges) > 2  # more than one value
+    ]
     small_charts(panels, key="baseline-distributions")
 
 
@@ -106,7 +113,7 @@ def _panel(found: Distribution) -> Panel:
     middles = (found.edges[:-1] + found.edges[1:]) / 2
     lines = (
         Line("selected", middles, _share(found.selection), STATUS_STYLES[KEPT].shade),
-        Line("random", middles, _share(found.random), OTHER, dashed=True),
+        Line("random", middles, _share(found.random), INK, dashed=True),
     )
     name = found.column.replace("_", " ")
     return Panel(
@@ -115,6 +122,7 @@ def _panel(found: Distribution) -> Panel:
         "blue: selected; dashed: random" + ("; the last bin takes the rest" * found.open_ended),
         lines=lines,
         unit="share",
+        extent=(float(found.edges[0]), float(found.edges[-1])),
         height=96,
     )
 

@@ -15,12 +15,12 @@ from pages.parts.why_view import explain_row
 _MOST_REASONS = 5000
 
 
-def changes_view(opened: Opened, found: Changes | None, result: Outcome, since: str) -> None:
-    """A table of the rows that changed sides. since: what the outcome is held against."""
+def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None:
+    """A table of the rows that changed sides, with the reason of each."""
     if found is None or not len(found):
-        st.caption(f"The same rows as {since}.")
+        st.caption("The last change of the rule, if there was one, moved no row.")
         return
-    st.markdown(f"**{found.sentence()}** since {since}.")
+    st.markdown(f"{found.sentence()} with the last change of the rule.")
     sides = {"left": len(found.left), "entered": len(found.entered)}
     side = st.segmented_control(
         "Rows that",

@@ -93,6 +93,8 @@ SCORE_STEPS = (
     Shade("#043230", "#E6F3EC"),
 )
 PLAIN = SCORE_STEPS[5]
+# Lines over bars of any colour.
+INK = Shade("#1B232C", "#E4E8EC")
 NO_SCORE = Shade("#A98B8B", "#8A6A6A")
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import STATUSES
 from pages.parts.chart_data import count_by_group
-from pages.parts.colours import OTHER
+from pages.parts.colours import INK
 from pages.parts.map_groups import status_groups
 from pages.parts.resources import Opened, arrays, scores
 from pages.parts.selecting import random_rows
@@ -50,7 +50,7 @@ def _panel(
     bars = count_by_group(values, status, len(STATUSES), extent=extent)
     middles = (bars.edges[:-1] + bars.edges[1:]) / 2
     random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
-    line = Line("random selection", middles, random, OTHER, dashed=True)
+    line = Line("random selection", middles, random, INK, dashed=True)
     alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
     return Panel(name, alt, note, bars=bars, lines=(line,))
 

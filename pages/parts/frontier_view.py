@@ -64,8 +64,8 @@ def _panels(found: Frontier, rule: SelectionRule) -> list[Panel]:
         Line("quality", x, found.quality, CATEGORIES[1]),
     ]
     every = (
-        ("Rows", "orange where the budget is not filled", rows, True, ""),
-        ("Mean complexity and quality", "", scores, False, ""),
+        ("Rows", "selected; dashed: fit without a budget; orange: not filled", rows, True, ""),
+        ("Mean complexity and quality", "green: complexity; purple: quality", scores, False, ""),
         ("Mean evol score", "", [Line("evol score", x, found.evol_score)], False, ""),
         ("Tokens", "in all", [Line("tokens", x, found.tokens.astype(float))], True, ""),
         (

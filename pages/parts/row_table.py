@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
+from pages.parts import words
 from pages.parts.conversation_view import RowFacts, TurnScore, conversation_view
 from pages.parts.resources import Opened, arrays, scores
 from pages.parts.safe_text import escape
@@ -67,7 +68,7 @@ def rows_table(
     pages = (len(rows) + PAGE - 1) // PAGE
     page = 0
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(rows):,} rows")
+        st.caption(words.rows(len(rows)))
         if pages > 1:
             # Its own key for each number of pages, or it would stand on one that is gone.
             page = int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1

@@ -18,10 +18,15 @@ _MOST = 60
 
 @dataclass
 class RuleHistory:
-    """Rules as JSON, oldest first; `at` is the one in force. Each session has its own."""
+    """Rules as JSON, oldest first; `at` is the one in force. Each session has its own.
+
+    before: the rule that was in force before it, whichever way it came. notes: of choices by hand
+    that undo took back, by row: note and author.
+    """
 
     rules: list[str] = field(default_factory=list)
     at: int = -1
+    before: str | None = None
     moved: bool = False
     notes: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -30,20 +35,21 @@ class RuleHistory:
         if self.moved:  # what the controls make of a rule may differ from it in wording only
             self.rules[self.at], self.moved = rule, False
         elif self.at < 0 or self.rules[self.at] != rule:
+            self.before = self.rules[self.at] if self.rules else None
             self.rules = [*self.rules[: self.at + 1], rule][-_MOST:]
             self.at = len(self.rules) - 1
 
     def move(self, by: int) -> tuple[SelectionRule, SelectionRule]:
         """Go `by` steps; the rule left and the rule reached."""
-        before = self.rules[self.at]
+        left = self.before = self.rules[self.at]
         self.at += by
         self.moved = True
-        return SelectionRule.from_json(before), SelectionRule.from_json(self.rules[self.at])
+        return SelectionRule.from_json(left), SelectionRule.from_json(self.rules[self.at])
 
     @property
     def previous(self) -> SelectionRule | None:
-        """The rule before the one in force."""
-        return SelectionRule.from_json(self.rules[self.at - 1]) if self.at > 0 else None
+        """The rule that was in force before."""
+        return None if self.before is None else SelectionRule.from_json(self.before)
 
 
 def history_of(opened: Opened) -> RuleHistory:

@@ -24,7 +24,7 @@ EXCLUDED_FLAGS = "without"
 CONDITIONS = "where"
 QUOTAS = "quota"
 PIN_PLACE = "pins"
-SELECT_TAB = "show"
+SELECT_VIEW = "view"
 COLOUR = "colour"
 
 # In the session, kept across pages.

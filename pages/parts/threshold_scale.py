@@ -12,7 +12,7 @@ from deita_core.selection.status import NEAR_DUPLICATE
 from deita_core.selection.strategies import find_strategy
 from pages.parts import state
 from pages.parts.chart_data import Histogram
-from pages.parts.colours import OTHER, PLAIN, STATUS_STYLES
+from pages.parts.colours import INK, OTHER, PLAIN, STATUS_STYLES
 from pages.parts.map_payload import MapGroup
 from pages.parts.resources import Opened, say
 from pages.parts.rule_state import set_threshold
@@ -27,6 +27,10 @@ _GROUPS = (
 
 def threshold_control(opened: Opened) -> float:
     """Slider, similarity and distance, the distribution behind it, suggestion and presets."""
+    st.markdown(
+        ":small[Threshold (cosine similarity)]",
+        help="A row is dropped when its similarity to a kept, better row is above this.",
+    )
     present = float(st.session_state.get(state.THRESHOLD, 0.8))
     known = profile(opened)
     if known is not None:
@@ -39,7 +43,7 @@ def threshold_control(opened: Opened) -> float:
         step=0.01,
         key=state.THRESHOLD,
         bind="query-params",
-        help="A row is dropped when its similarity to a kept, better row is above this.",
+        label_visibility="collapsed",
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
@@ -66,7 +70,7 @@ def _scale(known: SimilarityProfile, threshold: float) -> None:
     counts = np.stack([np.where(near, 0, found.rows), np.where(near, found.rows, 0)])
     bars = Histogram(found.edges, counts.astype(np.int64), np.zeros(2, np.int64))
     share = known.share_above(max(threshold, known.floor))
-    marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", PLAIN)]
+    marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", INK)]
     if known.floor > 0:
         marks.append(Mark(known.floor, "", OTHER, dashed=True))
     small_charts(

@@ -1,0 +1,33 @@
+"""Two texts side by side: what differs is marked, and nothing in them is taken for markup."""
+
+from __future__ import annotations
+
+from pages.parts.word_differences import MOST_WORDS, marked_differences
+
+
+def test_the_words_that_differ_are_marked_on_both_sides() -> None:
+    left, right = marked_differences("bake the sourdough bread", "bake the rye bread")
+    assert left == "bake the :orange-background[sourdough] bread"
+    assert right == "bake the :orange-background[rye] bread"
+
+
+def test_equal_texts_have_no_marks() -> None:
+    left, right = marked_differences("one two\nthree", "one two\nthree")
+    assert left == right == "one two\n\nthree"
+
+
+def test_words_next_to_each_other_share_a_mark() -> None:
+    left, _ = marked_differences("a b c d", "a d")
+    assert left == "a :orange-background[b c] d"
+
+
+def test_markup_in_a_text_stays_text() -> None:
+    left, _ = marked_differences("![x](http://a.b) :red[y] <b>", "")
+    assert "![" not in left
+    assert ":red[" not in left
+    assert "<b>" not in left
+
+
+def test_long_texts_are_cut_and_say_so() -> None:
+    left, _ = marked_differences("word " * (MOST_WORDS + 1), "word")
+    assert left.endswith(f"*(only the first {MOST_WORDS:,} words are compared)*")
