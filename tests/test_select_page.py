@@ -1,0 +1,200 @@
+"""The Select page through app.py: rule, pins, undo, views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from deita_core.curate import select_and_save
+from deita_core.geometry.graph_build import build_graph
+from deita_core.geometry.graph_file import save_graph
+from deita_core.project import Project
+from deita_core.project.choices import choices, set_choice
+from deita_core.project.graphs import graph_key, set_graph
+from deita_core.project.selections import selections
+from deita_core.project.vectors import active_embedder, load_vectors
+from deita_core.selection.rule import SelectionRule
+from tests.builders import prepared_project
+
+APP = str(Path(__file__).parents[1] / "app.py")
+
+
+@pytest.fixture
+def project_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A prepared project with a similarity graph, alone in its folder."""
+    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
+    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "projects").mkdir()
+    path = prepared_project(tmp_path / "projects" / "topics.duckdb")
+    with Project.open(path) as project:
+        embedder = active_embedder(project)
+        assert embedder is not None
+        rows, vectors = load_vectors(project, embedder)
+        key = graph_key(project, embedder)
+        clusters = {"rows": rows, "clusters": (rows % 5).astype(np.int32)}
+        save_graph(tmp_path / "made", build_graph(vectors, 0.2), key, clusters)
+        set_graph(project, tmp_path / "made", key)
+    yield path
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def select_page(**query: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return ran(app.run().switch_page("pages/select.py").run())
+
+
+def ran(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception
+    return page
+
+
+@pytest.fixture
+def page(project_file: Path) -> AppTest:
+    return select_page()
+
+
+def texts(page: AppTest) -> str:
+    kinds = (page.markdown, page.caption, page.info, page.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def choose(page: AppTest, key: str, value: object) -> AppTest:
+    page.session_state[key] = value
+    return ran(page.run())
+
+
+def test_the_threshold_has_a_suggested_start_that_a_button_takes(page: AppTest) -> None:
+    button = next(b for b in page.button if b.label.startswith("Suggested start"))
+    ran(button.click().run())
+    assert page.slider(key="threshold").value == float(button.label.rpartition(" ")[2])
+
+
+def test_a_preset_sets_strategy_and_threshold(page: AppTest) -> None:
+    ran(page.button(key="preset-nemo").click().run())
+    assert page.slider(key="threshold").value == 0.99
+    assert page.selectbox(key="strategy").value == "nemo_curator"
+
+
+def test_a_budget_in_tokens_is_about_as_much_as_it_was_in_rows(page: AppTest) -> None:
+    ran(page.number_input(key="budget").set_value(10).run())
+    page.button_group(key="unit").set_value(["tokens"]).run()
+    assert "tokens" in texts(ran(page))
+
+
+def test_undo_and_redo_move_through_the_rules(page: AppTest) -> None:
+    ran(page.slider(key="threshold").set_value(0.99).run())
+    ran(page.number_input(key="budget").set_value(7).run())
+    ran(page.number_input(key="budget").set_value(9).run())
+    ran(page.button(key="rule_undo").click().run())
+    assert page.number_input(key="budget").value == 7
+    assert "7 of 60 selected" in texts(page)
+    ran(page.button(key="rule_redo").click().run())
+    assert "9 of 60 selected" in texts(page)
+
+
+def test_undo_takes_a_pin_back_and_redo_sets_it_again(page: AppTest, project_file: Path) -> None:
+    choose(page, "row_in_focus_map_" + str(project_file), 11)
+    ran(page.button(key="map_pins_pinned").click().run())
+    assert "1 of them is pinned" in texts(page)
+    ran(page.button(key="rule_undo").click().run())
+    assert "pinned" not in texts(page).partition("selected")[2].partition("\n")[0]
+    ran(page.button(key="rule_redo").click().run())
+    assert "1 of them is pinned" in texts(page)
+
+
+def test_a_row_in_focus_says_why_and_what_would_change_it(
+    page: AppTest, project_file: Path
+) -> None:
+    choose(page, "row_in_focus_map_" + str(project_file), 11)
+    assert "It would change sides:" in texts(page)
+    ran(page.button(key="close_map").click().run())
+    assert "It would change sides:" not in texts(page)
+
+
+def test_filters_and_quotas_stand_in_the_url(project_file: Path) -> None:
+    page = select_page(where="turns at least 2", quota="cluster 0: at most 3")
+    assert "48 rows were filtered out" in texts(page)
+    said = texts(page).partition("selected")[0].split()
+    assert int(said[-3].strip("#").replace(",", "") or 0) <= 12
+
+
+def test_what_is_no_filter_is_an_error_that_shows_one(project_file: Path) -> None:
+    assert "write, for example, tokens 50 to 2000" in texts(select_page(where="long ones"))
+
+
+@pytest.mark.parametrize(
+    ("view", "says"),
+    [
+        ("Frontier", "fills"),
+        ("Beside a random selection", "drawn by a seed"),
+        ("Last change", "moved no row"),
+        ("Pinned and excluded", "Nothing is pinned"),
+        ("Saved selections", "Nothing saved yet"),
+    ],
+)
+def test_every_view_of_the_page_is_drawn(project_file: Path, view: str, says: str) -> None:
+    assert says in texts(select_page(view=view))
+
+
+def test_a_change_lists_the_rows_that_left(page: AppTest) -> None:
+    choose(page, "view", "Last change")
+    ran(page.slider(key="threshold").set_value(0.99).run())
+    ran(page.number_input(key="budget").set_value(5).run())
+    assert "0 rows entered, 10 left" in texts(page)
+
+
+def test_pins_are_listed_and_can_be_taken_back(project_file: Path) -> None:
+    with Project.open(project_file) as project:
+        set_choice(project, [3, 4], "excluded", note="boilerplate")
+    page = select_page(view="Pinned and excluded")
+    ran(page.button(key="pins_chosen_None").click().run())
+    assert "Nothing is pinned" in texts(page)
+    st.cache_resource.clear()
+    with Project.open(project_file) as project:
+        assert len(choices(project)) == 0
+
+
+def test_more_pins_than_budget_is_an_error_and_undo_is_at_hand(project_file: Path) -> None:
+    with Project.open(project_file) as project:
+        set_choice(project, [3, 4], "pinned")
+    page = select_page(budget="1")
+    assert page.error
+    assert any(b.label == "Undo" for b in page.button)
+
+
+def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) -> None:
+    with Project.open(project_file) as project:
+        select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
+    page = select_page(view="Saved selections")
+    assert "lacks" in texts(page)
+    ran(page.button(key="Duplicate-1").click().run())
+    ran(page.button(key="Make current-2").click().run())
+    ran(page.button(key="Load its rule-1").click().run())
+    assert "The selection above has the same rows." in texts(page)
+    st.cache_resource.clear()
+    with Project.open(project_file) as project:
+        assert [s.name for s in selections(project) if s.current] == ["seven (copy)"]
+
+
+def test_saved_selections_and_pins_do_not_read_the_pool_again(
+    project_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Project.open(project_file) as project:
+        select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
+    page = select_page(view="Saved selections")
+    loaded: list[str] = []
+    monkeypatch.setattr("pages.parts.resources.load_arrays", lambda *_: loaded.append("arrays"))
+    monkeypatch.setattr("pages.parts.selecting.selection_input", lambda *_: loaded.append("all"))
+    ran(page.button(key="Make current-1").click().run())
+    choose(page, "row_in_focus_map_" + str(project_file), 11)
+    ran(page.button(key="map_pins_excluded").click().run())
+    assert "excluded" in texts(page)
+    assert loaded == []
