@@ -5,10 +5,10 @@
     python -m benchmarks.graph --embeddings FILE.npy        (n, d) float32 of your own, as well
     python -m benchmarks.graph --write                      add to benchmarks/RESULTS.md
 
-The bare product is that of the distinct unit rows in bfloat16 (float32 where the CPU has none): the upper
-triangle in the same tiles, and all of it. Each runs in a process of its own, which maps the
-embeddings from disk; memory is that process's peak, embeddings and programs included. The edges
-of 50 rows are compared with the definition of similarity.
+The bare product is that of the distinct unit rows in bfloat16 (float32 where the CPU has none):
+the upper triangle in the same tiles, and all of it. Each runs in a process of its own, which maps
+the embeddings from disk; memory is that process's peak, embeddings and programs included. The
+edges of 50 rows are compared with the definition of similarity.
 """
 
 from __future__ import annotations
