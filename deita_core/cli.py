@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from deita_core import commands
+from deita_core import commands, score_commands
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.formats import LAYOUTS
 from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.jobs.export_scores import FORMATS as SCORE_FORMATS
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.rule_options import add_rule_options
 from deita_core.version import VERSION
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_steps(commands_)
     _add_select(commands_)
     _add_export(commands_)
+    _add_scores(commands_)
     _add_replay(commands_)
     _add_info(commands_)
     return parser
@@ -204,6 +206,34 @@ def _add_export(commands_: _Commands) -> None:
     _add_license(parser)
     _add_project(parser)
     parser.set_defaults(run=commands.export)
+
+
+def _add_scores(commands_: _Commands) -> None:
+    parser = _command(
+        commands_,
+        "import-scores",
+        "take scores from a file, or from columns of the pool",
+        "scored.json --complexity complexity_scores",
+    )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: the pool")
+    parser.add_argument("--complexity", metavar="FIELD", help="the field that holds complexity")
+    parser.add_argument("--quality", metavar="FIELD", help="the field that holds quality")
+    parser.add_argument("--list", action="store_true", help="list the pool's numeric columns")
+    _add_project(parser)
+    parser.set_defaults(run=score_commands.import_scores)
+
+    parser = _command(
+        commands_, "export-scores", "write the scores of every turn to a file", "--out scores.csv"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--format",
+        choices=SCORE_FORMATS,
+        default="csv",
+        help="csv (default), parquet, or deita, as the reference implementation writes them",
+    )
+    _add_project(parser)
+    parser.set_defaults(run=score_commands.export_scores)
 
 
 def _add_license(parser: argparse.ArgumentParser) -> None:

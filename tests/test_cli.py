@@ -139,3 +139,17 @@ def test_preview_shows_what_a_file_is_taken_for(
     said = capsys.readouterr().out
     assert "Alpaca" in said
     assert "user: Question 0?" in said
+
+
+def test_scores_go_out_and_come_in_again(
+    prepared: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "scores.csv")
+    project = ["--project", prepared, "--quiet"]
+    assert main(["export-scores", "--out", out, *project]) == 0
+    assert main(["import-scores", out, *project]) == 0
+    said = capsys.readouterr().out
+    assert "72 turns" in said
+    assert "72 records read; 72 matched; 0 conversations of the pool are not in it" in said
+    assert main(["import-scores", "--list", *project]) == 0
+    assert capsys.readouterr().out.startswith("id: 60 numbers, 0 to 59; 0 lists; 0 others")
