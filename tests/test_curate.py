@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.curate import select_and_save, selection_input
+from deita_core.curate import select_and_save, selection_input, with_choices
 from deita_core.errors import PathError, SelectionError
 from deita_core.project import Project
+from deita_core.project.choices import set_choice
 from deita_core.project.selections import (
     delete_selection,
     find_selection,
@@ -17,8 +18,9 @@ from deita_core.project.selections import (
 from deita_core.project.summary import project_info
 from deita_core.sample import sample_files
 from deita_core.selection.rule import SelectionRule
+from deita_core.selection.rule_parts import Quota
 from deita_core.steps import preparation, register_files, register_hub
-from tests.builders import prepared_project
+from tests.builders import conversation, prepared_project
 
 
 @pytest.fixture
@@ -46,6 +48,23 @@ def test_selections_are_renamed_and_deleted(prepared: Project) -> None:
     assert [s.name for s in selections(prepared)] == ["two"]
     delete_selection(prepared, number)
     assert selections(prepared) == []
+
+
+def test_a_rule_takes_the_choices_made_by_hand(prepared: Project) -> None:
+    set_choice(prepared, [3, 4], "pinned")
+    set_choice(prepared, [5, 6], "excluded")
+    at = [conversation(row).id for row in range(8)]
+    rule = with_choices(SelectionRule(pinned=(at[5], at[7]), excluded=(at[3],)), prepared)
+    assert (rule.pinned, rule.excluded) == ((at[5], at[7], at[4]), (at[3], at[6]))
+    kept = select_and_save(prepared, rule, "by hand").kept.tolist()
+    assert {4, 5, 7} <= set(kept)
+    assert not {3, 6} & set(kept)
+
+
+def test_a_quota_of_a_source_the_pool_does_not_have_is_refused(prepared: Project) -> None:
+    rule = SelectionRule(quotas=(Quota("source", "other.json", most=3),))
+    with pytest.raises(SelectionError, match=r"no row of this pool has the source 'other\.json'"):
+        select_and_save(prepared, rule, "none")
 
 
 def test_an_empty_pool_cannot_be_selected_from(project: Project) -> None:

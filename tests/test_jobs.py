@@ -13,6 +13,7 @@ from deita_core.curate import select_and_save
 from deita_core.jobs import JobRunner
 from deita_core.jobs.handover import Handover, Part
 from deita_core.project import Project
+from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
 from deita_core.project.pool import sources
 from deita_core.project.scores import scorers
@@ -23,6 +24,7 @@ from deita_core.selection.rule import SelectionRule
 from deita_core.steps import (
     embed_step,
     export_step,
+    graph_step,
     import_step,
     register_files,
     score_step,
@@ -229,7 +231,8 @@ def test_a_selection_made_by_a_job_is_the_one_made_here(tmp_path: Path) -> None:
         here = select_and_save(project, rule, "here")
         runner = JobRunner(project)
         runner.start()
-        (record,) = do(runner, select_step(rule, "there", "a note"))
+        _, record = do(runner, graph_step(), select_step(rule, "there", "a note"))
+        assert has_graph(project)
         runner.stop()
         there = find_selection(project, "there")
         assert record.state == "done", record.error

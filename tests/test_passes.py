@@ -10,36 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.similarity import cosines, unit_rows
+from deita_core.geometry.similarity import cosines
 from deita_core.selection import passes, repr_filter, trace
 from deita_core.selection import status as codes
 from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import finish
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.strategies import Candidates, Choice
-
-
-def naive_graph(vectors: np.ndarray, floor: float) -> SimilarityGraph:
-    """All pairs above the floor, written down by the definition."""
-    units = unit_rows(vectors, np.arange(len(vectors)))
-    _, first, group = np.unique(units, axis=0, return_index=True, return_inverse=True)
-    near = cosines(vectors, first, first) if len(vectors) else np.empty((0, 0))
-    np.fill_diagonal(near, -2.0)
-    edges = [sorted((-s, j) for j, s in enumerate(row) if s > floor) for row in near.tolist()]
-    degree = [len(e) for e in edges]
-    flat = [pair for e in edges for pair in e]
-    sizes = np.bincount(group, minlength=len(first)) if len(vectors) else []
-    return SimilarityGraph(
-        floor=floor,
-        wanted_floor=floor,
-        group=group.astype(np.int32),
-        member=np.argsort(group, kind="stable").astype(np.int32),
-        member_start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        start=np.concatenate(([0], np.cumsum(degree))).astype(np.int64),
-        neighbour=np.array([j for _, j in flat], np.int32),
-        similarity=np.array([-s for s, _ in flat], np.float64),
-    )
+from tests.naive_graph import naive_graph
 
 
 @dataclass
@@ -190,3 +168,36 @@ def test_more_pins_than_the_budget_are_refused():
     )
     with pytest.raises(SelectionError, match="take 3 rows, but the budget is 2: raise the budget"):
         finish(pass_steps(np.arange(3), pinned, Choice(0.9, 2, 0), threshold=0.9))
+
+
+def test_long_lists_of_edges_are_read_to_their_end():
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(500, 4)) + 0.8).astype(np.float32)
+    scores = rng.integers(0, 9, 500).astype(float)
+    graph = naive_graph(vectors, 0.0)
+    assert np.diff(graph.start).max() > 300
+    for threshold in np.linspace(0.0, 0.99, 12).tolist():
+        plain, read = (
+            trace(vectors, scores, threshold),
+            trace(vectors, scores, threshold, graph=graph),
+        )
+        assert plain.kept.tolist() == read.kept.tolist()
+        assert plain.blocker.tolist() == read.blocker.tolist()
+
+
+def test_a_graph_in_memory_maps_is_read_like_one_in_memory(tmp_path):
+    vectors = np.random.default_rng(1).normal(size=(60, 2)).astype(np.float32)
+    graph = naive_graph(vectors, 0.5)
+    arrays = {}
+    for name in ("group", "member", "member_start", "start", "neighbour", "similarity"):
+        np.save(tmp_path / f"{name}.npy", getattr(graph, name))
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    scores = np.arange(60.0)
+    kept = repr_filter(vectors, scores, 0.8, graph=replace(graph, **arrays))
+    assert kept.tolist() == repr_filter(vectors, scores, 0.8).tolist()
+
+
+def test_a_walk_gives_up_when_nothing_more_can_be_kept():
+    many = Candidates(np.eye(8, dtype=np.float32), np.arange(8.0), np.ones(8, bool), np.arange(8))
+    found = finish(pass_steps(np.arange(8), many, Choice(0.9, 0, 0), threshold=0.9))
+    assert (found.rank_reached, found.count(codes.BELOW_CUT)) == (0, 8)

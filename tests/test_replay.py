@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deita_core.cli import main
+from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError
 from deita_core.replay import replay_manifest
 
@@ -51,6 +52,28 @@ def test_a_replay_gives_the_same_bytes(
     assert out.read_bytes() == (made / "selected.json").read_bytes()
 
 
+def test_pins_quotas_and_weights_are_replayed_in_a_fresh_project(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = ["--project", str(made / "selected.duckdb"), "--quiet"]
+    said = (
+        Message("user", "Explain taxes in 1 words."),
+        Message("assistant", "taxes are 1 things. "),
+    )
+    pin = Conversation(said).id
+    rule = ["--budget", "9", "--threshold", "0.85", "--complexity-weight", "0.5", "--pin", pin]
+    limits = ["--quota", "source:pool.jsonl=50%", "--where", "characters=30..", "--exclude", "00"]
+    assert main(["select", *rule, *limits, "--name", "parts", *project]) == 0
+    assert "1 of them is pinned" in capsys.readouterr().out
+    out = made / "parts.json"
+    assert main(["export", "--selection", "parts", "--out", str(out), *project]) == 0
+    assert len(json.loads(out.read_text())) == 4
+    manifest = str(made / "parts.manifest.json")
+    again = ["replay", manifest, "--out", str(tmp_path / "again.json"), "--pool-dir", str(made)]
+    assert main([*again, "--quiet"]) == 0
+    assert "again.json: the same " in capsys.readouterr().out
+
+
 def test_a_changed_pool_file_is_refused(made: Path, tmp_path: Path) -> None:
     shutil.copy(made / "selected.manifest.json", tmp_path)
     (tmp_path / "pool.jsonl").write_text('{"instruction": "other", "output": "file"}\n')
@@ -69,3 +92,30 @@ def test_the_file_to_compare_with_is_never_overwritten(made: Path) -> None:
 
 def _never(project: object, steps: object) -> None:
     raise AssertionError("no step may run")
+
+
+def test_scores_out_of_a_column_are_replayed_and_those_of_a_file_cannot_be(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"instruction": f"Why {word}?", "output": f"Because of {word}.", "stars": n % 5 + 1}
+        for n, word in enumerate(WORDS)
+    ]
+    pool, out = tmp_path / "stars.json", tmp_path / "chosen.json"
+    pool.write_text(json.dumps(rows))
+    project = ["--project", str(tmp_path / "stars.duckdb"), "--quiet"]
+    for arguments in (
+        ["import", str(pool)],
+        ["score"],
+        ["embed"],
+        ["import-scores", "--quality", "stars"],
+        ["select", "--budget", "3", "--name", "s"],
+        ["export", "--selection", "s", "--out", str(out)],
+    ):
+        assert main([*arguments, *project]) == 0
+    manifest = tmp_path / "chosen.manifest.json"
+    assert main(["replay", str(manifest), "--quiet"]) == 0
+    assert "the same file, byte for byte (3 conversations)" in capsys.readouterr().out
+    manifest.write_text(manifest.read_text().replace("column:stars", "import:a.csv#stars"))
+    assert main(["replay", str(manifest), "--quiet"]) == 1
+    assert "was imported from a.csv" in capsys.readouterr().err
