@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from deita_core.errors import JobError, ProjectError
+from deita_core.errors import JobCancelledError, JobError, ProjectError
 from deita_core.geometry.graph_build import build_graph
 from deita_core.geometry.graph_file import save_graph
+from deita_core.jobs import JobRunner
+from deita_core.jobs.desk import Desk
 from deita_core.jobs.handover import Part
 from deita_core.jobs.make_graph import MakeGraph
 from deita_core.project import Project
@@ -26,6 +30,7 @@ from deita_core.project.graphs import (
     set_graph,
 )
 from deita_core.project.vectors import add_embeddings, load_vectors
+from deita_core.steps import map_step
 from tests.builders import prepared_project
 
 
@@ -141,3 +146,44 @@ def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path
     for _ in range(2):
         MakeGraph().commit(project, {}, Part({}, {"made": str(tmp_path / "made"), "key": key}))
     assert load_graph(project) is not None
+
+
+def test_a_worker_builds_the_graph_and_the_map_uses_it(project: Project) -> None:
+    runner = JobRunner(project)
+    runner.start()
+    try:
+        numbers = runner.submit([("graph", {"floor": 0.3, "clusters": 5}), map_step()])
+        while runner.busy:
+            time.sleep(0.05)
+        records = {record.job: record for record in runner.records()}
+    finally:
+        runner.stop()
+    assert [records[number].state for number in numbers] == ["done", "done"]
+    assert (
+        "of 60 distinct rows are more similar than 0.30; 5 clusters" in records[numbers[0]].message
+    )
+    graph, clusters = load_graph(project), load_clusters(project)
+    assert graph is not None
+    assert graph.floor == 0.3
+    assert clusters is not None
+    assert len(set(clusters.tolist())) == 5
+
+
+def test_a_cancelled_job_stops_in_the_middle(tmp_path: Path) -> None:
+    class Leaving:
+        """A desk at which the user asks to stop after the first word."""
+
+        told = 0
+
+        def get_input(self, identity: object) -> tuple[Path, int]:
+            return tmp_path, 3000
+
+        def report(self, done: int, total: int | None, message: str) -> None:
+            self.told += 1
+            if self.told == 2:
+                raise JobCancelledError("cancelled")
+
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(3000, 8)))
+    with pytest.raises(JobCancelledError):
+        MakeGraph().work({}, cast(Desk, Leaving()))
+    assert not (tmp_path / "graph").exists()

@@ -20,19 +20,13 @@ from deita_core.device import cpu_threads
 from deita_core.errors import SelectionError
 from deita_core.geometry.copies import Copies, find_copies
 from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.screen import (
-    EVERY_CELL,
-    Screen,
-    bfloat16_bits,
-    one_thread_each,
-)
+from deita_core.geometry.nearest_search import NearestSearch
+from deita_core.geometry.screen import one_thread_each
 from deita_core.geometry.similarity import as_embeddings, pair_cosines, unit_rows, usable_rows
 
 Progress = Callable[[int, int], None]
 # Cells of a product held at once by a thread: 64 MB of bfloat16.
 SCREEN_CELLS = 1 << 25
-# Neighbouring float32 numbers just below 1 are this far apart.
-FLOAT32_STEP = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +175,7 @@ def _search(
     progress: Progress | None,
 ) -> None:
     """Fills in the rows of `groups` by comparing them with all."""
-    search = _Search(vectors, copies, found)
+    search = NearestSearch(vectors, copies, found.indices, found.similarities)
     g = len(copies.first)
     step = max(16, min(512, SCREEN_CELLS // g))
     waiting: deque[Future[int]] = deque()
@@ -194,69 +188,6 @@ def _search(
                 done += waiting.popleft().result()
                 if progress is not None:
                     progress(done, g)
-
-
-class _Search:
-    """The nearest groups of some groups, among all groups."""
-
-    def __init__(self, vectors: NDArray[np.floating], copies: Copies, found: Neighbours) -> None:
-        self._copies = copies
-        self._found = found
-        self._k = min(found.indices.shape[1], len(copies.first) - 1)
-        self._screen = Screen(vectors, copies.first)
-        self._plain = self._screen.plain(slice(None))
-
-    def run(self, groups: NDArray[np.int64]) -> int:
-        """Writes the results of these groups; returns how many they are."""
-        from deita_core.geometry.graph_kernel import RUN, list_similarities, near_cells
-        from deita_core.geometry.nearest_kernel import write_nearest
-
-        norms = self._screen.norms
-        cells = self._screen.with_all(groups)
-        cells[np.arange(len(groups)), groups] = EVERY_CELL
-        bounds = self._bounds(cells)
-        start, near = near_cells(cells, bounds, np.zeros(len(groups), np.int64), RUN)
-        similarity, _ = list_similarities(
-            self._plain[groups], norms[groups], self._plain, norms, start, near
-        )
-        value = similarity.astype(np.float32)
-        owner = np.repeat(np.arange(len(groups)), np.diff(start))
-        value[near == groups[owner]] = -np.inf  # let through with every other cell of its row
-        order = np.lexsort((near, -value, owner))
-        write_nearest(
-            groups,
-            start,
-            near[order],
-            value[order],
-            self._copies.rows,
-            self._copies.start,
-            np.float32(-np.inf),
-            self._found.indices,
-            self._found.similarities,
-        )
-        return len(groups)
-
-    def _bounds(self, cells: NDArray[np.int16]) -> NDArray[np.int16]:
-        """For each row the bits that a cell must reach to be among the k nearest: (r,)."""
-        from deita_core.geometry.graph_kernel import RUN, kth_highest
-
-        if self._k == 0:
-            return np.full(len(cells), EVERY_CELL)
-        # Shorter runs where long ones would be too few to bound the k-th well.
-        run = max(1, min(RUN, cells.shape[1] // (4 * self._k + 1)))
-        highest = np.empty(len(cells), np.int16)
-        kth_highest(cells, self._k, run, highest)
-        value = (
-            (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        )
-        # Before rounding to bfloat16 (8 bits) that cell was at least this high ...
-        value -= np.ldexp(1.0, np.frexp(value)[1] - 9)
-        every = slice(None)
-        # ... so k rows have at least this similarity, and those of the same float32 tie.
-        value -= 2 * self._screen.slack(every, every) + 2 * FLOAT32_STEP
-        bits = bfloat16_bits(value)
-        bits[(highest == EVERY_CELL) | (bits < 0)] = EVERY_CELL
-        return bits
 
 
 def _row_of_graph(
