@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from deita_core import commands, score_commands
+from deita_core import commands, model_commands, score_commands
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.formats import LAYOUTS
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.jobs.export_scores import FORMATS as SCORE_FORMATS
+from deita_core.model_options import add_despite_health, add_model_options
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.rule_options import add_rule_options
 from deita_core.version import VERSION
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_select(commands_)
     _add_export(commands_)
     _add_scores(commands_)
+    _add_pilot(commands_)
     _add_replay(commands_)
     _add_info(commands_)
     return parser
@@ -145,6 +147,8 @@ def _add_run(commands_: _Commands) -> None:
     _add_mapping(parser)
     _add_models(parser)
     _add_embedder(parser)
+    add_despite_health(parser)
+    add_model_options(parser)
     _add_project(parser, beside_out=True)
     parser.set_defaults(run=commands.run)
 
@@ -163,13 +167,19 @@ def _add_steps(commands_: _Commands) -> None:
 
     parser = _command(commands_, "score", "score what has no score yet", "--quality light")
     _add_models(parser)
+    add_despite_health(parser)
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try rows without a score again"
+    )
+    add_model_options(parser)
     _add_project(parser)
-    parser.set_defaults(run=commands.score)
+    parser.set_defaults(run=model_commands.score)
 
     parser = _command(commands_, "embed", "embed what has no vector yet", "--embedder minilm")
     _add_embedder(parser)
+    add_model_options(parser)
     _add_project(parser)
-    parser.set_defaults(run=commands.embed)
+    parser.set_defaults(run=model_commands.embed)
 
     parser = _command(commands_, "graph", "find all pairs of similar rows, and the clusters", "")
     _add_project(parser)
@@ -238,6 +248,27 @@ def _add_scores(commands_: _Commands) -> None:
 
 def _add_license(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", default="other", help="for the dataset card (default: other)")
+
+
+def _add_pilot(commands_: _Commands) -> None:
+    parser = _command(
+        commands_,
+        "pilot",
+        "try models on a few rows and say what the rest takes",
+        "--complexity deita --quality deita --price 2.50",
+    )
+    parser.add_argument("--complexity", metavar="NAME", help="complexity scorer to try")
+    parser.add_argument("--quality", metavar="NAME", help="quality scorer to try")
+    parser.add_argument("--embedder", metavar="NAME", help="embedder to try")
+    parser.add_argument("--rows", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument("--price", type=float, help="of the machine per hour, for the cost")
+    add_model_options(parser)
+    _add_project(parser)
+    parser.set_defaults(run=model_commands.pilot)
+
+    parser = _command(commands_, "devices", "list devices and what fits them", "--model FOLDER")
+    parser.add_argument("--model", metavar="NAME", help="say which precisions of it fit")
+    parser.set_defaults(run=model_commands.show_devices)
 
 
 def _add_replay(commands_: _Commands) -> None:

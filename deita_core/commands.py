@@ -12,6 +12,7 @@ from pathlib import Path
 from deita_core.errors import FormatError, PathError, ProjectError
 from deita_core.formats.model import Mapping, PoolRow
 from deita_core.jobs import JobRunner
+from deita_core.model_options import model_options_of
 from deita_core.progress_bars import watch
 from deita_core.project import Project
 from deita_core.project.folder import path_of, projects_folder
@@ -29,7 +30,7 @@ from deita_core.steps import (
     map_step,
     register_files,
     register_hub,
-    score_step,
+    score_steps,
     select_step,
 )
 
@@ -78,13 +79,19 @@ def run(options: argparse.Namespace) -> None:
     from deita_core.curate import check_rule_names, with_choices
     from deita_core.project.arrays import load_arrays
 
-    rule = rule_of(options)  # a bad option must show before the long work
+    rule, models = rule_of(options), model_options_of(options)  # a bad one must show first
     out: Path = options.out.expanduser()
     path = options.project or out.with_name(f"{out.stem}.duckdb")
     with opened(path, options.wait, create=True) as project:
         numbers = _register(project, options)
         steps = [import_step(numbers)] if numbers else []
-        steps += [score_step(options.complexity, options.quality), embed_step(options.embedder)]
+        steps += score_steps(
+            options.complexity,
+            options.quality,
+            options={"complexity": models, "quality": models},
+            despite_health=options.despite_health,
+        )
+        steps.append(embed_step(options.embedder, models))
         do(project, steps, quiet=options.quiet)
         found = project_info(project)
         if (rule.needs_graph or not options.no_map) and not has_graph(project):
@@ -129,25 +136,6 @@ def preview(options: argparse.Namespace) -> None:
                 print(f"  {message.role}: {' '.join(message.content.split())[:160]}")
         else:
             print(f"\n[{row.position}] rejected: {row.reason}")
-
-
-def score(options: argparse.Namespace) -> None:
-    """Score what has no score yet."""
-    with opened(options.project, options.wait) as project:
-        do(project, [score_step(options.complexity, options.quality)], quiet=options.quiet)
-        found = project_info(project)
-        print(f"{found.scored:,} conversations scored, {found.failed:,} without a score")
-
-
-def embed(options: argparse.Namespace) -> None:
-    """Embed what has no vector yet."""
-    with opened(options.project, options.wait) as project:
-        do(project, [embed_step(options.embedder)], quiet=options.quiet)
-        found = project_info(project)
-        print(
-            f"{found.embedded:,} conversations embedded, {found.embedding_failed:,} failed, "
-            f"{found.truncated:,} longer than the embedder reads"
-        )
 
 
 def make_graph(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ def pick_device() -> Device:
     Set DEITA_DEVICE=cpu to stay on the CPU.
     """
     threads = cpu_threads()
-    if os.environ.get("DEITA_DEVICE", "") != "cpu":
+    if os.environ.get("DEITA_DEVICE", "") != "cpu" and _may_have_gpu():
         import torch
 
         if torch.cuda.is_available():
@@ -56,6 +57,14 @@ def named_device(name: str) -> Device:
     if kind == "cuda" and torch.cuda.is_available():
         return Device(kind, torch.cuda.is_bf16_supported(), cpu_threads(), name)
     return Device(kind, kind == "cpu" and _cpu_has_bf16(), cpu_threads(), name)
+
+
+def _may_have_gpu() -> bool:
+    """False where a GPU is out of the question, so that torch (seconds) need not be asked."""
+    if not sys.platform.startswith("linux"):
+        return True
+    signs = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
+    return any(os.path.exists(sign) for sign in signs)
 
 
 def _cpu_has_bf16() -> bool:

@@ -17,7 +17,15 @@ LEVELS = (
     {"deita_core.errors"},
     {
         f"deita_core.{plain}"
-        for plain in ("conversation", "describe", "device", "language", "refusals", "version")
+        for plain in (
+            "conversation",
+            "describe",
+            "device",
+            "device_memory",
+            "language",
+            "refusals",
+            "version",
+        )
     },
     {"deita_core.language_models"},
     {
@@ -40,6 +48,8 @@ LEVELS = (
         for command in (
             "cli",
             "commands",
+            "model_commands",
+            "model_options",
             "progress_bars",
             "rule_options",
             "score_commands",
