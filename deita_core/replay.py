@@ -12,6 +12,7 @@ from deita_core.embedding.catalogue import name_of_embedder
 from deita_core.errors import ExportError
 from deita_core.formats.manifest import (
     Manifest,
+    ModelUse,
     check_versions,
     current_versions,
     locate,
@@ -21,8 +22,17 @@ from deita_core.jobs.export import manifest_path
 from deita_core.project import Project
 from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
+from deita_core.scoring.options import PRECISIONS, ModelOptions
 from deita_core.selection.rule import SelectionRule
-from deita_core.steps import Step, embed_step, export_step, graph_step, import_step, score_step
+from deita_core.steps import (
+    Step,
+    embed_step,
+    export_step,
+    graph_step,
+    import_scores_step,
+    import_step,
+    score_step,
+)
 from deita_core.version import VERSION
 
 RunSteps = Callable[[Project, Sequence[Step]], object]
@@ -90,14 +100,44 @@ def replay_manifest(
 
 
 def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[Step]:
-    models = {model.role: model.id for model in manifest.models}
+    models = {model.role: model for model in manifest.models}
     weights = {"complexity": rule.complexity_weight, "quality": rule.quality_weight}
     needed = {"embedding"} | {dimension for dimension, weight in weights.items() if weight}
     missing = needed - models.keys()
     if missing:
         raise ExportError(f"the manifest names no model for {', '.join(sorted(missing))}")
-    scorers = {role: name_of_scorer(models[role]) for role in weights if role in models}
-    return [
-        score_step(scorers.get("complexity"), scorers.get("quality")),
-        embed_step(name_of_embedder(models["embedding"])),
-    ]
+    used = {role: models[role] for role in weights if role in models}
+    columns = {role: column for role, m in used.items() if (column := _column(m))}
+    named = {role: name_of_scorer(m.id) for role, m in used.items() if role not in columns}
+    options = {role: _options(used[role]) for role in named}
+    steps: list[Step] = []
+    if columns:
+        steps.append(import_scores_step(columns.get("complexity"), columns.get("quality")))
+    if named:
+        steps.append(score_step(named.get("complexity"), named.get("quality"), options=options))
+    embedder = models["embedding"]
+    return [*steps, embed_step(name_of_embedder(embedder.id), _options(embedder))]
+
+
+def _column(model: ModelUse) -> str | None:
+    """The column of the pool that the scores were, or None for those of a model.
+
+    Raises ExportError for scores out of a file, which the manifest does not hold.
+    """
+    kind, _, rest = model.id.partition(":")
+    if kind == "import":
+        raise ExportError(
+            f"{model.role} was imported from {rest.partition('#')[0]}, which is no part of the "
+            "manifest: import the pool and the scores, and select again"
+        )
+    return rest if kind == "column" else None
+
+
+def _options(model: ModelUse) -> ModelOptions:
+    """The recorded options that change a model's numbers."""
+    names = ("precision", "max_tokens")
+    known = {n: model.parameters[n] for n in names if n in model.parameters}
+    # A model that chooses for itself (OpenVINO, the light scorers) records other precisions, too.
+    if known.get("precision") not in PRECISIONS:
+        known.pop("precision", None)
+    return ModelOptions.from_json(known)
