@@ -10,11 +10,20 @@ import pyarrow as pa
 
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.model import Mapping, PoolRow, Reject
+from deita_core.geometry.graph_build import build_graph
+from deita_core.geometry.graph_file import save_graph
 from deita_core.jobs.import_pool import rows_and_rejects
 from deita_core.project import Project
+from deita_core.project.graphs import graph_key, set_graph
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
 from deita_core.project.scores import add_scores, register_scorer
-from deita_core.project.vectors import add_embeddings, register_embedder, set_map
+from deita_core.project.vectors import (
+    active_embedder,
+    add_embeddings,
+    load_vectors,
+    register_embedder,
+    set_map,
+)
 
 _TOPICS = ("bread", "rivers", "matrices", "poems", "taxes")
 
@@ -47,6 +56,20 @@ def prepared_project(path: Path, rows: int = 60) -> Path:
         add_embeddings(project, embedder, _vectors(vectors.astype(np.float32)))
         points = {"row": pa.array(range(rows), pa.int32()), "x": vectors[:, 0], "y": vectors[:, 1]}
         set_map(project, embedder, pa.table(points), {"seed": 42})
+    return path
+
+
+def with_graph(path: Path, floor: float = 0.2) -> Path:
+    """Give a prepared project its similarity graph, and five clusters."""
+    made = path.with_name("made-graph")
+    with Project.open(path) as project:
+        embedder = active_embedder(project)
+        assert embedder is not None
+        rows, vectors = load_vectors(project, embedder)
+        key = graph_key(project, embedder)
+        clusters = {"rows": rows, "clusters": (rows % 5).astype(np.int32)}
+        save_graph(made, build_graph(vectors, floor), key, clusters)
+        set_graph(project, made, key)
     return path
 
 

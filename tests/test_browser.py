@@ -145,7 +145,7 @@ def test_the_threshold_changes_the_sentence(page: Any) -> None:
 def test_a_row_that_is_out_says_why(page: Any) -> None:
     page.get_by_text(re.compile(r"^near-duplicate · ")).first.click()
     settled(page)
-    reason = page.get_by_text(re.compile(r"near-duplicate of row \d")).first
+    reason = page.get_by_text(re.compile(r"near-duplicate of row \d", re.IGNORECASE)).first
     for _ in range(5):  # the table is drawn on a canvas, so nothing tells when it takes clicks
         table = page.locator('[data-testid="stDataFrame"]').first
         table.scroll_into_view_if_needed()

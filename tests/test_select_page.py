@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from deita_core.curate import select_and_save
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.graph_file import save_graph
 from deita_core.project import Project
 from deita_core.project.choices import choices, set_choice
-from deita_core.project.graphs import graph_key, set_graph
 from deita_core.project.selections import selections
-from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.rule import SelectionRule
-from tests.builders import prepared_project
+from tests.builders import prepared_project, with_graph
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -30,15 +25,7 @@ def project_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
     monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "projects").mkdir()
-    path = prepared_project(tmp_path / "projects" / "topics.duckdb")
-    with Project.open(path) as project:
-        embedder = active_embedder(project)
-        assert embedder is not None
-        rows, vectors = load_vectors(project, embedder)
-        key = graph_key(project, embedder)
-        clusters = {"rows": rows, "clusters": (rows % 5).astype(np.int32)}
-        save_graph(tmp_path / "made", build_graph(vectors, 0.2), key, clusters)
-        set_graph(project, tmp_path / "made", key)
+    path = with_graph(prepared_project(tmp_path / "projects" / "topics.duckdb"))
     yield path
     st.cache_resource.clear()
     st.cache_data.clear()

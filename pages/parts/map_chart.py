@@ -218,6 +218,7 @@ def _nothing() -> None:
     """Streamlit only reports a component's state keys that have a callback."""
 
 
+@cache
 def _plotly_name() -> str:
     return f"plotly-{installed_version('plotly')}.min.js"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +24,12 @@ from deita_core.selection.effects import AggregationEffect, aggregation_effects
 from deita_core.selection.frontier import Frontier, FrontierProgress, frontier_steps
 from deita_core.selection.measures import Comparison, compare, random_baseline
 from deita_core.selection.outcome import Outcome, select_steps
-from deita_core.selection.profile import SimilarityProfile, similarity_profile
+from deita_core.selection.profile import (
+    Histogram,
+    SimilarityProfile,
+    Suggestion,
+    similarity_profile,
+)
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
@@ -123,7 +128,7 @@ def random_rows(opened: Opened, rule: SelectionRule) -> NDArray[np.int64]:
 def diversity_of(opened: Opened, rule: SelectionRule) -> tuple[Diversity, Diversity]:
     """How different the selected rows are from each other, and the random ones."""
     table = pool_input(opened)
-    known = profile(opened)
+    known = scale(opened)
     level = None if known is None else comparison(opened, rule).covered_at
     sets = {"selection": outcome(opened, rule).kept, "random rows": random_rows(opened, rule)}
 
@@ -158,15 +163,27 @@ def changes_between(opened: Opened, before: SelectionRule, after: SelectionRule)
     return _made(opened, f"changes {before.to_json()}", after, lambda: changes(*found))
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the threshold is a threshold of: how near the nearest other row is, over the pool."""
+
+    profile: SimilarityProfile
+    histogram: Histogram
+    start: Suggestion
+
+
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _profile(path: str, version: int) -> SimilarityProfile | None:
+def _scale(path: str, version: int) -> Scale | None:
     graph = _input(path, version).graph
-    return None if graph is None else similarity_profile(graph)
+    if graph is None:
+        return None
+    found = similarity_profile(graph)
+    return Scale(found, found.histogram(), found.suggest())
 
 
-def profile(opened: Opened) -> SimilarityProfile | None:
-    """How near the nearest other row is, over the pool; None without a similarity graph."""
-    return _profile(opened.key, opened.project.data_version())
+def scale(opened: Opened) -> Scale | None:
+    """The scale of the threshold; None without a similarity graph."""
+    return _scale(opened.key, opened.project.data_version())
 
 
 @st.cache_resource(show_spinner="Searching", max_entries=8)

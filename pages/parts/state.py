@@ -26,6 +26,7 @@ QUOTAS = "quota"
 PIN_PLACE = "pins"
 SELECT_VIEW = "view"
 COLOUR = "colour"
+SCORE_VIEW = "part"
 
 # In the session, kept across pages.
 EXPLORE_MAP = "explore_map"

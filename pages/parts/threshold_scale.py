@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from deita_core.selection.presets import PRESETS, Preset
-from deita_core.selection.profile import SimilarityProfile
 from deita_core.selection.rule import SelectionRule, threshold_to_distance
 from deita_core.selection.status import NEAR_DUPLICATE
 from deita_core.selection.strategies import find_strategy
@@ -16,7 +15,7 @@ from pages.parts.colours import INK, OTHER, PLAIN, STATUS_STYLES
 from pages.parts.map_payload import MapGroup
 from pages.parts.resources import Opened, say
 from pages.parts.rule_state import set_threshold
-from pages.parts.selecting import pool_input, profile
+from pages.parts.selecting import Scale, pool_input, scale
 from pages.parts.small_charts import Mark, Panel, small_charts
 
 _GROUPS = (
@@ -32,9 +31,9 @@ def threshold_control(opened: Opened) -> float:
         help="A row is dropped when its similarity to a kept, better row is above this.",
     )
     present = float(st.session_state.get(state.THRESHOLD, 0.8))
-    known = profile(opened)
+    known = scale(opened)
     if known is not None:
-        _scale(known, present)
+        _draw(known, present)
     value = st.slider(
         "Threshold (cosine similarity)",
         0.0,
@@ -50,7 +49,7 @@ def threshold_control(opened: Opened) -> float:
             f"similarity {value:.2f} = distance {threshold_to_distance(value):.2f}", width="content"
         )
         if known is not None:
-            start = known.suggest()
+            start = known.start
             st.button(
                 f"Suggested start: {start.threshold:g}",
                 icon=":material/lightbulb:",
@@ -63,16 +62,16 @@ def threshold_control(opened: Opened) -> float:
     return float(value)
 
 
-def _scale(known: SimilarityProfile, threshold: float) -> None:
+def _draw(known: Scale, threshold: float) -> None:
     """Rows by the similarity to their nearest other row, on the axis of the slider."""
-    found = known.histogram()
+    found, pool = known.histogram, known.profile
     near = found.edges[:-1] >= threshold - 1e-9
     counts = np.stack([np.where(near, 0, found.rows), np.where(near, found.rows, 0)])
     bars = Histogram(found.edges, counts.astype(np.int64), np.zeros(2, np.int64))
-    share = known.share_above(max(threshold, known.floor))
+    share = pool.share_above(max(threshold, pool.floor))
     marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", INK)]
-    if known.floor > 0:
-        marks.append(Mark(known.floor, "", OTHER, dashed=True))
+    if pool.floor > 0:
+        marks.append(Mark(pool.floor, "", OTHER, dashed=True))
     small_charts(
         [
             Panel(

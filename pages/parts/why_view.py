@@ -34,8 +34,19 @@ def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
         blocker = int(result.trace.blocker[row])
         compare = blocker >= 0 and st.toggle("Mark differences", key=f"{key}_compare", value=True)
         close_button(opened, key)
-    flip = flip_point(result.rule, pool_input(opened), row, result)
-    st.markdown(f"**{_capital(result.why(row))}.** It would change sides: {flip.sentence()}.")
+    sentence = st.container()
+    sentence.markdown(f"**{_capital(result.why(row))}.**")
+    _conversations(opened, result, row, key=key, like_this=like_this, compare=compare)
+    # Last: the first row that is asked about in a large pool takes seconds, the next ones none.
+    with sentence, st.spinner("Looking for what would change its side"):
+        flip = flip_point(result.rule, pool_input(opened), row, result)
+    sentence.markdown(f"It would change sides: {flip.sentence()}.")
+
+
+def _conversations(
+    opened: Opened, result: Outcome, row: int, *, key: str, like_this: bool, compare: bool
+) -> None:
+    blocker = int(result.trace.blocker[row])
     if like_this:
         _neighbours(opened, result, row, key=f"{key}_neighbours")
     if compare:
@@ -43,17 +54,11 @@ def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
         return
     columns = st.columns(2) if blocker >= 0 else [st.container()]
     for column, shown in zip(columns, (row, blocker), strict=False):
-        facts = RowFacts(status=int(result.trace.status[shown]))
-        facts_of = facts if shown == row else _with_reason(facts, result.why(shown))
+        reason = None if shown == row else result.why(shown)
+        facts = RowFacts(status=int(result.trace.status[shown]), reason=reason)
+        how = result.rule.aggregation
         with column:
-            show_conversation(
-                opened, shown, key=f"{key}_{shown}", aggregation=result.rule.aggregation,
-                facts=facts_of,
-            )  # fmt: skip
-
-
-def _with_reason(facts: RowFacts, reason: str) -> RowFacts:
-    return RowFacts(status=facts.status, reason=reason)
+            show_conversation(opened, shown, key=f"{key}_{shown}", aggregation=how, facts=facts)
 
 
 def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:

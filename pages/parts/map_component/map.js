@@ -100,6 +100,8 @@ class RowMap {
   remember() {
     const { key, cleared } = this.data.header;
     const { outline, kind, view, drag } = this;
+    const { x, y } = view ?? this.home;
+    this.root.dataset.view = [...x, ...y].map((value) => value.toFixed(3)).join(" ");
     memory.set(key, { cleared, outline, kind, view, drag, hidden: [...this.hidden] });
   }
 

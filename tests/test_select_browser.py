@@ -1,0 +1,121 @@
+"""The Select page in a real Chromium: what a hand does, and what stays in place meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import browser, served
+from tests.builders import prepared_project, with_graph
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[1]
+MAP = '[data-testid="deita-map"]'
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The Select page of a project of 400 rows with a similarity graph."""
+    folder = tmp_path_factory.mktemp("select")
+    (folder / "projects").mkdir()
+    with_graph(prepared_project(folder / "projects" / "topics.duckdb", rows=400))
+    environment = {
+        "DEITA_PROJECTS_DIR": str(folder / "projects"),
+        "DEITA_DATA_DIR": str(folder / "data"),
+    }
+    with served(ROOT, environment) as address, browser(chromium) as running:
+        view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=address)
+        view.set_default_timeout(60_000)
+        view.goto("/select?budget=100")
+        view.wait_for_selector(f'{MAP}[data-ready="1"]')
+        yield view
+
+
+def sentence(page: Any) -> str:
+    return str(page.locator("h4").first.inner_text())
+
+
+def step_the_threshold(page: Any, key: str, steps: int, says: str) -> None:
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.focus()
+    for _ in range(steps):
+        slider.press(key)
+    page.get_by_text(re.compile(rf"selected at similarity {says}")).wait_for()
+    page.wait_for_selector(f'{MAP}[data-ready="1"]')
+
+
+def draw_a_lasso(page: Any) -> None:
+    box = page.locator(".deita-map-plot").bounding_box()
+    x, y, w, h = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + 0.3 * w, y + 0.3 * h)
+    page.mouse.down()
+    for fx, fy in ((0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.35)):
+        page.mouse.move(x + fx * w, y + fy * h, steps=6)
+    page.mouse.up()
+    page.wait_for_selector(f'{MAP}[data-selected="polygon"]')
+    page.get_by_text("Only rows inside your outline").wait_for()
+
+
+def test_zoom_and_lasso_stay_while_the_threshold_moves(page: Any) -> None:
+    page.get_by_role("button", name="Zoom in").click()
+    draw_a_lasso(page)
+    before, said = page.get_attribute(MAP, "data-view"), sentence(page)
+    step_the_threshold(page, "ArrowLeft", 10, r"0\.70")
+    assert sentence(page) != said
+    assert page.get_attribute(MAP, "data-view") == before
+    assert page.get_attribute(MAP, "data-selected") == "polygon"
+    assert page.get_by_text("Only rows inside your outline").is_visible()
+
+
+def test_ctrl_z_takes_a_step_of_the_threshold_back(page: Any) -> None:
+    step_the_threshold(page, "ArrowLeft", 1, r"0\.69")
+    page.locator("h4").first.click()
+    page.keyboard.press("Control+z")
+    page.get_by_text(re.compile(r"selected at similarity 0\.70")).wait_for()
+    page.get_by_role("button", name="Clear selection").click()
+    page.wait_for_selector(f'{MAP}[data-selected=""]')
+
+
+def test_a_row_on_the_map_can_be_pinned_and_that_undone(page: Any) -> None:
+    page.get_by_role("button", name="Whole map").click()
+    box = page.locator(".deita-map-plot").bounding_box()
+    tip = page.locator(".deita-map-tip")
+    for part in range(2, 40):  # until the pointer is on a row
+        page.mouse.move(box["x"] + box["width"] * part / 40, box["y"] + box["height"] * 0.5)
+        if tip.is_visible():
+            break
+    page.mouse.down()
+    page.mouse.up()
+    page.get_by_text("It would change sides:").wait_for()
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.get_by_text(re.compile("1 of them is pinned")).first.wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text(re.compile("1 of them is pinned")).wait_for(state="detached")
+
+
+def test_a_click_on_the_frontier_moves_the_threshold(page: Any) -> None:
+    page.get_by_role("radio", name="Frontier").click()
+    page.get_by_text("Click into a chart to move the threshold there.").wait_for()
+    page.get_by_text("Rank reached").wait_for()
+    chart = page.locator('[data-testid="deita-charts"] svg.pick').last
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
+    page.get_by_text(re.compile(r"selected at similarity 0\.[56]")).wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text(re.compile(r"selected at similarity 0\.70")).first.wait_for()
+
+
+def test_the_address_shows_the_same_again(page: Any) -> None:
+    step_the_threshold(page, "ArrowRight", 5, r"0\.75")
+    said = sentence(page)
+    page.goto(page.url)
+    page.wait_for_selector(f'{MAP}[data-ready="1"]')
+    page.get_by_text(re.compile(r"selected at similarity 0\.75")).first.wait_for()
+    assert sentence(page) == said
+    assert page.get_by_text("Click into a chart to move the threshold there.").is_visible()
