@@ -72,17 +72,20 @@ def score_step(
     *,
     options: MappingType[str, ModelOptions] | None = None,
     despite_health: bool = False,
+    activate: bool = True,
 ) -> Step:
     """Score what has no score yet with scorers of the catalogue; None leaves a dimension out.
 
     options: of "complexity" and "quality". despite_health: go on with a scorer that looks
-    hopeless after the first hundred turns.
+    hopeless after the first hundred turns. activate: their scores count for selection from now
+    on; without, only where there are no others.
     """
     names = {"complexity": complexity, "quality": quality}
     step: dict[str, Any] = {dimension: name for dimension, name in names.items() if name}
     if options:
         step["options"] = {d: o.to_json() for d, o in options.items() if d in step}
-    return "score", step | ({"despite_health": True} if despite_health else {})
+    step |= {"despite_health": True} if despite_health else {}
+    return "score", step | ({} if activate else {"activate": False})
 
 
 def score_steps(
@@ -91,11 +94,14 @@ def score_steps(
     *,
     options: MappingType[str, ModelOptions] | None = None,
     despite_health: bool = False,
+    activate: bool = True,
 ) -> list[Step]:
     """As `score_step`, but two models that may be large come one after the other."""
 
     def step(one: str | None, other: str | None) -> Step:
-        return score_step(one, other, options=options, despite_health=despite_health)
+        return score_step(
+            one, other, options=options, despite_health=despite_health, activate=activate
+        )
 
     one_model = complexity == quality != "deita"
     if not (complexity and quality) or one_model or {complexity, quality} <= NAMES.keys():
@@ -129,9 +135,13 @@ def pilot_steps(
 
 
 def import_scores_step(
-    complexity: str | None = None, quality: str | None = None, *, file: Path | None = None
+    complexity: str | None = None,
+    quality: str | None = None,
+    *,
+    file: Path | None = None,
+    activate: bool = True,
 ) -> Step:
-    """Take scores from elsewhere; they become the active ones of their dimension.
+    """Take scores from elsewhere; they become the active ones of their dimension (`activate`).
 
     complexity, quality: the field of the file, or without a file the column of the pool, that
     holds them (dots lead into nested objects). With a file and neither, the usual names are
@@ -146,7 +156,8 @@ def import_scores_step(
             "name the column that holds complexity, the one that holds quality, or both"
         )
     place = None if file is None else str(file.expanduser().resolve())
-    return "import_scores", {"fields": fields, "file": place}
+    step: dict[str, Any] = {"fields": fields, "file": place}
+    return "import_scores", step | ({} if activate else {"activate": False})
 
 
 def export_scores_step(out: Path, format: str = "deita") -> Step:

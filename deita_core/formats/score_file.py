@@ -53,15 +53,21 @@ class ScoreRow:
     values: Mapping[str, object]
 
 
+def score_field_names(path: Path) -> list[str]:
+    """The fields that the first records have; raises FormatError for a file without records."""
+    names: dict[str, None] = {}
+    for record in islice(_records(path), SAMPLE):
+        if isinstance(record, Record) and isinstance(record.value, dict):
+            names |= dict.fromkeys(map(str, record.value))
+    return list(names)
+
+
 def score_fields(path: Path) -> dict[str, str]:
     """The fields of a file that hold complexity and quality, by their usual names.
 
     Raises FormatError, naming the fields there are, when there is none.
     """
-    names: dict[str, None] = {}
-    for record in islice(_records(path), SAMPLE):
-        if isinstance(record, Record) and isinstance(record.value, dict):
-            names |= dict.fromkeys(map(str, record.value))
+    names = score_field_names(path)
     found = {
         dimension: field
         for dimension, usual in USUAL_FIELDS.items()

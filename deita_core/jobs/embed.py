@@ -28,7 +28,8 @@ LARGE_POOL = 20_000
 
 
 class Embed:
-    """parameters: {"embedder": name in the catalogue, "options": of its model, may be absent}."""
+    """parameters: {"embedder": name in the catalogue, "options": of its model, may be absent},
+    "activate": false leaves the embedder that selection uses as it is."""
 
     name = "embed"
     label = "Embed"
@@ -58,7 +59,7 @@ class Embed:
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the conversations that lack a vector."""
-        number = _number(project, identity, activate=True)
+        number = _number(project, identity, activate=parameters.get("activate", True))
         write_unembedded(project, number, folder / "rows.parquet")
         return count_unembedded(project, number)
 

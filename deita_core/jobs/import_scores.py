@@ -27,7 +27,7 @@ BATCH = 20_000
 class ImportScores:
     """parameters: {"fields": {dimension: column or field}, "file": path, or None for columns of
     the pool}. The scorer is called "column:NAME" or "import:FILE#FIELD", its revision is a hash
-    of the values."""
+    of the values. "activate": false leaves the scorers that count for selection as they are."""
 
     name = "import_scores"
     label = "Import scores"
@@ -80,7 +80,7 @@ class ImportScores:
                 model["id"],
                 model["revision"],
                 model["parameters"],
-                activate=part.meta["first"],
+                activate=part.meta["first"] and parameters.get("activate", True),
             )
             add_scores(project, number, part.tables[dimension])
 

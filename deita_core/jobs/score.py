@@ -27,7 +27,8 @@ from deita_core.scoring.protocol import DIMENSIONS, Scorer
 class Score:
     """parameters: {"complexity": name, "quality": name} of scorers in the catalogue, or one of
     the two; {"options": {"complexity": ModelOptions as JSON, ...}} and "despite_health": true to
-    go on with a scorer that looks hopeless, both may be absent."""
+    go on with a scorer that looks hopeless, both may be absent; so may "activate": false, to
+    leave the scorers that count for selection as they are."""
 
     name = "score"
     label = "Score"
@@ -51,7 +52,7 @@ class Score:
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the conversations that lack a score."""
-        numbers = _numbers(project, identity, activate=True)
+        numbers = _numbers(project, identity, activate=parameters.get("activate", True))
         write_unscored(project, numbers, folder / "rows.parquet")
         return count_unscored(project, numbers)
 

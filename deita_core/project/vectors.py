@@ -107,6 +107,12 @@ def active_embedder(project: Project) -> int | None:
     return int(found[0]) if found else None
 
 
+def activate_embedder(project: Project, embedder: int) -> None:
+    """Let selection and map use the vectors of this embedder."""
+    with project.transaction() as cursor:
+        cursor.execute("UPDATE embedders SET active = (embedder = ?)", [embedder])
+
+
 UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
 
 

@@ -1,0 +1,139 @@
+"""Two scorers of one dimension: how far they agree, and the rows on which they differ most."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.project.scores import PairedScores, ScorerRecord, paired_scores
+from deita_core.scoring.agreement import Agreement, agreement
+from pages.parts.chart_data import count_grid
+from pages.parts.charts import density_figure, is_dark, show
+from pages.parts.resources import Opened, arrays, open_at
+from pages.parts.row_table import row_table
+from pages.parts.scorer_table import known_scorers, short_name
+
+_OF_SCALE = (1.0, 6.0)
+
+
+@st.cache_resource(show_spinner="Comparing the scores", max_entries=8)
+def _compared(path: str, version: int, first: int, second: int) -> tuple[PairedScores, Agreement]:
+    paired = paired_scores(open_at(path).project, first, second)
+    return paired, agreement(paired.first, paired.second)
+
+
+def agreement_view(opened: Opened) -> None:
+    """Choose two scorers and see."""
+    records = [r for r in known_scorers(opened) if r.scored]
+    ready = [d for d in ("complexity", "quality") if sum(r.dimension == d for r in records) > 1]
+    if not ready:
+        st.info(
+            "Only one scorer has run for each dimension. Run another one on this pool, or import "
+            "its scores, to see where they agree: two small models are enough to learn from.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    dimension = st.segmented_control(
+        "Dimension", ready, default=ready[0], required=True, key="agreement_dimension",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    first, second = _pair([r for r in records if r.dimension == dimension], str(dimension))
+    if first.scorer == second.scorer:
+        st.caption("Choose two different scorers.")
+        return
+    version = opened.project.data_version()
+    paired, found = _compared(opened.key, version, first.scorer, second.scorer)
+    st.markdown(f"#### {found.sentence()}.")
+    st.caption(
+        f"{found.only_first:,} turns have a score by the first alone, {found.only_second:,} by "
+        "the second alone. Spearman compares the order, whatever the scale: 1 is the same order, "
+        "0 is none."
+    )
+    if not found.turns:
+        return
+    names = _names(first, second)
+    left, right = st.columns([2, 3])
+    with left:
+        _scatter(paired, names)
+    with right:
+        st.markdown("**Rows on which they differ most**")
+        _rows(opened, paired, found, names)
+
+
+def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, ScorerRecord]:
+    """Two choices; at first the one in use and the latest other."""
+    by_number = {r.scorer: r for r in records}
+    active = next((n for n, r in by_number.items() if r.active), next(iter(by_number)))
+    other = next(n for n in reversed(by_number) if n != active)
+    numbers = list(by_number)
+    found = []
+    for place, label, start in zip(
+        st.columns(2), ("First", "Second"), (active, other), strict=True
+    ):
+        with place:
+            number = st.selectbox(
+                f"{label} scorer",
+                numbers,
+                index=numbers.index(start),
+                format_func=lambda n: (
+                    f"{short_name(by_number[n].model)} "
+                    f"({by_number[n].revision[:8]}) · {by_number[n].scored:,} turns"
+                ),
+                key=f"agreement_{label}_{dimension}",
+            )
+        found.append(by_number[number or start])
+    return found[0], found[1]
+
+
+def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
+    one, two = short_name(first.model), short_name(second.model)
+    if one == two:
+        return f"{one} ({first.revision[:8]})", f"{two} ({second.revision[:8]}, 2nd)"
+    return one, two
+
+
+def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
+    both = ~(np.isnan(paired.first) | np.isnan(paired.second))
+    x, y = paired.first[both].astype(np.float64), paired.second[both].astype(np.float64)
+    same = all(_OF_SCALE[0] <= v.min() and v.max() <= _OF_SCALE[1] for v in (x, y))
+    # A share of the range would squeeze a scorer that uses little of it into a few cells.
+    grid = count_grid(x, y, extent=_OF_SCALE if same and _wide(x) and _wide(y) else None)
+    figure = density_figure(
+        grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), dark=is_dark()
+    )
+    show(figure, key="agreement", alt="How many turns have which pair of scores")
+
+
+def _wide(values: NDArray[np.float64]) -> bool:
+    return float(np.ptp(values)) > 1.0
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 36 else "…" + name[-35:]
+
+
+def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[str, str]) -> None:
+    """Each row once, at its most different turn."""
+    if not len(found.differ):
+        st.caption("They put all turns in the same order.")
+        return
+    rows, first_place = np.unique(paired.row[found.differ], return_index=True)
+    order = np.argsort(first_place)
+    rows, first_place = rows[order], first_place[order]
+    places = found.differ[first_place]
+    size = len(arrays(opened))
+    extra: dict[str, NDArray[np.float64]] = {}
+    for name, values in (
+        (names[0], np.round(paired.first[places].astype(np.float64), 2)),
+        (names[1], np.round(paired.second[places].astype(np.float64), 2)),
+        ("rank moves by", np.round(found.rank_difference[first_place], 2)),
+        ("turn", paired.turn[places].astype(np.float64) + 1),
+    ):
+        column = np.full(size, np.nan)
+        column[rows] = values
+        extra[name] = column
+    st.caption(
+        "By how much of the pool the second scorer ranks the turn higher (or, below 0, lower)."
+    )
+    row_table(opened, rows, key="agreement_rows", extra=extra)
