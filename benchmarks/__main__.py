@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # Files that other benchmarks import and that measure nothing themselves.
-PARTS = ("__main__", "results", "filter_contenders", "pools")
+PARTS = ("__main__", "results", "filter_contenders", "pools", "made_project")
 
 
 def main() -> int:

@@ -110,9 +110,7 @@ def _add_scores(
         add_scores(project, scorer, pa.table(batch))
 
 
-def _add_vectors(
-    project: Project, embedder: int, rows: int, random: np.random.Generator
-) -> None:
+def _add_vectors(project: Project, embedder: int, rows: int, random: np.random.Generator) -> None:
     vectors, centre = made_vectors(rows, random)
     for start in range(0, rows, BATCH):
         part = vectors[start : start + BATCH]
