@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.geometry.graph_build import build_graph
 from deita_core.geometry.neighbours import nearest_neighbours
 from deita_core.geometry.projection import STAGES, project
 
@@ -135,3 +136,8 @@ def test_a_row_without_an_embedding_is_refused() -> None:
     vectors[3] = np.nan
     with pytest.raises(SelectionError, match="leave out rows without an embedding"):
         project(vectors)
+
+
+def test_the_map_is_the_same_with_a_similarity_graph() -> None:
+    vectors, _ = clusters(300)
+    np.testing.assert_array_equal(project(vectors), project(vectors, graph=build_graph(vectors)))
