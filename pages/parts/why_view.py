@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation
+from deita_core.geometry.neighbours import similar_rows
 from deita_core.project.browse import stored_row
 from deita_core.selection.flip import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import STATUSES
-from deita_core.selection.table import SelectionInput
 from pages.parts.conversation_view import RowFacts
 from pages.parts.focus import close_button
 from pages.parts.pins import pin_buttons
@@ -78,37 +77,18 @@ def _text(conversation: Conversation) -> str:
 
 
 def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
-    rows, similarity = nearest_rows(pool_input(opened), row, _LIKE_THIS)
-    if not len(rows):
+    table = pool_input(opened)
+    place = int(table.place[row])
+    if place < 0:
         st.caption("This row has no embedding, so no other row is known to be like it.")
         return
+    places, similarity = similar_rows(table.vectors, place, _LIKE_THIS, graph=table.graph)
+    rows = table.vector_rows[places].astype(np.int64)
     column = np.full(len(result.trace.status), np.nan)
     column[rows] = np.round(similarity, 3)
     labels = np.array([s.label for s in STATUSES], object)[result.trace.status]
     extra = {"similarity": column, "what became of it": labels}
     row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
-
-
-def nearest_rows(
-    table: SelectionInput, row: int, most: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows most similar to this one, nearest first, and their similarity."""
-    from deita_core.geometry.similarity import pair_cosines
-
-    place = int(table.place[row])
-    if place < 0:
-        return np.zeros(0, np.int64), np.zeros(0)
-    vectors = table.vectors
-    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    near = vectors @ vectors[place] / np.where(norms > 0, norms, 1)
-    near[place] = -np.inf
-    near[norms == 0] = -np.inf
-    most = min(most, len(near) - 1)
-    places = np.argpartition(-near, most - 1)[:most] if most > 0 else np.zeros(0, np.int64)
-    exact = pair_cosines(vectors, np.full(len(places), place), places)
-    order = np.lexsort((places, -exact))
-    rows: NDArray[np.int64] = table.vector_rows[places[order]].astype(np.int64)
-    return rows, exact[order]
 
 
 def _capital(text: str) -> str:
