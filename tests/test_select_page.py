@@ -162,6 +162,7 @@ def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) ->
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
     page = select_page(view="Saved selections")
     assert "lacks" in texts(page)
+    ran(page.toggle(key="difference-1").set_value(True).run())
     ran(page.button(key="Duplicate-1").click().run())
     ran(page.button(key="Make current-2").click().run())
     ran(page.button(key="Load its rule-1").click().run())
@@ -169,6 +170,25 @@ def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) ->
     st.cache_resource.clear()
     with Project.open(project_file) as project:
         assert [s.name for s in selections(project) if s.current] == ["seven (copy)"]
+
+
+def test_loading_a_saved_rule_brings_its_pins_back(project_file: Path) -> None:
+    with Project.open(project_file) as project:
+        pinned = choices_of(project, [3])
+        select_and_save(project, SelectionRule(threshold=0.99, budget=7, pinned=pinned), "pinned")
+        set_choice(project, [8], "excluded")
+        set_choice(project, [3], None)
+    page = select_page(view="Saved selections")
+    ran(page.button(key="Load its rule-1").click().run())
+    assert "1 of them is pinned" in texts(page)
+    assert "The selection above has the same rows." in texts(page)
+    ran(page.button(key="rule_undo").click().run())
+    assert "1 row was excluded" in texts(page)
+
+
+def choices_of(project: Project, rows: list[int]) -> tuple[str, ...]:
+    set_choice(project, rows, "pinned")
+    return choices(project).pinned
 
 
 def test_saved_selections_and_pins_do_not_read_the_pool_again(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from deita_core.selection.frontier import Frontier
 from deita_core.selection.rule import SelectionRule, similarity_text
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE
-from deita_core.selection.strategies import find_strategy
+from deita_core.selection.strategies import STRATEGIES, find_strategy
 from pages.parts.colours import CATEGORIES, OTHER, STATUS_STYLES
 from pages.parts.resources import Opened
-from pages.parts.selecting import frontier_of
+from pages.parts.selecting import frontier_of, pool_input
 from pages.parts.small_charts import Line, Mark, Panel, small_charts
 from pages.parts.threshold_scale import set_threshold_rounded
 
@@ -26,6 +26,10 @@ def frontier_view(opened: Opened, rule: SelectionRule) -> None:
     if not strategy.uses_threshold:
         st.caption(f"{strategy.label} does not look at similarities, so no threshold moves it.")
         return
+    if _takes_long(opened, rule) and not st.toggle(
+        "Compute it: under this rule every threshold is a selection of its own", key="frontier_slow"
+    ):
+        return
     found = frontier_of(opened, rule)
     st.markdown(_sentence(found, rule))
     st.caption("Click into a chart to move the threshold there.")
@@ -34,6 +38,11 @@ def frontier_view(opened: Opened, rule: SelectionRule) -> None:
     for column, half, key in ((left, panels[::2], "left"), (right, panels[1::2], "right")):
         with column:
             small_charts(half, key=f"frontier-{key}", on_pick=set_threshold_rounded)
+
+
+def _takes_long(opened: Opened, rule: SelectionRule) -> bool:
+    no_graph = pool_input(opened).graph is None
+    return no_graph or rule.strategy != STRATEGIES[0].name or bool(rule.quotas)
 
 
 def _sentence(found: Frontier, rule: SelectionRule) -> str:

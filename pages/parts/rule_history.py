@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -83,13 +83,20 @@ def _move(opened: Opened, by: int) -> None:
         return
     before, after = history.move(by)
     load_rule(after)
-    _restore_choices(opened, history, before, after)
+    _restore_choices(opened, before, after)
 
 
-def _restore_choices(
-    opened: Opened, history: RuleHistory, before: SelectionRule, after: SelectionRule
-) -> None:
+def load_with_choices(opened: Opened, rule: SelectionRule) -> None:
+    """Set every control and the project's pins and exclusions to a rule; for a callback."""
+    present = choices(opened.project)
+    load_rule(rule)
+    now = replace(SelectionRule(), pinned=present.pinned, excluded=present.excluded)
+    _restore_choices(opened, now, rule)
+
+
+def _restore_choices(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
     """Only what differs between the two rules is changed, so others' pins stay as they are."""
+    history = history_of(opened)
     kinds: tuple[tuple[ChoiceByHand, tuple[str, ...], tuple[str, ...]], ...] = (
         ("pinned", before.pinned, after.pinned),
         ("excluded", before.excluded, after.excluded),

@@ -17,7 +17,7 @@ def load_rule(rule: SelectionRule) -> None:
     values = {
         state.BUDGET: rule.budget,
         state.UNIT: rule.budget_unit,
-        state.THRESHOLD: rule.threshold,
+        state.THRESHOLD: max(0.0, rule.threshold),  # the slider begins there
         state.AGGREGATION: rule.aggregation,
         state.STRATEGY: rule.strategy,
         state.SEED: rule.seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import streamlit as st
 
 from deita_core.curate import save_outcome
@@ -15,7 +14,6 @@ from deita_core.project.selections import (
     duplicate_selection,
     make_current,
     rename_selection,
-    selection_rows,
     selections,
     set_notes,
 )
@@ -23,8 +21,9 @@ from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
 from pages.parts import state, words
 from pages.parts.resources import Opened, say
-from pages.parts.rule_state import load_rule
+from pages.parts.rule_history import load_with_choices
 from pages.parts.safe_text import escape
+from pages.parts.selection_difference import difference_view
 
 
 def save_button(opened: Opened, result: Outcome) -> None:
@@ -90,9 +89,9 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     st.caption(f"Rule: {rule.describe()}.")
     if selection.notes:
         st.markdown(escape(selection.notes))
-    _difference(opened, selection, result)
+    difference_view(opened, selection, result)
     with st.container(horizontal=True):
-        _button("Load its rule", "restore", selection, load_rule, rule)
+        _button("Load its rule", "restore", selection, load_with_choices, opened, rule)
         if not selection.current:
             _button("Make current", "check_circle", selection, _make_current, opened, selection)
         _button("Duplicate", "content_copy", selection, _duplicate, opened, selection)
@@ -100,20 +99,6 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
             _ask_new_name(opened, selection)
         if st.button("Delete", icon=":material/delete:", key=f"delete-{selection.selection}"):
             _ask_delete(opened, selection)
-
-
-def _difference(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
-    """How many rows the selection above has that the saved one lacks, and the other way round."""
-    saved = np.asarray(selection_rows(opened.project, selection.selection)[0], np.int64)
-    entered = int(np.count_nonzero(~np.isin(result.kept, saved)))
-    left = int(np.count_nonzero(~np.isin(saved, result.kept)))
-    if entered or left:
-        st.caption(
-            f"The selection above has {words.rows(entered)} more that this one lacks, and lacks "
-            f"{left:,} of this one."
-        )
-    else:
-        st.caption("The selection above has the same rows.")
 
 
 def _button(

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from deita_core.selection.presets import PRESETS, Preset
-from deita_core.selection.rule import SelectionRule, threshold_to_distance
+from deita_core.selection.rule import SelectionRule, similarity_text
 from deita_core.selection.status import NEAR_DUPLICATE
 from deita_core.selection.strategies import find_strategy
 from pages.parts import state
@@ -45,9 +45,7 @@ def threshold_control(opened: Opened) -> float:
         label_visibility="collapsed",
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(
-            f"similarity {value:.2f} = distance {threshold_to_distance(value):.2f}", width="content"
-        )
+        st.caption(similarity_text(value), width="content")
         if known is not None:
             start = known.start
             st.button(
