@@ -88,6 +88,13 @@ def test_a_turn_scores_the_same_alone_and_in_a_batch(quality: LightScorer) -> No
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def test_the_bits_of_a_score_do_not_depend_on_its_batch(complexity: LightScorer) -> None:
+    turns = [TurnText(f"Explain step {n}: " + "why? " * (n % 37), None) for n in range(700)]
+    together = complexity.score(turns).scores
+    parts = [complexity.score(turns[i : i + 90]).scores for i in range(0, 700, 90)]
+    assert together.tobytes() == np.concatenate(parts).tobytes()
+
+
 def test_scoring_twice_gives_the_same_bits(complexity: LightScorer) -> None:
     first, second = (complexity.score([EASY, HARD]).scores for _ in range(2))
     assert first.tobytes() == second.tobytes()

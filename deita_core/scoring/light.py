@@ -30,7 +30,7 @@ from deita_core.scoring.light_model import Arrays
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, TurnText
 
 WEIGHTS = Path(__file__).parent / "weights"
-BLOCK = 1024  # turns encoded at a time: bounds memory, and is past the gain from batching
+BLOCK = 512  # turns encoded at a time: bounds memory, and is past the gain from batching
 HEADS: dict[Dimension, tuple[str, ...]] = {
     "complexity": ("difficulty", "rating", "steps"),
     "quality": ("rating",),
@@ -93,12 +93,21 @@ class LightScorer:
 
         Meaningful only for turns that `score` gives a score.
         """
-        parts = [self._block(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
+        parts = [self._padded(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self._head_mean)), np.float32)
+
+    def _padded(self, turns: Sequence[TurnText]) -> F32:
+        """The heads of up to BLOCK turns, always computed on BLOCK rows.
+
+        The last bits of a matrix product depend on its shape; with one shape throughout, a score
+        does not depend on which turns a job happened to hand over together.
+        """
+        filling = [TurnText("", None)] * (BLOCK - len(turns))
+        return self._block([*turns, *filling])[: len(turns)]
 
     def blend(self, heads: F32) -> F32:
         """(n, heads) raw numbers, as `heads` gives them -> (n,) scores inside (1, 6)."""
-        raw = np.asarray((heads - self._head_mean) @ self._head_weight, np.float32)
+        raw = np.einsum("ij,j->i", heads - self._head_mean, self._head_weight)
         return calibrated(raw, self._offset, self._slope)
 
     def _block(self, turns: Sequence[TurnText]) -> F32:
