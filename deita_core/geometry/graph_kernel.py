@@ -52,7 +52,9 @@ def near_cells(
             if _highest(part) < bound:
                 continue
             if count + run > len(found):
-                found = np.append(found, np.empty_like(found))
+                longer = np.empty(2 * len(found) + run, np.int32)
+                longer[:count] = found[:count]
+                found = longer
             for place in range(len(part)):
                 if part[place] >= bound and first + place >= skip[row]:
                     found[count] = first + place
@@ -62,23 +64,11 @@ def near_cells(
 
 
 @numba.njit(nogil=True, cache=True)
-def kth_highest(cells: NDArray[np.int16], k: int, run: int, out: NDArray[np.int16]) -> None:
-    """A lower bound of the k-th highest cell of each row of (r, c): out, (r,).
-
-    It is the k-th highest of the highest cells of runs; the lowest int16 where that is negative
-    (whole numbers do not compare as negative floats do) or where there are fewer runs.
-    """
-    rows, columns = cells.shape
-    runs = (columns + run - 1) // run
-    highest = np.empty(runs, np.int16)
-    for row in range(rows):
-        for i in range(runs):
-            highest[i] = _highest(cells[row, i * run : (i + 1) * run])
-        out[row] = -32768
-        if runs >= k:
-            found = np.partition(highest, runs - k)[runs - k]
-            if found >= 0:
-                out[row] = found
+def highest_of_runs(cells: NDArray[np.int16], run: int, out: NDArray[np.int16]) -> None:
+    """The highest cell of each run of `run` cells of each row of (r, c): out, (r, runs)."""
+    for row in range(len(out)):
+        for i in range(out.shape[1]):
+            out[row, i] = _highest(cells[row, i * run : (i + 1) * run])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -121,7 +111,9 @@ def list_similarities(
             scaled = dot(left[row], right[column]) / norms * _SCALE
             if abs(scaled - np.floor(scaled) - 0.5) < DOUBTFUL:
                 if count == len(doubtful):
-                    doubtful = np.append(doubtful, np.empty_like(doubtful))
+                    longer = np.empty(2 * count, np.int64)
+                    longer[:count] = doubtful
+                    doubtful = longer
                 doubtful[count] = edge
                 count += 1
             result[edge] = np.rint(scaled) / _SCALE
@@ -148,13 +140,34 @@ def place_pairs(
 
 @numba.njit(nogil=True, cache=True)
 def sort_edges(start: Int64s, neighbour: Int32s, similarity: Floats, first: int, last: int) -> None:
-    """Sorts the edges of groups `first` to `last`, most similar first; ties stay in order."""
+    """Sorts the edges of groups `first` to `last`, most similar first; ties stay in order.
+
+    Merges ever longer stretches: the compiler takes seconds over NumPy's own argsort.
+    """
+    widest = 0
     for group in range(first, last):
-        low, high = start[group], start[group + 1]
-        if high - low > 1:
-            order = np.argsort(-similarity[low:high], kind="mergesort")
-            neighbour[low:high] = neighbour[low:high][order]
-            similarity[low:high] = similarity[low:high][order]
+        widest = max(widest, start[group + 1] - start[group])
+    places, values = np.empty(widest, np.int32), np.empty(widest, np.float64)
+    for group in range(first, last):
+        low, size = start[group], start[group + 1] - start[group]
+        width = 1
+        while width < size:
+            for begin in range(0, size, 2 * width):
+                middle, end = min(begin + width, size), min(begin + 2 * width, size)
+                i, j = begin, middle
+                for place in range(begin, end):
+                    later = i >= middle or (j < end and similarity[low + j] > similarity[low + i])
+                    taken = j if later else i
+                    places[place] = neighbour[low + taken]
+                    values[place] = similarity[low + taken]
+                    if later:
+                        j += 1
+                    else:
+                        i += 1
+            for place in range(size):
+                neighbour[low + place] = places[place]
+                similarity[low + place] = values[place]
+            width *= 2
 
 
 @numba.njit(nogil=True, cache=True)

@@ -63,34 +63,33 @@ def _nearest_members(
     found, edge, own = 0, first, True
     while found < count and (own or edge < last):
         value = np.float32(1.0) if own else similarity[edge]
-        tied = 0
-        end = edge
-        while end < last and similarity[end] == value:
-            tied += min(member_start[neighbour[end] + 1] - member_start[neighbour[end]], count)
-            end += 1
+        tied = found
         if own:
-            tied += min(member_start[group + 1] - member_start[group], count)
-        run = np.empty(tied, np.int32)
-        filled = 0
-        if own:
-            filled = _copy_members(group, member, member_start, count, run, filled)
-        for j in range(edge, end):
-            filled = _copy_members(neighbour[j], member, member_start, count, run, filled)
-        run.sort()
-        for row in run[: count - found]:
-            rows[found], values[found] = row, value
-            found += 1
-        edge, own = end, False
+            tied = _insert_members(group, member, member_start, rows, found, tied)
+        while edge < last and similarity[edge] == value:
+            tied = _insert_members(neighbour[edge], member, member_start, rows, found, tied)
+            edge += 1
+        values[found:tied] = value
+        found, own = tied, False
     return rows[:found], values[:found]
 
 
 @numba.njit(nogil=True, cache=True)
-def _copy_members(
-    group: int, member: Int32s, member_start: Int64s, most: int, out: Int32s, filled: int
+def _insert_members(
+    group: int, member: Int32s, member_start: Int64s, rows: Int32s, first: int, last: int
 ) -> int:
-    """Of equally near copies only the first `most` can be among the nearest."""
-    first = member_start[group]
-    for place in range(first, min(member_start[group + 1], first + most)):
-        out[filled] = member[place]
-        filled += 1
-    return filled
+    """Puts the members of a group among rows[first:last], which are ascending and stay so; the
+    highest fall off where there is no room. Returns the new end.
+    """
+    for place in range(member_start[group], member_start[group + 1]):
+        row = member[place]
+        if last < len(rows):
+            last += 1
+        elif row >= rows[last - 1]:
+            break  # so are the other members
+        i = last - 1
+        while i > first and rows[i - 1] > row:
+            rows[i] = rows[i - 1]
+            i -= 1
+        rows[i] = row
+    return last

@@ -64,14 +64,16 @@ class NearestSearch:
 
     def _bounds(self, cells: NDArray[np.int16]) -> NDArray[np.int16]:
         """For each row the bits that a cell must reach to be among the k nearest: (r,)."""
-        from deita_core.geometry.graph_kernel import RUN, kth_highest
+        from deita_core.geometry.graph_kernel import RUN, highest_of_runs
 
         if self._k == 0:
             return np.full(len(cells), EVERY_CELL)
         # Shorter runs where long ones would be too few to bound the k-th well.
         run = max(1, min(RUN, cells.shape[1] // (4 * self._k + 1)))
-        highest = np.empty(len(cells), np.int16)
-        kth_highest(cells, self._k, run, highest)
+        runs = np.empty((len(cells), -(-cells.shape[1] // run)), np.int16)
+        highest_of_runs(cells, run, runs)
+        # The k-th highest run holds a cell as high, and so do the k - 1 before it.
+        highest = np.partition(runs, -self._k, axis=1)[:, -self._k]
         value = (
             (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
         )
@@ -81,5 +83,5 @@ class NearestSearch:
         # ... so k rows have at least this similarity, and those of the same float32 tie.
         value -= 2 * self._screen.slack(every, every) + 2 * FLOAT32_STEP
         bits = bfloat16_bits(value)
-        bits[(highest == EVERY_CELL) | (bits < 0)] = EVERY_CELL
+        bits[(highest < 0) | (bits < 0)] = EVERY_CELL  # whole numbers rank only positive floats
         return bits
