@@ -38,7 +38,7 @@ def _ask_name(opened: Opened, result: Outcome) -> None:
     taken = {s.name for s in selections(opened.project)}
     name = st.text_input("Name", _suggestion(result, taken), max_chars=100)
     notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
-    author = st.text_input("Your name", st.session_state.get(state.AUTHOR, ""), max_chars=100)
+    author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100)
     replace = name.strip() in taken and st.checkbox(f"Replace the selection “{name.strip()}”")
     blocked = not name.strip() or (name.strip() in taken and not replace)
     if name.strip() in taken and not replace:
