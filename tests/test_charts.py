@@ -130,9 +130,7 @@ def test_what_does_not_fit_among_the_shares_becomes_other():
 
 
 def test_a_histogram_has_one_colour_per_status_that_occurs():
-    counted = count_by_group(
-        np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=3
-    )
+    counted = count_by_group(np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=3)
     figure = charts.histogram_figure(counted, status_groups(), title="quality", unit="1 to 6")
     assert [bar.name for bar in figure.data] == ["kept", "below the cut"]
     assert figure.data[0].marker.color == STATUS_STYLES[0].shade.light
@@ -140,21 +138,10 @@ def test_a_histogram_has_one_colour_per_status_that_occurs():
 
 
 def test_the_table_says_what_the_histogram_shows():
-    counted = count_by_group(
-        np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=2
-    )
+    counted = count_by_group(np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=2)
     assert histogram_table(counted, status_groups()) == {
         "from": [1, 2], "to": [2, 3], "kept": [1, 1], "below the cut": [0, 1]
     }  # fmt: skip
-
-
-def test_the_similarity_chart_names_the_threshold_both_ways():
-    counted = count_by_group(np.array([0.2, 0.95]), bins=10, extent=(0, 1))
-    figure = charts.similarity_figure(counted, threshold=0.9)
-    assert figure.layout.annotations[0].text == "threshold 0.90 (distance 0.10)"
-    colours = figure.data[0].marker.color
-    assert colours[9] == STATUS_STYLES[1].shade.light
-    assert colours[8] != colours[9]
 
 
 def test_empty_cells_of_the_density_stay_empty():

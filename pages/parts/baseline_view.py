@@ -48,7 +48,8 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
     columns = {"this selection": found.selection, "random": found.random, "whole pool": found.pool}
     st.caption(
         "A random selection of as many of the same candidates, drawn by a seed, so it stays the "
-        "same. Distances are cosine distances; more is more diverse."
+        "same. Distances are cosine distances: rows farther apart are more diverse, and a set "
+        "nearer to the pool stands for it better."
     )
     left, right = st.columns(2, gap="medium")
     with left:

@@ -13,9 +13,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.selection.status import NEAR_DUPLICATE
 from pages.parts.chart_data import Density, Histogram, rank_shares
-from pages.parts.colours import OTHER, PLAIN, SCORE_STEPS, STATUS_STYLES, Shade
+from pages.parts.colours import PLAIN, SCORE_STEPS, Shade
 from pages.parts.map_payload import MapGroup
 
 if TYPE_CHECKING:
@@ -58,37 +57,6 @@ def histogram_figure(
             )  # fmt: skip
     _lay_out(figure, _axis(title, unit), "rows", height)
     figure.update_layout(barmode="stack", bargap=0, showlegend=legend and len(figure.data) > 1)
-    return figure
-
-
-def similarity_figure(
-    histogram: Histogram, *, threshold: float, dark: bool = False, height: int = 280
-) -> go.Figure:
-    """Each row's similarity to its nearest neighbour, and the threshold as a line.
-
-    Rows to the right of the line have a neighbour that is closer than the threshold allows.
-    """
-    import plotly.graph_objects as go
-
-    middles, widths = _bars(histogram.edges)
-    over = middles >= threshold
-    shades = [(STATUS_STYLES[NEAR_DUPLICATE].shade if o else PLAIN).on(dark=dark) for o in over]
-    figure = go.Figure()
-    figure.add_bar(
-        x=middles, y=histogram.counts.sum(axis=0), width=widths,
-        marker={"color": shades, "line": {"width": 0}},
-        hovertemplate="similarity around %{x:.3f}<br>%{y:,} rows<extra></extra>",
-    )  # fmt: skip
-    figure.add_vline(
-        x=threshold, line={"width": 1.5, "dash": "dash", "color": OTHER.on(dark=dark)},
-        annotation={
-            "text": f"threshold {threshold:.2f} (distance {1 - threshold:.2f})",
-            "yref": "paper", "y": 1.0, "yanchor": "bottom",
-        },
-        annotation_position="top right" if threshold < 0.6 else "top left",
-    )  # fmt: skip
-    _lay_out(figure, "similarity to the nearest neighbour", "rows", height)
-    figure.update_layout(bargap=0, showlegend=False, margin_t=26)
     return figure
 
 

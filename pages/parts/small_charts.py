@@ -89,7 +89,7 @@ def small_charts(
     _component()(
         key=key,
         data={
-            "panels": [_panel(panel) for panel in panels],
+            "panels": [panel_data(panel) for panel in panels],
             "labels": [group.label for group in groups],
             "light": [group.shade.light for group in groups],
             "dark": [group.shade.dark for group in groups],
@@ -98,7 +98,8 @@ def small_charts(
     )
 
 
-def _panel(panel: Panel) -> dict[str, Any]:
+def panel_data(panel: Panel) -> dict[str, Any]:
+    """The panel as `charts.js` takes it."""
     bars = panel.bars
     return {
         "title": panel.title,
@@ -138,8 +139,8 @@ def _x_extent(panel: Panel) -> list[float]:
         return list(panel.extent)
     if panel.bars is not None:
         return [float(panel.bars.edges[0]), float(panel.bars.edges[-1])]
-    places = np.concatenate([line.x for line in panel.lines]) if panel.lines else np.zeros(1)
-    return [float(places.min(initial=0.0)), float(places.max(initial=1.0))]
+    places = np.concatenate([line.x for line in panel.lines]) if panel.lines else np.zeros(0)
+    return [float(places.min()), float(places.max())] if len(places) else [0.0, 1.0]
 
 
 def _y_extent(panel: Panel) -> list[float]:
