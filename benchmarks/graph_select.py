@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.repr_filter import generated_pool
+from benchmarks.pools import generated_pool
 from benchmarks.results import write_section
 from deita_core.geometry.graph_build import build_graph
 from deita_core.selection import SelectionInput, SelectionRule, repr_filter, select

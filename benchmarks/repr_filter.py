@@ -44,31 +44,10 @@ from benchmarks.filter_contenders import (
     gigabytes,
     reference_filter,
 )
+from benchmarks.pools import generated_pool
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 ROOT = Path(__file__).parent.parent
-
-
-def generated_pool(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
-    """Clusters and heavy duplicates: (rows, dimension) float32.
-
-    rows / 20 centres, normally distributed; a row is a centre of random choice plus normal noise
-    of 0.1, 0.3, 0.6 or 1.0 times the centre's size; then a tenth of the rows are replaced by exact
-    copies of others and another tenth by copies with noise of 0.02.
-    """
-    rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((max(1, rows // 20), dimension), np.float32)
-    pool = centres[rng.integers(0, len(centres), rows)]
-    spread = rng.choice(np.array([0.1, 0.3, 0.6, 1.0], np.float32), (rows, 1))
-    for start in range(0, rows, 65_536):
-        part = slice(start, start + 65_536)
-        pool[part] += spread[part] * rng.standard_normal(pool[part].shape, np.float32)
-    tenth = rows // 10
-    pool[rng.integers(0, rows, tenth)] = pool[rng.integers(0, rows, tenth)]
-    near = pool[rng.integers(0, rows, tenth)]
-    near += np.float32(0.02) * rng.standard_normal(near.shape, np.float32)
-    pool[rng.integers(0, rows, tenth)] = near
-    return pool
 
 
 @dataclass(frozen=True)
