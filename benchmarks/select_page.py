@@ -21,7 +21,7 @@ from benchmarks.made_project import make_project
 from benchmarks.results import machine, write_section
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
-from deita_core.project.graphs import has_graph
+from deita_core.project.graphs import copy_graphs, has_graph
 from tests.browser import browser, served
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +132,7 @@ def main() -> int:
             copy = Path(folder) / given.project.name
             with Project.open(given.project) as project:
                 project.copy_to(copy)
+            copy_graphs(given.project, copy)
             add_graph(copy)
             made = [copy]
         for path in made:
