@@ -72,10 +72,10 @@ def test_zoom_and_lasso_stay_while_the_threshold_moves(page: Any) -> None:
     assert page.get_by_text("Only rows inside your outline").is_visible()
 
 
-def test_ctrl_z_takes_a_step_of_the_threshold_back(page: Any) -> None:
+def test_alt_z_takes_a_step_of_the_threshold_back(page: Any) -> None:
     step_the_threshold(page, "ArrowLeft", 1, r"0\.69")
     page.locator("h4").first.click()
-    page.keyboard.press("Control+z")
+    page.keyboard.press("Alt+z")
     page.get_by_text(re.compile(r"selected at similarity 0\.70")).wait_for()
     page.get_by_role("button", name="Clear selection").click()
     page.wait_for_selector(f'{MAP}[data-selected=""]')

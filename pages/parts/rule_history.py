@@ -60,11 +60,11 @@ def history_of(opened: Opened) -> RuleHistory:
 
 
 def undo_buttons(opened: Opened) -> None:
-    """Two buttons; also Ctrl+Z and Ctrl+Y."""
+    """Two buttons; also Alt+Z and Alt+Y (Ctrl+Z is for the text that one types)."""
     history = history_of(opened)
     for label, by, icon, shortcut, possible in (
-        ("Undo", -1, "undo", "Mod+Z", history.at > 0),
-        ("Redo", 1, "redo", "Mod+Y", history.at < len(history.rules) - 1),
+        ("Undo", -1, "undo", "Alt+Z", history.at > 0),
+        ("Redo", 1, "redo", "Alt+Y", history.at < len(history.rules) - 1),
     ):
         st.button(
             label,

@@ -77,8 +77,9 @@ def _names(opened: Opened) -> None:
         strict=True,
     ):
         # A choice made on another project may name what this one does not have.
-        if key in st.session_state:
-            st.session_state[key] = [n for n in st.session_state[key] if n in names]
+        chosen = st.session_state.get(key)
+        if chosen and not set(chosen) <= set(names):
+            st.session_state[key] = [name for name in chosen if name in names]
         column.multiselect(
             label,
             names,
