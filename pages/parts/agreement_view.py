@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from deita_core.project.scores import PairedScores, ScorerRecord, paired_scores
 from deita_core.scoring.agreement import Agreement, agreement
+from pages.parts import words
 from pages.parts.chart_data import count_grid
 from pages.parts.charts import density_figure, is_dark, show
 from pages.parts.resources import Opened, arrays, open_at
 from pages.parts.row_table import row_table
-from pages.parts.scorer_table import known_scorers, short_name
+from pages.parts.safe_text import escape
+from pages.parts.scorer_table import known_scorers
 
 _OF_SCALE = (1.0, 6.0)
 
@@ -45,20 +47,22 @@ def agreement_view(opened: Opened) -> None:
     version = opened.project.data_version()
     paired, found = _compared(opened.key, version, first.scorer, second.scorer)
     st.markdown(f"#### {found.sentence()}.")
-    st.caption(
-        f"{found.only_first:,} turns have a score by the first alone, {found.only_second:,} by "
-        "the second alone. Spearman compares the order, whatever the scale: 1 is the same order, "
-        "0 is none."
-    )
     if not found.turns:
+        st.caption("Run one of them on more of the pool, or choose another pair.")
         return
     names = _names(first, second)
-    left, right = st.columns([2, 3])
+    left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
         _scatter(paired, names)
     with right:
-        st.markdown("**Rows on which they differ most**")
-        _rows(opened, paired, found, names)
+        st.caption(
+            "Spearman compares the order in which the two put the turns, whatever their scales: "
+            "1 is the same order, 0 is none, below 0 is the opposite."
+        )
+        st.caption(f"{found.only_first:,} turns have a score by {escape(names[0])} alone.")
+        st.caption(f"{found.only_second:,} turns have a score by {escape(names[1])} alone.")
+    st.subheader("Rows on which they differ most")
+    _rows(opened, paired, found, names)
 
 
 def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, ScorerRecord]:
@@ -77,7 +81,7 @@ def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, Sc
                 numbers,
                 index=numbers.index(start),
                 format_func=lambda n: (
-                    f"{short_name(by_number[n].model)} "
+                    f"{words.model(by_number[n].model)} "
                     f"({by_number[n].revision[:8]}) · {by_number[n].scored:,} turns"
                 ),
                 key=f"agreement_{label}_{dimension}",
@@ -87,7 +91,7 @@ def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, Sc
 
 
 def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
-    one, two = short_name(first.model), short_name(second.model)
+    one, two = words.model(first.model), words.model(second.model)
     if one == two:
         return f"{one} ({first.revision[:8]})", f"{two} ({second.revision[:8]}, 2nd)"
     return one, two

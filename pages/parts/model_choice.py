@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -12,12 +13,13 @@ from deita_core.errors import DeitaError
 from deita_core.language_models.model_facts import ModelFacts
 from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.check import check_scorer
+from deita_core.scoring.endpoint import checked_url
 from deita_core.scoring.options import ModelOptions
 from deita_core.scoring.protocol import Dimension
-from pages.parts import words
-from pages.parts.model_kinds import ModelKind, kinds_for
+from pages.parts import state, words
+from pages.parts.model_kinds import SAME, ModelKind, kinds_for
 from pages.parts.model_settings import model_settings
-from pages.parts.resources import Opened, open_at
+from pages.parts.resources import Opened, info, open_at
 from pages.parts.safe_text import escape
 
 EMBEDDING = "embedding"
@@ -45,8 +47,11 @@ class Choice:
         return looked_at(self.dimension, self.name, self.options, thorough=True)[1]
 
 
-def model_choice(opened: Opened, dimension: str) -> Choice:
-    """Draw the choice of a model for complexity, quality or embedding."""
+def model_choice(opened: Opened, dimension: str, first: Choice | None = None) -> Choice:
+    """Draw the choice of a model for complexity, quality or embedding.
+
+    first: what was chosen for complexity, for quality to follow.
+    """
     kinds = {kind.key: kind for kind in kinds_for(dimension)}
     with st.container(border=True):
         st.markdown(f"**{dimension.capitalize()}**")
@@ -60,15 +65,41 @@ def model_choice(opened: Opened, dimension: str) -> Choice:
         )
         kind = kinds[key or ""]
         st.caption(kind.cost)
+        if key == SAME and first is not None:
+            return _same(dimension, first)
         if kind.field == "column":
             return _column(opened, dimension, kind)
         if kind.field == "file":
-            st.caption("Upload it under **Import and export**, above.")
+            st.button(
+                "Choose the file",
+                key=f"to_files_{dimension}",
+                icon=":material/upload:",
+                on_click=_show_files,
+            )
             return Choice(dimension, kind)
-        name = _name(dimension, kind)
+        try:
+            name = _name(dimension, kind)
+        except DeitaError as error:
+            st.error(escape(str(error)))
+            return Choice(dimension, kind, error=str(error))
         if not name:
             return Choice(dimension, kind)
         return _checked(dimension, kind, name)
+
+
+def _same(dimension: str, first: Choice) -> Choice:
+    """The choice for complexity once more; what its name means here may have another error."""
+    if first.kind.field in ("column", "file"):
+        st.caption("Choose here too: another column has the quality.")
+        return Choice(dimension, first.kind)
+    error = first.error
+    if first.name and not error:
+        error = looked_at(dimension, first.name, first.options)[1]
+    return replace(first, dimension=dimension, error=error)
+
+
+def _show_files() -> None:
+    st.session_state[state.SCORE_VIEW] = "files"
 
 
 def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:
@@ -88,13 +119,18 @@ def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:
 
 
 def _name(dimension: str, kind: ModelKind) -> str:
-    """The name in the catalogue, or "" while something is still missing."""
+    """The name in the catalogue, or "" while something is still missing.
+
+    Raises ModelError for a URL that cannot be used.
+    """
     if kind.field == "model":
         text = _text(dimension, "Model", "name", kind.example)
         return f"{kind.key}:{text}" if text else ""
     if kind.field == "endpoint":
         url = _text(dimension, "Address", "url", "http://localhost:8000/v1")
         model = _text(dimension, "Model there", "served", "its name on that server")
+        if url:
+            checked_url(url)
         return f"endpoint:{model}@{url}" if url and model else ""
     if kind.field == "seed":
         seed = st.number_input("Seed", min_value=0, value=0, step=1, key=f"seed_{dimension}")
@@ -116,7 +152,7 @@ def _columns(path: str, version: int) -> list[NumericColumn]:
 
 def _column(opened: Opened, dimension: str, kind: ModelKind) -> Choice:
     # Imported rows never change, so their number says whether it is the same pool.
-    found = {c.name: c for c in _columns(opened.key, _pool_size(opened))}
+    found = {c.name: c for c in _columns(opened.key, info(opened).imported)}
     if dimension == EMBEDDING or not found:
         st.caption("No record of this pool holds a number.")
         return Choice(dimension, kind)
@@ -128,18 +164,10 @@ def _column(opened: Opened, dimension: str, kind: ModelKind) -> Choice:
     return Choice(dimension, kind, column=column.name)
 
 
-def _pool_size(opened: Opened) -> int:
-    from pages.parts.resources import info
-
-    return info(opened).imported
-
-
 @st.cache_data(show_spinner=False, ttl=20, max_entries=64)
 def _looked_at(
     dimension: str, name: str, options: str, thorough: bool
 ) -> tuple[ModelFacts | None, str]:
-    import json
-
     chosen = ModelOptions.from_json(json.loads(options))
     try:
         if dimension == EMBEDDING:
@@ -154,8 +182,6 @@ def looked_at(
     dimension: str, name: str, options: ModelOptions, *, thorough: bool = False
 ) -> tuple[ModelFacts | None, str]:
     """What is known of a model, and what speaks against running it ("" when nothing does)."""
-    import json
-
     return _looked_at(dimension, name, json.dumps(options.to_json()), thorough)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 # What has to be typed or chosen to name a model of a kind.
 Field = Literal["", "model", "endpoint", "seed", "column", "file"]
+SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,13 @@ EMBEDDERS = (
 )
 
 
+_SAME = ModelKind(
+    SAME, "The same as complexity", "Most models give both; a language model is loaded once."
+)
+
+
 def kinds_for(dimension: str) -> tuple[ModelKind, ...]:
     """The kinds of models for complexity, quality or embedding."""
-    return EMBEDDERS if dimension == "embedding" else SCORERS
+    if dimension == "embedding":
+        return EMBEDDERS
+    return (_SAME, *SCORERS) if dimension == "quality" else SCORERS

@@ -63,8 +63,8 @@ def pilot_view(opened: Opened, found: list[Tried], price: float | None) -> None:
     st.dataframe(table, hide_index=True, key="pilot_table", alt="What the pilots measured")
     if len(found) > 1:
         seconds = sum(one.facts.left_seconds for one in found)
-        cost = f", about {price * seconds / 3600:,.2f} in money" if price else ""
-        st.caption(f"One after the other: about {words.duration(seconds)} for the rest{cost}.")
+        cost = f", which costs {price * seconds / 3600:,.2f}" if price else ""
+        st.caption(f"One after the other: {words.duration(seconds)} for the rest{cost}.")
     for one in found:
         for sentence in one.facts.health:
             st.markdown(
@@ -123,7 +123,10 @@ def extremes(opened: Opened, scorer: int, *, key: str, most: int = 5) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key=f"{key}_{hash(tuple(turns)):x}",
-        column_config={"conversation": st.column_config.TextColumn(width="large")},
+        column_config={
+            **{name: st.column_config.NumberColumn(width=70) for name in ("score", "row", "turn")},
+            "conversation": st.column_config.TextColumn(width="large"),
+        },
         alt="Turns with the lowest and the highest scores",
     )
     for place in event.selection.rows:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deita_core.project.scores import count_unscored
 from deita_core.project.summary import ProjectInfo
+from deita_core.project.vectors import count_unembedded, embedders
 from deita_core.scoring.options import ModelOptions
 from deita_core.steps import (
     Step,
@@ -17,7 +19,7 @@ from deita_core.steps import (
 )
 from pages.parts import words
 from pages.parts.model_choice import EMBEDDING, Choice, model_choice
-from pages.parts.pilot_view import Tried, pilot_view, tried
+from pages.parts.pilot_view import Tried, pilot_view, scorer_of, tried
 from pages.parts.resources import Opened
 from pages.parts.safe_text import escape
 
@@ -31,103 +33,126 @@ def run_form(opened: Opened, found: ProjectInfo) -> None:
         "Choose what is to give the scores and the embeddings. Nothing runs before you say so, "
         "and what other models gave stays."
     )
-    choices = []
+    choices: list[Choice] = []
     for place, dimension in zip(st.columns(3), _DIMENSIONS, strict=True):
         with place:
-            choices.append(model_choice(opened, dimension))
+            choices.append(model_choice(opened, dimension, choices[0] if choices else None))
     chosen = [choice for choice in choices if choice.runs]
     slow = [choice for choice in chosen if choice.kind.slow]
     pilots = [pilot for choice in slow if (pilot := tried(opened, choice)) is not None]
-    price = _price() if slow else None
     blocked = any(choice.error for choice in choices) or not chosen
-    _buttons(opened, found, chosen, pilots, blocked=blocked)
-    if pilots:
+    left = {pilot.choice.dimension: _left(opened, pilot) for pilot in pilots}
+    price = _buttons(opened, found, chosen, left, blocked=blocked)
+    if any(left.values()):
         pilot_view(opened, pilots, price)
+    elif left and len(left) == len(chosen):
+        st.success(
+            "All rows are done by this choice. See **Models** and **Agreement**, above.",
+            icon=":material/check_circle:",
+        )
+
+
+def _left(opened: Opened, pilot: Tried) -> int:
+    """Rows that a model which had a pilot has not done yet."""
+    dimension = pilot.choice.dimension
+    if dimension == EMBEDDING:
+        known = [e.embedder for e in embedders(opened.project) if e.model == pilot.facts.model]
+        return count_unembedded(opened.project, known[-1]) if known else pilot.facts.left_rows
+    scorer = scorer_of(opened, dimension, pilot.facts.model)
+    if scorer is None:
+        return pilot.facts.left_rows
+    return count_unscored(opened.project, {dimension: scorer.scorer})
 
 
 def _price() -> float | None:
     value = st.number_input(
-        "Price of this machine per hour",
+        "Price per hour",
         min_value=0.0,
         value=None,
         step=0.5,
-        placeholder="none: no cost is shown",
+        placeholder="none",
         key="price",
         persist_state="session",
-        width=260,
+        width=210,
         help="In any currency; with it the pilot tells what the rest costs.",
     )
     return None if not value else float(value)
 
 
 def _buttons(
-    opened: Opened, found: ProjectInfo, chosen: list[Choice], pilots: list[Tried], *, blocked: bool
-) -> None:
-    untried = [
-        choice
-        for choice in chosen
-        if choice.kind.slow and choice not in [pilot.choice for pilot in pilots]
-    ]
-    activate = True
-    if any(choice.dimension != EMBEDDING for choice in chosen):
-        baseline = any(choice.kind.baseline for choice in chosen)
-        activate = st.checkbox(
-            "Use these scores for selection from now on",
-            value=not baseline,
-            key=f"activate_{baseline}",
-            help="Otherwise they only stand beside the others; choose later under Models.",
-        )
+    opened: Opened,
+    found: ProjectInfo,
+    chosen: list[Choice],
+    left: dict[str, int],
+    *,
+    blocked: bool,
+) -> float | None:
+    """Price, pilot, run; returns the price per hour."""
+    untried = [c for c in chosen if c.kind.slow and c.dimension not in left]
     busy = opened.runner.busy
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if untried and st.button(
+    price, activate = None, True
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if any(choice.kind.slow for choice in chosen):
+            price = _price()
+        try_first = bool(untried) and st.button(
             f"Try on {min(PILOT_ROWS, found.imported):,} rows first",
             type="primary",
             icon=":material/science:",
             disabled=blocked or busy,
             help="Says how fast it is, what the rest takes and costs, and whether its scores look "
             "right. What it scores is kept.",
-        ):
-            _start(opened, untried, _pilots(untried))
-        if st.button(
-            _run_label(found, chosen, pilots),
+        )
+        run = st.button(
+            _run_label(found, chosen, left),
             type="secondary" if untried else "primary",
             icon=":material/play_arrow:",
-            disabled=blocked or busy,
-        ):
-            _start(opened, chosen, _runs(chosen, activate=activate))
-        if busy:
-            st.caption("Something is running: wait, or cancel it.")
-        elif not chosen:
-            st.caption("Choose a model above.")
-        elif untried:
-            st.caption("A wrong model shows in the first rows, before hours are spent.")
+            disabled=blocked or busy or not any(left.get(c.dimension, 1) for c in chosen),
+        )
+    if any(choice.dimension != EMBEDDING for choice in chosen):
+        activate = _activate(any(choice.kind.baseline for choice in chosen))
+    if busy and chosen:
+        st.caption("Something is running: wait for it, or cancel it.")
+    if try_first:
+        # Each by itself: a model that cannot be loaded must not stop the others.
+        _start(opened, untried, [[step] for step in _pilots(untried)])
+    elif run:
+        _start(opened, chosen, [_runs(chosen, activate=activate)])
+    return price
 
 
-def _run_label(found: ProjectInfo, chosen: list[Choice], pilots: list[Tried]) -> str:
-    left = {pilot.choice.dimension: pilot.facts.left_rows for pilot in pilots}
+def _activate(baseline: bool) -> bool:
+    return st.checkbox(
+        "Use these scores for selection from now on",
+        value=not baseline,
+        key=f"activate_{baseline}",
+        help="Otherwise they only stand beside the others; choose later under Models.",
+    )
+
+
+def _run_label(found: ProjectInfo, chosen: list[Choice], left: dict[str, int]) -> str:
     numbers = {left.get(choice.dimension, found.imported) for choice in chosen}
-    if pilots and len(numbers) == 1:
+    if left and len(numbers) == 1:
         count = words.rows(numbers.pop(), "conversation", "conversations")
         return f"Run on the remaining {count}"
-    if pilots:
+    if left:
         return "Run on the rest"
     return f"Run on all {words.rows(found.imported, 'conversation', 'conversations')}"
 
 
-def _start(opened: Opened, choices: list[Choice], steps: list[Step]) -> None:
-    """Look thoroughly (tokenizer, hub), then queue the steps."""
+def _start(opened: Opened, choices: list[Choice], chains: list[list[Step]]) -> None:
+    """Look thoroughly (tokenizer, hub), then queue the steps, chain by chain."""
     with st.spinner("Checking the models"):
         errors = {c.dimension: error for c in choices if c.name and (error := c.check())}
     if errors:
         for dimension, error in errors.items():
             st.error(f"**{dimension}**: {escape(error)}")
         return
-    opened.runner.submit(steps)
+    for steps in chains:
+        opened.runner.submit(steps)
     st.rerun()
 
 
 def _pilots(choices: list[Choice]) -> list[Step]:
-    """Each by itself, so that a model that cannot be loaded does not stop the others."""
     names = {c.dimension: c.name for c in choices}
     return pilot_steps(
         names.get("complexity"),

@@ -13,6 +13,8 @@ from pages.parts.safe_text import escape
 
 _SHOWN = ("score", "pilot", "embed", "import_scores")
 _HOPELESS = "stopped: "
+_CANCELLED = "jobs_cancelled"
+_CLOSED = "jobs_closed"
 
 
 def run_view(opened: Opened) -> None:
@@ -25,12 +27,12 @@ def models_of(record: JobRecord) -> str:
     """Which models a job runs, in words."""
     given = record.parameters
     if record.kind == "pilot":
-        return f"{given['dimension']} by {given['model']}"
+        return f"{given['dimension']} by {words.model(given['model'])}"
     if record.kind == "embed":
-        return str(given["embedder"])
+        return words.model(given["embedder"])
     if record.kind == "import_scores":
         return " and ".join(given["fields"].values())
-    named = {d: given[d] for d in ("complexity", "quality") if given.get(d)}
+    named = {d: words.model(given[d]) for d in ("complexity", "quality") if given.get(d)}
     if len(set(named.values())) == 1 and len(named) == 2:
         return f"complexity and quality by {next(iter(named.values()))}"
     return ", ".join(f"{d} by {name}" for d, name in named.items())
@@ -40,8 +42,12 @@ def _run(opened: Opened) -> None:
     records = [r for r in opened.runner.records(20) if r.kind in _SHOWN]
     for record in sorted((r for r in records if r.active), key=lambda r: r.job):
         _draw(opened, record)
-    if records and not any(r.active for r in records) and records[0].state in RESUMABLE:
-        _stopped(opened, _first_of_chain(records))
+    if not records or any(r.active for r in records):
+        return
+    last = records[0]
+    closed = (opened.key, last.job, last.finished) in st.session_state.get(_CLOSED, ())
+    if last.state in RESUMABLE and not closed:
+        _stopped(opened, _first_of_chain(records), last)
 
 
 def _draw(opened: Opened, record: JobRecord) -> None:
@@ -52,15 +58,17 @@ def _draw(opened: Opened, record: JobRecord) -> None:
         return
     with st.container(border=True):
         share = min(1.0, record.done / record.total) if record.total else 0.0
-        if record.total is None or not record.done:
+        if record.total is None or not record.done or record.message == "starting":
             st.progress(share, text=f"**{label}** {name} · loading the model")
         else:
             st.progress(share, text=f"**{label}** {name} · {describe_progress(record)}")
         speed, _, health = record.message.partition("; ")
         if record.kind == "score" and record.done:
-            st.caption(escape(speed))
-            for sentence in health.split("; ") if health else ():
-                st.caption(f":material/monitor_heart: {escape(sentence)}")
+            said = [speed.partition(", ")[2], *(health.split("; ") if health else ())]
+            st.caption("  \n".join(escape(sentence) for sentence in said if sentence))
+        if record.job in st.session_state.get(_CANCELLED, ()):
+            st.caption(":material/stop_circle: Stops at the next batch, or once it is loaded.")
+            return
         st.button(
             "Cancel",
             key=f"run-cancel-{record.job}",
@@ -71,7 +79,7 @@ def _draw(opened: Opened, record: JobRecord) -> None:
         )
 
 
-def _stopped(opened: Opened, record: JobRecord) -> None:
+def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
     hopeless = (record.error or "").startswith(_HOPELESS)
     with st.container(border=True):
         done = words.rows(record.done, "conversation", "conversations")
@@ -81,23 +89,36 @@ def _stopped(opened: Opened, record: JobRecord) -> None:
         )
         if record.error:
             st.error(escape(record.error.removeprefix(_HOPELESS)))
+        # Not callbacks: the page and the side column must see that something runs again.
         with st.container(horizontal=True):
-            st.button(
+            if st.button(
                 "Try again" if record.state == "failed" else "Go on",
                 key=f"run-resume-{record.job}",
                 icon=":material/play_arrow:",
                 type="secondary" if hopeless else "primary",
-                on_click=opened.runner.resume,
-                args=(record.job,),
-            )
-            if hopeless and record.kind == "score":
-                st.button(
+            ):
+                _resume(opened, record.job)
+                st.rerun()
+            if (
+                hopeless
+                and record.kind == "score"
+                and st.button(
                     "Score despite its health",
                     key=f"run-despite-{record.job}",
                     icon=":material/warning:",
-                    on_click=_despite,
-                    args=(opened, record),
                 )
+            ):
+                _despite(opened, record)
+                st.rerun()
+            if st.button(
+                "Close",
+                key=f"run-close-{record.job}",
+                type="tertiary",
+                icon=":material/close:",
+                help="Leave it as it is. The side column can still resume it.",
+            ):
+                _close(opened, last)
+                st.rerun()
 
 
 def _first_of_chain(records: list[JobRecord]) -> JobRecord:
@@ -113,6 +134,17 @@ def _first_of_chain(records: list[JobRecord]) -> JobRecord:
 
 def _cancel(opened: Opened, job: int) -> None:
     opened.runner.cancel(job)
+    st.session_state[_CANCELLED] = {*st.session_state.get(_CANCELLED, ()), job}
+
+
+def _resume(opened: Opened, job: int) -> None:
+    st.session_state[_CANCELLED] = {*st.session_state.get(_CANCELLED, ())} - {job}
+    opened.runner.resume(job)
+
+
+def _close(opened: Opened, last: JobRecord) -> None:
+    entry = (opened.key, last.job, last.finished)
+    st.session_state[_CLOSED] = {*st.session_state.get(_CLOSED, ()), entry}
 
 
 def _despite(opened: Opened, record: JobRecord) -> None:

@@ -20,7 +20,7 @@ from deita_core.steps import Step, embed_step, graph_step, map_step, score_steps
 from pages.parts import words
 from pages.parts.resources import Opened
 from pages.parts.safe_text import escape
-from pages.parts.scorer_table import known_embedders, known_scorers, short_name
+from pages.parts.scorer_table import known_embedders, known_scorers
 
 _CARD = Path(__file__).parents[2] / "deita_core/scoring/weights/MODEL_CARD.md"
 
@@ -28,7 +28,7 @@ _CARD = Path(__file__).parents[2] / "deita_core/scoring/weights/MODEL_CARD.md"
 def sentence(opened: Opened, found: ProjectInfo) -> str:
     """ "52,002 of 52,002 conversations are scored with ...; 51,974 are embedded with ..."."""
     active = {r.dimension: r for r in known_scorers(opened) if r.active}
-    names = [short_name(active[d].model) for d in DIMENSIONS if d in active]
+    names = [words.model(active[d].model) for d in DIMENSIONS if d in active]
     by = " and ".join(f"`{name}`" for name in dict.fromkeys(names))
     failed = f" ({words.rows(found.failed)} with no complete turn)" if found.failed else ""
     said = (
@@ -39,7 +39,7 @@ def sentence(opened: Opened, found: ProjectInfo) -> str:
     if embedder is None:
         return f"{said}, and none has an embedding."
     return (
-        f"{said}, and **{found.embedded:,}** have an embedding by `{short_name(embedder.model)}`."
+        f"{said}, and **{found.embedded:,}** have an embedding by `{words.model(embedder.model)}`."
     )
 
 
@@ -94,7 +94,7 @@ def _stopped(opened: Opened) -> bool:
 def _by(opened: Opened, *, scoring: bool, embedding: bool) -> str:
     active = [r.model for r in known_scorers(opened) if r.active and scoring]
     active += [e.model for e in known_embedders(opened) if e.active and embedding]
-    names = dict.fromkeys(short_name(model) for model in active)
+    names = dict.fromkeys(words.model(model) for model in active)
     return f"With the models in use: {', '.join(names)}." if names else ""
 
 

@@ -59,14 +59,6 @@ def known_embedders(opened: Opened) -> list[EmbedderRecord]:
     return _embedders(opened.key, opened.project.data_version())
 
 
-def short_name(model: str) -> str:
-    """A model's name as a label: of a folder its last two parts."""
-    prefix, colon, rest = model.partition(":")
-    if colon and rest.startswith("/"):
-        return f"{prefix}:…/{'/'.join(rest.rstrip('/').split('/')[-2:])}"
-    return model
-
-
 def models_view(opened: Opened, found: ProjectInfo) -> None:
     """Which count for selection; all of them in a table; the details of the one chosen."""
     records = known_scorers(opened)
@@ -109,14 +101,15 @@ def _active_choice(opened: Opened, records: list[ScorerRecord], found: ProjectIn
 
 
 def _label(record: ScorerRecord | EmbedderRecord, done: int, unit: str) -> str:
-    return f"{short_name(record.model)} · {done:,} {unit}"
+    return f"{words.model(record.model)} · {done:,} {unit}"
 
 
 def _choose(opened: Opened, dimension: str, labels: dict[int, str], active: int | None) -> None:
     """A choice of what is active; with one possibility, its name."""
     key = f"active_{dimension}_{opened.key}"
-    if not labels:
-        st.markdown(f"{dimension.capitalize()}: none yet")
+    if len(labels) < 2:
+        st.markdown(f":small[{dimension.capitalize()}]")
+        st.caption(escape(next(iter(labels.values()), "none yet")))
         return
     st.session_state[key] = active  # another job or page may have changed it
     st.selectbox(
@@ -126,7 +119,6 @@ def _choose(opened: Opened, dimension: str, labels: dict[int, str], active: int 
         key=key,
         on_change=_activate,
         args=(opened, dimension, key),
-        disabled=len(labels) == 1,
     )
 
 
@@ -148,13 +140,13 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
         lines.append(
             {
                 "dimension": record.dimension,
-                "model": short_name(record.model),
+                "model": words.model(record.model),
                 "used": "for selection" if record.active else "",
                 "rows": words.share(known.rows, found.imported),
                 "scored": record.scored,
                 "failed": record.failed,
                 "cut": known.truncated,
-                "on digits": None if known.mass is None else known.mass,
+                "on digits": "" if known.mass is None else f"{100 * known.mass:.1f} %",
                 "health": {"good": "good", "look": "look at it", "hopeless": "no scorer"}[
                     verdict.level
                 ],
@@ -177,8 +169,7 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
             "cut": st.column_config.NumberColumn(
                 format="localized", help="Turns cut to fit the model"
             ),
-            "on digits": st.column_config.NumberColumn(
-                format="percent",
+            "on digits": st.column_config.TextColumn(
                 help="Median probability that the model puts on the digits 1 to 6. A trained "
                 "scorer is above 95 %.",
             ),
@@ -245,7 +236,7 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
         return
     lines = [
         {
-            "model": short_name(e.model),
+            "model": words.model(e.model),
             "used": "for selection" if e.active else "",
             "rows": words.share(e.embedded + e.failed, found.imported),
             "embedded": e.embedded,

@@ -38,3 +38,11 @@ def short(count: int) -> str:
 def share(part: int, whole: int) -> str:
     """ "12.3 %", or "0 %" of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else "0 %"
+
+
+def model(name: str) -> str:
+    """A model's id as a label: of a folder its last two parts."""
+    prefix, colon, rest = name.partition(":")
+    if colon and rest.startswith("/"):
+        return f"{prefix}:…/{'/'.join(rest.rstrip('/').split('/')[-2:])}"
+    return name
