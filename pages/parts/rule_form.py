@@ -15,6 +15,7 @@ from pages.parts import state
 from pages.parts.resources import Opened, arrays
 from pages.parts.rule_more import more
 from pages.parts.rule_text import parse_condition, parse_quota
+from pages.parts.safe_text import escape
 from pages.parts.selecting import choices_by_hand, effects
 from pages.parts.threshold_scale import threshold_control
 
@@ -59,6 +60,16 @@ def rule_form(opened: Opened) -> SelectionRule | None:
         return None
     with effect:
         _effect(opened, rule)
+    in_view = SelectionRule(
+        threshold=rule.threshold,
+        budget=rule.budget,
+        budget_unit=rule.budget_unit,
+        aggregation=rule.aggregation,
+        pinned=rule.pinned,
+        excluded=rule.excluded,
+    )
+    if rule != in_view:  # the expander is closed, as a rule
+        st.caption(f"Rule: {escape(rule.describe())}.")
     return rule
 
 
