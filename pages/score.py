@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from pages.parts import state, words
+from pages.parts import score_files, state
 from pages.parts.agreement_view import agreement_view
 from pages.parts.resources import current, info
 from pages.parts.run_form import run_form
 from pages.parts.run_view import run_view
 from pages.parts.score_distributions import score_distributions
-from pages.parts.score_files import score_files
 from pages.parts.score_runs import model_card, run_buttons, sentence
 from pages.parts.scorer_table import models_view
 
@@ -25,31 +24,24 @@ st.markdown(sentence(opened, found))
 run_view(opened)
 run_buttons(opened, found)
 
-names = {
-    "scores": "Scores",
-    "run": "Run a model",
-    "models": "Models",
-    "agreement": "Agreement",
-    "files": "Import and export",
-}
+RUN, MODELS, AGREEMENT, FILES = "Run a model", "Models", "Agreement", score_files.NAME
 view = st.segmented_control(
     "Show",
-    list(names),
-    format_func=lambda name: names[name],
-    default="scores" if found.imported > found.unscored else "run",
+    ["Scores", RUN, MODELS, AGREEMENT, FILES],
+    default="Scores" if found.imported > found.unscored else RUN,
     required=True,
     key=state.SCORE_VIEW,
     bind="query-params",
     label_visibility="collapsed",
 )
-if view == "run":
+if view == RUN:
     run_form(opened, found)
-elif view == "models":
+elif view == MODELS:
     models_view(opened, found)
     model_card()
-elif view == "agreement":
+elif view == AGREEMENT:
     agreement_view(opened)
-elif view == "files":
-    score_files(opened, found)
+elif view == FILES:
+    score_files.score_files(opened, found)
 else:
-    score_distributions(opened, words.share(found.scored, found.imported))
+    score_distributions(opened)

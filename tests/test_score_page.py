@@ -44,7 +44,7 @@ def ran(app: AppTest) -> AppTest:
     return app
 
 
-def score_page(part: str = "run") -> AppTest:
+def score_page(part: str = "Run a model") -> AppTest:
     app = ran(AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/score.py").run())
     return ran(app.segmented_control(key="part").set_value(part).run())
 
@@ -174,7 +174,7 @@ def test_the_scorer_and_the_embedder_for_selection_are_chosen(project_file: Path
     other = second_scorer(project_file)
     with Project.open(project_file) as project:
         embedder = register_embedder(project, "tests/wide", "1", 8, {}, activate=False)
-    page = score_page("models")
+    page = score_page("Models")
     with open_in_app(project_file) as opened:
         page.selectbox(key=f"active_complexity_{opened.key}").set_value(other).run()
         page.selectbox(key=f"active_embedding_{opened.key}").set_value(embedder).run()
@@ -185,7 +185,7 @@ def test_the_scorer_and_the_embedder_for_selection_are_chosen(project_file: Path
 
 def test_two_scorers_are_compared(project_file: Path) -> None:
     second_scorer(project_file)
-    page = score_page("agreement")
+    page = score_page("Agreement")
     said = texts(page)
     assert "over the 69 turns that both scored" in said
     assert "Rows on which they differ most" in said
@@ -195,11 +195,11 @@ def test_two_scorers_are_compared(project_file: Path) -> None:
 
 
 def test_one_scorer_alone_says_what_to_do(project_file: Path) -> None:
-    assert "Run another one on this pool" in texts(score_page("agreement"))
+    assert "Run another one on this pool" in texts(score_page("Agreement"))
 
 
 def test_scores_are_written_for_download(project_file: Path) -> None:
-    page = score_page("files")
+    page = score_page("Import and export")
     with open_in_app(project_file) as opened:
         button(page, "Write the file").click().run()
         wait(opened)
@@ -214,3 +214,9 @@ def test_the_extremes_of_a_scorer_come_from_the_outside_in(project_file: Path) -
     assert [(t.row, t.turn) for t in low] == [(0, 0), (1, 0)]
     assert [(t.row, t.turn) for t in high] == [(59, 0), (58, 0)]
     assert high[0].score == 6.0
+
+
+def test_scores_from_a_file_lead_to_the_import(project_file: Path) -> None:
+    page = choose(score_page(), "complexity", "file")
+    button(page, "Choose the file").click().run()
+    assert "Import scores" in texts(ran(page))

@@ -16,7 +16,7 @@ from deita_core.scoring.check import check_scorer
 from deita_core.scoring.endpoint import checked_url
 from deita_core.scoring.options import ModelOptions
 from deita_core.scoring.protocol import Dimension
-from pages.parts import state, words
+from pages.parts import score_files, state, words
 from pages.parts.model_kinds import SAME, ModelKind, kinds_for
 from pages.parts.model_settings import model_settings
 from pages.parts.resources import Opened, info, open_at
@@ -99,7 +99,7 @@ def _same(dimension: str, first: Choice) -> Choice:
 
 
 def _show_files() -> None:
-    st.session_state[state.SCORE_VIEW] = "files"
+    st.session_state[state.SCORE_VIEW] = score_files.NAME
 
 
 def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:

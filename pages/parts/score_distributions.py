@@ -16,7 +16,7 @@ from pages.parts.resources import Opened, scores
 _SCALE = (1.0, 6.0)
 
 
-def score_distributions(opened: Opened, share: str) -> None:
+def score_distributions(opened: Opened) -> None:
     """Histograms of complexity, quality and evol score, and the first two together."""
     how = st.segmented_control(
         "Turns count as",

@@ -20,6 +20,8 @@ from pages.parts.export_form import exports_folder
 from pages.parts.resources import Opened
 from pages.parts.safe_text import escape
 
+# The name of this part of the Score page.
+NAME = "Import and export"
 _SUFFIXES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
 _NONE = "none"
 _LABELS = {

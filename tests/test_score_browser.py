@@ -1,0 +1,98 @@
+"""The Score page in a real Chromium: a folder's model from pilot to comparison."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import browser, served
+from tests.builders import prepared_project
+from tests.tiny_models import tiny_model
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[1]
+ROWS, PILOT = 500, 200
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What a model is run from, on a project of 500 rows."""
+    folder = tmp_path_factory.mktemp("score")
+    (folder / "projects").mkdir()
+    prepared_project(folder / "projects" / "topics.duckdb", rows=ROWS)
+    environment = {
+        "DEITA_PROJECTS_DIR": str(folder / "projects"),
+        "DEITA_DATA_DIR": str(folder / "data"),
+    }
+    with served(ROOT, environment) as address, browser(chromium) as running:
+        view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=address)
+        view.set_default_timeout(90_000)
+        view.goto("/score?part=Run+a+model")
+        view.locator(".st-key-model_complexity").wait_for()
+        yield view
+
+
+def choose(page: Any, dimension: str, label: str) -> None:
+    page.locator(f".st-key-model_{dimension} input").first.click()
+    page.get_by_role("option", name=label, exact=True).click()
+
+
+def name_the_folder(page: Any, folder: str) -> None:
+    box = page.locator(".st-key-name_complexity input").first
+    box.fill(folder)
+    box.press("Enter")
+
+
+def main(page: Any) -> Any:
+    """The page without its side column."""
+    return page.get_by_test_id("stMain")
+
+
+def show(page: Any, part: str) -> None:
+    page.get_by_role("radio", name=part).or_(page.get_by_role("button", name=part)).first.click()
+
+
+def test_a_wrong_folder_is_an_error_and_a_right_one_fits(page: Any) -> None:
+    choose(page, "complexity", "Language model: folder or hub name")
+    name_the_folder(page, "/no/such/folder")
+    page.get_by_text("there is no folder /no/such/folder").wait_for()
+    name_the_folder(page, str(tiny_model("llama")))
+    page.get_by_text(re.compile("4.2 million parameters, reads 512 tokens")).wait_for()
+    choose(page, "quality", "Leave as it is")
+
+
+def test_the_pilot_says_what_the_rest_takes(page: Any) -> None:
+    page.get_by_role("button", name=f"Try on {PILOT} rows first").click()
+    run = page.get_by_role("button", name=f"Run on the remaining {ROWS - PILOT} conversations")
+    run.wait_for()
+    page.get_by_text(re.compile("of the probability is on the digits 1 to 6")).first.wait_for()
+    page.get_by_text("lowest and highest so far").wait_for()
+
+
+def test_the_run_is_cancelled_and_resumed(page: Any) -> None:
+    run = page.get_by_role("button", name="Run on the remaining")
+    run.and_(page.locator(":enabled")).click()
+    main(page).get_by_role("button", name="Cancel").click()
+    main(page).get_by_text(re.compile(r"complexity by llm.* cancelled after")).wait_for()
+    main(page).get_by_role("button", name="Go on").click()
+    page.get_by_text("All rows are done by this choice").wait_for()
+
+
+def test_it_is_compared_with_the_light_scorer(page: Any) -> None:
+    choose(page, "complexity", "Light")
+    page.get_by_role("button", name=f"Run on all {ROWS}").click()
+    page.get_by_text("by deita-studio/light-complexity and tests/quality").wait_for()
+    main(page).get_by_role("button", name="Cancel").wait_for(state="detached")
+    show(page, "Agreement")
+    page.get_by_text(re.compile(r"Spearman .* over the 600 turns that both scored")).wait_for()
+    page.get_by_text("Rows on which they differ most").wait_for()
+    first = page.get_by_role("combobox", name=re.compile("First scorer"))
+    assert first.count() == 1
+    show(page, "Models")
+    page.get_by_text("Used for selection").wait_for()
+    assert page.get_by_test_id("stException").count() == 0
