@@ -34,7 +34,9 @@ def baseline_line(opened: Opened, result: Outcome) -> None:
     ):
         ours, theirs = (_mean(values[rows]) for rows in (result.kept, drawn))
         parts.append(f"{name} **{ours:,.{digits}f}** ({theirs:,.{digits}f})")
-    st.caption(f"Mean of the selection (of a random one as large): {', '.join(parts)}.")
+    st.caption(
+        f"Dashed: a random selection as large. Means of this one (of that one): {', '.join(parts)}."
+    )
 
 
 def _mean(values: NDArray[np.number]) -> float:
