@@ -77,8 +77,8 @@ def score_step(
     """Score what has no score yet with scorers of the catalogue; None leaves a dimension out.
 
     options: of "complexity" and "quality". despite_health: go on with a scorer that looks
-    hopeless after the first hundred turns. activate: their scores count for selection from now
-    on; without, only where there are no others.
+    hopeless after the first hundred turns. activate: their scores count for selection once
+    all are there; without (and until then), only where there are no others.
     """
     names = {"complexity": complexity, "quality": quality}
     step: dict[str, Any] = {dimension: name for dimension, name in names.items() if name}

@@ -160,11 +160,36 @@ def test_rows_without_a_score_can_be_tried_again(
     assert (scorers(project)[0].scored, scorers(project)[0].failed) == (ROWS, 0)
 
 
-def test_the_scorer_that_was_started_last_is_the_active_one(project: Project, runner: JobRunner):
+def active_model(project: Project) -> list[str]:
+    number = active_scorer(project, "quality")
+    return [s.model for s in scorers(project) if s.scorer == number]
+
+
+def test_the_scorer_that_was_finished_last_is_the_active_one(project: Project, runner: JobRunner):
     finished(runner, runner.submit(quality("LengthScorer") + quality("MassScorer")))
-    assert [s.model for s in scorers(project) if s.scorer == active_scorer(project, "quality")] == [
-        "tests/mass"
-    ]
+    assert active_model(project) == ["tests/mass"]
+    finished(runner, runner.submit(quality("LengthScorer")))
+    assert active_model(project) == ["tests/length"]
+
+
+def test_a_scorer_that_is_stopped_does_not_replace_the_one_in_use(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    finished(runner, runner.submit(quality("LengthScorer")))
+    monkeypatch.setenv("DEITA_TEST_MASS", "0.01")
+    (number,) = runner.submit(quality("MassScorer"))
+    assert finished(runner, [number]).state == "failed"
+    assert len(scorers(project)) == 2
+    assert active_model(project) == ["tests/length"]
+
+
+def test_a_scorer_for_comparison_alone_does_not_replace_the_one_in_use(
+    project: Project, runner: JobRunner
+):
+    finished(runner, runner.submit(quality("LengthScorer")))
+    finished(runner, runner.submit(quality("MassScorer", activate=False)))
+    assert [s.scored for s in scorers(project)] == [ROWS, ROWS]
+    assert active_model(project) == ["tests/length"]
 
 
 def test_large_models_are_scored_one_after_the_other():

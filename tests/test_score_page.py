@@ -162,7 +162,7 @@ def test_a_tokenizer_without_digits_is_refused_when_the_pilot_is_asked_for(
 def test_a_column_of_the_pool_becomes_scores(project_file: Path) -> None:
     page = choose(score_page(), "complexity", "column")
     assert page.selectbox(key="column_complexity").value == "id"
-    assert "60 rows have a number, 0 to 59" in texts(page)
+    assert "60 of 60 rows have a number, 0 to 59" in texts(page)
     with open_in_app(project_file) as opened:
         button(page, "Run on").click().run()
         wait(opened)

@@ -54,19 +54,23 @@ class Embed:
                 desk.put(_embed_batch(batch, embedder))
                 done += batch.num_rows
                 desk.report(done, total, "embedding")
+        desk.put(Part({}, {"identity": identity_of(embedder), "finished": True}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the conversations that lack a vector."""
-        number = _number(project, identity, activate=parameters.get("activate", True))
+        number = _number(project, identity, activate=False)
         write_unembedded(project, number, folder / "rows.parquet")
         return count_unembedded(project, number)
 
     def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
-        """Vectors of one batch."""
-        number = _number(project, part.meta["identity"], activate=False)
-        add_embeddings(project, number, part.tables["vectors"])
+        """Vectors of one batch; at the end selection uses them, not before (see `Score`)."""
+        finished = bool(part.meta.get("finished", False))
+        activate = finished and parameters.get("activate", True)
+        number = _number(project, part.meta["identity"], activate=activate)
+        if not finished:
+            add_embeddings(project, number, part.tables["vectors"])
 
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """What was committed stays; nothing to mark."""

@@ -47,18 +47,23 @@ class Score:
             spread = False
             while window:
                 run.score(window.take(run.next_size))
+        desk.put(Part({}, {"identity": _identity(scorers), "finished": True}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the conversations that lack a score."""
-        numbers = _numbers(project, identity, activate=parameters.get("activate", True))
+        numbers = _numbers(project, identity, activate=False)
         write_unscored(project, numbers, folder / "rows.parquet")
         return count_unscored(project, numbers)
 
     def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
-        """Scores of one batch, one table a dimension."""
-        numbers = _numbers(project, part.meta["identity"], activate=False)
+        """Scores of one batch, one table a dimension; at the end they count for selection.
+
+        Not before: a run that is stopped early leaves the scorers in use as they are.
+        """
+        activate = part.meta.get("finished", False) and parameters.get("activate", True)
+        numbers = _numbers(project, part.meta["identity"], activate=activate)
         for dimension, table in part.tables.items():
             add_scores(project, numbers[dimension], table)
 

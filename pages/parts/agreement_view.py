@@ -104,7 +104,7 @@ def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
     # A share of the range would squeeze a scorer that uses little of it into a few cells.
     grid = count_grid(x, y, extent=_OF_SCALE if same and _wide(x) and _wide(y) else None)
     figure = density_figure(
-        grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), dark=is_dark()
+        grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), of="turns", dark=is_dark()
     )
     show(figure, key="agreement", alt="How many turns have which pair of scores")
 

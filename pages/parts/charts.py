@@ -61,9 +61,17 @@ def histogram_figure(
 
 
 def density_figure(
-    density: Density, *, x_title: str, y_title: str, dark: bool = False, height: int = 360
+    density: Density,
+    *,
+    x_title: str,
+    y_title: str,
+    of: str = "rows",
+    dark: bool = False,
+    height: int = 360,
 ) -> go.Figure:
     """A heat map of how many rows have which pair of scores; empty cells stay empty.
+
+    of: what is counted, when not rows.
 
     Colours go by the logarithm of the count, because a few cells hold most of a pool.
     """
@@ -80,11 +88,11 @@ def density_figure(
             zmin=0, zmax=max(np.log10(top), 0.1),
             colorscale=[[i / (len(steps) - 1), colour] for i, colour in enumerate(steps)],
             colorbar={
-                "title": {"text": "rows"}, "thickness": 10, "outlinewidth": 0,
+                "title": {"text": of}, "thickness": 10, "outlinewidth": 0,
                 "tickvals": np.log10(marks), "ticktext": [f"{mark:,}" for mark in marks],
             },
             hovertemplate=f"{x_title} %{{x:.2f}}<br>{y_title} %{{y:.2f}}"
-            "<br>%{customdata:,} rows<extra></extra>",
+            f"<br>%{{customdata:,}} {of}<extra></extra>",
         )
     )  # fmt: skip
     _lay_out(figure, x_title, y_title, height)

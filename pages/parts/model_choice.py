@@ -160,7 +160,8 @@ def _column(opened: Opened, dimension: str, kind: ModelKind) -> Choice:
     column = found[name or next(iter(found))]
     span = "" if column.lowest is None else f", {column.lowest:g} to {column.highest:g}"
     lists = f", {column.lists:,} with a list" if column.lists else ""
-    st.caption(f"{column.usable:,} rows have a number{span}{lists}.")
+    whole = info(opened).imported
+    st.caption(f"{column.usable:,} of {whole:,} rows have a number{span}{lists}.")
     return Choice(dimension, kind, column=column.name)
 
 

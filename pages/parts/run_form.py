@@ -122,7 +122,7 @@ def _buttons(
 
 def _activate(baseline: bool) -> bool:
     return st.checkbox(
-        "Use these scores for selection from now on",
+        "Use these scores for selection once they are done",
         value=not baseline,
         key=f"activate_{baseline}",
         help="Otherwise they only stand beside the others; choose later under Models.",

@@ -32,6 +32,8 @@ from pages.parts.resources import Opened, open_at, say
 from pages.parts.row_table import row_table
 from pages.parts.safe_text import escape
 
+_USED = st.column_config.CheckboxColumn(help="Used for selection")
+
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _scorers(path: str, version: int) -> tuple[list[ScorerRecord], dict[int, ScorerCounts]]:
@@ -141,7 +143,7 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
             {
                 "dimension": record.dimension,
                 "model": words.model(record.model),
-                "used": "for selection" if record.active else "",
+                "used": record.active,
                 "rows": words.share(known.rows, found.imported),
                 "scored": record.scored,
                 "failed": record.failed,
@@ -161,6 +163,7 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
         selection_mode="single-row",
         key=f"scorers_{len(lines)}",
         column_config={
+            "used": _USED,
             "rows": st.column_config.TextColumn(help="Share of the pool that it has done"),
             "scored": st.column_config.NumberColumn(format="localized", help="Turns with a score"),
             "failed": st.column_config.NumberColumn(
@@ -237,7 +240,7 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
     lines = [
         {
             "model": words.model(e.model),
-            "used": "for selection" if e.active else "",
+            "used": e.active,
             "rows": words.share(e.embedded + e.failed, found.imported),
             "embedded": e.embedded,
             "failed": e.failed,
@@ -249,7 +252,12 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
         }
         for e in records
     ]
-    st.dataframe(pd.DataFrame(lines), hide_index=True, alt="Embedders with their counts")
+    st.dataframe(
+        pd.DataFrame(lines),
+        hide_index=True,
+        column_config={"used": _USED},
+        alt="Embedders with their counts",
+    )
     active = next((e for e in records if e.active), None)
     if active is not None and active.truncated:
         longest = active.parameters.get("max_tokens", "its limit of")
