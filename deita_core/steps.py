@@ -167,11 +167,14 @@ def export_scores_step(out: Path, format: str = "deita") -> Step:
     return "export_scores", {"out": str(out.expanduser().resolve()), "format": format}
 
 
-def embed_step(embedder: str = "minilm", options: ModelOptions | None = None) -> Step:
-    """Embed what has no vector yet."""
-    if options is None:
-        return "embed", {"embedder": embedder}
-    return "embed", {"embedder": embedder, "options": options.to_json()}
+def embed_step(
+    embedder: str = "minilm", options: ModelOptions | None = None, *, activate: bool = True
+) -> Step:
+    """Embed what has no vector yet; selection uses the vectors once all are there (`activate`)."""
+    step: dict[str, Any] = {"embedder": embedder}
+    if options is not None:
+        step["options"] = options.to_json()
+    return "embed", step | ({} if activate else {"activate": False})
 
 
 def graph_step() -> Step:
@@ -185,9 +188,13 @@ def map_step() -> Step:
 
 
 def preparation(numbers: Sequence[int]) -> list[Step]:
-    """Everything between files and a selection, with the embedded default models."""
+    """Everything between files and a selection, with the embedded default models.
+
+    Where other models are in use they stay so: what they have not done is told on the Score page.
+    """
     first = [import_step(numbers)] if numbers else []
-    return [*first, score_step(), embed_step(), graph_step(), map_step()]
+    models = [score_step(activate=False), embed_step(activate=False)]
+    return [*first, *models, graph_step(), map_step()]
 
 
 def select_step(rule: SelectionRule, name: str, notes: str = "") -> Step:

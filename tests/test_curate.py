@@ -98,6 +98,11 @@ def test_preparation_without_new_files_does_not_import() -> None:
     assert [kind for kind, _ in preparation([0])] == ["import", "score", "embed", "graph", "map"]
 
 
+def test_preparing_more_files_leaves_other_models_in_use():
+    models = [given for kind, given in preparation([0]) if kind in ("score", "embed")]
+    assert [given["activate"] for given in models] == [False, False]
+
+
 def test_the_sample_pool_has_several_files_and_formats() -> None:
     assert {file.suffix for file in sample_files()} == {".json", ".jsonl"}
     assert len(sample_files()) >= 3

@@ -220,3 +220,18 @@ def test_scores_from_a_file_lead_to_the_import(project_file: Path) -> None:
     page = choose(score_page(), "complexity", "file")
     button(page, "Choose the file").click().run()
     assert "Import scores" in texts(ran(page))
+
+
+def test_a_pilot_that_did_all_rows_can_be_used_at_once(project_file: Path) -> None:
+    page = choose(score_page(), "complexity", "llm", str(tiny_model("llama")))
+    page.selectbox(key="model_quality").set_value("").run()
+    with open_in_app(project_file) as opened:
+        button(page, "Try on 60 rows first").click().run()
+        wait(opened)
+        page = ran(page.run())
+        assert "All rows are done by this choice" in "".join(str(s.value) for s in page.success)
+        assert "scores from" in texts(page)
+        button(page, "Use for selection").click().run()
+        active = {s.dimension: s.model for s in scorers(opened.project) if s.active}
+    assert active["complexity"] == f"llm:{tiny_model('llama')}"
+    assert not any(b.label == "Use for selection" for b in ran(page.run()).button)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deita_core.project.scores import count_unscored
+from deita_core.project.scorer_runs import activate_scorer
+from deita_core.project.scores import ScorerRecord, count_unscored
 from deita_core.project.summary import ProjectInfo
-from deita_core.project.vectors import count_unembedded, embedders
+from deita_core.project.vectors import (
+    EmbedderRecord,
+    activate_embedder,
+    count_unembedded,
+    embedders,
+)
 from deita_core.scoring.options import ModelOptions
 from deita_core.steps import (
     Step,
@@ -42,26 +48,49 @@ def run_form(opened: Opened, found: ProjectInfo) -> None:
     pilots = [pilot for choice in slow if (pilot := tried(opened, choice)) is not None]
     blocked = any(choice.error for choice in choices) or not chosen
     left = {pilot.choice.dimension: _left(opened, pilot) for pilot in pilots}
-    price = _buttons(opened, found, chosen, left, blocked=blocked)
-    if any(left.values()):
+    done = bool(chosen) and len(left) == len(chosen) and not any(left.values())
+    if done:
+        _done(opened, pilots)
+        price = None
+    else:
+        price = _buttons(opened, found, chosen, left, blocked=blocked)
+    if pilots and (not done or not any(pilot.facts.left_rows for pilot in pilots)):
         pilot_view(opened, pilots, price)
-    elif left and len(left) == len(chosen):
-        st.success(
-            "All rows are done by this choice. See **Models** and **Agreement**, above.",
-            icon=":material/check_circle:",
-        )
+
+
+def _done(opened: Opened, pilots: list[Tried]) -> None:
+    """Nothing is left to run: say so, and offer what is not in use."""
+    st.success(
+        "All rows are done by this choice. See **Models** and **Agreement**, above.",
+        icon=":material/check_circle:",
+    )
+    records = [_record(opened, pilot) for pilot in pilots]
+    unused = [record for record in records if record is not None and not record.active]
+    if unused and st.button("Use for selection", type="primary", icon=":material/check:"):
+        for record in unused:
+            if isinstance(record, EmbedderRecord):
+                activate_embedder(opened.project, record.embedder)
+            else:
+                activate_scorer(opened.project, record.scorer)
+        st.rerun()
+
+
+def _record(opened: Opened, pilot: Tried) -> ScorerRecord | EmbedderRecord | None:
+    """The model of a pilot as the project knows it."""
+    if pilot.choice.dimension != EMBEDDING:
+        return scorer_of(opened, pilot.choice.dimension, pilot.facts.model)
+    found = [e for e in embedders(opened.project) if e.model == pilot.facts.model]
+    return found[-1] if found else None
 
 
 def _left(opened: Opened, pilot: Tried) -> int:
     """Rows that a model which had a pilot has not done yet."""
-    dimension = pilot.choice.dimension
-    if dimension == EMBEDDING:
-        known = [e.embedder for e in embedders(opened.project) if e.model == pilot.facts.model]
-        return count_unembedded(opened.project, known[-1]) if known else pilot.facts.left_rows
-    scorer = scorer_of(opened, dimension, pilot.facts.model)
-    if scorer is None:
+    record = _record(opened, pilot)
+    if record is None:
         return pilot.facts.left_rows
-    return count_unscored(opened.project, {dimension: scorer.scorer})
+    if isinstance(record, EmbedderRecord):
+        return count_unembedded(opened.project, record.embedder)
+    return count_unscored(opened.project, {record.dimension: record.scorer})
 
 
 def _price() -> float | None:
@@ -106,7 +135,7 @@ def _buttons(
             _run_label(found, chosen, left),
             type="secondary" if untried else "primary",
             icon=":material/play_arrow:",
-            disabled=blocked or busy or not any(left.get(c.dimension, 1) for c in chosen),
+            disabled=blocked or busy,
         )
     if any(choice.dimension != EMBEDDING for choice in chosen):
         activate = _activate(any(choice.kind.baseline for choice in chosen))
