@@ -90,7 +90,7 @@ def duplicate_project(project: Project, name: str) -> Path:
 
 
 def delete_project(path: Path) -> None:
-    """Delete a closed project with its work folder and graph; ProjectLockedError if somebody has it open."""
+    """Delete a closed project, its work folder and graph; ProjectLockedError if it is in use."""
     Project.open(path).close()  # proves that nobody else has it
     for name in (path, path.with_name(path.name + ".wal")):
         name.unlink(missing_ok=True)
