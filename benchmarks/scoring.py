@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import tempfile
 import time
@@ -36,6 +37,7 @@ from deita_core.scoring.protocol import TurnText
 
 POOL = Path("../shared/data/pools/alpaca_52k.json")
 DIGITS = ("1", "2", "3", "4", "5", "6")
+LLAMA_DIGITS = (29896, 29906, 29941, 29946, 29945, 29953)
 SMALL = {
     "hidden_size": 512,
     "intermediate_size": 1408,
@@ -93,11 +95,24 @@ def make_tokenizer(some: Sequence[TurnText]) -> Any:
     trainer = trainers.BpeTrainer(vocab_size=32_000, special_tokens=names[:3], show_progress=False)
     texts = (prompt_of("quality", turn).text for turn in some[:5000])
     made.train_from_iterator(texts, trainer)
+    made = Tokenizer.from_str(_with_llama_digits(made.to_str()))
     made.add_tokens([name for name in names[3:] if made.token_to_id(name) is None])
     made.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=made, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
     )
+
+
+def _with_llama_digits(tokenizer: str) -> str:
+    """The tokenizer with the digits where LLaMA has them: the reference knows no other places."""
+    state = json.loads(tokenizer)
+    places = state["model"]["vocab"]
+    for digit, place in zip(DIGITS, LLAMA_DIGITS, strict=True):
+        holder = next((token for token, taken in places.items() if taken == place), None)
+        if holder is not None:
+            places[holder] = places[digit]
+        places[digit] = place
+    return json.dumps(state)
 
 
 def make_model(folder: Path, sizes: dict[str, int], device: str, some: Sequence[TurnText]) -> int:
