@@ -26,6 +26,7 @@ from deita_core.geometry.similarity import (
 )
 from deita_core.selection.checks import check_budget, check_scores, check_threshold
 from deita_core.selection.nearest import Nearest, nearest_steps
+from deita_core.selection.order import from_highest
 from deita_core.selection.progress import FilterProgress, finish
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
 
@@ -157,7 +158,7 @@ def _as_progress(
 def score_order(scores: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None) -> Rows:
     """Eligible rows from the highest score down, ties by index: (m,) int64."""
     rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
-    return rows[np.argsort(-scores[rows], kind="stable")]
+    return rows[from_highest(scores[rows])]
 
 
 def greedy_steps(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.selection.evol import aggregate, evol_scores, turn_scores
+from deita_core.selection.order import from_highest
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
 
@@ -36,7 +37,7 @@ def ranked_rows(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int64]
     """
 
     def made() -> NDArray[np.int64]:
-        return np.argsort(-rule_scores(rule, table)[table.vector_rows], kind="stable")
+        return from_highest(rule_scores(rule, table)[table.vector_rows])
 
     return table.remember(("ranked", score_key(rule)), made)
 

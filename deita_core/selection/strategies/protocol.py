@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.geometry.graph import SimilarityGraph
+from deita_core.selection.order import from_highest
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.rule_parts import BudgetUnit, PinPlace
@@ -50,7 +51,7 @@ class Candidates:
         """Eligible rows from the highest score down, ties by number: (k,) int64."""
         ranked = self.ranked
         if ranked is None:
-            ranked = np.argsort(-self.scores, kind="stable")
+            ranked = from_highest(self.scores)
         order: NDArray[np.int64] = ranked[self.eligible[ranked]]
         return order
 
