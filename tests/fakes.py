@@ -59,6 +59,12 @@ def broken_scorer(dimension: Dimension) -> LengthScorer:
     raise ModelError(f"no weights for {dimension}: put them there")
 
 
+def loading_scorer(dimension: Dimension) -> LengthScorer:
+    """A scorer whose weights take minutes to load."""
+    time.sleep(300)
+    return LengthScorer(dimension)
+
+
 class HashEmbedder:
     """Eight numbers from the text's bytes; deterministic, equal texts are equal."""
 

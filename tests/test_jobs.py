@@ -126,6 +126,20 @@ def test_a_cancelled_job_keeps_what_it_did_and_goes_on(
     assert project_info(project).unscored == 0
 
 
+def test_a_cancel_while_the_model_loads_ends_the_job_at_once(
+    project: Project, runner: JobRunner, pool_file: Path
+) -> None:
+    do(runner, import_step(register_files(project, [pool_file])))
+    (number,) = runner.submit([score_step("tests.fakes:loading_scorer", None)])
+    while next(r for r in runner.records(9) if r.job == number).state != "running":
+        time.sleep(0.02)
+    asked = time.monotonic()
+    runner.cancel(number)
+    (cancelled,) = finished(runner, [number])
+    assert cancelled.state == "cancelled"
+    assert time.monotonic() - asked < 15  # the grace of a job that has begun is 20 s
+
+
 def test_the_steps_behind_a_failed_one_do_not_start(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:

@@ -199,7 +199,8 @@ class JobRunner:
             if self._stopping or job.job in self._cancelled:
                 handover.cancel()
                 asked_to_stop = asked_to_stop or time.monotonic()
-                if time.monotonic() - asked_to_stop > _GRACE_SECONDS:
+                # A worker without its input is loading a model: it has nothing to finish.
+                if not given or time.monotonic() - asked_to_stop > _GRACE_SECONDS:
                     return
             if not committed:
                 time.sleep(_POLL_SECONDS)
