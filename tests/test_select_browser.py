@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError as NotYetError
 
 from tests.browser import browser, served
 from tests.builders import prepared_project, with_graph
@@ -103,10 +105,15 @@ def test_a_click_on_the_frontier_moves_the_threshold(page: Any) -> None:
     page.get_by_text("Click into a chart to move the threshold there.").wait_for()
     page.get_by_text("Rank reached").wait_for()
     chart = page.locator('[data-testid="deita-charts"] svg.pick').last
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
-    page.get_by_text(re.compile(r"selected at similarity 0\.[56]")).wait_for()
+    moved = page.get_by_text(re.compile(r"selected at similarity 0\.[56]"))
+    # The chart is drawn anew while the page settles, and a click meanwhile may be lost.
+    for _ in range(5):
+        box = chart.bounding_box() or {"width": 0, "height": 0}
+        chart.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.5})
+        with contextlib.suppress(NotYetError):
+            moved.wait_for(timeout=5_000)
+            break
+    moved.wait_for()
     page.get_by_role("button", name="Undo").click()
     page.get_by_text(re.compile(r"selected at similarity 0\.70")).first.wait_for()
 
