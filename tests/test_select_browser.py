@@ -38,6 +38,11 @@ def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
         yield view
 
 
+def mark_of_the_threshold(page: Any) -> str:
+    """What the distribution behind the slider says at the threshold."""
+    return str(page.get_by_text("of rows have a nearer one").first.text_content())
+
+
 def sentence(page: Any) -> str:
     return str(page.locator("h4").first.inner_text())
 
@@ -120,9 +125,10 @@ def test_a_click_on_the_frontier_moves_the_threshold(page: Any) -> None:
 
 def test_the_address_shows_the_same_again(page: Any) -> None:
     step_the_threshold(page, "ArrowRight", 5, r"0\.75")
-    said = sentence(page)
+    said, marked = sentence(page), mark_of_the_threshold(page)
     page.goto(page.url)
     page.wait_for_selector(f'{MAP}[data-ready="1"]')
     page.get_by_text(re.compile(r"selected at similarity 0\.75")).first.wait_for()
     assert sentence(page) == said
+    assert mark_of_the_threshold(page) == marked
     assert page.get_by_text("Click into a chart to move the threshold there.").is_visible()

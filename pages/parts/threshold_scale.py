@@ -30,10 +30,8 @@ def threshold_control(opened: Opened) -> float:
         ":small[Threshold (cosine similarity)]",
         help="A row is dropped when its similarity to a kept, better row is above this.",
     )
-    present = float(st.session_state.get(state.THRESHOLD, 0.8))
+    above = st.container()  # filled afterwards: only the slider knows a threshold from the address
     known = scale(opened)
-    if known is not None:
-        _draw(known, present)
     value = st.slider(
         "Threshold (cosine similarity)",
         0.0,
@@ -44,6 +42,9 @@ def threshold_control(opened: Opened) -> float:
         bind="query-params",
         label_visibility="collapsed",
     )
+    if known is not None:
+        with above:
+            _draw(known, float(value))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(similarity_text(value), width="content")
         if known is not None:
