@@ -8,10 +8,10 @@ from typing import TypeVar
 import streamlit as st
 
 from deita_core.errors import SelectionError
-from deita_core.selection.evol import AGGREGATIONS
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import BudgetUnit
 from pages.parts import state
+from pages.parts.aggregation import aggregation_control
 from pages.parts.resources import Opened, arrays
 from pages.parts.rule_more import more
 from pages.parts.rule_text import parse_condition, parse_quota
@@ -31,7 +31,7 @@ def rule_form(opened: Opened) -> SelectionRule | None:
         with second:
             threshold = threshold_control(opened)
         with third:
-            aggregation = _aggregation()
+            aggregation = aggregation_control()
             effect = st.container()
         strategy, seed = more(opened)
     by_hand = choices_by_hand(opened)
@@ -114,19 +114,6 @@ def _convert_budget(tokens_per_row: float) -> None:
         st.session_state[state.BUDGET] = round(budget * tokens_per_row / 1000) * 1000
     else:
         st.session_state[state.BUDGET] = round(budget / max(tokens_per_row, 1.0))
-
-
-def _aggregation() -> str:
-    value = st.segmented_control(
-        "Turns count as",
-        [one.name for one in AGGREGATIONS],
-        default="sum",
-        required=True,
-        key=state.AGGREGATION,
-        bind="query-params",
-    )
-    st.caption(next(one.explanation for one in AGGREGATIONS if one.name == value))
-    return str(value)
 
 
 def _effect(opened: Opened, rule: SelectionRule) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from deita_core.selection.evol import AGGREGATIONS
-from pages.parts import state
+from pages.parts.aggregation import aggregation_control
 from pages.parts.chart_data import count_by_group, count_grid
 from pages.parts.charts import density_figure, histogram_figure, is_dark, show
 from pages.parts.colours import PLAIN
@@ -18,16 +17,8 @@ _SCALE = (1.0, 6.0)
 
 def score_distributions(opened: Opened) -> None:
     """Histograms of complexity, quality and evol score, and the first two together."""
-    how = st.segmented_control(
-        "Turns count as",
-        [one.name for one in AGGREGATIONS],
-        default="sum",
-        required=True,
-        key=state.AGGREGATION,
-        bind="query-params",
-    )
-    st.caption(next(one.explanation for one in AGGREGATIONS if one.name == how))
-    columns = scores(opened, str(how))
+    how = aggregation_control()
+    columns = scores(opened, how)
     group = (MapGroup("conversations", PLAIN),)
     shown = (
         ("complexity", columns.complexity, _extent(columns.complexity)),
@@ -39,7 +30,7 @@ def score_distributions(opened: Opened) -> None:
             if np.isnan(values).all():
                 st.caption(f"No conversation has {name} yet.")
                 continue
-            unit = "1 to 6" if extent else str(how) if name == "evol score" else "mean of turns"
+            unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
             figure = histogram_figure(
                 count_by_group(values, extent=extent), group, title=name, unit=unit,
                 dark=is_dark(),

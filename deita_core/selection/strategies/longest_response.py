@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.selection.order import from_highest
 from deita_core.selection.passes import pass_steps
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.status import SelectionTrace
@@ -50,4 +51,4 @@ def longest_first(
             f"{what}_characters with the table"
         )
     rows = np.flatnonzero(candidates.eligible)
-    return rows[np.argsort(-characters[rows].astype(np.int64), kind="stable")]
+    return rows[from_highest(characters[rows].astype(np.float64))]
