@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.model import Mapping, PoolRow, Reject
@@ -118,3 +119,10 @@ def _vectors(vectors: np.ndarray) -> pa.Table:
             "reason": pa.array([None] * count, pa.string()),
         }
     )
+
+
+def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
+    """(n, d) float32 in 20 clusters as tight as `noise` is small."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(20, d))
+    return (centres[rng.integers(0, 20, n)] + noise * rng.normal(size=(n, d))).astype(np.float32)

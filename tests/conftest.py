@@ -27,6 +27,39 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
+@pytest.fixture
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of projects for the app alone; whatever it opened is closed at the end."""
+    import streamlit as st
+
+    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
+    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
+    yield tmp_path / "projects"
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
+def either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast product of pairs in bfloat16, and in float32, whatever this machine would take."""
+    from deita_core.device import Device
+    from deita_core.geometry import screen
+
+    device = Device("cpu", bf16=request.param, threads=2, label="")
+    monkeypatch.setattr(screen, "pick_device", lambda: device)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny models are no faster on more threads, and much slower beside other programs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def pools() -> Path:
     """The folder of real pools; the test skips where it is absent."""

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deita_core.device import Device
 from deita_core.errors import SelectionError
 from deita_core.geometry import graph_build as module
 from deita_core.geometry import screen
 from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.graph_build import build_graph, build_graph_steps
 from deita_core.geometry.similarity import pair_cosines
+from tests.builders import crowded
 
 
 def naive_pairs(vectors: NDArray[np.floating], floor: float) -> dict[tuple[int, int], float]:
@@ -45,20 +45,7 @@ def pairs_of(graph: SimilarityGraph) -> dict[tuple[int, int], float]:
     return found
 
 
-def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
-    """(n, d) float32 in 20 clusters as tight as `noise` is small."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(20, d))
-    return (centres[rng.integers(0, 20, n)] + noise * rng.normal(size=(n, d))).astype(np.float32)
-
-
-@pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
-def _either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Device("cpu", bf16=request.param, threads=2, label="")
-    monkeypatch.setattr(screen, "pick_device", lambda: device)
-
-
-@pytest.mark.usefixtures("_either_screen")
+@pytest.mark.usefixtures("either_screen")
 @pytest.mark.parametrize("noise", [1.0, 0.3, 1e-3, 1e-6])
 @pytest.mark.parametrize("floor", [0.5, -0.2, 0.97])
 def test_the_graph_holds_the_pairs_above_the_floor_and_no_other(noise: float, floor: float) -> None:

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deita_core.device import Device
 from deita_core.errors import SelectionError
 from deita_core.geometry import neighbours as module
-from deita_core.geometry import screen
 from deita_core.geometry.graph_build import build_graph
 from deita_core.geometry.neighbours import nearest_neighbours, similar_rows
 from deita_core.geometry.similarity import cosines
+from tests.builders import crowded
 
 
 def naive(vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -36,26 +35,13 @@ def assert_exact(vectors: NDArray[np.float32], k: int) -> None:
         np.testing.assert_array_equal(found.similarities, similarities)
 
 
-def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
-    """(n, d) float32 in 20 clusters as tight as `noise` is small."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(20, d))
-    return (centres[rng.integers(0, 20, n)] + noise * rng.normal(size=(n, d))).astype(np.float32)
-
-
-@pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
-def _either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Device("cpu", bf16=request.param, threads=2, label="")
-    monkeypatch.setattr(screen, "pick_device", lambda: device)
-
-
-@pytest.mark.usefixtures("_either_screen")
+@pytest.mark.usefixtures("either_screen")
 @pytest.mark.parametrize("noise", [3.0, 0.3, 1e-3, 1e-6])
 def test_neighbours_are_those_of_the_full_matrix(noise: float) -> None:
     assert_exact(crowded(1500, 64, noise), 15)
 
 
-@pytest.mark.usefixtures("_either_screen")
+@pytest.mark.usefixtures("either_screen")
 def test_copies_are_neighbours_in_order_of_index() -> None:
     vectors = crowded(900, 32, 0.5)
     vectors[np.random.default_rng(1).integers(0, 900, 500)] = vectors[7]

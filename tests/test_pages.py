@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,6 @@ from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project
 
 APP = str(Path(__file__).parents[1] / "app.py")
-
-
-@pytest.fixture
-def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of projects for the app alone; whatever it opened is closed at the end."""
-    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
-    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
-    yield tmp_path / "projects"
-    st.cache_resource.clear()
 
 
 @pytest.fixture

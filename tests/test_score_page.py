@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -29,14 +28,9 @@ APP = str(Path(__file__).parents[1] / "app.py")
 
 
 @pytest.fixture
-def project_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project_file(projects: Path) -> Path:
     """A prepared project, alone in its folder."""
-    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
-    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "projects").mkdir()
-    yield prepared_project(tmp_path / "projects" / "topics.duckdb")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    return prepared_project(projects / "topics.duckdb")
 
 
 def ran(app: AppTest) -> AppTest:

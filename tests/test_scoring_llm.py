@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,9 @@ from deita_core.scoring.llm_replica import Replica
 from deita_core.scoring.prompts import prompt_of
 from tests.tiny_models import DIGITS, SPEECH, Kind, random_model, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FP32 = ModelOptions(precision="fp32", device="cpu")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tiny models are no faster on more threads, and much slower beside other programs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def texts(count: int = 24, most: int = 60) -> list[str]:

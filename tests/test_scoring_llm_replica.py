@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +30,8 @@ from deita_core.scoring.llm_logits import expected_scores, mass_on_scores
 from deita_core.scoring.llm_replica import Replica, shared_replica
 from tests.tiny_models import random_model, tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES: dict[str, Any] = {
     "vocab_size": 100,
     "hidden_size": 32,
@@ -54,15 +55,6 @@ NETWORKS = {
 }
 DIGITS = (11, 13, 17, 19, 23, 29)
 TOKENS = [[5, 6, 7], [8, 9, 10, 11, 12, 13, 14], [30]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tiny models are no faster on more threads, and much slower beside other programs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def replica_of(network: Any, precision: str = "fp32") -> Replica:

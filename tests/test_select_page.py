@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,9 @@ APP = str(Path(__file__).parents[1] / "app.py")
 
 
 @pytest.fixture
-def project_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project_file(projects: Path) -> Path:
     """A prepared project with a similarity graph, alone in its folder."""
-    monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
-    monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "projects").mkdir()
-    path = with_graph(prepared_project(tmp_path / "projects" / "topics.duckdb"))
-    yield path
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    return with_graph(prepared_project(projects / "topics.duckdb"))
 
 
 def select_page(**query: str) -> AppTest:
