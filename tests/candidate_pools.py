@@ -7,10 +7,10 @@ from hypothesis import strategies as some
 from numpy.typing import NDArray
 
 from deita_core.geometry.similarity import cosines
-from deita_core.selection.progress import finish
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice, Strategy
+from deita_core.stepwise import finish
 from tests.naive_graph import naive_graph
 
 THRESHOLDS = (-0.5, 0.0, 0.2, 0.5, 0.7, 0.9, 1.0)

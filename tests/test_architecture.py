@@ -24,6 +24,7 @@ LEVELS = (
             "device_memory",
             "language",
             "refusals",
+            "stepwise",
             "version",
         )
     },

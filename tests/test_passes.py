@@ -14,9 +14,9 @@ from deita_core.geometry.similarity import cosines
 from deita_core.selection import passes, repr_filter, trace
 from deita_core.selection import status as codes
 from deita_core.selection.passes import pass_steps
-from deita_core.selection.progress import finish
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.strategies import Candidates, Choice
+from deita_core.stepwise import finish
 from tests.naive_graph import naive_graph
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.geometry.similarity import as_embeddings, unit_rows, usable_rows
+from deita_core.stepwise import finish
 
 MOST_CLUSTERS = 256
 PASSES = 25
@@ -44,13 +45,7 @@ def spherical_kmeans(
 
     Raises SelectionError for a number of clusters below 1.
     """
-    steps = kmeans_steps(vectors, clusters, seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            labels: NDArray[np.int32] = end.value
-            return labels
+    return finish(kmeans_steps(vectors, clusters, seed))
 
 
 def kmeans_steps(

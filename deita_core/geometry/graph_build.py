@@ -21,6 +21,7 @@ from deita_core.geometry.graph import SimilarityGraph
 from deita_core.geometry.graph_edges import Edges, floors_from
 from deita_core.geometry.screen import Lists, Screen, one_thread_each
 from deita_core.geometry.similarity import as_embeddings, pair_cosines
+from deita_core.stepwise import finish
 
 WANTED_FLOOR = 0.5
 PAIRS_PER_ROW = 100
@@ -61,13 +62,7 @@ def build_graph(
 
     Raises SelectionError for arguments out of range.
     """
-    steps = build_graph_steps(vectors, floor, most_pairs=most_pairs, seed=seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            graph: SimilarityGraph = end.value
-            return graph
+    return finish(build_graph_steps(vectors, floor, most_pairs=most_pairs, seed=seed))
 
 
 def build_graph_steps(

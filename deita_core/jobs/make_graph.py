@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from deita_core.jobs.kind import Parameters
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, set_graph
 from deita_core.project.vectors import active_embedder, load_vectors
+from deita_core.stepwise import finish
 
 if TYPE_CHECKING:
     from deita_core.geometry.graph import SimilarityGraph
@@ -41,16 +41,18 @@ class MakeGraph:
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         floor = float(parameters.get("floor", WANTED_FLOOR))
         most = parameters.get("most_pairs")
-        graph = _built(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), desk)
+
+        def compared(step: GraphProgress) -> None:
+            said = f"{step.pairs:,} above {step.floor:.2f}"
+            desk.report(_millions(step.done), _millions(step.total), said)
+
+        # A cancel closes the generator, which stops its threads at once.
+        graph = finish(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), compared)
         total = _millions(graph.groups * (graph.groups - 1) // 2)
-        passes = kmeans_steps(vectors, parameters.get("clusters"), SEED)
-        while True:
-            try:
-                done = next(passes)
-            except StopIteration as end:
-                clusters = end.value
-                break
-            desk.report(total, total, f"clusters, pass {done} of at most {PASSES}")
+        clusters = finish(
+            kmeans_steps(vectors, parameters.get("clusters"), SEED),
+            lambda done: desk.report(total, total, f"clusters, pass {done} of at most {PASSES}"),
+        )
         desk.report(total, total, _sentence(graph, int(clusters.max(initial=-1)) + 1))
         key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         made = folder / "graph"
@@ -79,24 +81,6 @@ class MakeGraph:
 
     def stopped(self, project: Project, parameters: Parameters) -> None:
         """The graph that was there before stays."""
-
-
-def _built(steps: Generator[GraphProgress, None, SimilarityGraph], desk: Desk) -> SimilarityGraph:
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            graph: SimilarityGraph = end.value
-            return graph
-        try:
-            desk.report(
-                _millions(step.done),
-                _millions(step.total),
-                f"{step.pairs:,} above {step.floor:.2f}",
-            )
-        except BaseException:
-            steps.close()  # stops the threads at once
-            raise
 
 
 def _millions(pairs: int) -> int:

@@ -23,9 +23,9 @@ from deita_core.project.graphs import graph_folder, has_graph, load_clusters
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import select_steps
-from deita_core.selection.progress import FilterProgress
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish
 
 
 class SelectRows:
@@ -49,13 +49,9 @@ class SelectRows:
             cluster=_clusters(folder),
         )
         steps = select_steps(SelectionRule.from_json(parameters["rule"]), table)
-        while True:
-            try:
-                progress: FilterProgress = next(steps)
-            except StopIteration as end:
-                outcome = end.value
-                break
-            desk.report(progress.visited, total, f"{progress.kept:,} kept")
+        outcome = finish(
+            steps, lambda step: desk.report(step.visited, total, f"{step.kept:,} kept")
+        )
         kept = outcome.kept
         rows = {"row": pa.array(kept, pa.int64()), "score": pa.array(outcome.scores[kept])}
         desk.put(Part({"kept": pa.table(rows)}, {"sentence": outcome.sentence()}))

@@ -46,7 +46,7 @@ from deita_core.selection.profile import (
     Suggestion,
     similarity_profile,
 )
-from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.progress import FilterProgress
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
 from deita_core.selection.rule import SelectionRule, similarity_text, threshold_to_distance
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
@@ -55,6 +55,7 @@ from deita_core.selection.spans import KeptSpans, kept_spans
 from deita_core.selection.status import STATUSES, SelectionTrace, Status
 from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
 from deita_core.selection.table import PoolColumns, SelectionInput
+from deita_core.stepwise import finish
 
 __all__ = [
     "AGGREGATIONS",

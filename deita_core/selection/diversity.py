@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from deita_core.geometry.similarity import unit_rows
 from deita_core.selection.coverage import coverage, similarity_to_nearest
-from deita_core.selection.progress import finish
 from deita_core.selection.strategies import random_order
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish
 
 SAMPLE: Final = 2000
 VENDI_SAMPLE: Final = 1000

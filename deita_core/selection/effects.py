@@ -10,9 +10,9 @@ import numpy as np
 from deita_core.selection.evol import AGGREGATIONS
 from deita_core.selection.measures import mean_or_nan
 from deita_core.selection.outcome import select
-from deita_core.selection.progress import finish
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from deita_core.selection.cut import cut_at_budget, pins_beside
 from deita_core.selection.evol import RowScores, row_scores
 from deita_core.selection.measures import mean_or_nan
 from deita_core.selection.outcome import Outcome, select
-from deita_core.selection.progress import finish
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.spans import KeptSpans, kept_spans, spans_serve
 from deita_core.selection.strategies import find_strategy
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish
 
 STEP: Final = 0.01
 LOWEST_WITHOUT_GRAPH: Final = 0.5

@@ -15,7 +15,7 @@ from deita_core.geometry.similarity import (
     screen_margin,
     unit_rows,
 )
-from deita_core.selection.progress import finish
+from deita_core.stepwise import finish
 
 BLOCK = 1024
 

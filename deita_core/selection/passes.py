@@ -25,6 +25,7 @@ from deita_core.selection.repr_filter import (
 )
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
+from deita_core.stepwise import told_as
 
 Rows = NDArray[np.int64]
 
@@ -139,11 +140,7 @@ def _explained_steps(state: PassState) -> Generator[FilterProgress, None, Select
     steps = nearest_steps(
         state.candidates.vectors, state.order[near], state.order[kept], limits=limits
     )
-    while True:
-        try:
-            explained = next(steps)
-        except StopIteration as stop:
-            state.blocker[near] = stop.value.place
-            state.closeness[near] = stop.value.similarity
-            return state.trace()
-        yield state.progress(state.visited, explained)
+    found = yield from told_as(steps, lambda explained: state.progress(state.visited, explained))
+    state.blocker[near] = found.place
+    state.closeness[near] = found.similarity
+    return state.trace()

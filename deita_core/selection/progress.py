@@ -1,11 +1,8 @@
-"""Long work as a generator of progress."""
+"""How far a pass has come."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, NamedTuple, TypeVar
-
-Result = TypeVar("Result")
+from typing import NamedTuple
 
 
 class FilterProgress(NamedTuple):
@@ -18,13 +15,3 @@ class FilterProgress(NamedTuple):
     kept: int
     total: int
     explained: int = 0
-
-
-def finish(steps: Generator[Any, None, Result]) -> Result:
-    """Runs the generator to its end and gives what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result

@@ -25,10 +25,11 @@ from deita_core.geometry.similarity import (
     unit_rows,
 )
 from deita_core.selection.checks import check_budget, check_scores, check_threshold
-from deita_core.selection.nearest import Nearest, nearest_steps
+from deita_core.selection.nearest import nearest_steps
 from deita_core.selection.order import from_highest
-from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.progress import FilterProgress
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
+from deita_core.stepwise import finish, told_as
 
 BLOCK = 1024
 
@@ -136,23 +137,12 @@ def trace_order_steps(
     # A row is held against the rows kept before it: that many of `kept` have a lower rank.
     limits = np.searchsorted(result.rank[kept], result.rank[blocked])
     explaining = nearest_steps(embeddings, blocked, kept, limits=limits)
-    nearest = yield from _as_progress(explaining, FilterProgress(visited, len(kept), len(order)))
+    passed = FilterProgress(visited, len(kept), len(order))
+    nearest = yield from told_as(explaining, lambda done: passed._replace(explained=done))
     blocker, similarity = result.blocker.copy(), result.similarity.copy()
     blocker[blocked] = kept[nearest.place]
     similarity[blocked] = nearest.similarity
     return replace(result, blocker=blocker, similarity=similarity)
-
-
-def _as_progress(
-    explaining: Generator[int, None, Nearest], passed: FilterProgress
-) -> Generator[FilterProgress, None, Nearest]:
-    while True:
-        try:
-            explained = next(explaining)
-        except StopIteration as stop:
-            nearest: Nearest = stop.value
-            return nearest
-        yield passed._replace(explained=explained)
 
 
 def score_order(scores: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None) -> Rows:

@@ -19,9 +19,10 @@ from deita_core.errors import SelectionError
 from deita_core.geometry.graph import SimilarityGraph
 from deita_core.selection import status as st
 from deita_core.selection.outcome import Outcome
-from deita_core.selection.progress import FilterProgress, finish
+from deita_core.selection.progress import FilterProgress
 from deita_core.selection.strategies.edges import read_only_edges
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish
 
 STEP = 1 << 16
 

@@ -33,6 +33,7 @@ from deita_core.selection.profile import (
 from deita_core.selection.progress import FilterProgress
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.table import SelectionInput
+from deita_core.stepwise import finish, told_as
 from pages.parts.resources import Opened, arrays, open_at
 
 Step = TypeVar("Step")
@@ -132,24 +133,16 @@ def diversity_of(opened: Opened, rule: SelectionRule) -> tuple[Diversity, Divers
     level = None if known is None else comparison(opened, rule).covered_at
     sets = {"selection": outcome(opened, rule).kept, "random rows": random_rows(opened, rule)}
 
+    def named(name: str) -> Callable[[str], str]:
+        return lambda step: f"Diversity of the {name}: {step.replace('_', ' ')}"
+
     def steps() -> Generator[str, None, tuple[Diversity, Diversity]]:
         made = []
         for name, rows in sets.items():
-            one = yield from _named(diversity_steps(table, rows, level), name)
-            made.append(one)
+            made.append((yield from told_as(diversity_steps(table, rows, level), named(name))))
         return made[0], made[1]
 
     return _made(opened, "diversity", rule, lambda: _shown(steps(), lambda text: (0.5, text)))
-
-
-def _named(steps: Generator[str, None, Diversity], name: str) -> Generator[str, None, Diversity]:
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            found: Diversity = end.value
-            return found
-        yield f"Diversity of the {name}: {step.replace('_', ' ')}"
 
 
 def effects(opened: Opened, rule: SelectionRule) -> tuple[AggregationEffect, ...]:
@@ -201,15 +194,15 @@ def _shown(
 ) -> Result:
     """The result of the steps; a bar shows how far they are once it takes long."""
     started, bar = time.monotonic(), None
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            if bar is not None:
-                bar.empty()
-            result: Result = end.value
-            return result
+
+    def tell(step: Step) -> None:
+        nonlocal bar
         if time.monotonic() - started > _PATIENCE_SECONDS:
             share, text = words(step)
             bar = bar or st.progress(0.0)
             bar.progress(min(1.0, share), text)
+
+    result = finish(steps, tell)
+    if bar is not None:
+        bar.empty()
+    return result

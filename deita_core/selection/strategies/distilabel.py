@@ -14,6 +14,7 @@ from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.dropped import Rows, Twins, best_of_rest_steps
 from deita_core.selection.strategies.edges import read_only_edges
 from deita_core.selection.strategies.protocol import Candidates, Choice
+from deita_core.stepwise import told_as
 
 
 class DistilabelStrategy:
@@ -66,12 +67,7 @@ def _look_among_all_steps(
 ) -> Generator[FilterProgress, None, None]:
     """Writes the nearest of `rows` to each unknown row into `twins`."""
     search = nearest_steps(vectors, unknown, rows, skip_self=True)
-    while True:
-        try:
-            yield FilterProgress(next(search), 0, len(unknown))
-        except StopIteration as stop:
-            found = stop.value
-            break
+    found = yield from told_as(search, lambda done: FilterProgress(done, 0, len(unknown)))
     there = found.place >= 0
     twins.row[unknown[there]] = rows[found.place[there]]
     twins.similarity[unknown] = found.similarity
