@@ -4,11 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts import state
-from pages.parts.jobs_panel import jobs_panel
-from pages.parts.navigation import first_run_of_server, steps
-from pages.parts.project_picker import apply_pending_choice, project_picker
-from pages.parts.welcome import prepare_sample_if_alone
+from studio.shell import state
+from studio.shell.jobs_panel import jobs_panel
+from studio.shell.navigation import first_run_of_server, prepare_sample_if_alone, steps
+from studio.shell.project_picker import apply_pending_choice, project_picker
 
 ASSETS = Path(__file__).parent / "assets"
 # A picture of our own: a Material icon here would be fetched from the network by the browser.

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import write_section
-from deita_core.device import pick_device
-from deita_core.formats import PoolRow, read
-from deita_core.sample import sample_files
+from deita_core.formats.read import PoolRow, read
+from deita_core.jobs.steps import sample_files
+from deita_core.models.device import pick_device
 
 Vectors = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ def theirs() -> Callable[[list[str]], Vectors]:
     """sentence-transformers' default."""
     from sentence_transformers import SentenceTransformer
 
-    from deita_core.embedding.weights import model_folder
+    from deita_core.embedding.minilm import model_folder
 
     kind = pick_device().kind
     model = SentenceTransformer(str(model_folder()), device=kind)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from benchmarks.pools import generated_pool
 from benchmarks.results import write_section
-from deita_core.geometry.graph_build import build_graph
 from deita_core.selection import SelectionInput, SelectionRule, repr_filter, select
+from deita_core.similarity.graph_build import build_graph
 
 CALLS = 200
 # The plain filter takes minutes for larger budgets on pools of 100,000 rows and more.

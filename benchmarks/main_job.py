@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.results import machine, write_section
+from deita_core.jobs.steps import sample_files
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord, jobs
-from deita_core.sample import sample_files
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> tuple[float, list[tuple[float, float]]]:

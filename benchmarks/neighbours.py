@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.geometry.neighbours import Neighbours, nearest_neighbours
-from deita_core.geometry.projection import project
+from deita_core.map.projection import project
+from deita_core.similarity.neighbours import Neighbours, nearest_neighbours
 
 K = 15
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from deita_core.device import cpu_threads
+from deita_core.models.device import cpu_threads
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

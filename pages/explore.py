@@ -4,11 +4,11 @@ import numpy as np
 import streamlit as st
 
 from deita_core.project.browse import search_rows
-from pages.parts import state
-from pages.parts.map_chart import clear_outline, map_chart
-from pages.parts.pool_colours import COLOURINGS, colouring
-from pages.parts.resources import arrays, current, hover_texts, info
-from pages.parts.row_table import row_table, show_conversation
+from studio.charts.map_chart import clear_outline, map_chart
+from studio.explore.colouring import COLOURINGS, colouring
+from studio.rows.table import row_table, show_conversation
+from studio.shell import state
+from studio.shell.resources import arrays, current, hover_texts, info
 
 opened = current()
 found = info(opened)

@@ -3,9 +3,8 @@
 import streamlit as st
 
 from deita_core.project.selections import selections
-from pages.parts.export_form import export_form
-from pages.parts.export_results import results_view
-from pages.parts.resources import current
+from studio.export.form import export_form, results_view
+from studio.shell.resources import current
 
 opened = current()
 

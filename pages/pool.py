@@ -3,12 +3,10 @@
 import streamlit as st
 
 from deita_core.project.browse import tally
-from pages.parts import words
-from pages.parts.pool_files import files_table
-from pages.parts.pool_loader import loader
-from pages.parts.pool_overview import pool_overview
-from pages.parts.pool_rejects import duplicates_view, rejects_view
-from pages.parts.resources import current, info
+from studio.pool.loader import loader
+from studio.pool.overview import duplicates_view, files_table, pool_overview, rejects_view
+from studio.shell import words
+from studio.shell.resources import current, info
 
 opened = current()
 found = info(opened)

@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from pages.parts import score_files, state
-from pages.parts.agreement_view import agreement_view
-from pages.parts.resources import current, info
-from pages.parts.run_form import run_form
-from pages.parts.run_view import run_view
-from pages.parts.score_distributions import score_distributions
-from pages.parts.score_runs import model_card, run_buttons, sentence
-from pages.parts.scorer_table import models_view
+from studio.score import files as score_files
+from studio.score.agreement import agreement_view, score_distributions
+from studio.score.run_form import run_form
+from studio.score.runs import model_card, run_buttons, run_view, sentence
+from studio.score.scorer_table import models_view
+from studio.shell import state
+from studio.shell.resources import current, info
 
 opened = current()
 found = info(opened)

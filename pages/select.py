@@ -4,23 +4,18 @@ import numpy as np
 import streamlit as st
 
 from deita_core.errors import SelectionError
-from pages.parts import state
-from pages.parts.baseline_view import baseline_line, baseline_view
-from pages.parts.changes_view import changes_view
-from pages.parts.distributions import distributions
-from pages.parts.focus import focused
-from pages.parts.frontier_view import frontier_view
-from pages.parts.map_chart import map_chart
-from pages.parts.map_groups import status_groups
-from pages.parts.pins import pins_view
-from pages.parts.resources import arrays, current, hover_texts, info
-from pages.parts.rule_form import rule_form
-from pages.parts.rule_history import history_of, undo_buttons
-from pages.parts.selecting import changes_between, outcome
-from pages.parts.selection_views import rows_view
-from pages.parts.selections_panel import save_button, saved_selections
-from pages.parts.threshold_scale import graph_notice
-from pages.parts.why_view import explain_row
+from studio.charts.map_chart import map_chart, status_groups
+from studio.select.baseline import baseline_line, baseline_view
+from studio.select.baseline import distributions_view as distributions
+from studio.select.cache import changes_between, outcome
+from studio.select.changes import changes_view
+from studio.select.frontier import frontier_view
+from studio.select.history import history_of, undo_buttons
+from studio.select.rows import explain_row, focused, pins_view, rows_view
+from studio.select.rule_form import graph_notice, rule_form
+from studio.select.saved import save_button, saved_selections
+from studio.shell import state
+from studio.shell.resources import arrays, current, hover_texts, info
 
 opened = current()
 found = info(opened)

@@ -10,10 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
-from deita_core.formats.model import Mapping, PoolRow, Reject
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.graph_file import save_graph
-from deita_core.jobs.import_pool import rows_and_rejects
+from deita_core.formats.read.layout import Mapping, PoolRow, Reject
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, set_graph
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
@@ -25,6 +23,8 @@ from deita_core.project.vectors import (
     register_embedder,
     set_map,
 )
+from deita_core.similarity.graph import save_graph
+from deita_core.similarity.graph_build import build_graph
 
 _TOPICS = ("bread", "rivers", "matrices", "poems", "taxes")
 

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import strategies as some
 from numpy.typing import NDArray
 
-from deita_core.geometry.similarity import cosines
+from deita_core.progress import finish
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice, Strategy
-from deita_core.stepwise import finish
+from deita_core.similarity.definition import cosines
 from tests.naive_graph import naive_graph
 
 THRESHOLDS = (-0.5, 0.0, 0.2, 0.5, 0.7, 0.9, 1.0)

@@ -42,8 +42,8 @@ def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
 def either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast product of pairs in bfloat16, and in float32, whatever this machine would take."""
-    from deita_core.device import Device
-    from deita_core.geometry import screen
+    from deita_core.models.device import Device
+    from deita_core.similarity import screen
 
     device = Device("cpu", bf16=request.param, threads=2, label="")
     monkeypatch.setattr(screen, "pick_device", lambda: device)

@@ -112,9 +112,9 @@ class SmallScorer(LengthScorer):
 
 def remote_scorer(dimension: Dimension) -> Scorer:
     """The endpoint scorer at DEITA_TEST_ENDPOINT, without long waits."""
-    from deita_core.scoring import endpoint_http
-    from deita_core.scoring.endpoint import EndpointScorer
-    from deita_core.scoring.options import ModelOptions
+    from deita_core.models import endpoint as endpoint_http
+    from deita_core.models.options import ModelOptions
+    from deita_core.scoring.llm.endpoint import EndpointScorer
 
     endpoint_http._FIRST_WAIT = 0.01
     options = ModelOptions(requests=4, attempts=2, timeout=2.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.similarity import cosines, unit_rows, usable_rows
+from deita_core.similarity.definition import cosines, unit_rows, usable_rows
+from deita_core.similarity.graph import SimilarityGraph
 
 
 def naive_graph(vectors: NDArray[np.floating], floor: float) -> SimilarityGraph:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
-from deita_core.scoring.baselines_llm import LossScorer, Measure
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.baselines import LossScorer, Measure
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
-from deita_core.scoring.options import ModelOptions
 from deita_core.scoring.protocol import TurnText
 from tests.tiny_models import Kind, tiny_model, tiny_tokenizer
 
@@ -129,7 +129,7 @@ def test_too_long_a_turn_is_cut_on_both_sides_alike_and_flagged():
 
 
 def test_running_out_of_memory_changes_no_score(monkeypatch):
-    import deita_core.scoring.response_loss as losses
+    import deita_core.scoring.baselines as losses
 
     whole = losses._batch_losses
     expected = scorer("ifd").score(TURNS).scores
@@ -146,7 +146,7 @@ def test_running_out_of_memory_changes_no_score(monkeypatch):
 
 
 def test_a_model_that_gives_no_numbers_gives_a_reason(monkeypatch):
-    import deita_core.scoring.response_loss as losses
+    import deita_core.scoring.baselines as losses
 
     monkeypatch.setattr(losses, "_batch_losses", lambda passages, model: [math.inf] * len(passages))
     found = scorer("perplexity").score(TURNS[:2])

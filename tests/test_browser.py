@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deita_core.formats import read
-from deita_core.formats.model import PoolRow
+from deita_core.formats.read import read
+from deita_core.formats.read.layout import PoolRow
 from tests.browser import browser, served
 from tests.conftest import POOLS
 

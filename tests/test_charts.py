@@ -7,14 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pages.parts import charts
-from pages.parts.chart_data import (
-    count_by_group,
-    count_grid,
-    histogram_table,
-    rank_shares,
-)
-from pages.parts.colours import (
+from studio.charts import charts
+from studio.charts.charts import count_by_group, count_grid, histogram_table, rank_shares
+from studio.charts.colours import (
     CATEGORIES,
     OTHER,
     SCORE_STEPS,
@@ -23,7 +18,7 @@ from pages.parts.colours import (
     contrast,
     relative_luminance,
 )
-from pages.parts.map_groups import status_groups
+from studio.charts.map_chart import status_groups
 
 STATUS_COUNT = len(status_groups())
 BACKGROUNDS = ("#FFFFFF", "#14181D")  # as in .streamlit/config.toml, light and dark

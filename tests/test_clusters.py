@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.clusters import default_clusters, spherical_kmeans
+from deita_core.map.clusters import default_clusters, spherical_kmeans
 
 
 def parted(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

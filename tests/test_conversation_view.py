@@ -8,8 +8,8 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from deita_core.conversation import Conversation, Message
-from pages.parts.conversation_view import TurnScore, split_turns, turn_heading
-from pages.parts.safe_text import (
+from studio.rows.conversation import TurnScore, split_turns, turn_heading
+from studio.rows.safe_text import (
     escape,
     escape_badge,
     is_right_to_left,
@@ -143,7 +143,7 @@ def test_a_turn_without_scores_says_so():
 
 def page(messages: list[list[str]], original: str | None = None) -> None:
     from deita_core.conversation import Conversation, Message
-    from pages.parts.conversation_view import RowFacts, conversation_view
+    from studio.rows.conversation import RowFacts, conversation_view
 
     conversation_view(
         Conversation(tuple(Message(role, text) for role, text in messages)),

@@ -4,22 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.curate import select_and_save, selection_input, with_choices
 from deita_core.errors import PathError, SelectionError
+from deita_core.jobs.curate import select_and_save, selection_input, with_choices
+from deita_core.jobs.steps import preparation, register_files, register_hub, sample_files
 from deita_core.project import Project
-from deita_core.project.choices import set_choice
+from deita_core.project.browse import project_info
 from deita_core.project.selections import (
     delete_selection,
     find_selection,
     rename_selection,
     selection_rows,
     selections,
+    set_choice,
 )
-from deita_core.project.summary import project_info
-from deita_core.sample import sample_files
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import Quota
-from deita_core.steps import preparation, register_files, register_hub
 from tests.builders import conversation, prepared_project
 
 

@@ -9,7 +9,7 @@ from export_samples import LONG, PLAIN, row
 from test_manifest import MANIFEST
 
 from deita_core.errors import ExportError
-from deita_core.formats.dataset_card import card_statistics, dataset_card
+from deita_core.formats.card import card_statistics, dataset_card
 
 yaml = pytest.importorskip("yaml")
 

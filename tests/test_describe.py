@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.conversation import ROLES, Conversation, Message
-from deita_core.describe import FLAGS, approximate_tokens, describe
-from deita_core.language import language_of
-from deita_core.refusals import is_refusal
+from deita_core.describe import FLAGS, approximate_tokens, describe, is_refusal, language_of
 
 PROSE = "The river rises in the hills and flows through three towns before it meets the sea. "
 

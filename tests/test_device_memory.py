@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from deita_core.device_memory import (
+from deita_core.models.device import (
     KNOWN_SIZES,
     DeviceMemory,
     devices,
@@ -29,7 +29,7 @@ def test_the_cpu_is_always_among_the_devices():
 
 def test_listing_devices_does_not_load_torch_without_a_gpu():
     code = (
-        "import sys, os; os.environ['DEITA_DEVICE'] = 'cpu'; import deita_core.device_memory as d; "
+        "import sys, os; os.environ['DEITA_DEVICE'] = 'cpu'; import deita_core.models.device as d; "
         "d.devices(); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -13,8 +13,8 @@ import pytest
 from deita_core.cli import build_parser
 from deita_core.conversation import ROLES
 from deita_core.describe import FLAGS
-from deita_core.formats import LAYOUTS
-from deita_core.formats.roles import ROLE_NAMES
+from deita_core.formats.read import LAYOUTS
+from deita_core.formats.read.layout import ROLE_NAMES
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.selection.status import STATUSES
 from tests.documents import (
@@ -34,7 +34,7 @@ MADE = ("data", "projects", ".venv", "static")
 PICTURES = {"docs/screenshot.png"}
 # Named in the house rules because no file may be called so.
 BANNED = {"utils.py"}
-CARD = "deita_core/scoring/weights/MODEL_CARD.md"
+CARD = "deita_core/scoring/light/weights/MODEL_CARD.md"
 
 
 # trees and paths

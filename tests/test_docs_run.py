@@ -20,7 +20,8 @@ def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     fake = {"complexity": "tests.fakes:LengthScorer", "quality": "tests.fakes:LengthScorer"}
     steps = [("score", fake), ("embed", {"embedder": "tests.fakes:HashEmbedder"})]
     monkeypatch.setattr(
-        "deita_core.steps.preparation", lambda numbers: [("import", {"sources": numbers}), *steps]
+        "deita_core.jobs.steps.preparation",
+        lambda numbers: [("import", {"sources": numbers}), *steps],
     )
     monkeypatch.setattr("deita_core.scoring.catalogue.NAMES", {"light": LengthScorer})
     monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})

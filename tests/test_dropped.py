@@ -11,10 +11,12 @@ from hypothesis import strategies as some
 
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
-from deita_core.selection.strategies.distilabel import DistilabelStrategy
-from deita_core.selection.strategies.nemo_curator import NemoCuratorStrategy
+from deita_core.selection.strategies.deduplication import (
+    DistilabelStrategy,
+    NemoCuratorStrategy,
+    SemDeDupStrategy,
+)
 from deita_core.selection.strategies.protocol import Candidates, Choice
-from deita_core.selection.strategies.semdedup import SemDeDupStrategy
 from tests.candidate_pools import NaiveRoom, pins_of, pools, run, similarities
 from tests.naive_graph import naive_graph
 

@@ -11,11 +11,10 @@ import pytest
 
 from deita_core.conversation import Conversation, Message
 from deita_core.embedding.catalogue import load_embedder, name_of_embedder
-from deita_core.embedding.llm import LLMEmbedder
+from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
 from deita_core.embedding.protocol import finished, text_for
-from deita_core.embedding.sentence import SentenceEmbedder
 from deita_core.errors import ModelError
-from deita_core.scoring.options import ModelOptions
+from deita_core.models.options import ModelOptions
 from tests.fakes import HashEmbedder
 from tests.tiny_models import Kind, random_model, session_folder, tiny_model, tiny_tokenizer
 

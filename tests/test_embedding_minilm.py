@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deita_core.device import Device
-from deita_core.embedding import weights
-from deita_core.embedding.batching import LENGTH_STEP, batches
+from deita_core.embedding import minilm as weights
 from deita_core.embedding.minilm import MAX_TOKENS, MiniLM
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
+from deita_core.models.batches import LENGTH_STEP, batches
+from deita_core.models.device import Device
 
 CPU = Device("cpu", bf16=True, threads=2, label="CPU")
 SUBJECTS = (
@@ -87,7 +87,7 @@ def test_every_vector_is_the_one_of_sentence_transformers(
 
 
 def test_the_torch_backend_gives_the_same_vectors(reference: NDArray[np.float32]) -> None:
-    from deita_core.embedding.minilm_torch import TorchEncoder
+    from deita_core.embedding.minilm import TorchEncoder
 
     model = MiniLM("fp32", CPU)
     model._encoder = TorchEncoder(weights.model_folder(), "fp32", "cpu")
@@ -175,7 +175,7 @@ def test_batches_hold_every_row_once_and_little_padding() -> None:
 
 def test_importing_the_packages_loads_no_heavy_library() -> None:
     code = (
-        "import sys, deita_core.embedding.minilm, deita_core.geometry.projection\n"
+        "import sys, deita_core.embedding.minilm, deita_core.map.projection\n"
         "heavy = {'torch', 'openvino', 'umap', 'numba', 'transformers', 'tokenizers'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.facility_location import FacilityLocationStrategy
+from deita_core.selection.strategies.coverage import FacilityLocationStrategy
 from deita_core.selection.strategies.protocol import Candidates, Choice
 from tests.candidate_pools import NaiveRoom, pools, run, similarities
 from tests.naive_graph import naive_graph

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from deita_core.errors import FormatError, PathError, PoolError
-from deita_core.formats import PoolRow, Reject, detect, read
+from deita_core.formats.read import PoolRow, Reject, detect, read
 
 ROWS = [{"instruction": f'Question {n},\n"so"?', "output": f"Ответ {n}"} for n in range(2_500)]
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import FormatError
-from deita_core.formats import Mapping, PoolRow, Reject, detect, read
-from deita_core.formats.detect import SAMPLE
+from deita_core.formats.read import Mapping, PoolRow, Reject, detect, read
+from deita_core.formats.read.detect import SAMPLE
 
 QA = [("user", "Hi"), ("assistant", "Hello")]
 OPENAI = {"messages": [{"role": role, "content": text} for role, text in QA]}

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import PoolError
-from deita_core.formats import hub, read
+from deita_core.formats import hub
+from deita_core.formats.read import read
 
 ROWS = [{"instruction": f"Q{n}", "output": "ä\ud800"} for n in range(2_500)]
 

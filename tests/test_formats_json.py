@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.formats import PoolRow, Reject, detect, read
+from deita_core.formats.read import PoolRow, Reject, detect, read
 
 ROWS = [{"instruction": f"Question {n}?", "input": "", "output": f"Answer {n}."} for n in range(6)]
 
@@ -222,17 +222,19 @@ def test_damage_reading_is_the_same_however_the_file_is_cut_into_pieces(
     text = json.dumps(ROWS, indent=1).replace('"Question 2?"', '"Quest "ion" 2?"') + ",\n]"
     expected = read_text(tmp_path, text)
     for size in (1, 3, 17, 64):
-        monkeypatch.setattr("deita_core.formats.text_stream.CHUNK", 1 << 20)
+        monkeypatch.setattr("deita_core.formats.read.text.CHUNK", 1 << 20)
         mapping = detect(tmp_path / "pool.json").mapping
-        monkeypatch.setattr("deita_core.formats.containers.sniff", _kept(tmp_path / "pool.json"))
-        monkeypatch.setattr("deita_core.formats.text_stream.CHUNK", size)
+        monkeypatch.setattr(
+            "deita_core.formats.read.containers.sniff", _kept(tmp_path / "pool.json")
+        )
+        monkeypatch.setattr("deita_core.formats.read.text.CHUNK", size)
         assert list(read(tmp_path / "pool.json", mapping)) == expected
         monkeypatch.undo()
 
 
 def _kept(path: Path):
-    from deita_core.formats import containers
-    from deita_core.formats.layouts import is_record
+    from deita_core.formats.read import containers
+    from deita_core.formats.read.detect import is_record
 
     kept = containers.sniff(path, is_record)
     return lambda path, is_record: kept

@@ -9,7 +9,7 @@ import pytest
 
 from deita_core.conversation import Message
 from deita_core.errors import FormatError
-from deita_core.formats import LAYOUTS, Mapping, PoolRow, Reject, detect, read
+from deita_core.formats.read import LAYOUTS, Mapping, PoolRow, Reject, detect, read
 
 CHAT = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]
 CHAT += [("assistant", "See you")]

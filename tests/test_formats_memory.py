@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from deita_core.formats import read
+from deita_core.formats.read import read
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 16_000_000
@@ -76,7 +76,7 @@ READ_ALL = """
 import sys
 from pathlib import Path
 import pyarrow
-from deita_core.formats import read
+from deita_core.formats.read import read
 for _ in read(Path(sys.argv[1])):
     pass
 print(pyarrow.default_memory_pool().max_memory())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import PathError
-from deita_core.formats.paths import resolve_below
+from deita_core.formats.files import resolve_below
 
 
 @pytest.fixture

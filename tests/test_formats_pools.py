@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.formats import PoolRow, Reject, detect, read
+from deita_core.formats.read import PoolRow, Reject, detect, read
 
 POOLS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "pools"
 pytestmark = pytest.mark.skipif(not POOLS.is_dir(), reason="needs ../shared/data/pools")

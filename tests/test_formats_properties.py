@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from deita_core.conversation import ROLES, Conversation, Message
 from deita_core.errors import PoolError
-from deita_core.formats import Mapping, PoolRow, Reject, read
+from deita_core.formats.read import Mapping, PoolRow, Reject, read
 
 # No examples are kept on disk, and a slow machine is no failure.
 QUICK = settings(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deita_core.formats import PoolRow, Reject, detect, read
+from deita_core.formats.read import PoolRow, Reject, detect, read
 
 NESTED = {
     "text": "Q", "role": "prompter", "replies": [

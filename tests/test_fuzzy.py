@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deita_core.geometry.fuzzy import fuzzy_graph, memberships
+from deita_core.map.projection import fuzzy_graph, memberships
 
 
 def distances(n: int, k: int) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def test_both_sides_of_an_edge_join_as_p_plus_q_minus_pq() -> None:
 def test_the_graph_is_the_one_of_umap_learn() -> None:
     from umap.umap_ import fuzzy_simplicial_set
 
-    from deita_core.geometry.neighbours import nearest_neighbours
+    from deita_core.similarity.neighbours import nearest_neighbours
 
     rows = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
     near = nearest_neighbours(rows, 14)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry import graph_build as module
-from deita_core.geometry import screen
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.graph_build import build_graph, build_graph_steps
-from deita_core.geometry.similarity import pair_cosines
+from deita_core.similarity import graph_build as module
+from deita_core.similarity import screen
+from deita_core.similarity.definition import pair_cosines
+from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.graph_build import build_graph, build_graph_steps
 from tests.builders import crowded
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ProjectError
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.graph_file import open_graph, save_graph
+from deita_core.similarity.graph import SimilarityGraph, open_graph, save_graph
+from deita_core.similarity.graph_build import build_graph
 
 ARRAYS = ("group", "member", "member_start", "start", "neighbour", "similarity")
 

@@ -12,12 +12,10 @@ import pyarrow as pa
 import pytest
 
 from deita_core.errors import JobCancelledError, JobError, ProjectError
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.graph_file import save_graph
 from deita_core.jobs import JobRunner
-from deita_core.jobs.desk import Desk
-from deita_core.jobs.handover import Part
-from deita_core.jobs.make_graph import MakeGraph
+from deita_core.jobs.handover import Desk, Part
+from deita_core.jobs.kinds.similarity import MakeGraph
+from deita_core.jobs.steps import map_step
 from deita_core.project import Project
 from deita_core.project.folder import delete_project, duplicate_project
 from deita_core.project.graphs import (
@@ -30,7 +28,8 @@ from deita_core.project.graphs import (
     set_graph,
 )
 from deita_core.project.vectors import add_embeddings, load_vectors
-from deita_core.steps import map_step
+from deita_core.similarity.graph import save_graph
+from deita_core.similarity.graph_build import build_graph
 from tests.builders import prepared_project
 
 

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pytest
 
 from deita_core.conversation import Conversation, Message
-from deita_core.formats.model import PoolRow
-from deita_core.geometry.neighbours import nearest_neighbours
-from deita_core.geometry.projection import project as lay_out
-from deita_core.jobs.import_pool import rows_and_rejects
+from deita_core.formats.read.layout import PoolRow
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
+from deita_core.map.projection import project as lay_out
 from deita_core.project import Project
-from deita_core.project.half_vectors import TOO_LARGE, WIDE
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.vectors import (
+    TOO_LARGE,
+    WIDE,
     add_embeddings,
     embedders,
     embedding_failures,
@@ -22,6 +22,7 @@ from deita_core.project.vectors import (
     register_embedder,
 )
 from deita_core.selection import repr_filter
+from deita_core.similarity.neighbours import nearest_neighbours
 
 DIMENSION = WIDE + 6
 ROWS = 40

@@ -9,19 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.curate import select_and_save
 from deita_core.jobs import JobRunner
+from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.handover import Handover, Part
-from deita_core.project import Project
-from deita_core.project.graphs import has_graph
-from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
-from deita_core.project.pool import sources
-from deita_core.project.scores import scorers
-from deita_core.project.selections import find_selection, selection_rows
-from deita_core.project.summary import project_info
-from deita_core.project.vectors import embedders
-from deita_core.selection.rule import SelectionRule
-from deita_core.steps import (
+from deita_core.jobs.steps import (
     embed_step,
     export_step,
     graph_step,
@@ -30,6 +21,15 @@ from deita_core.steps import (
     score_step,
     select_step,
 )
+from deita_core.project import Project
+from deita_core.project.browse import project_info
+from deita_core.project.graphs import has_graph
+from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
+from deita_core.project.pool import sources
+from deita_core.project.scores import scorers
+from deita_core.project.selections import find_selection, selection_rows
+from deita_core.project.vectors import embedders
+from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project
 
 FAKE = score_step("tests.fakes:LengthScorer", "tests.fakes:LengthScorer")

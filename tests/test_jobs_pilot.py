@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from deita_core.jobs import JobRunner
-from deita_core.jobs.pilot import PilotFacts
+from deita_core.jobs.kinds.pilot import PilotFacts
+from deita_core.jobs.steps import pilot_steps
 from deita_core.project import Project
-from deita_core.project.scorer_runs import (
+from deita_core.project.scorers import (
     activate_scorer,
     pilots,
     reading_left,
@@ -21,7 +22,6 @@ from deita_core.project.scorer_runs import (
 )
 from deita_core.project.scores import active_scorer, register_scorer, scorers
 from deita_core.project.vectors import active_embedder, embedders
-from deita_core.steps import pilot_steps
 from tests.builders import prepared_project
 from tests.test_jobs_score import finished
 

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from deita_core.jobs import JobRunner
-from deita_core.jobs.health import health
-from deita_core.jobs.pace import Pace, Window
+from deita_core.jobs.kinds.score import Pace, Window, health
+from deita_core.jobs.steps import import_step, register_files, score_step, score_steps
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
-from deita_core.project.scorer_runs import forget_failures
+from deita_core.project.scorers import forget_failures
 from deita_core.project.scores import active_scorer, failure_reasons, scorers
-from deita_core.steps import import_step, register_files, score_step, score_steps
 from tests.fake_endpoint import LOGPROBS, SCORE, Fault, completion, serving
 
 ROWS = 300

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from deita_core.geometry.similarity import cosines
+from deita_core.progress import finish
 from deita_core.selection import status as st
-from deita_core.selection.farthest import farthest_steps
-from deita_core.selection.strategies.k_center import KCenterStrategy
+from deita_core.selection.strategies.coverage import KCenterStrategy, farthest_steps
 from deita_core.selection.strategies.protocol import Candidates, Choice
-from deita_core.stepwise import finish
+from deita_core.similarity.definition import cosines
 from tests.candidate_pools import NaiveRoom, pools, run, similarities
 
 

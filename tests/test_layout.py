@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csr_matrix
 
-from deita_core.geometry import layout
-from deita_core.geometry.layout import curve, epochs_for, lay_out
+from deita_core.map import projection as layout
+from deita_core.map.projection import curve, epochs_for, lay_out
 
 
 def ring(n: int) -> tuple[csr_matrix, NDArray[np.float32]]:

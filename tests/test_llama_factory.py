@@ -7,7 +7,7 @@ import json
 import pytest
 
 from deita_core.errors import ExportError
-from deita_core.formats.llama_factory import dataset_info, merge_dataset_info
+from deita_core.formats.write.trainers import dataset_info, merge_dataset_info
 
 
 def test_only_columns_that_hold_something_are_listed():

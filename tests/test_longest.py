@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.longest_instruction import LongestInstructionStrategy
-from deita_core.selection.strategies.longest_response import LongestResponseStrategy
+from deita_core.selection.strategies.baselines import (
+    LongestInstructionStrategy,
+    LongestResponseStrategy,
+)
 from tests.candidate_pools import NaiveRoom, pools, run
 
 KINDS = (

@@ -22,7 +22,7 @@ from deita_core.formats.manifest import (
     locate,
     read_manifest,
 )
-from deita_core.formats.model import Mapping
+from deita_core.formats.read.layout import Mapping
 
 CONTENT = b'{"instruction": "a", "output": "b"}\n'
 POOL_FILE = PoolFile(

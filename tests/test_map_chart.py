@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.colours import Shade
-from pages.parts.map_chart import MapEvent, ensure_plotly, read_event
-from pages.parts.map_groups import colour_by_category, colour_by_score, status_groups
-from pages.parts.map_payload import (
+from studio.charts.colours import Shade
+from studio.charts.map_chart import (
+    MapEvent,
     MapGroup,
+    colour_by_category,
+    colour_by_score,
     describe_map,
+    ensure_plotly,
     map_payload,
     pack_hover_texts,
     places_payload,
+    read_event,
+    status_groups,
 )
 from tests.browser import browser, served
 
@@ -150,7 +154,7 @@ def test_rows_inside_a_box_include_its_edge_and_leave_out_hidden_groups():
 
 
 def test_rows_inside_a_lasso():
-    pytest.importorskip("deita_core.geometry.polygon")
+    pytest.importorskip("deita_core.map.outline")
     triangle = np.array([[0.5, 1], [4, 0.5], [1, 3]])
     assert MapEvent(polygon=triangle).rows_inside(XY).tolist() == [1, 2]
 
@@ -188,8 +192,7 @@ def page_with_a_map() -> None:
     import numpy as np
     import streamlit as st
 
-    from pages.parts.map_chart import map_chart
-    from pages.parts.map_groups import status_groups
+    from studio.charts.map_chart import map_chart, status_groups
 
     xy = np.array([[0, 0], [1, np.nan], [3, 1]], np.float32)
     event = map_chart(xy, np.zeros(3, np.uint8), status_groups(), key="map", version="v")
@@ -209,8 +212,8 @@ APP = """
 import sys
 sys.path.insert(0, {root!r})
 import numpy as np, streamlit as st
-from pages.parts.map_chart import clear_outline, map_chart, pack_hover_texts
-from pages.parts.map_groups import colour_by_score, status_groups
+from studio.charts.map_chart import clear_outline, map_chart, pack_hover_texts
+from studio.charts.map_chart import colour_by_score, status_groups
 r = np.random.default_rng(0)
 xy = r.normal(size=(3000, 2)).astype(np.float32)
 codes, groups = (np.arange(3000) % 3).astype(np.uint8), status_groups()

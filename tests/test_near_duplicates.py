@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.near_duplicates import near_duplicate_groups
-from deita_core.geometry.similarity import cosines
+from deita_core.similarity.definition import cosines
+from deita_core.similarity.graph_build import build_graph
+from deita_core.similarity.neighbours import near_duplicate_groups
 
 
 def naive(vectors, threshold):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry import neighbours as module
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.neighbours import nearest_neighbours, similar_rows
-from deita_core.geometry.similarity import cosines
+from deita_core.similarity import neighbours as module
+from deita_core.similarity.definition import cosines
+from deita_core.similarity.graph_build import build_graph
+from deita_core.similarity.neighbours import nearest_neighbours, similar_rows
 from tests.builders import crowded
 
 

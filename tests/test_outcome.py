@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.graph_build import build_graph
 from deita_core.selection import Condition, Outcome, Quota, SelectionInput, SelectionRule, select
 from deita_core.selection import status as codes
+from deita_core.similarity.graph_build import build_graph
 
 ROWS = 120
 IDS = tuple(f"id{i:03d}" for i in range(ROWS))

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.similarity import cosines
-from deita_core.selection import passes, repr_filter, trace
+from deita_core.progress import finish
+from deita_core.selection import greedy as passes
+from deita_core.selection import repr_filter, trace
 from deita_core.selection import status as codes
-from deita_core.selection.passes import pass_steps
+from deita_core.selection.greedy import pass_steps
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.strategies import Candidates, Choice
-from deita_core.stepwise import finish
+from deita_core.similarity.definition import cosines
 from tests.naive_graph import naive_graph
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.polygon import points_in_box, points_in_polygon
+from deita_core.map.outline import points_in_box, points_in_polygon
 
 SQUARE = np.array([[0, 0], [2, 0], [2, 2], [0, 2]], dtype=float)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deita_core.selection import SelectionRule, threshold_to_distance
-from deita_core.selection.presets import PRESETS, find_preset
-from deita_core.selection.profile import SimilarityProfile, similarity_profile
+from deita_core.selection.analysis.profile import SimilarityProfile, similarity_profile
+from deita_core.selection.rule import PRESETS, find_preset
 from tests.naive_graph import naive_graph
 
 FLOOR = 0.3

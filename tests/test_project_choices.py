@@ -6,7 +6,7 @@ import pytest
 
 from deita_core.errors import ProjectError
 from deita_core.project import Project
-from deita_core.project.choices import choices, choices_version, set_choice
+from deita_core.project.selections import choices, choices_version, set_choice
 from tests.builders import conversation, prepared_project
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from deita_core.conversation import Conversation, Message
 from deita_core.errors import ProjectError
-from deita_core.formats.model import PoolRow, Reject
-from deita_core.jobs.import_pool import rows_and_rejects
+from deita_core.formats.read.layout import PoolRow, Reject
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project, browse
 from deita_core.project.pool import (
     Source,

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from deita_core.conversation import Conversation, Message
-from deita_core.formats.model import PoolRow
-from deita_core.jobs.import_pool import rows_and_rejects
+from deita_core.formats.read.layout import PoolRow
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
 from deita_core.project.arrays import load_arrays
 from deita_core.project.pool import add_rows, add_source

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.geometry.graph_build import build_graph
-from deita_core.geometry.neighbours import nearest_neighbours
-from deita_core.geometry.projection import STAGES, project
+from deita_core.map.projection import STAGES, project
+from deita_core.similarity.graph_build import build_graph
+from deita_core.similarity.neighbours import nearest_neighbours
 
 
 def clusters(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

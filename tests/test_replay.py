@@ -11,7 +11,7 @@ import pytest
 from deita_core.cli import main
 from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError
-from deita_core.replay import replay_manifest
+from deita_core.jobs.replay import replay_manifest
 
 WORDS = ("rivers", "bread", "prime numbers", "taxes", "poems", "bicycles")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deita_core.selection.rule import SelectionRule
-from pages.parts.rule_history import RuleHistory
+from studio.select.history import RuleHistory
 
 
 def rules(*thresholds: float) -> list[str]:

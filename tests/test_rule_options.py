@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from deita_core.cli import build_parser
+from deita_core.cli.options import condition_of, ids_of, quota_of, rule_of
 from deita_core.errors import PathError, SelectionError
-from deita_core.rule_options import condition_of, ids_of, quota_of, rule_of
 from deita_core.selection import Condition, Quota, SelectionRule
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from deita_core.errors import SelectionError
 from deita_core.selection.rule_parts import Condition, Quota
-from pages.parts.rule_text import parse_condition, parse_quota
+from studio.select.rule_form import parse_condition, parse_quota
 
 CONDITIONS = (
     Condition("tokens", 50, 2000),

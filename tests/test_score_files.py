@@ -11,18 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from deita_core.errors import FormatError, JobError, ProjectError
-from deita_core.formats import PoolRow, Reject, read
+from deita_core.formats.read import PoolRow, Reject, read
 from deita_core.formats.score_file import read_scores, score_fields
-from deita_core.jobs.export_scores import ExportScores, deita_record
 from deita_core.jobs.handover import Part
-from deita_core.jobs.import_pool import rows_and_rejects
-from deita_core.jobs.import_scores import ImportScores
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
+from deita_core.jobs.kinds.score_files import ExportScores, ImportScores, deita_record
+from deita_core.jobs.steps import export_scores_step, import_scores_step
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import active_scorer, paired_scores, scorers, turn_scores
 from deita_core.scoring.given import FIRST_TURN_ONLY, score_of, scores_of_turns
-from deita_core.steps import export_scores_step, import_scores_step
 
 
 class Counter:

@@ -16,10 +16,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from deita_core.project import Project
-from deita_core.project.scorer_rows import extreme_turns
+from deita_core.project.scorers import extreme_turns
 from deita_core.project.scores import active_scorer, add_scores, register_scorer, scorers
 from deita_core.project.vectors import active_embedder, register_embedder
-from pages.parts.resources import Opened, open_project
+from studio.shell.resources import Opened, open_project
 from tests.builders import conversation, prepared_project
 from tests.test_pages import texts
 from tests.tiny_models import tiny_model

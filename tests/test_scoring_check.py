@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.embedding.check import check_embedder
+from deita_core.embedding.catalogue import check_embedder
 from deita_core.errors import ModelError
-from deita_core.language_models.model_facts import model_facts
-from deita_core.scoring.check import check_scorer
-from deita_core.scoring.options import ModelOptions
+from deita_core.models.language_model import model_facts
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.catalogue import check_scorer
 from tests.tiny_models import tiny_model
 
 

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
-from deita_core.scoring import endpoint_http
+from deita_core.models import endpoint as endpoint_http
+from deita_core.models.options import ModelOptions
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
-from deita_core.scoring.endpoint import EndpointScorer, checked_url
-from deita_core.scoring.endpoint_answer import (
+from deita_core.scoring.llm.endpoint import (
+    EndpointScorer,
     NoLogprobsError,
     TopTokens,
+    checked_url,
     expectation,
     top_tokens,
 )
-from deita_core.scoring.options import ModelOptions
 from deita_core.scoring.protocol import ScoreBatch, TurnText
 from tests.fake_endpoint import LOGPROBS, SCORE, Answer, Fault, Server, chat, completion, serving
 

@@ -11,8 +11,8 @@ import pytest
 
 from deita_core.errors import ModelError
 from deita_core.scoring import LightScorer, Scorer, TurnText
-from deita_core.scoring.light import WEIGHTS, calibrated
-from deita_core.scoring.light_features import MAX_CHARS
+from deita_core.scoring.light.features import MAX_CHARS
+from deita_core.scoring.light.scorer import WEIGHTS, calibrated
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 EASY = TurnText("What color is the sky?", "Blue.")
@@ -169,7 +169,7 @@ def test_an_unknown_dimension_is_named() -> None:
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="train_light"):
+    with pytest.raises(ModelError, match="light.train"):
         LightScorer("quality", tmp_path)
 
 
@@ -189,7 +189,7 @@ def test_calibration_rises_and_never_reaches_the_ends() -> None:
 def test_the_held_out_tenth_gives_the_figure_on_record(quality: LightScorer) -> None:
     from scipy.stats import spearmanr
 
-    from deita_core.scoring.light_labels import buckets_of, read_rated
+    from deita_core.scoring.light.labels import buckets_of, read_rated
 
     rated = read_rated(SHARED / "labels", SHARED / "pools")
     test = np.flatnonzero(buckets_of(rated.instructions, 10) == 9)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from deita_core.scoring.light_features import (
+from deita_core.scoring.light.features import (
     PAIR_FEATURES,
     TEXT_FEATURES,
     VOCABULARY,
@@ -15,8 +15,7 @@ from deita_core.scoring.light_features import (
     shared_encoder,
     token_pairs,
 )
-from deita_core.scoring.light_heads import stored
-from deita_core.scoring.light_model import Mlp, Standardiser, term_counts, tfidf
+from deita_core.scoring.light.heads import Mlp, Standardiser, stored, term_counts, tfidf
 
 
 def test_tfidf_matches_the_formula_written_out() -> None:

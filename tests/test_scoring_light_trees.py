@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deita_core.scoring.light import LightScorer
-from deita_core.scoring.light_fit_trees import PARAMETERS, flattened
-from deita_core.scoring.light_heads import stored
-from deita_core.scoring.light_trees import Trees
+from deita_core.scoring.light.fit import PARAMETERS, flattened
+from deita_core.scoring.light.heads import Trees, stored
+from deita_core.scoring.light.scorer import LightScorer
 
 STUMP = {
     "split_feature": 1,

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
-from deita_core.language_models.load import load_language_model
-from deita_core.scoring import LLMScorer, ModelOptions, TurnText, llm_run
-from deita_core.scoring import llm as llm_module
+from deita_core.models.language_model import load_language_model
+from deita_core.scoring import LLMScorer, ModelOptions, TurnText
 from deita_core.scoring.catalogue import DEITA, load_scorer, name_of_scorer
-from deita_core.scoring.llm_replica import Replica
-from deita_core.scoring.prompts import prompt_of
+from deita_core.scoring.llm import replicas as llm_run
+from deita_core.scoring.llm import scorer as llm_module
+from deita_core.scoring.llm.prompts import prompt_of
+from deita_core.scoring.llm.replicas import Replica
 from tests.tiny_models import DIGITS, SPEECH, Kind, random_model, tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

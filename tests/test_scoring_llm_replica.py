@@ -24,10 +24,10 @@ from transformers import (
 )
 
 from deita_core.errors import ModelError
-from deita_core.language_models.load import LanguageModel
-from deita_core.scoring import llm_replica
-from deita_core.scoring.llm_logits import expected_scores, mass_on_scores
-from deita_core.scoring.llm_replica import Replica, shared_replica
+from deita_core.models.language_model import LanguageModel
+from deita_core.scoring.llm import replicas as llm_replica
+from deita_core.scoring.llm.prompts import expected_scores, mass_on_scores
+from deita_core.scoring.llm.replicas import Replica, shared_replica
 from tests.tiny_models import random_model, tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,8 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deita_core.errors import ModelError
-from deita_core.scoring.llm_tokens import PromptTokenizer, shares
-from deita_core.scoring.prompts import fixed_parts
+from deita_core.scoring.llm.prompts import PromptTokenizer, fixed_parts, shares
 from deita_core.scoring.protocol import DIMENSIONS
 from tests.tiny_models import DIGITS, SPEECH, Kind, tiny_tokenizer
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
-from deita_core.scoring import vllm_backend
+from deita_core.models.options import ModelOptions
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
-from deita_core.scoring.llm import LLMScorer
-from deita_core.scoring.options import ModelOptions
+from deita_core.scoring.llm import vllm as vllm_backend
+from deita_core.scoring.llm.scorer import LLMScorer
 from deita_core.scoring.protocol import TurnText
 from tests.tiny_models import tiny_model
 

@@ -8,10 +8,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from deita_core.curate import select_and_save
+from deita_core.jobs.curate import select_and_save
 from deita_core.project import Project
-from deita_core.project.choices import choices, set_choice
-from deita_core.project.selections import selections
+from deita_core.project.selections import choices, selections, set_choice
 from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project, with_graph
 
@@ -191,8 +190,8 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
     page = select_page(view="Saved selections")
     loaded: list[str] = []
-    monkeypatch.setattr("pages.parts.resources.load_arrays", lambda *_: loaded.append("arrays"))
-    monkeypatch.setattr("pages.parts.selecting.selection_input", lambda *_: loaded.append("all"))
+    monkeypatch.setattr("studio.shell.resources.load_arrays", lambda *_: loaded.append("arrays"))
+    monkeypatch.setattr("studio.select.cache.selection_input", lambda *_: loaded.append("all"))
     ran(page.button(key="Make current-1").click().run())
     choose(page, "row_in_focus_map_" + str(project_file), 11)
     ran(page.button(key="map_pins_excluded").click().run())

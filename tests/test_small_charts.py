@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.chart_data import count_by_group
-from pages.parts.small_charts import Line, Mark, Panel, panel_data
+from studio.charts.charts import count_by_group
+from studio.charts.small_charts import Line, Mark, Panel, panel_data
 
 X = np.array([0.5, 0.75, 1.0])
 BARS = count_by_group(np.array([1.0, 2.0, 2.0, 6.0]), np.array([0, 1, 1, 1]), 2, bins=5)
@@ -48,7 +48,7 @@ def test_a_mark_can_have_a_dot() -> None:
 def page_with_charts() -> None:
     import numpy as np
 
-    from pages.parts.small_charts import Line, Panel, small_charts
+    from studio.charts.small_charts import Line, Panel, small_charts
 
     small_charts([Panel("t", "a", lines=(Line("l", np.arange(3.0), np.arange(3.0)),))], key="c")
 

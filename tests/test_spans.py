@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
 from deita_core.selection import Quota, SelectionInput, SelectionRule, select
-from deita_core.selection.flip import flip_point
-from deita_core.selection.frontier import frontier
-from deita_core.selection.spans import kept_spans
+from deita_core.selection.analysis.flip import flip_point
+from deita_core.selection.analysis.frontier import frontier
+from deita_core.selection.analysis.spans import kept_spans
 from deita_core.selection.status import KEPT, PINNED
 from tests.naive_graph import naive_graph
 

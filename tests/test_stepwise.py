@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from deita_core.stepwise import finish, told_as
+from deita_core.progress import finish, told_as
 
 
 def counting(to: int, closed: list[str]) -> Generator[int, None, str]:

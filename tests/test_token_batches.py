@@ -2,7 +2,7 @@
 
 import pytest
 
-from deita_core.language_models.token_batches import (
+from deita_core.models.batches import (
     TokenBudget,
     first_budget,
     out_of_memory,

@@ -1,7 +1,7 @@
 """embedding.vicuna: the template, blank by blank."""
 
 from deita_core.conversation import Conversation, Message, Role
-from deita_core.embedding.vicuna import SYSTEM, vicuna_text
+from deita_core.embedding.protocol import SYSTEM, vicuna_text
 
 
 def text(*said: tuple[Role, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.parts.word_differences import MOST_WORDS, marked_differences
+from studio.rows.conversation import MOST_WORDS, marked_differences
 
 
 def test_the_words_that_differ_are_marked_on_both_sides() -> None:

@@ -9,7 +9,8 @@ from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, alternating, chat, co
 from hypothesis import given
 
 from deita_core.conversation import Conversation
-from deita_core.formats.write_checks import (
+from deita_core.formats.write.chat_json import sharegpt_record as record
+from deita_core.formats.write.trainers import (
     alpaca_problem,
     axolotl_problem,
     chat_template_problem,
@@ -17,7 +18,6 @@ from deita_core.formats.write_checks import (
     llama_factory_problem,
     openai_problem,
 )
-from deita_core.formats.write_sharegpt import record
 
 
 def kept_by_llama_factory(sharegpt: list[dict[str, str]]) -> bool:

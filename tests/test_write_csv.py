@@ -9,7 +9,7 @@ import pytest
 from export_samples import PLAIN, chat, row
 
 from deita_core.conversation import Conversation
-from deita_core.formats import read
+from deita_core.formats.read import read
 from deita_core.formats.write import write
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.conversation import Conversation
-from deita_core.formats import Mapping, PoolRow, detect, read
+from deita_core.formats.read import Mapping, PoolRow, detect, read
 from deita_core.formats.write import EXPORT_FORMATS, ExportRow, write
 
 POOLS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "pools"

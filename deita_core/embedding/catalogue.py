@@ -2,16 +2,20 @@
 
 A name is a key of `NAMES` or `ALIASES`, or one with a prefix of `PREFIXES` (`llm:FOLDER`,
 `st:NAME`), or "package.module:callable" for an embedder of one's own.
+
+Is there an embedder of this name? Asked before a job, without reading weights.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
-from deita_core.scoring.catalogue import imported
-from deita_core.scoring.options import ModelOptions
+from deita_core.models.language_model import ModelFacts, model_facts
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.catalogue import check_precision, imported
 
 
 def _minilm() -> Embedder:
@@ -21,19 +25,19 @@ def _minilm() -> Embedder:
 
 
 def _llm(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.llm import LLMEmbedder
+    from deita_core.embedding.models import LLMEmbedder
 
     return LLMEmbedder(rest, options=options)
 
 
 def _llm_mean(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.llm import LLMEmbedder
+    from deita_core.embedding.models import LLMEmbedder
 
     return LLMEmbedder(rest, pooling="mean", options=options)
 
 
 def _sentence(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.sentence import SentenceEmbedder
+    from deita_core.embedding.models import SentenceEmbedder
 
     return SentenceEmbedder(rest, options)
 
@@ -80,3 +84,31 @@ def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
     known = ", ".join([*NAMES, *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
     embedder: Embedder = imported(name, f"embedder (known: {known})")()
     return embedder
+
+
+def check_embedder(
+    name: str, options: ModelOptions | None = None, *, thorough: bool = False
+) -> ModelFacts | None:
+    """What is known of the model behind a name of the catalogue; None for the embedded one.
+
+    thorough: also ask the hub for a model that is not here, which takes seconds.
+    Raises ModelError as loading it would.
+    """
+    options = options or ModelOptions()
+    name = ALIASES.get(name, name)
+    prefix, _, rest = name.partition(":")
+    if name in NAMES:
+        return None
+    if prefix not in PREFIXES:
+        imported(name, f"embedder (known: {', '.join([*NAMES, *ALIASES])})")
+        return None
+    if prefix == "st":
+        if options.precision in ("int8", "int4"):
+            raise ModelError(
+                f"a model of sentence-transformers runs in fp32, bf16 or fp16, not in "
+                f"{options.precision}"
+            )
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise ModelError("st: needs the package sentence-transformers: install it")
+    check_precision(options)
+    return model_facts(rest, ask_hub=thorough)

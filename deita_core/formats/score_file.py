@@ -15,13 +15,11 @@ from itertools import islice
 from pathlib import Path
 
 from deita_core.errors import FormatError
-from deita_core.formats.containers import records, sniff
-from deita_core.formats.detect import detect
-from deita_core.formats.layout import MISSING, lookup
-from deita_core.formats.model import Mapping as PoolMapping
-from deita_core.formats.model import PoolRow, Reject
-from deita_core.formats.reading import rows_of
-from deita_core.formats.record import Damage, Record
+from deita_core.formats.read.containers import records, sniff
+from deita_core.formats.read.detect import detect, rows_of
+from deita_core.formats.read.layout import MISSING, PoolRow, Reject, lookup
+from deita_core.formats.read.layout import Mapping as PoolMapping
+from deita_core.formats.read.text import Damage, Record
 
 ID_FIELDS = ("id", "conversation_id")
 TURN_FIELD = "turn"

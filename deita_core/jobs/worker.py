@@ -8,8 +8,7 @@ import traceback
 from pathlib import Path
 
 from deita_core.errors import DeitaError, JobCancelledError
-from deita_core.jobs.desk import Desk
-from deita_core.jobs.handover import Handover
+from deita_core.jobs.handover import Desk, Handover
 from deita_core.jobs.kinds import KINDS
 
 

@@ -19,10 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.graph_file import FILE_VERSION, StoredGraph, open_graph, put_in_place
 from deita_core.project.store import Project, whole_number
 from deita_core.project.vectors import active_embedder
+from deita_core.similarity.graph import (
+    FILE_VERSION,
+    SimilarityGraph,
+    StoredGraph,
+    open_graph,
+    put_in_place,
+)
 
 
 def graphs_folder(path: Path) -> Path:

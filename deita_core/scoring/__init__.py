@@ -4,9 +4,9 @@ Importing this loads no model: the light scorers read their weights when they ar
 the tokenizer at the first score; an LLM scorer loads its model when it is made.
 """
 
-from deita_core.scoring.light import LightScorer
-from deita_core.scoring.llm import LLMScorer
-from deita_core.scoring.options import ModelOptions
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.light.scorer import LightScorer
+from deita_core.scoring.llm.scorer import LLMScorer
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, Scorer, TurnText
 
 __all__ = [

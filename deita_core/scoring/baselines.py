@@ -4,17 +4,47 @@ The paper compares its scorers with the length of the instruction (for complexit
 of the response (for quality) and a random choice (arXiv 2312.15685). Lengths are in characters
 (Unicode code points), so no tokenizer decides them; a response without a text has length 0,
 and a turn without a response has no length of one.
+
+How surprising a response is to a language model: its loss, with the instruction and without.
+
+    with      <s> instruction, a line end, response
+    without   <s> response
+
+The loss is the mean of -log p over the tokens of the response. These are the same tokens in both
+texts, because instruction and response are made into tokens apart. <s> is the token that opens a
+text of the model (or, without one, the token that ends it); with neither, the first token of
+the response is left out of the mean in both, because nothing precedes it in the second.
+
+Baselines by any causal language model: perplexity and IFD of a turn's response.
+
+Perplexity (the paper's baseline for complexity, arXiv 2312.15685): that of the response after
+its instruction, exp(loss). The higher, the less the model expected the response.
+
+IFD, instruction-following difficulty (Li et al. 2023, arXiv 2308.12032): how much the
+instruction helps to foresee the response, perplexity with it / perplexity without it. Near 1 (or
+above) it does not help. The paper divides the losses, its later form the perplexities
+(Superfiltering, arXiv 2402.00530) as does this; the exponential of a difference keeps a short,
+easy response from dividing by nearly nothing.
+
+A conversation of several turns: each turn by itself, its response given its own instruction and
+nothing before it, as the paper's scorers see turns. What the loss is: `response_loss`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
+from deita_core.models.batches import TokenBudget, padded, run_longest_first
+from deita_core.models.language_model import LanguageModel, load_language_model
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.llm.prompts import reason_against
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
 
 Part = Literal["instruction", "response"]
@@ -101,3 +131,178 @@ def random_of_name(rest: str, dimension: Dimension) -> RandomScorer:
     if not rest.isdecimal():
         raise ModelError(f"random: takes a whole number as its seed, got {rest!r}")
     return RandomScorer(int(rest), dimension)
+
+
+# Numbers held at once as logits: tokens of a batch x vocabulary.
+CPU_LOGITS, GPU_LOGITS = 1 << 27, 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """ids: tokens of a text. scored: from this place on, at least 1, they count for the loss."""
+
+    ids: list[int]
+    scored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A turn as two texts: the response after the instruction, and alone. truncated: was cut."""
+
+    conditioned: Passage
+    alone: Passage
+    truncated: bool
+
+
+def logits_budget(model: LanguageModel, most: int | None = None) -> TokenBudget:
+    """Tokens of a batch whose logits fit beside the model; `most` bounds it."""
+    cells = GPU_LOGITS if model.device.startswith("cuda") else CPU_LOGITS
+    vocabulary = int(model.network.config.get_text_config().vocab_size)
+    return TokenBudget(max(1, min(cells // vocabulary, most or cells)))
+
+
+def pair_of(turn: TurnText, model: LanguageModel, limit: int) -> Pair | None:
+    """The two texts of a turn, or None when its response has no token to be scored.
+
+    Too long for `limit` tokens: the response loses its end, down to half the room, then the
+    instruction its end; both texts lose the same tokens of the response.
+    """
+    start = [] if model.start is None else [model.start]
+    room = limit - len(start)
+    prompt = _tokens(model, f"{turn.instruction}\n")
+    response = _tokens(model, turn.response or "")
+    whole = len(prompt) + len(response)
+    if whole > room:
+        response = response[: room - min(len(prompt), room // 2)]
+        prompt = prompt[: room - len(response)]
+    first = 0 if start else 1
+    if len(response) <= first:
+        return None
+    conditioned = Passage([*start, *prompt, *response], len(start) + len(prompt) + first)
+    return Pair(conditioned, Passage([*start, *response], 1), whole > room)
+
+
+def _tokens(model: LanguageModel, text: str) -> list[int]:
+    # Half of a surrogate pair cannot be encoded, and the tokenizer would refuse the text.
+    clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return list(model.tokenizer(clean, add_special_tokens=False, verbose=False).input_ids)
+
+
+def mean_losses(
+    passages: Sequence[Passage], model: LanguageModel, budget: TokenBudget
+) -> tuple[NDArray[np.float64], dict[int, str]]:
+    """Mean -log p of the scored tokens of each passage, (n,) float64 in nats.
+
+    NaN where it failed; the second result says why, where it is known.
+    """
+    losses = np.full(len(passages), np.nan)
+
+    def run(rows: list[int]) -> None:
+        losses[rows] = _batch_losses([passages[row] for row in rows], model)
+
+    lengths = [len(passage.ids) for passage in passages]
+    return losses, run_longest_first(lengths, budget, run)
+
+
+def _batch_losses(passages: Sequence[Passage], model: LanguageModel) -> list[float]:
+    import torch
+
+    ids = padded([p.ids for p in passages], range(len(passages)), model.filler)  # (B, T)
+    ids = ids.to(model.device)
+    found = []
+    with torch.inference_mode():
+        logits = model.network(input_ids=ids, use_cache=False).logits  # (B, T, V)
+        for row, passage in enumerate(passages):
+            end = len(passage.ids)
+            # The logits at one place are those of the token at the next.
+            predicted = logits[row, passage.scored - 1 : end - 1].float()  # (S, V)
+            loss = torch.nn.functional.cross_entropy(predicted, ids[row, passage.scored : end])
+            found.append(float(loss))
+    return found
+
+
+Measure = Literal["perplexity", "ifd"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+MAX_TOKENS = 2048
+
+
+class LossScorer:
+    """Perplexity or IFD of each response; the range is open, from 0 up.
+
+    Use one instance from one thread at a time, and hand it many turns at once: they are sorted
+    by length inside.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        measure: Measure,
+        dimension: Dimension,
+        options: ModelOptions | None = None,
+    ) -> None:
+        """Loads the model: a local folder, or the name of one on the hub. Raises ModelError."""
+        if measure not in MEASURES:
+            raise ModelError(f"measure must be {' or '.join(MEASURES)}, got {measure!r}")
+        if not name:
+            raise ModelError(f"{measure}: needs a folder or the name of a model on the hub")
+        options = options or ModelOptions()
+        self._measure = measure
+        self._dimension: Dimension = dimension
+        self._model = load_language_model(name, precision=options.precision, device=options.device)
+        self._limit = min(self._model.limit, options.max_tokens or MAX_TOKENS)
+        self._budget = logits_budget(self._model, options.batch_tokens)
+
+    @property
+    def dimension(self) -> Dimension:
+        """The dimension it stands in for; it is the same number in both."""
+        return self._dimension
+
+    @property
+    def id(self) -> str:
+        """The name that loads it again: "perplexity:" or "ifd:", then the folder or hub name."""
+        return f"{self._measure}:{self._model.name}"
+
+    @property
+    def revision(self) -> str:
+        """The hub's commit, or a hash of the folder."""
+        return self._model.revision
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """precision, max_tokens."""
+        return {"precision": self._model.precision, "max_tokens": self._limit}
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """Scores in the order of `turns`; NaN with a reason where there is no response."""
+        reasons = [reason_against("quality", turn) for turn in turns]
+        pairs: list[Pair | None] = []
+        for place, turn in enumerate(turns):
+            pair = None if reasons[place] else pair_of(turn, self._model, self._limit)
+            if pair is None and reasons[place] is None:
+                reasons[place] = "the response has too few tokens to be scored"
+            pairs.append(pair)
+        found = [place for place, pair in enumerate(pairs) if pair is not None]
+        scores = np.full(len(turns), np.nan, np.float32)
+        scores[found], failed = self._scores([pair for pair in pairs if pair is not None])
+        for place, reason in zip(found, failed, strict=True):
+            reasons[place] = reason
+        cut = np.array([pair is not None and pair.truncated for pair in pairs], np.bool_)
+        return ScoreBatch(scores, tuple(reasons), truncated=cut)
+
+    def _scores(self, pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], list[str | None]]:
+        """The measure of each pair, and why it is NaN where it is."""
+        count = len(pairs)
+        passages = [pair.conditioned for pair in pairs]
+        if self._measure == "ifd":
+            passages += [pair.alone for pair in pairs]
+        losses, failed = mean_losses(passages, self._model, self._budget)
+        exponent = losses if self._measure == "perplexity" else losses[:count] - losses[count:]
+        with np.errstate(over="ignore"):
+            scores = np.exp(exponent).astype(np.float32)
+        bad = ~np.isfinite(scores)
+        scores[bad] = np.nan
+        said = [failed.get(n) or failed.get(n + count) for n in range(count)]
+        return scores, [
+            (known or "the model gave a number that is not finite") if wrong else None
+            for known, wrong in zip(said, bad.tolist(), strict=True)
+        ]

@@ -5,57 +5,67 @@
 Importing it loads NumPy and nothing heavier.
 """
 
-from deita_core.selection.changes import Change, Changes, changes
-from deita_core.selection.coverage import coverage, nearest_similarities, typical_similarity
-from deita_core.selection.distributions import Distribution, distribution, distributions
-from deita_core.selection.diversity import (
+from deita_core.progress import FilterProgress, finish
+from deita_core.selection.analysis.changes import (
+    AggregationEffect,
+    Change,
+    Changes,
+    aggregation_effects,
+    aggregation_effects_steps,
+    changes,
+)
+from deita_core.selection.analysis.diversity import (
     Diversity,
+    coverage,
     diversity,
     diversity_steps,
     nearest_distance,
+    nearest_similarities,
     nearest_similarity,
     pool_distance,
+    typical_similarity,
     vendi_score,
 )
-from deita_core.selection.effects import (
-    AggregationEffect,
-    aggregation_effects,
-    aggregation_effects_steps,
-)
-from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
-from deita_core.selection.filters import FILTERS, filter_names
-from deita_core.selection.flip import Flip, flip_point
-from deita_core.selection.frontier import (
+from deita_core.selection.analysis.flip import Flip, Turn, flip_point
+from deita_core.selection.analysis.frontier import (
     Frontier,
     FrontierProgress,
     frontier,
     frontier_steps,
 )
-from deita_core.selection.measures import (
+from deita_core.selection.analysis.measures import (
     Comparison,
+    Distribution,
     Measures,
     compare,
+    distribution,
+    distributions,
     random_baseline,
 )
-from deita_core.selection.nearest import Nearest, nearest_of
-from deita_core.selection.outcome import Counts, Outcome, select, select_steps
-from deita_core.selection.presets import PRESETS, Preset, find_preset
-from deita_core.selection.profile import (
+from deita_core.selection.analysis.nearest import Nearest, nearest_of
+from deita_core.selection.analysis.profile import (
     Histogram,
     SimilarityProfile,
     Suggestion,
     similarity_profile,
 )
-from deita_core.selection.progress import FilterProgress
+from deita_core.selection.analysis.spans import KeptSpans, kept_spans
+from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
+from deita_core.selection.filters import FILTERS, filter_names
+from deita_core.selection.outcome import Counts, Outcome, select, select_steps
+from deita_core.selection.pool_table import PoolColumns, SelectionInput
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
-from deita_core.selection.rule import SelectionRule, similarity_text, threshold_to_distance
+from deita_core.selection.rule import (
+    PRESETS,
+    Preset,
+    SelectionRule,
+    find_preset,
+    similarity_text,
+    threshold_to_distance,
+)
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
-from deita_core.selection.sides import Turn
-from deita_core.selection.spans import KeptSpans, kept_spans
 from deita_core.selection.status import STATUSES, SelectionTrace, Status
 from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
-from deita_core.selection.table import PoolColumns, SelectionInput
-from deita_core.stepwise import finish
 
 __all__ = [
     "AGGREGATIONS",

@@ -1,19 +1,60 @@
-"""Evol scores: from the scores of turns to the score of a conversation.
+"""The order in which rows are visited: from the highest score down, ties by place.
+
+Evol scores: from the scores of turns to the score of a conversation.
 
 The evol score of a turn is its complexity x its quality; the paper (arXiv 2312.15685, section
 3.4) sums over the turns of a conversation. Both may be raised to a power of their own, to weigh
 one dimension more; powers of 1 are the paper's.
+
+Results that are asked for again and again while somebody drags a slider.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+
+_HALF = np.uint64(32)
+
+
+def from_highest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places from the highest score down, ties by place, NaN last: (n,) int64, n < 2**32.
+
+    The same as a stable sort of the negated scores in about half the time: the score in float32
+    and the place make one whole number, and these sort quickest. Rows whose scores differ only in
+    float64 are put right afterwards.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        bits = (-scores + 0.0).astype(np.float32).view(np.int32)  # + 0.0: there is one zero
+    falling = np.where(bits < 0, ~bits, bits ^ np.int32(-(2**31))).view(np.uint32)
+    falling[np.isnan(scores)] = np.uint32(2**32 - 1)
+    both = (falling.astype(np.uint64) << _HALF) | np.arange(len(scores), dtype=np.uint64)
+    both.sort()
+    order = (both & np.uint64(2**32 - 1)).astype(np.int64)
+    ranked = scores[order]
+    if (ranked[:-1] < ranked[1:]).any():
+        _put_right(order, ranked, both >> _HALF)
+    return order
+
+
+def _put_right(
+    order: NDArray[np.int64], ranked: NDArray[np.float64], rough: NDArray[np.uint64]
+) -> None:
+    """Sorts the runs that are one in float32 and not in float64, in place."""
+    run = np.concatenate([[0], np.cumsum(rough[1:] != rough[:-1])])
+    differ = run[1:][(run[1:] == run[:-1]) & (ranked[1:] != ranked[:-1])]
+    places = np.flatnonzero(np.isin(run, differ))
+    rows = order[places]
+    order[places] = rows[np.lexsort((rows, -ranked[places], run[places]))]
+
 
 Aggregation = Literal["sum", "mean", "max", "last"]
 
@@ -162,3 +203,29 @@ def _check_turns(
         raise SelectionError(
             f"turn_rows must lie from 0 to {rows - 1}, got {turn_rows.min()} to {turn_rows.max()}"
         )
+
+
+Value = TypeVar("Value")
+MOST_KEPT = 24
+
+
+class Memo:
+    """The values asked for last, by key; the oldest give way. Threads may share it."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value kept for the key, or what `make` gives, which is kept from now on."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]  # type: ignore[return-value]
+        value = make()  # outside the lock: two threads may both make it, which only costs time
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value

@@ -10,18 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.progress import FilterProgress, finish
 from deita_core.selection import status as st
-from deita_core.selection.filters import apply_filters, filter_names
-from deita_core.selection.pass_edges import closest_similarity
-from deita_core.selection.pass_state import check_room
-from deita_core.selection.progress import FilterProgress
+from deita_core.selection.filters import apply_filters, filter_names, ranked_rows, rule_scores
+from deita_core.selection.greedy import check_room, closest_similarity
+from deita_core.selection.pool_table import SelectionInput
 from deita_core.selection.quotas import QuotaTable, quota_table
-from deita_core.selection.row_score import ranked_rows, rule_scores
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import Candidates, Choice, find_strategy
-from deita_core.selection.table import SelectionInput
 from deita_core.selection.wording import outcome_sentence, why_sentence
-from deita_core.stepwise import finish
 
 _CANDIDATE: Final = -1
 

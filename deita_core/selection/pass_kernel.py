@@ -1,4 +1,13 @@
-"""The greedy pass, compiled. Import it only where a pass is made: it loads numba."""
+"""The greedy pass, compiled. Import it only where a pass is made: it loads numba.
+
+The greedy pass for all thresholds at once, compiled. Import it only where it is run: numba.
+
+Selected rows near other rows of the similarity graph, compiled. Import it only where it runs.
+
+Sums over the edges of the similarity graph, compiled. Import it only where they are taken.
+
+Edges of a group come most similar first, so each loop ends at the first one that does not count.
+"""
 
 from __future__ import annotations
 
@@ -169,3 +178,250 @@ def walk(
                 taken[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
         kept[state[COUNT]] = position
         state[COUNT] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def extend_spans(
+    begin: int,
+    end: int,
+    group: NDArray[np.int32],
+    pinned: NDArray[np.bool_],
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    floor: float,
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> int:
+    """Visits the places `begin` to `end` of the order; returns the place it came to.
+
+    That is less than `end` where low and high are too short for the spans of the next place.
+    group: (m,) of each place. start, neighbour, similarity: the edges of the groups.
+    first, last: (g,), in low and high: where the group's row that is kept stands, -1 unless one
+    was visited. bounds: (m + 1,): the spans of place p are bounds[p]:bounds[p + 1].
+    """
+    room = 64
+    ends, starts = np.empty(room), np.empty(room)
+    for place in range(begin, end):
+        own, used = group[place], bounds[place]
+        found = 0
+        fresh = first[own] < 0 and not pinned[place]
+        if fresh:
+            for edge in range(start[own], start[own + 1]):
+                bound = similarity[edge]
+                if bound <= floor:
+                    break
+                other = neighbour[edge]
+                for span in range(max(first[other], 0), last[other]):
+                    if low[span] >= bound:
+                        break
+                    if found == room:
+                        room *= 2
+                        starts = np.concatenate((starts, np.empty(found)))
+                        ends = np.concatenate((ends, np.empty(found)))
+                    starts[found], ends[found] = low[span], min(high[span], bound)
+                    found += 1
+        if used + found + 1 > len(low):
+            return place
+        bounds[place + 1] = used
+        if not fresh and not pinned[place]:  # a copy of a row visited before
+            continue
+        at = floor
+        for which in np.argsort(starts[:found]):
+            if starts[which] > at:
+                low[used], high[used] = at, starts[which]
+                used += 1
+            at = max(at, ends[which])
+        if at < 1.0:
+            low[used], high[used] = at, 1.0
+            used += 1
+        # A pinned copy is kept at every threshold, so from here on it stands for its group.
+        first[own], last[own] = bounds[place], used
+        bounds[place + 1] = used
+    return end
+
+
+@numba.njit(nogil=True, cache=True)
+def kept_at(
+    threshold: float,
+    bounds: NDArray[np.int64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+) -> None:
+    """Writes which places of the order are kept at the threshold without a budget: kept (m,)."""
+    for place in range(len(kept)):
+        kept[place] = threshold >= 1.0
+        for span in range(bounds[place], bounds[place + 1]):
+            if low[span] <= threshold < high[span]:
+                kept[place] = True
+
+
+@numba.njit(nogil=True, cache=True)
+def mark_covered(
+    kept: NDArray[np.int32],
+    level: float,
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    covered: NDArray[np.bool_],
+) -> None:
+    """Marks the groups of which a row is kept, and those nearer than `level` to one: (g,)."""
+    for own in kept:
+        covered[own] = True
+        for edge in range(start[own], start[own + 1]):
+            if similarity[edge] <= level:
+                break
+            covered[neighbour[edge]] = True
+
+
+@numba.njit(nogil=True, cache=True)
+def nearest_chosen(
+    asked: NDArray[np.int32],
+    chosen: NDArray[np.int64],
+    own: int,
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+) -> None:
+    """Writes the similarity of each asked group to the nearest chosen row: nearest (k,).
+
+    chosen: (g,) how many rows of each group are chosen. own: as many of its own group do not
+    count (1: the row asked for is one of them). NaN where no edge leads to a chosen row.
+    """
+    for i in range(len(asked)):
+        group = asked[i]
+        nearest[i] = np.nan
+        if chosen[group] > own:
+            nearest[i] = 1.0
+            continue
+        for edge in range(start[group], start[group + 1]):
+            if chosen[neighbour[edge]] > 0:
+                nearest[i] = similarity[edge]
+                break
+
+
+@numba.njit(nogil=True, cache=True)
+def gain_of(
+    group: int,
+    threshold: float,
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    covered: NDArray[np.float64],
+) -> float:
+    """What a row of this group would add to the coverage of the pool.
+
+    start, neighbour, similarity: see `SimilarityGraph`. rows: (g,), rows of each group. covered:
+    (g,), the similarity of each group to the nearest row selected.
+    """
+    gain = rows[group] * max(0.0, 1.0 - covered[group])
+    for edge in range(start[group], start[group + 1]):
+        if similarity[edge] <= threshold:
+            break
+        more = similarity[edge] - covered[neighbour[edge]]
+        if more > 0.0:
+            gain += rows[neighbour[edge]] * more
+    return float(gain)
+
+
+@numba.njit(nogil=True, cache=True)
+def all_gains(
+    first: int,
+    last: int,
+    threshold: float,
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    covered: NDArray[np.float64],
+    gains: NDArray[np.float64],
+) -> None:
+    """Writes `gain_of` of groups `first` to `last` into `gains` (g,)."""
+    for group in range(first, last):
+        gains[group] = gain_of(group, threshold, start, neighbour, similarity, rows, covered)
+
+
+@numba.njit(nogil=True, cache=True)
+def cover(
+    group: int,
+    threshold: float,
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    covered: NDArray[np.float64],
+) -> None:
+    """Brings `covered` up to date after a row of this group was selected."""
+    covered[group] = 1.0
+    for edge in range(start[group], start[group + 1]):
+        if similarity[edge] <= threshold:
+            break
+        covered[neighbour[edge]] = max(covered[neighbour[edge]], similarity[edge])
+
+
+@numba.njit(nogil=True, cache=True)
+def best_edges(
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    first: NDArray[np.int64],
+    top: NDArray[np.float64],
+    row: NDArray[np.int64],
+) -> None:
+    """For each group the nearest group that has rows: its similarity into `top` (g,), and into
+    `row` (g,) the lowest of the first rows of equally near ones.
+
+    first: (g,), the first row of each group, -1 where it has none. Groups without such a
+    neighbour are left as they are.
+    """
+    for group in range(len(start) - 1):
+        found = False
+        for edge in range(start[group], start[group + 1]):
+            other = first[neighbour[edge]]
+            if other < 0:
+                continue
+            if found and similarity[edge] < top[group]:
+                break
+            row[group] = min(row[group], other) if found else other
+            top[group] = similarity[edge]
+            found = True
+
+
+@numba.njit(nogil=True, cache=True)
+def nearest_before(
+    start: NDArray[np.int64],
+    neighbour: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    group: NDArray[np.int32],
+    first: NDArray[np.int64],
+    threshold: float,
+    seat: NDArray[np.int64],
+    twin: NDArray[np.int64],
+    near: NDArray[np.float64],
+) -> None:
+    """For each place of several lists, one after the other, the most similar place before it in
+    its list, the first of equally similar ones: into `twin` (k,), its similarity into `near` (k,).
+    Places below the threshold are left out.
+
+    group: (k,), by place. first: (l + 1,), list i is first[i]:first[i + 1]. seat: (g,) of -1, the
+    first place of each group in the latest list that has it.
+    """
+    for number in range(len(first) - 1):
+        for place in range(first[number], first[number + 1]):
+            own = group[place]
+            if seat[own] >= first[number]:
+                twin[place], near[place] = seat[own], 1.0
+            for edge in range(start[own], start[own + 1]):
+                value = similarity[edge]
+                if value < threshold or (twin[place] >= 0 and value < near[place]):
+                    break
+                other = seat[neighbour[edge]]
+                if other >= first[number] and (twin[place] < 0 or other < twin[place]):
+                    twin[place], near[place] = other, value
+            if seat[own] < first[number]:
+                seat[own] = place

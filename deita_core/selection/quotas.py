@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.selection.pool_table import SelectionInput
 from deita_core.selection.rule_parts import EACH, BudgetUnit, Quota
-from deita_core.selection.table import SelectionInput
 
 
 @dataclass(frozen=True, slots=True)

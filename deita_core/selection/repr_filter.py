@@ -14,8 +14,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.geometry.similarity import (
+from deita_core.progress import FilterProgress, finish, told_as
+from deita_core.selection.analysis.nearest import nearest_steps
+from deita_core.selection.evol import from_highest
+from deita_core.selection.rule_parts import check_budget, check_scores, check_threshold
+from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
+from deita_core.similarity.definition import (
     Tiles,
     as_embeddings,
     check_rows,
@@ -24,12 +28,7 @@ from deita_core.geometry.similarity import (
     screen_margin,
     unit_rows,
 )
-from deita_core.selection.checks import check_budget, check_scores, check_threshold
-from deita_core.selection.nearest import nearest_steps
-from deita_core.selection.order import from_highest
-from deita_core.selection.progress import FilterProgress
-from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
-from deita_core.stepwise import finish, told_as
+from deita_core.similarity.graph import SimilarityGraph
 
 BLOCK = 1024
 
@@ -117,7 +116,7 @@ def _graph_steps(
     embeddings: Floats, order: Rows, threshold: float, budget: int | None, graph: SimilarityGraph
 ) -> Generator[FilterProgress, None, SelectionTrace]:
     # These build on this module's blocks, so they are imported late.
-    from deita_core.selection.passes import pass_steps
+    from deita_core.selection.greedy import pass_steps
     from deita_core.selection.strategies.protocol import Candidates, Choice
 
     rows = np.arange(len(embeddings))

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.distilabel import DistilabelStrategy
-from deita_core.selection.strategies.facility_location import FacilityLocationStrategy
-from deita_core.selection.strategies.k_center import KCenterStrategy
-from deita_core.selection.strategies.longest_instruction import LongestInstructionStrategy
-from deita_core.selection.strategies.longest_response import LongestResponseStrategy
-from deita_core.selection.strategies.nemo_curator import NemoCuratorStrategy
+from deita_core.selection.strategies.baselines import (
+    LongestInstructionStrategy,
+    LongestResponseStrategy,
+    RandomStrategy,
+    TopScoreStrategy,
+    random_order,
+)
+from deita_core.selection.strategies.coverage import FacilityLocationStrategy, KCenterStrategy
+from deita_core.selection.strategies.deduplication import (
+    DistilabelStrategy,
+    NemoCuratorStrategy,
+    SemDeDupStrategy,
+)
 from deita_core.selection.strategies.protocol import Candidates, Choice, Strategy
-from deita_core.selection.strategies.random_rows import RandomStrategy, random_order
 from deita_core.selection.strategies.score_first import ReprFilterStrategy
-from deita_core.selection.strategies.semdedup import SemDeDupStrategy
-from deita_core.selection.strategies.top_score import TopScoreStrategy
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (
     ReprFilterStrategy(),

@@ -1,4 +1,7 @@
-"""What a strategy is: the one interface behind which all ways of selecting sit."""
+"""What a strategy is: the one interface behind which all ways of selecting sit.
+
+The edges of a similarity graph as compiled functions take them.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.geometry.graph import SimilarityGraph
-from deita_core.selection.order import from_highest
-from deita_core.selection.progress import FilterProgress
+from deita_core.progress import FilterProgress
+from deita_core.selection.evol import from_highest
 from deita_core.selection.quotas import QuotaTable
 from deita_core.selection.rule_parts import BudgetUnit, PinPlace
 from deita_core.selection.status import SelectionTrace
+from deita_core.similarity.graph import SimilarityGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +122,17 @@ class Strategy(Protocol):
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """A generator of progress that returns the trace, numbered like `candidates`."""
         ...
+
+
+Edges = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
+
+
+def read_only_edges(graph: SimilarityGraph) -> Edges:
+    """start, neighbour and similarity, read-only: arrays in memory and memory maps then share
+    one compiled function.
+    """
+    start, neighbour = np.asarray(graph.start).view(), np.asarray(graph.neighbour).view()
+    similarity = np.asarray(graph.similarity).view()
+    for array in (start, neighbour, similarity):
+        array.flags.writeable = False
+    return start, neighbour, similarity

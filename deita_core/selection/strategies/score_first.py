@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from deita_core.selection.passes import pass_steps
-from deita_core.selection.progress import FilterProgress
+from deita_core.progress import FilterProgress
+from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
 

@@ -1,0 +1,234 @@
+"""Any causal language model as an embedder: the paper's way, in batches.
+
+The embedding of a conversation is the last layer's hidden state at its last token (the whole
+conversation in the template Vicuna v1.1, cut at 2,048 tokens), as in the reference
+implementation of the paper (hkust-nlp/deita), which takes Mistral-7B. Rows are filled up on
+the right: with causal attention no token sees what comes after it, so the batch changes
+nothing but the last bits, and no mask is needed.
+
+Any model of sentence-transformers as an embedder, by its name on the hub or its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.conversation import Conversation
+from deita_core.embedding.protocol import NAME as TEMPLATE
+from deita_core.embedding.protocol import EmbeddingBatch, finished, vicuna_text
+from deita_core.errors import ModelError
+from deita_core.models.batches import first_budget, padded, run_longest_first
+from deita_core.models.device import named_device, pick_device
+from deita_core.models.language_model import folder_revision, load_language_model, pick_precision
+from deita_core.models.options import ModelOptions
+
+Pooling = Literal["last", "mean"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+MAX_TOKENS = 2048  # the reference's
+
+
+class LLMEmbedder:
+    """The hidden states of a causal language model as vectors.
+
+    Use one instance from one thread at a time, and hand it many texts at once: they are sorted
+    by length inside.
+    """
+
+    def __init__(
+        self, name: str, *, pooling: Pooling = "last", options: ModelOptions | None = None
+    ) -> None:
+        """Loads the model.
+
+        name: a local folder, or a model on the hub. pooling: "last" takes the last token (the
+        paper's), "mean" the mean over all tokens. Raises ModelError.
+        """
+        if pooling not in POOLINGS:
+            raise ModelError(f"pooling must be {' or '.join(POOLINGS)}, got {pooling!r}")
+        options = options or ModelOptions()
+        self._pooling = pooling
+        self._model = load_language_model(
+            name, head=False, precision=options.precision, device=options.device
+        )
+        self._limit = min(self._model.limit, options.max_tokens or MAX_TOKENS)
+        self._budget = first_budget(self._model.device.split(":")[0])
+        if options.batch_tokens is not None:
+            self._budget.tokens = options.batch_tokens
+
+    @property
+    def id(self) -> str:
+        """The name that loads it again: "llm:" or "llm-mean:", then the folder or hub name."""
+        return f"{'llm' if self._pooling == 'last' else 'llm-mean'}:{self._model.name}"
+
+    @property
+    def revision(self) -> str:
+        """The hub's commit, or a hash of the folder."""
+        return self._model.revision
+
+    @property
+    def dimension(self) -> int:
+        """The width of the model's hidden states."""
+        return int(self._model.network.config.get_text_config().hidden_size)
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """precision, max_tokens, pooling, template."""
+        return {
+            "precision": self._model.precision,
+            "max_tokens": self._limit,
+            "pooling": self._pooling,
+            "template": TEMPLATE,
+        }
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many conversations a batch of a job has: some seconds of work."""
+        return 64 if self._model.device == "cpu" else 1024
+
+    def render(self, conversation: Conversation) -> str:
+        """The text that stands for a conversation."""
+        return vicuna_text(conversation)
+
+    def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
+        """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
+        # An empty text would be the mark at its start alone, the same for every empty text.
+        tokens = [self._tokens(text) if text.strip() else [] for text in texts]
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
+        read = [ids[: self._limit] for ids in tokens]
+        vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
+
+        def run(rows: list[int]) -> None:
+            vectors[rows] = self._pooled(read, rows)
+
+        failed = run_longest_first([len(ids) for ids in read], self._budget, run)
+        failed |= {row: "the text is empty" for row, length in enumerate(lengths) if not length}
+        return finished(vectors, lengths, lengths > self._limit, failed)
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._model.tokenizer(_storable(text)).input_ids)
+
+    def _pooled(self, tokens: list[list[int]], rows: list[int]) -> NDArray[np.float32]:
+        """(b, d) float32, not normalised."""
+        import torch
+
+        ids = padded(tokens, rows, self._model.filler).to(self._model.device)  # (B, T)
+        ends = torch.tensor([len(tokens[row]) for row in rows], device=ids.device)  # (B,)
+        with torch.inference_mode():
+            hidden = self._model.network(input_ids=ids, use_cache=False)[0]  # (B, T, D)
+            if self._pooling == "last":
+                pooled = hidden[torch.arange(len(rows), device=ids.device), ends - 1].float()
+            else:
+                kept = torch.arange(ids.shape[1], device=ids.device) < ends[:, None]  # (B, T)
+                pooled = (hidden.float() * kept[:, :, None]).sum(1) / ends[:, None]
+        result: NDArray[np.float32] = pooled.cpu().numpy()
+        return result
+
+
+def _storable(text: str) -> str:
+    # Half of a surrogate pair cannot be encoded, and the tokenizer would refuse the text.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+class SentenceEmbedder:
+    """A model of sentence-transformers; it pools, cuts and normalises as its folder says."""
+
+    def __init__(self, name: str, options: ModelOptions | None = None) -> None:
+        """Loads the model; name: a local folder, or a model on the hub. Raises ModelError."""
+        options = options or ModelOptions()
+        self._device = options.device or pick_device().kind
+        # These models are small: the exact numbers are worth more than the speed of bf16.
+        wanted = options.precision or ("fp32" if self._device == "cpu" else None)
+        self._precision = pick_precision(wanted, named_device(self._device))
+        local = Path(name).expanduser()
+        self._name = str(local.resolve()) if local.is_dir() else name
+        self._model = _load(self._name, self._device, self._precision)
+        if options.max_tokens is not None:
+            self._model.max_seq_length = min(options.max_tokens, self._limit)
+        self._revision = folder_revision(local) if local.is_dir() else _commit(self._model)
+        self._budget = first_budget(self._device.split(":")[0])
+        if options.batch_tokens is not None:
+            self._budget.tokens = options.batch_tokens
+
+    @property
+    def id(self) -> str:
+        """The name that loads it again: "st:", then the folder or hub name."""
+        return f"st:{self._name}"
+
+    @property
+    def revision(self) -> str:
+        """The hub's commit, or a hash of the folder."""
+        return self._revision
+
+    @property
+    def dimension(self) -> int:
+        """The width of a vector."""
+        return int(self._model.get_embedding_dimension())
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """precision, max_tokens."""
+        return {"precision": self._precision, "max_tokens": self._limit}
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many conversations a batch of a job has."""
+        return 256 if self._device == "cpu" else 4096
+
+    @property
+    def _limit(self) -> int:
+        return int(self._model.max_seq_length or 1_000_000)
+
+    def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
+        """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
+        clean = [t.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for t in texts]
+        lengths = np.array(self._lengths(clean), dtype=np.int32)
+        vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
+
+        def run(rows: list[int]) -> None:
+            vectors[rows] = self._model.encode(
+                [clean[row] for row in rows],
+                batch_size=len(rows),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+
+        empty = {row: "the text is empty" for row, text in enumerate(clean) if not text.strip()}
+        read = [0 if row in empty else min(int(n), self._limit) for row, n in enumerate(lengths)]
+        failed = run_longest_first(read, self._budget, run)
+        return finished(vectors, lengths, lengths > self._limit, failed | empty)
+
+    def _lengths(self, texts: list[str]) -> list[int]:
+        """Tokens of each text, the model's own marks included and nothing cut."""
+        found = self._model.tokenizer(texts, truncation=False, verbose=False).input_ids
+        return [len(ids) for ids in found]
+
+
+def _load(name: str, device: str, precision: str) -> Any:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    if precision not in _DTYPES:
+        raise ModelError(
+            f"a model of sentence-transformers runs in {', '.join(_DTYPES)}, not in {precision}"
+        )
+    try:
+        return SentenceTransformer(
+            name, device=device, model_kwargs={"dtype": getattr(torch, _DTYPES[precision])}
+        )
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"the model {name!r} cannot be loaded by sentence-transformers: {error}; give a "
+            "folder or the name of a model on the hub"
+        ) from error
+
+
+def _commit(model: Any) -> str:
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    return str(getattr(config, "_commit_hash", None) or "unknown")

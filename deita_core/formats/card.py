@@ -1,0 +1,246 @@
+"""The Hugging Face dataset card of an export: what was chosen, from what, how, and how to load it.
+
+The front matter follows the hub's dataset card metadata (license, language, size_categories,
+task_categories, tags, configs).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from math import isfinite
+
+from deita_core.errors import ExportError
+from deita_core.formats.manifest import Manifest, ModelUse, SelectionRule
+from deita_core.formats.write.export_format import ExportRow
+
+PAPER = "https://arxiv.org/abs/2312.15685"
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+_LOADERS = {
+    "sharegpt": "json",
+    "alpaca": "json",
+    "openai": "json",
+    "original": "json",
+    "parquet": "parquet",
+    "csv": "csv",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardStatistics:
+    """Counts over the rows exported.
+
+    languages: rows per language code, most first. scores: for evol score, complexity and
+    quality, the values of the rows that have one, sorted.
+    """
+
+    rows: int
+    turns: int
+    characters: int
+    languages: MappingType[str, int]
+    flagged: MappingType[str, int]
+    scores: MappingType[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
+    """One pass over the rows; memory holds three numbers a row."""
+    count = turns = characters = 0
+    languages: Counter[str] = Counter()
+    flagged: Counter[str] = Counter()
+    scores: dict[str, list[float]] = {"evol score": [], "complexity": [], "quality": []}
+    for row in rows:
+        count += 1
+        turns += len(row.conversation.turns)
+        characters += sum(len(m.content) for m in row.conversation.messages)
+        languages[row.language or "unknown"] += 1
+        flagged.update(row.flags)
+        for name, value in zip(scores, (row.evol_score, row.complexity, row.quality), strict=True):
+            if value is not None and isfinite(value):
+                scores[name].append(value)
+    return CardStatistics(
+        count,
+        turns,
+        characters,
+        _most_first(languages),
+        _most_first(flagged),
+        {name: tuple(sorted(values)) for name, values in scores.items()},
+    )
+
+
+def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
+    """README.md of the dataset, front matter included; ends with a line end.
+
+    license: an identifier of the hub ("other" until the user names one). Raises ExportError
+    when the license is not such an identifier.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]*", license):
+        raise ExportError(
+            f"license {license!r} is not an identifier of the Hugging Face hub: use one such as "
+            "apache-2.0, cc-by-4.0 or other"
+        )
+    parts = [
+        _front_matter(manifest, statistics, license),
+        f"# {manifest.selection.name}",
+        _summary(manifest, statistics),
+        "## How it was selected",
+        _pool(manifest),
+        _models(manifest.models),
+        _rule(manifest.selection),
+        "## What is in it",
+        _numbers(statistics),
+        "## How to load it",
+        _loading(manifest),
+        "## License",
+        _license(license),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(manifest: Manifest, statistics: CardStatistics, license: str) -> str:
+    # Quoted throughout: the code of Norwegian, no, is false in YAML.
+    codes = [code for code in statistics.languages if re.fullmatch(r"[a-z]{2,3}", code)]
+    lines = ["---", f"license: {license}"]
+    if codes:
+        lines += ["language:", *(f'- "{code}"' for code in codes)]
+    lines += [
+        "size_categories:",
+        f"- {_size(statistics.rows)}",
+        "task_categories:",
+        "- text-generation",
+        "tags:",
+        *(f"- {tag}" for tag in ("instruction-tuning", "data-selection", "deita")),
+        f"pretty_name: {json.dumps(manifest.selection.name, ensure_ascii=False)}",
+        "configs:",
+        "- config_name: default",
+        f"  data_files: {json.dumps(manifest.output.file_name, ensure_ascii=False)}",
+        "---",
+    ]
+    return "\n".join(lines)
+
+
+def _size(rows: int) -> str:
+    return next((label for limit, label in _SIZES if rows < limit), "n>10M")
+
+
+def _summary(manifest: Manifest, statistics: CardStatistics) -> str:
+    imported = sum(file.imported for file in manifest.pool)
+    return (
+        f"{statistics.rows:,} conversations for instruction tuning, selected from a pool of "
+        f"{imported:,} with Deita Studio, which follows "
+        f"[What Makes Good Data for Alignment?]({PAPER}): complexity and quality are scored, "
+        "and near-duplicates of better rows are left out."
+    )
+
+
+def _pool(manifest: Manifest) -> str:
+    rows = [
+        (
+            file.name,
+            file.mapping.layout,
+            f"{file.read:,}",
+            f"{file.imported:,}",
+            f"{file.duplicates:,}",
+            f"{file.rejected:,}",
+            f"`{file.sha256[:16]}`",
+        )
+        for file in manifest.pool
+    ]
+    head = ("pool file", "layout", "read", "imported", "duplicates", "rejected", "SHA-256")
+    return "### Pool\n\n" + _table(head, rows)
+
+
+def _models(models: Iterable[ModelUse]) -> str:
+    rows = []
+    for model in models:
+        parameters = ", ".join(f"{name} = {value}" for name, value in model.parameters.items())
+        rows.append((model.role, model.id, f"`{model.revision}`", parameters))
+    return "### Scorers and embedder\n\n" + _table(("for", "model", "revision", "with"), rows)
+
+
+def _rule(selection: SelectionRule) -> str:
+    lines = [f"- strategy: {selection.strategy}"]
+    for name, value in selection.parameters.items():
+        if name == "threshold" and isinstance(value, int | float):
+            lines.append(
+                f"- threshold: cosine similarity above {value:g} to a row already kept drops a "
+                f"row (cosine distance below {1 - value:.4g})"
+            )
+        elif name in ("pinned", "excluded") and isinstance(value, list | tuple) and value:
+            lines.append(f"- {name}: {len(value):,} conversations; the manifest has their ids")
+        elif name == "budget":
+            unit = selection.parameters.get("budget_unit", "rows")
+            budget = f"{value:,} {unit}" if isinstance(value, int) else "none"
+            lines.append(f"- budget: {budget}")
+        elif name == "aggregation":
+            lines.append(f"- evol score: {value} over the turns of complexity x quality")
+        else:
+            lines.append(f"- {name}: {json.dumps(value, ensure_ascii=False)}")
+    return "### Rule\n\n" + "\n".join(lines)
+
+
+def _numbers(statistics: CardStatistics) -> str:
+    rows = statistics.rows
+    per_row = f"{statistics.characters / rows:,.0f}" if rows else "0"
+    turns = f"{statistics.turns / rows:.2f}" if rows else "0"
+    text = f"{rows:,} rows, {turns} turns and {per_row} characters a row on average."
+    if statistics.languages:
+        text += "\n\n" + _table(
+            ("language", "rows"), [(c, f"{n:,}") for c, n in statistics.languages.items()]
+        )
+    scored = [(name, values) for name, values in statistics.scores.items() if values]
+    if scored:
+        head = ("score", "rows with it", "lowest", "median", "highest")
+        text += "\n\n" + _table(head, [_score_line(name, values) for name, values in scored])
+    if statistics.flagged:
+        text += "\n\n" + _table(
+            ("flag", "rows"), [(f, f"{n:,}") for f, n in statistics.flagged.items()]
+        )
+    return text
+
+
+def _score_line(name: str, values: tuple[float, ...]) -> tuple[str, ...]:
+    middle = len(values) // 2
+    median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+    return (name, f"{len(values):,}", f"{values[0]:.2f}", f"{median:.2f}", f"{values[-1]:.2f}")
+
+
+def _loading(manifest: Manifest) -> str:
+    loader = _LOADERS.get(manifest.output.format, "json")
+    name = json.dumps(manifest.output.file_name, ensure_ascii=False)
+    return (
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'rows = load_dataset("{loader}", data_files={name}, split="train")\n```\n\n'
+        f"Format: {manifest.output.format}. SHA-256 of the file: `{manifest.output.sha256}`."
+    )
+
+
+def _license(license: str) -> str:
+    if license == "other":
+        return (
+            "Not stated yet. The rows stay under the licenses of the pool files above; name the "
+            "one that covers them all before sharing."
+        )
+    return f"{license}, as stated by whoever exported it; check the pool files' own licenses."
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
+
+
+def _most_first(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,341 @@
+"""Lists of messages, each with a role and a text: shared by ShareGPT and OpenAI messages.
+
+A message may also hold both sides of a turn under the names of their roles
+(`{"human": ..., "assistant": ...}`): that becomes two messages.
+
+ShareGPT in its many variants, and OpenAI messages.
+
+Lists of bare texts: both sides in turn (LIMA, UltraChat), or questions only (MT-Bench).
+
+Both look the same, so the evidence is the field beside it: a list is of questions alone when
+its record has a `question_id`, or when the field itself is called questions or prompts.
+Otherwise the user speaks first and the assistant answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+
+from deita_core.conversation import Message, Role
+from deita_core.formats.read.layout import (
+    MISSING,
+    ROLE_NAMES,
+    WHOLE_RECORD,
+    Column,
+    Draft,
+    Layout,
+    Mapping,
+    RowError,
+    as_list,
+    as_text,
+    found_columns,
+    kind_of,
+    lookup,
+    missing_field,
+    optional_text,
+    role_of,
+)
+from deita_core.formats.read.layout import field_of as field
+
+LISTS = ("conversations", "conversation", "messages", "dialog", "dialogue", "dialogs", "chat")
+ROLE_KEYS = ("from", "role", "user", "speaker", "author", "sender", "human_or_bot")
+TEXT_KEYS = ("value", "content", "text", "message", "utterance")
+
+MESSAGES = Column("messages", "the list of messages", LISTS, required=True)
+ROLE = Column("role", "who speaks, within a message", ROLE_KEYS, shape=True)
+TEXT = Column("text", "what is said, within a message", TEXT_KEYS, shape=True)
+# Texts that say that there are no tools, white space aside.
+_NO_TOOLS = ("", "[]", "{}", "null")
+
+TOOLS = Column("tools", "the functions that the assistant can call", ("tools", "functions"))
+SYSTEM = Column("system", "a system message beside the list", ("system", "system_prompt"))
+CHAT_COLUMNS = (MESSAGES, ROLE, TEXT, SYSTEM, TOOLS)
+
+
+def chat_columns(record: object) -> dict[str, str] | None:
+    """The columns to read a record by, when one of its fields is a list of messages."""
+    if isinstance(record, list):
+        keys = message_keys(record)
+        return None if keys is None else {"messages": WHOLE_RECORD, **keys}
+    if not isinstance(record, dict):
+        return None
+    for name in LISTS:
+        items = as_list(record[name]) if name in record else None
+        keys = message_keys(items) if items is not None else None
+        if keys is not None:
+            return {**found_columns(record, (SYSTEM, TOOLS)), "messages": name, **keys}
+    return None
+
+
+def message_keys(items: Sequence[object]) -> dict[str, str] | None:
+    """The names of role and text in a list of messages; None when it is no such list.
+
+    An empty list may be one: nothing speaks against it.
+    """
+    objects = [item for item in items if isinstance(item, dict)]
+    if len(objects) * 2 < len(items):
+        return None
+    if not items:
+        return {}
+    role = _shared(objects, ROLE_KEYS)
+    text = _shared(objects, TEXT_KEYS)
+    if role and text:
+        return {"role": role, "text": text}
+    return {} if all(_is_pair(item) for item in objects) else None
+
+
+def _shared(objects: list[dict[str, object]], keys: tuple[str, ...]) -> str | None:
+    counts = {key: sum(key in item for item in objects) for key in keys}
+    best = max(keys, key=lambda key: counts[key])
+    return best if counts[best] * 2 >= len(objects) else None
+
+
+def _is_pair(item: dict[str, object]) -> bool:
+    return bool(item) and all(key.lower() in ROLE_NAMES for key in item)
+
+
+def draft_chat(record: object, mapping: Mapping) -> Draft:
+    """The messages of a record. Raises RowError for an unknown role or a missing list."""
+    notes: list[str] = []
+    value = field(record, mapping, "messages")
+    items = as_list(value)
+    if items is None:
+        if value is MISSING:
+            raise missing_field(record, mapping, "messages")
+        raise RowError(f"its messages are {kind_of(value)}, not a list")
+    messages: list[Message] = []
+    for item in items:
+        messages += read_message(item, mapping, notes)
+    system = optional_text(record, mapping, "system", notes)
+    if system:
+        messages.insert(0, Message("system", system))
+    return Draft(messages, tools_text(field(record, mapping, "tools")), notes)
+
+
+def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Message]:
+    """The message of one list element: several for tool calls and for turns in one object."""
+    if not isinstance(item, dict):
+        raise RowError(f"one of its messages is {kind_of(item)}, not an object")
+    name, content = _role_and_text(item, mapping)
+    if name is MISSING:
+        return _both_sides(item, mapping, notes)
+    role = role_of(name, mapping.roles)
+    if role is None:
+        raise RowError(f"the role {name!r} is not known: map it to one of ours")
+    calls = item.get("tool_calls") or item.get("function_call")
+    if role == "assistant" and isinstance(calls, list | dict):
+        return _calling(content, calls, notes)
+    if content is MISSING:
+        raise RowError(f"a message of {name!r} has no text (it has: {', '.join(item)})")
+    if content is None:
+        notes.append(f"a null text of {name!r} was taken as empty")
+    return [Message(role, content_text(content, notes))]
+
+
+def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, object]:
+    """Who speaks and what is said; a message without the file's names is read by usual ones."""
+    role, text = mapping.columns.get("role"), mapping.columns.get("text")
+    name = lookup(item, role) if role else MISSING
+    content = lookup(item, "content" if text is None else text)
+    if name is not MISSING and content is not MISSING:
+        return name, content
+    # Names that the user chose, unusual ones or none at all, are the only ones to be read.
+    if name is MISSING and (role is None or role in ROLE_KEYS) and (keys := message_keys([item])):
+        role = keys["role"]
+        name = item[role]
+    if content is MISSING and (text is None or text in TEXT_KEYS):
+        content = next((item[key] for key in TEXT_KEYS if key in item and key != role), MISSING)
+    return name, content
+
+
+def unknown_roles(record: object, mapping: Mapping) -> set[str]:
+    """The names of roles in a record's messages that have to be mapped before it can be read."""
+    key = mapping.columns.get("role", "")
+    items = as_list(field(record, mapping, "messages")) or []
+    names = [lookup(item, key) for item in items if isinstance(item, dict)] if key else []
+    return {name for name in names if isinstance(name, str) and not role_of(name, mapping.roles)}
+
+
+def _both_sides(item: dict[str, object], mapping: Mapping, notes: list[str]) -> list[Message]:
+    found: list[tuple[Role, object]] = []
+    for name, value in item.items():
+        role = role_of(name, mapping.roles)
+        if role is not None and value is not None:
+            found.append((role, value))
+    if not found:
+        raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
+    # The answer never comes before its question, whatever the order of the fields.
+    found.sort(key=lambda pair: pair[0] == "assistant")
+    return [Message(role, content_text(value, notes)) for role, value in found]
+
+
+def _calling(content: object, calls: object, notes: list[str]) -> list[Message]:
+    said = "" if content is MISSING else content_text(content, notes)
+    messages = [Message("assistant", said)] if said else []
+    for call in calls if isinstance(calls, list) else [calls]:
+        messages.append(Message("function_call", _call_text(call)))
+    return messages
+
+
+def _call_text(call: object) -> str:
+    """A tool call as {"name", "arguments"}; another shape as its JSON text."""
+    function = call.get("function", call) if isinstance(call, dict) else call
+    if not isinstance(function, dict) or "name" not in function:
+        return json.dumps(call, ensure_ascii=False, default=str)
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        # Arguments that are not JSON are what the assistant said: they stay a text.
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+    known = {"name": function["name"], "arguments": arguments}
+    return json.dumps(known, ensure_ascii=False, default=str)
+
+
+def content_text(content: object, notes: list[str]) -> str:
+    """A text, or the texts of a list of parts joined as chat templates join them: directly."""
+    if not isinstance(content, list):
+        return as_text(content, notes)
+    texts: list[str] = []
+    for part in content:
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        value = part
+        if isinstance(part, dict):
+            value = part.get("text") if part.get("text") is not None else part.get("value")
+        if not isinstance(value, str):
+            note = f"a part of a message that is not text was left out: {kind}"
+            if note not in notes:
+                notes.append(note)
+            continue
+        texts.append(as_text(value, notes))
+    return "".join(texts)
+
+
+def tools_text(value: object) -> str | None:
+    """The tools as JSON text; a text stays as it is. None when there are none.
+
+    OpenAI's wrapper {"type": "function", "function": ...} is taken off, as ShareGPT files have
+    none: the same tools give the same conversation.
+    """
+    if value is MISSING or value is None or value in ("", [], {}):
+        return None
+    if isinstance(value, str):
+        return None if "".join(value.split()) in _NO_TOOLS else value
+    if isinstance(value, list) and all(_is_wrapped(tool) for tool in value):
+        value = [tool["function"] for tool in value]
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_wrapped(tool: object) -> bool:
+    return isinstance(tool, dict) and set(tool) == {"type", "function"}
+
+
+def _sharegpt_columns(record: object) -> dict[str, str] | None:
+    columns = chat_columns(record)
+    return None if columns is None or _is_openai(columns) else columns
+
+
+def _openai_columns(record: object) -> dict[str, str] | None:
+    columns = chat_columns(record)
+    return columns if columns is not None and _is_openai(columns) else None
+
+
+def _is_openai(columns: dict[str, str]) -> bool:
+    named = columns.get("role"), columns.get("text")
+    if named == (None, None):
+        return columns["messages"] == "messages"
+    return named == ("role", "content")
+
+
+SHAREGPT = Layout(
+    "sharegpt",
+    "ShareGPT",
+    "A list of messages with from / value, user / text or similar: human, gpt, system, "
+    "function_call, observation.",
+    CHAT_COLUMNS,
+    _sharegpt_columns,
+    draft_chat,
+)
+
+OPENAI = Layout(
+    "openai",
+    "OpenAI messages",
+    "A list of messages with role / content; content is a text or a list of parts; tool calls "
+    "become function calls.",
+    CHAT_COLUMNS,
+    _openai_columns,
+    draft_chat,
+)
+
+
+_QUESTION_LISTS = ("turns", "questions", "prompts")
+_TEXTS = Column("messages", "the list of texts, user first", (*LISTS, "turns", "data"), True)
+_QUESTIONS = Column("questions", "the list of the user's texts", _QUESTION_LISTS, True)
+
+
+def _texts_columns(record: object) -> dict[str, str] | None:
+    if isinstance(record, list):
+        return {"messages": WHOLE_RECORD} if _are_texts(record) else None
+    if not isinstance(record, dict) or "question_id" in record:
+        return None
+    for name in _TEXTS.aliases:
+        if name in record and _are_texts(as_list(record[name])):
+            return {**found_columns(record, (SYSTEM,)), "messages": name}
+    return None
+
+
+def _question_columns(record: object) -> dict[str, str] | None:
+    if not isinstance(record, dict):
+        return None
+    for name in _QUESTION_LISTS:
+        asked = name != "turns" or "question_id" in record
+        if asked and name in record and _are_texts(as_list(record[name])):
+            return {**found_columns(record, (SYSTEM,)), "questions": name}
+    return None
+
+
+def _are_texts(items: list[object] | None) -> bool:
+    return bool(items) and all(isinstance(item, str) for item in items or [])
+
+
+def _draft_texts(record: object, mapping: Mapping) -> Draft:
+    return _draft(record, mapping, "messages", ("user", "assistant"))
+
+
+def _draft_questions(record: object, mapping: Mapping) -> Draft:
+    return _draft(record, mapping, "questions", ("user",))
+
+
+def _draft(record: object, mapping: Mapping, column: str, speakers: tuple[Role, ...]) -> Draft:
+    notes: list[str] = []
+    value = field(record, mapping, column)
+    if value is MISSING:
+        raise missing_field(record, mapping, column)
+    items = as_list(value)
+    if items is None:
+        raise RowError(f"its {column} are {kind_of(value)}, not a list")
+    system = optional_text(record, mapping, "system", notes)
+    messages = [Message("system", system)] if system else []
+    for index, item in enumerate(items):
+        messages.append(Message(speakers[index % len(speakers)], as_text(item, notes)))
+    return Draft(messages, None, notes)
+
+
+TEXTS = Layout(
+    "texts",
+    "List of texts",
+    "A list of bare texts: the user speaks first, then both in turn (LIMA, UltraChat).",
+    (_TEXTS, SYSTEM),
+    _texts_columns,
+    _draft_texts,
+)
+
+QUESTIONS = Layout(
+    "questions",
+    "List of questions",
+    "A list of bare texts that are all the user's, without answers (MT-Bench).",
+    (_QUESTIONS, SYSTEM),
+    _question_columns,
+    _draft_questions,
+)

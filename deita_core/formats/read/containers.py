@@ -1,0 +1,159 @@
+"""Which container a file is (by its content, not its name), and its records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deita_core.errors import FormatError
+from deita_core.formats.read.json_records import Start, Style, parse, scan
+from deita_core.formats.read.table_records import MAGIC, delimiter_of, scan_csv, scan_parquet
+from deita_core.formats.read.text import Damage, IsRecord, Record, TextStream
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
+_LINES_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """kind: "json", "jsonl", "csv" or "parquet"; compression: "", "gzip" or "zstd".
+
+    start: for JSON, where the records begin. delimiter: for CSV.
+    """
+
+    kind: str
+    compression: str
+    start: Start | None = None
+    delimiter: str = ","
+
+
+def sniff(path: Path, is_record: IsRecord) -> Container:
+    """Tells the container from the first megabyte. Raises FormatError for an unknown one.
+
+    is_record: whether a JSON value can be a row; it tells a record from an object around an
+    array of records, and JSON Lines from an array.
+    """
+    stream = TextStream(path)
+    magic = next(stream.pieces(), b"")
+    if magic.startswith(MAGIC):
+        return Container("parquet", stream.compression)
+    stream = TextStream(path)
+    head = next(iter(stream), "")
+    text = head.lstrip()
+    if not text:
+        why = stream.failure or "there is nothing to import"
+        raise FormatError(f"{path.name} is empty: {why}")
+    skipped = len(head) - len(text)
+    start = _json_start(text, path, is_record)
+    if start is not None:
+        start = Start(start.style, start.offset + skipped, start.wrapped)
+        kind = "json" if start.style is Style.ARRAY else "jsonl"
+        return Container(kind, stream.compression, start)
+    header = text.split("\n", 1)[0]
+    delimiter = delimiter_of(header)
+    one_column = header.count(delimiter) == 0
+    if "\0" in header or (one_column and not _ONE_NAME.fullmatch(header)):
+        raise FormatError(
+            f"{path.name} is neither JSON, JSON Lines, CSV nor Parquet: it begins with "
+            f"{header[:60]!r}; convert it to one of these"
+        )
+    return Container("csv", stream.compression, delimiter=delimiter)
+
+
+def records(path: Path, container: Container, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """Every record of the file and every damaged stretch, in order, streamed."""
+    stream = TextStream(path)
+    if container.kind == "parquet":
+        return scan_parquet(stream)
+    if container.start is None:
+        return scan_csv(stream, container.delimiter)
+    return scan(stream, container.start, is_record)
+
+
+def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
+    """The field names of a CSV file."""
+    head = next(iter(TextStream(path)), "")
+    return tuple(next(csv.reader(io.StringIO(head), delimiter=delimiter), []))
+
+
+def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
+    if text[0] == "[":
+        return _bracket_start(text, is_record)
+    if text[0] == "{":
+        offset = _wrapped_array(text, is_record)
+        if offset is not None:
+            return Start(Style.ARRAY, offset, wrapped=True)
+        return Start(_line_style(text, is_record))
+    lines = text.split("\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT]
+    if any(line.lstrip()[:1] == "{" and not parse(line, _indent(line)).reason for line in lines):
+        return Start(Style.LINES)
+    # A file cut off at its front begins in the middle of a record.
+    if _named(path, ".json", ".jsonl", ".ndjson"):
+        return Start(Style.VALUES)
+    return None
+
+
+def _bracket_start(text: str, is_record: IsRecord) -> Start:
+    lines = [line for line in text.split("\n", _LINES_LOOKED_AT) if line.strip()]
+    first = parse(lines[0], 0)
+    whole_line = not first.reason and not lines[0][first.end :].strip()
+    if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{" and is_record(first.value):
+        return Start(Style.LINES)
+    # One conversation alone in the file: a list of messages rather than of records.
+    whole = parse(text, 0)
+    rows = whole.value if isinstance(whole.value, list) else []
+    if rows and is_record(rows) and not any(is_record(item) for item in rows[:5]):
+        return Start(Style.VALUES)
+    return Start(Style.ARRAY, 1)
+
+
+def _line_style(text: str, is_record: IsRecord) -> Style:
+    """LINES when records stand one to a line, VALUES when they are spread over lines."""
+    lines = [line for line in text.split("\n", _LINES_LOOKED_AT) if line.strip()]
+    for number, line in enumerate(lines[:_LINES_LOOKED_AT]):
+        parsed = parse(line, _indent(line))
+        if not parsed.reason and (number == 0 or is_record(parsed.value)):
+            return Style.LINES
+    return Style.LINES if parse(text, 0).reason and len(lines) < 3 else Style.VALUES
+
+
+def _wrapped_array(text: str, is_record: IsRecord) -> int | None:
+    """Where, in an object around an array of records, that array begins; else None."""
+    whole = parse(text, 0)
+    if not whole.reason and (is_record(whole.value) or text[whole.end :].strip()):
+        return None
+    at = 1
+    while True:
+        key = parse(text, _skip(text, at))
+        colon = _skip(text, key.end)
+        if key.reason or not isinstance(key.value, str) or text[colon : colon + 1] != ":":
+            return None
+        at = _skip(text, colon + 1)
+        if text[at : at + 1] == "[":
+            first = parse(text, _skip(text, at + 1))
+            if not first.reason and is_record(first.value):
+                return at + 1
+        member = parse(text, at)
+        at = _skip(text, member.end)
+        if member.reason or text[at : at + 1] != ",":
+            return None
+        at += 1
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _named(path: Path, *endings: str) -> bool:
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return any(ending in suffixes for ending in endings)

@@ -1,0 +1,369 @@
+"""The window through which JSON text passes, and the parsing of one value in it.
+
+Records of JSON text, streamed: an array of any length, JSON Lines, or values in a row.
+
+The text passes through a window that holds a little more than the record being read. A record
+that cannot be parsed is damage: reading goes on at the next place where a record parses, and
+what lies between comes out as one `Damage` for each record that can be told apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from deita_core.formats.read.text import (
+    Damage,
+    IsRecord,
+    Record,
+    TextStream,
+    has_bad_bytes,
+    show_bad_bytes,
+)
+
+# An error this close to the end of the window may only be a record that is not all there yet:
+# the longest token that can be cut is a surrogate pair of escapes.
+TOKEN = 13
+_STRICT = json.JSONDecoder()
+_LENIENT = json.JSONDecoder(strict=False)
+
+
+class Window:
+    """A piece of the text: `at` is where we are, `line` its 1-based line number."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._pieces = iter(stream)
+        self.text = ""
+        self.at = 0
+        self.line = 1
+        self.complete = False
+        self.last = ""  # the last record read, to know another one by its first key
+
+    def more(self) -> bool:
+        """Drops what was read, adds at least as much again; False at the end of the file."""
+        if self.complete:
+            return False
+        kept = self.text[self.at :]
+        pieces, wanted = [kept], max(1, len(kept))
+        while wanted > 0:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self.complete = True
+                break
+            pieces.append(piece)
+            wanted -= len(piece)
+        self.text, self.at = "".join(pieces), 0
+        return len(self.text) > len(kept)
+
+    def advance(self, to: int) -> None:
+        self.line += self.text.count("\n", self.at, to)
+        self.at = to
+
+    def skip(self, pattern: re.Pattern[str]) -> str:
+        """Passes over what the pattern matches, across pieces, and returns it."""
+        passed = []
+        while True:
+            match = pattern.match(self.text, self.at)
+            end = match.end() if match else self.at
+            passed.append(self.text[self.at : end])
+            self.advance(end)
+            if end < len(self.text) or not self.more():
+                return "".join(passed)
+
+    def peek(self) -> str:
+        """The next character, "" at the end."""
+        if self.at >= len(self.text):
+            self.more()
+        return self.text[self.at : self.at + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A value of the window and where it ends; `reason` says why there is none."""
+
+    value: object = None
+    end: int = 0
+    reason: str = ""
+    cut: bool = False
+    lenient: bool = False
+
+
+def parse(text: str, at: int) -> Parsed:
+    """The JSON value at `at`. cut: the text may just not go on far enough."""
+    parsed = _parse(text, at, _STRICT)
+    if parsed.reason.startswith("Invalid control character"):
+        # Line breaks and tabs typed into a string: readable, though not JSON.
+        relaxed = _parse(text, at, _LENIENT)
+        if not relaxed.reason:
+            return Parsed(relaxed.value, relaxed.end, lenient=True)
+        return Parsed(reason=parsed.reason, cut=relaxed.cut)
+    return parsed
+
+
+def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
+    try:
+        value, end = decoder.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - TOKEN
+        near = show_bad_bytes(text[max(at, error.pos - 20) : error.pos + TOKEN - 1])
+        return Parsed(reason=f"{error.msg.removesuffix(' at')} near {near!r}", cut=cut)
+    except RecursionError:
+        return Parsed(reason="Nested too deeply to be a record")
+    except ValueError as error:  # an integer of thousands of digits
+        return Parsed(reason=str(error))
+    return Parsed(value, end)
+
+
+# A record longer than this, or a stretch of damage, is given up in pieces: memory stays bounded.
+LONGEST_RECORD = 64_000_000
+BAD_BYTES = "it contains bytes that are not UTF-8 (shown as \\xNN in the raw text)"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_GAP = re.compile(r"[\s,\ufeff]*")
+_COLON = re.compile(r"\s*:")
+_OPENING = re.compile(r'[{\[]\s*["\[{]')
+_FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:)')
+
+
+class Style(Enum):
+    """How the records stand in the text."""
+
+    ARRAY = "array"
+    LINES = "lines"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the records begin: `offset` characters into the text; wrapped: inside an object."""
+
+    style: Style
+    offset: int = 0
+    wrapped: bool = False
+
+
+def scan(stream: TextStream, start: Start, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """Every record and every damaged stretch, in the order of the file."""
+    window = Window(stream)
+    window.more()
+    while len(window.text) < start.offset and window.more():
+        pass
+    window.advance(start.offset)
+    if start.style is Style.LINES:
+        yield from _lines(window, is_record)
+    elif start.style is Style.VALUES:
+        yield from _values(window, is_record)
+    else:
+        yield from _array(window, start.wrapped, is_record)
+    if stream.failure:
+        yield Damage(window.line, "", stream.failure)
+
+
+def _record(line: int, raw: str, parsed: Parsed, notes: tuple[str, ...] = ()) -> Record | Damage:
+    if has_bad_bytes(raw):
+        return Damage(line, show_bad_bytes(raw), BAD_BYTES)
+    if parsed.lenient:
+        notes = (*notes, "line breaks or tabs inside a text were not escaped")
+    return Record(line, raw, parsed.value, notes)
+
+
+def _lines(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+    while window.peek():
+        end = window.text.find("\n", window.at)
+        while end < 0 and len(window.text) - window.at < LONGEST_RECORD and window.more():
+            end = window.text.find("\n", window.at)
+        end = len(window.text) if end < 0 else end + 1
+        line = window.text[window.at : end]
+        if line and not line.isspace():
+            yield from _line(window, line, is_record)
+        window.advance(end)
+
+
+def _line(window: Window, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """The record of a line; several, where records are glued together on it."""
+    at = _skip(line, 0)
+    while at < len(line):
+        parsed = parse(line, at)
+        if parsed.reason:
+            yield from _damaged_line(window, line[at:], parsed.reason, is_record)
+            return
+        window.last = line[at : parsed.end]
+        yield _record(window.line, window.last, parsed)
+        at = _skip(line, parsed.end)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _GAP.match(text, at)
+    return match.end() if match else at
+
+
+def _damaged_line(
+    window: Window, text: str, reason: str, is_record: IsRecord
+) -> Iterator[Record | Damage]:
+    """What can be read of a damaged line."""
+    while text:
+        # The stretch begins with what is damaged, or with what follows a record saved from it.
+        found = _next_record(text, 0, is_record)
+        if found is None:
+            yield from _split(text, window.line, reason, window.last)
+            return
+        start, parsed = found
+        yield from _split(text[:start], window.line, reason, window.last)
+        raw = text[start : parsed.end]
+        yield _record(window.line, raw, parsed, ("next to damage in the file",))
+        text = text[_skip(text, parsed.end) :]
+        reason = "the rest of a damaged line"
+
+
+def _next_record(text: str, at: int, is_record: IsRecord) -> tuple[int, Parsed] | None:
+    for match in _OPENING.finditer(text, at):
+        parsed = parse(text, match.start())
+        if not parsed.reason and is_record(parsed.value):
+            return match.start(), parsed
+    return None
+
+
+def _split(text: str, line: int, reason: str, like: str) -> Iterator[Damage]:
+    """Damage, cut before each object that begins with the same key as it, or as `like`, does."""
+    firsts = {match.group(1) for match in map(_FIRST_KEY.match, (text, like)) if match}
+    starts = [0]
+    if firsts:
+        again = re.compile(r"\{\s*(?:" + "|".join(map(re.escape, sorted(firsts))) + ")")
+        starts += [match.start() for match in again.finditer(text, 1)]
+    for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        raw = text[begin:end].strip()
+        if raw:
+            yield Damage(line, show_bad_bytes(raw), f"not valid JSON: {reason}")
+        line += text.count("\n", begin, end)
+
+
+def _values(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+    while True:
+        window.skip(_GAP)
+        if not window.peek():
+            return
+        yield from _value(window, is_record)
+
+
+def _value(
+    window: Window, is_record: IsRecord, notes: tuple[str, ...] = ()
+) -> Iterator[Record | Damage]:
+    """The value at the window's place, or the damage there up to the next record."""
+    while True:
+        parsed = parse(window.text, window.at)
+        # A number that ends with the window may go on in the next piece.
+        cut = parsed.cut if parsed.reason else parsed.end == len(window.text)
+        enough = len(window.text) - window.at > LONGEST_RECORD
+        if not cut or enough or not window.more():
+            break
+    reason = parsed.reason
+    if not reason and isinstance(parsed.value, str) and _COLON.match(window.text, parsed.end):
+        reason = "a field stands outside of a record: its opening brace is missing"
+    if reason:
+        yield from _damage(window, reason, is_record)
+        return
+    if _swallows_records(parsed.value, is_record):
+        yield Damage(window.line, "[", "an opening bracket too many stands before a record")
+        window.advance(window.at + 1)
+        return
+    window.last = window.text[window.at : parsed.end]
+    yield _record(window.line, window.last, parsed, notes)
+    window.advance(parsed.end)
+
+
+def _swallows_records(value: object, is_record: IsRecord) -> bool:
+    """Whether the value is a list that is no record itself, but holds records."""
+    if not isinstance(value, list) or is_record(value):
+        return False
+    return any(isinstance(item, dict) and is_record(item) for item in value)
+
+
+def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage]:
+    """Passes over damage; leaves the window at the next place where a record parses."""
+    searched = 1
+    while True:
+        found, searched = _search(window, searched, is_record)
+        if found or window.complete or len(window.text) - window.at > LONGEST_RECORD:
+            break
+        window.more()
+    end = window.at + searched if found else len(window.text)
+    yield from _split(window.text[window.at : end], window.line, reason, window.last)
+    window.advance(end)
+
+
+def _search(window: Window, searched: int, is_record: IsRecord) -> tuple[bool, int]:
+    """The next record at `searched` characters from here or later: found, how far from here."""
+    for match in _OPENING.finditer(window.text, window.at + searched):
+        parsed = parse(window.text, match.start())
+        if not parsed.reason and is_record(parsed.value):
+            return True, match.start() - window.at
+        if parsed.cut and not window.complete:
+            return False, match.start() - window.at
+    return False, max(searched, len(window.text) - window.at - TOKEN)
+
+
+def _array(window: Window, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
+    """The elements of an array; the window stands behind its opening bracket."""
+    first, closed, damaged = True, False, False
+    while True:
+        line = window.line
+        gap = window.skip(_GAP)
+        here = window.peek()
+        if here == "]" and not closed:
+            if "," in gap:
+                yield Damage(line, f"{gap.strip()}]", "a comma is followed by no record")
+            window.advance(window.at + 1)
+            closed = True
+            continue
+        if closed and wrapped and here in (",", "}", '"'):
+            if not _next_member(window):
+                return
+            first, closed = True, False
+            continue
+        if not here:
+            if not closed and not damaged:
+                yield Damage(window.line, "", "the file ends inside its array: it is cut off")
+            return
+        if closed and here == "[":
+            window.advance(window.at + 1)
+            first, closed = True, False
+            continue
+        notes: tuple[str, ...] = ()
+        if not first and not closed and "," not in gap and not damaged:
+            notes = ("no comma before it in the file",)
+        elif closed:
+            notes = ("stands behind the end of the array",)
+        damaged = False
+        for found in _value(window, is_record, notes):
+            damaged = isinstance(found, Damage)
+            yield found
+        first = False
+
+
+def _next_member(window: Window) -> bool:
+    """In an object, goes behind the bracket of the next member that is an array of records."""
+    while True:
+        window.skip(_GAP)
+        if window.peek() != '"':
+            return False
+        key = _whole_value(window)
+        window.skip(_SPACE)
+        if key.reason or window.peek() != ":":
+            return False
+        window.advance(window.at + 1)
+        window.skip(_SPACE)
+        if window.peek() == "[":
+            window.advance(window.at + 1)
+            return True
+        if _whole_value(window).reason:
+            return False
+
+
+def _whole_value(window: Window) -> Parsed:
+    while (parsed := parse(window.text, window.at)).cut and window.more():
+        pass
+    if not parsed.reason:
+        window.advance(parsed.end)
+    return parsed

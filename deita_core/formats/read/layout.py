@@ -1,0 +1,338 @@
+"""What reading a pool file gives: rows and rejects, and the mapping that tells how to read it.
+
+The names that files give to the roles of a conversation.
+
+What a layout is: how one record is written down, and how it becomes messages.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deita_core.conversation import Conversation, Message, Role
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """One row that became a conversation.
+
+    position: 0-based index of the row in its file, counting every row read.
+    line: 1-based line at which it starts, where the container has lines, else None.
+    raw: the original record as JSON text (for a message tree: the array of its messages).
+    notes: what the reader had to decide ("starts with the assistant", "damaged file around it").
+    """
+
+    position: int
+    line: int | None
+    conversation: Conversation
+    raw: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that could not become a conversation; `raw` is its text as found in the file."""
+
+    position: int
+    line: int | None
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How the records of a file become conversations.
+
+    layout: one of `formats.LAYOUTS`.
+    columns: our name for a field -> the file's name for it (dots lead into nested objects), or
+    "" for a field that is not to be read. Optional fields that are not named are read under
+    their usual names wherever a record has them.
+    roles: the file's name for a role -> one of `conversation.ROLES`.
+    """
+
+    layout: str
+    columns: MappingType[str, str] = field(default_factory=dict)
+    roles: MappingType[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """JSON text, keys sorted."""
+        record = {"layout": self.layout, "columns": dict(self.columns), "roles": dict(self.roles)}
+        return json.dumps(record, sort_keys=True, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Mapping:
+        """The inverse of `to_json`."""
+        found = json.loads(text)
+        return Mapping(found["layout"], found["columns"], found["roles"])
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a file looks like before it is imported.
+
+    container: "json", "jsonl", "csv" or "parquet". compression: "", "gzip" or "zstd".
+    mapping: how the file will be read, complete: `read` with it gives the rows of the preview.
+    fields: names of the record's fields, most common first (to choose a mapping from).
+    preview: the first rows as they would be imported. explanation: a few plain sentences.
+    """
+
+    path: Path
+    container: str
+    compression: str
+    mapping: Mapping
+    fields: tuple[str, ...]
+    preview: tuple[PoolRow | Reject, ...]
+    explanation: str
+
+
+# Lower case; a file's own names (localised ones, too) come through Mapping.roles.
+ROLE_NAMES: dict[str, Role] = {
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "customer": "user",
+    "question": "user",
+    "instruction": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "claude": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
+    "model": "assistant",
+    "ai": "assistant",
+    "llm": "assistant",
+    "answer": "assistant",
+    "response": "assistant",
+    "system": "system",
+    "developer": "system",
+    "system_prompt": "system",
+    "function_call": "function_call",
+    "function-call": "function_call",
+    "tool_call": "function_call",
+    "tool": "tool",
+    "observation": "tool",
+    "function": "tool",
+    "function_response": "tool",
+    "function-response": "tool",
+    "tool_response": "tool",
+    "tool_result": "tool",
+    "ipython": "tool",
+}
+
+
+def role_of(name: object, own: MappingType[str, str]) -> Role | None:
+    """Our role for a file's name; `own` (Mapping.roles) comes first. None when unknown."""
+    if not isinstance(name, str):
+        return None
+    plain = name.strip()
+    mapped = own.get(name, own.get(plain, plain)).lower()
+    return ROLE_NAMES.get(mapped)
+
+
+# A column mapped to this is the record itself (a line that is a bare list of messages).
+WHOLE_RECORD = "."
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RowError(Exception):
+    """A record cannot become a conversation; the text is the reason of its reject."""
+
+
+class _Missing:
+    """Marks a field that a record does not have; null is `None`."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One of our names for a field. aliases: its usual names in files, the likeliest first.
+
+    shape: part of how a file is built (the list of messages, an id in a tree), the same in all
+    its records, so that a mapping always names it. Other columns may differ from record to
+    record: one that no mapping names is looked for in each, under its usual names.
+    """
+
+    name: str
+    explanation: str
+    aliases: tuple[str, ...]
+    required: bool = False
+    shape: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The messages of a record before they are checked. notes: what the layout decided."""
+
+    messages: list[Message]
+    tools: str | None
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A way of writing conversations down.
+
+    name: what `Mapping.layout` holds. fits: the columns a record would be read by, or None
+    when the layout does not fit it. draft: a record's messages; raises RowError.
+    """
+
+    name: str
+    label: str
+    description: str
+    columns: tuple[Column, ...]
+    fits: Callable[[object], dict[str, str] | None]
+    draft: Callable[[object, Mapping], Draft]
+
+    def open_columns(self, mapping: Mapping) -> tuple[Column, ...]:
+        """The columns that are looked for in each record, as `mapping` does not name them."""
+        return tuple(
+            column
+            for column in self.columns
+            if not (column.required or column.shape or column.name in mapping.columns)
+        )
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def lookup(record: object, path: str) -> object:
+    """The field `path` of a record; dots lead into nested objects and lists. MISSING if none."""
+    if isinstance(record, dict) and path in record:
+        return record[path]
+    if path == WHOLE_RECORD:
+        return record
+    value = record
+    for step in path.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return MISSING
+    return value
+
+
+def field_of(record: object, mapping: Mapping, column: str) -> object:
+    """The value of one of our columns; MISSING when it is not mapped or not there."""
+    path = mapping.columns.get(column)
+    return lookup(record, path) if path else MISSING
+
+
+def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dict[str, str]:
+    """Our name -> the first alias that the record has, for each column it has."""
+    found: dict[str, str] = {}
+    for column in columns:
+        for alias in column.aliases:
+            # One field never serves two columns.
+            if alias in record and alias not in found.values():
+                found[column.name] = alias
+                break
+    return found
+
+
+def mapping_for(record: object, mapping: Mapping, looked_for: tuple[Column, ...]) -> Mapping:
+    """The mapping with `looked_for` added, for each the usual name that this record has.
+
+    Of several usual names the first that holds something is taken; one field never serves two
+    columns.
+    """
+    if not looked_for or not isinstance(record, dict):
+        return mapping
+    columns = dict(mapping.columns)
+    taken = set(columns.values())
+    for column in looked_for:
+        names = [name for name in column.aliases if name in record and name not in taken]
+        if names:
+            name = next((name for name in names if record[name] is not None), names[0])
+            columns[column.name] = name
+            taken.add(name)
+    return Mapping(mapping.layout, columns, mapping.roles)
+
+
+def as_list(value: object) -> list[object] | None:
+    """A list, or the list that a text (a CSV cell) holds as JSON or as Python's repr.
+
+    An object of lists of equal length (a nested sequence in Parquet) becomes a list of objects.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        value = _parsed_text(value)
+    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
+        columns = [v for v in value.values() if isinstance(v, list)]
+        if len({len(column) for column in columns}) == 1:
+            return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return value if isinstance(value, list) else None
+
+
+def _parsed_text(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def as_text(value: object, notes: list[str]) -> str:
+    """The text of a value: numbers as written, lists and objects as JSON; None is ""."""
+    if isinstance(value, str):
+        # A lone surrogate is no character: no database or encoder takes it.
+        if not value.isascii() and _SURROGATE.search(value):
+            _note(notes, "half of a surrogate pair was replaced by U+FFFD")
+            return _SURROGATE.sub("\ufffd", value)
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        _note(notes, "a number was taken as text")
+        return json.dumps(value)
+    _note(notes, "a list or object was taken as JSON text")
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def optional_text(record: object, mapping: Mapping, column: str, notes: list[str]) -> str | None:
+    """The text of a column; None when it is missing or null."""
+    value = field_of(record, mapping, column)
+    return None if value is MISSING or value is None else as_text(value, notes)
+
+
+def need_object(record: object) -> dict[str, object]:
+    """The record, if it is an object; else RowError."""
+    if isinstance(record, dict):
+        return record
+    raise RowError(f"it is {kind_of(record)}, not an object with fields")
+
+
+def missing_field(record: object, mapping: Mapping, column: str) -> RowError:
+    """The reason for rejecting a record that lacks a required column."""
+    path = mapping.columns.get(column, column)
+    fields = ", ".join(map(str, record)) if isinstance(record, dict) else kind_of(record)
+    return RowError(f"it has no field {path!r} for the {column} (it has: {fields[:200]})")
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    kinds = {str: "a text", bool: "a truth value", int: "a number", float: "a number"}
+    kinds |= {list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value), "a value of another kind")
+
+
+def _note(notes: list[str], text: str) -> None:
+    if text not in notes:
+        notes.append(text)

@@ -1,0 +1,320 @@
+"""Message trees: nested ones (`replies`), and the path through a tree that becomes the row.
+
+The path starts at the root and takes, at each message, the reply with the best rank (0 is the
+best; unranked ones come after ranked ones), among equals one that was itself answered, then the
+first in the file. Deleted messages and their replies are left out. The path stops before a
+question nobody answered, unless that question is the root: then the row has no response.
+
+Message trees written as one record per message, each with the id of its parent (OASST).
+
+The messages of a tree need not stand together, so they are gathered in a temporary SQLite file
+next to other temporary files: memory does not grow with the pool, disk does by its size.
+Rows come in the order in which the first message of each tree stands in the file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deita_core.conversation import Message
+from deita_core.formats.read.layout import (
+    MISSING,
+    Column,
+    Draft,
+    Layout,
+    Mapping,
+    RowError,
+    as_list,
+    as_text,
+    found_columns,
+    lookup,
+    need_object,
+    role_of,
+)
+from deita_core.formats.read.text import Damage, Record
+
+TEXT = Column("text", "what is said", ("text", "content", "message", "value"), True)
+ROLE = Column("role", "who speaks", ("role", "from", "author", "speaker"), True)
+RANK = Column(
+    "rank", "the rank among the replies to one message, 0 is the best", ("rank",), shape=True
+)
+DELETED = Column("deleted", "whether the message was deleted", ("deleted",), shape=True)
+_ROOT = Column(
+    "root", "the first message; empty when it is the record itself", ("prompt", "root"), shape=True
+)
+_REPLIES = Column("replies", "the replies to a message", ("replies", "children"), True)
+_NESTED = (_ROOT, _REPLIES, TEXT, ROLE, RANK, DELETED)
+
+
+@dataclass(slots=True)
+class Node:
+    """One message of a tree; rank is infinite where the file has none."""
+
+    role: object
+    text: object
+    rank: float = float("inf")
+    deleted: bool = False
+    replies: list[Node] = field(default_factory=list)
+
+
+def node_of(record: object, mapping: Mapping) -> Node:
+    """The message of a record, without its replies. Raises RowError."""
+    named = need_object(record)
+    role = lookup(named, mapping.columns.get("role", "role"))
+    text = lookup(named, mapping.columns.get("text", "text"))
+    if role is MISSING or text is MISSING:
+        raise RowError(f"a message has no role or no text (it has: {', '.join(named)[:200]})")
+    rank = lookup(named, mapping.columns.get("rank", "rank"))
+    deleted = lookup(named, mapping.columns.get("deleted", "deleted"))
+    is_deleted = deleted is True or str(deleted).lower() in ("true", "1")
+    return Node(role, text, _number(rank), is_deleted)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            return float("inf")
+        return number if number == number else float("inf")
+    return float("inf")
+
+
+def best_path(root: Node, mapping: Mapping) -> Draft:
+    """The messages of the best-ranked path from `root`. Raises RowError when it is deleted."""
+    if root.deleted:
+        raise RowError("the first message of the tree was deleted")
+    notes: list[str] = []
+    path = [root]
+    while (reply := _best_reply(path[-1])) is not None:
+        path.append(reply)
+    if len(path) > 1 and _is_user(path[-1], mapping):
+        path.pop()
+        notes.append("a last question without an answer was left out")
+    messages: list[Message] = []
+    for node in path:
+        role = role_of(node.role, mapping.roles)
+        if role is None:
+            raise RowError(f"the role {node.role!r} is not known: map it to one of ours")
+        messages.append(Message(role, as_text(node.text, notes)))
+    return Draft(messages, None, notes)
+
+
+def _best_reply(node: Node) -> Node | None:
+    living = [reply for reply in node.replies if not reply.deleted]
+    if not living:
+        return None
+    return min(living, key=lambda reply: (reply.rank, all(r.deleted for r in reply.replies)))
+
+
+def _is_user(node: Node, mapping: Mapping) -> bool:
+    return role_of(node.role, mapping.roles) == "user"
+
+
+def _nested_columns(record: object) -> dict[str, str] | None:
+    if not isinstance(record, dict):
+        return None
+    for name in ("", *_ROOT.aliases):
+        root = record.get(name) if name else record
+        if not isinstance(root, dict):
+            continue
+        found = found_columns(root, _NESTED[1:])
+        if {"replies", "text", "role"} <= set(found) and isinstance(root[found["replies"]], list):
+            return {"root": name, **found} if name else found
+    return None
+
+
+def _draft_nested(record: object, mapping: Mapping) -> Draft:
+    root = lookup(need_object(record), path) if (path := mapping.columns.get("root")) else record
+    if root is MISSING:
+        raise RowError("it has no first message")
+    return best_path(_nested_node(root, mapping), mapping)
+
+
+def _nested_node(record: object, mapping: Mapping) -> Node:
+    # A loop rather than recursion: a tree can be deeper than Python's stack.
+    top = node_of(record, mapping)
+    open_nodes = [(top, record)]
+    while open_nodes:
+        node, source = open_nodes.pop()
+        for child in _children(source, mapping):
+            reply = node_of(child, mapping)
+            node.replies.append(reply)
+            open_nodes.append((reply, child))
+    return top
+
+
+def _children(record: object, mapping: Mapping) -> Iterator[object]:
+    replies = lookup(record, mapping.columns.get("replies", "replies"))
+    if isinstance(replies, list):
+        yield from replies
+
+
+NESTED_TREE = Layout(
+    "nested_tree",
+    "Message tree, nested",
+    "Each record is a tree: messages with their replies inside; the best-ranked path is taken.",
+    _NESTED,
+    _nested_columns,
+    _draft_nested,
+)
+
+
+_ID = Column("id", "the id of a message", ("message_id", "id"), True)
+_PARENT = Column("parent", "the id of the message it replies to", ("parent_id", "parent"), True)
+_TREE = Column(
+    "tree",
+    "the id of its tree",
+    ("message_tree_id", "tree_id", "conversation_id", "root_id"),
+    shape=True,
+)
+_COLUMNS = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
+
+# kind: 0 a message, 1 a record that is none, 2 damage. tree: NULL until it is known.
+_SCHEMA = """
+CREATE TABLE found (position INTEGER PRIMARY KEY, kind INTEGER, line INTEGER, id TEXT,
+                    parent TEXT, tree TEXT, raw TEXT, reason TEXT)
+"""
+# Without ids of trees: from every message whose parent is not in the file, down the replies.
+_NAME_TREES = """
+CREATE INDEX by_parent ON found (parent);
+CREATE INDEX by_id ON found (id);
+CREATE TABLE reached AS
+WITH RECURSIVE walk (position, tree) AS (
+    SELECT position, position FROM found f WHERE kind = 0
+        AND NOT EXISTS (SELECT 1 FROM found p WHERE p.kind = 0 AND p.id = f.parent)
+    UNION
+    SELECT f.position, walk.tree FROM walk JOIN found p ON p.position = walk.position
+        JOIN found f ON f.parent = p.id AND f.kind = 0)
+SELECT position, min(tree) AS tree FROM walk GROUP BY position;
+CREATE UNIQUE INDEX reached_at ON reached (position);
+UPDATE found SET tree = (SELECT tree FROM reached r WHERE r.position = found.position)
+    WHERE kind = 0;
+"""
+_IN_ORDER = """
+SELECT first, kind, line, raw, reason FROM (
+    SELECT *, min(position) OVER (PARTITION BY coalesce(tree, '#' || position)) AS first
+    FROM found) ORDER BY first, position
+"""
+
+
+def gather(found: Iterable[Record | Damage], mapping: Mapping) -> Iterator[Record | Damage]:
+    """One record per tree, its value the list of its messages; damage keeps its place."""
+    with (
+        tempfile.TemporaryDirectory(prefix="trees-") as folder,
+        closing(sqlite3.connect(Path(folder) / "messages.sqlite")) as database,
+    ):
+        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        database.execute(_SCHEMA)
+        database.executemany(
+            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (_entry(at, item, mapping) for at, item in enumerate(found)),
+        )
+        if not mapping.columns.get("tree"):
+            database.executescript(_NAME_TREES)
+        yield from _trees(database.execute(_IN_ORDER))
+
+
+def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[object, ...]:
+    if isinstance(item, Damage):
+        raw, reason = _storable(item.raw), _storable(item.reason)
+        return (position, 2, item.line, None, None, None, raw, reason)
+    value = item.value
+    own, parent, tree = (
+        _key(lookup(value, path)) if (path := mapping.columns.get(name)) else None
+        for name in ("id", "parent", "tree")
+    )
+    if own is None or (mapping.columns.get("tree") and tree is None):
+        reason = "it is no message of a tree: it has no id"
+        return (position, 1, item.line, None, None, None, _storable(item.raw), reason)
+    return (position, 0, item.line, own, parent, tree, _storable(item.raw), None)
+
+
+def _key(value: object) -> str | None:
+    return None if value in (MISSING, None, "") else _storable(str(value))
+
+
+def _storable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _trees(rows: Iterable[tuple[int, int, int | None, str, str]]) -> Iterator[Record | Damage]:
+    messages: list[str] = []
+    first: int | None = None
+    start: int | None = None
+    for tree, kind, line, raw, reason in rows:
+        if messages and tree != first:
+            yield _tree(messages, start)
+            messages = []
+        if kind:
+            yield Damage(line, raw, reason)
+            continue
+        if not messages:
+            first, start = tree, line
+        messages.append(raw)
+    if messages:
+        yield _tree(messages, start)
+
+
+def _tree(messages: list[str], line: int | None) -> Record:
+    raw = f"[{','.join(messages)}]"
+    return Record(line, raw, [json.loads(message, strict=False) for message in messages])
+
+
+def _columns(record: object) -> dict[str, str] | None:
+    if not isinstance(record, dict):
+        return None
+    found = found_columns(record, _COLUMNS)
+    return found if {"id", "parent", "text", "role"} <= set(found) else None
+
+
+def _draft(record: object, mapping: Mapping) -> Draft:
+    messages = as_list(record) or []
+    nodes: dict[str, Node] = {}
+    for message in messages:
+        own = _key(lookup(need_object(message), mapping.columns["id"]))
+        if own is None or own in nodes:
+            raise RowError("a message of the tree has no id, or one that another message has")
+        nodes[own] = node_of(message, mapping)
+    roots: list[Node] = []
+    orphans = 0
+    for message, node in zip(messages, nodes.values(), strict=True):
+        parent = _key(lookup(message, mapping.columns["parent"]))
+        if parent is None:
+            roots.append(node)
+        elif parent in nodes:
+            nodes[parent].replies.append(node)
+        else:
+            orphans += 1
+    return _from_roots(roots, orphans, mapping)
+
+
+def _from_roots(roots: list[Node], orphans: int, mapping: Mapping) -> Draft:
+    if not roots:
+        raise RowError("the first message of the tree is missing: its messages are orphans")
+    living = [root for root in roots if not root.deleted]
+    if not living:
+        raise RowError("the first message of the tree was deleted")
+    draft = best_path(living[0], mapping)
+    if len(roots) > 1:
+        draft.notes.append(f"the tree has {len(roots)} first messages, one was taken")
+    if orphans:
+        draft.notes.append(f"{orphans} messages whose parent is missing were left out")
+    return draft
+
+
+FLAT_TREE = Layout(
+    "flat_tree",
+    "Message tree, flat",
+    "Each record is one message with its parent's id (OASST); a row is a whole tree, the "
+    "best-ranked path through it.",
+    _COLUMNS,
+    _columns,
+    _draft,
+)

@@ -1,0 +1,203 @@
+"""The rules by which trainers take or drop a row: what `write` warns about.
+
+Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages
+that alternate between user or tool and assistant or function call, even in number; any other
+row is dropped with a line in the log); OpenAI's fine-tuning guide (at least ten rows, an
+answer in each, each tool call answered); the chat templates that TRL and axolotl apply.
+
+LLaMA-Factory's dataset_info.json: how its loader finds the columns of an export.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
+from deita_core.errors import ExportError
+from deita_core.formats.write.export_format import JsonObject, JsonValue
+
+OPENAI_LEAST_ROWS = 10
+
+
+def no_answer(conversation: Conversation) -> str | None:
+    """Nothing to train on: no message of the assistant."""
+    if any(m.role in ASSISTANT_ROLES for m in conversation.messages):
+        return None
+    return "would teach nothing: no message of the assistant"
+
+
+def llama_factory_problem(conversation: Conversation) -> str | None:
+    """Why LLaMA-Factory would drop the row, or None."""
+    messages = conversation.messages
+    if messages and messages[0].role == "system":
+        messages = messages[1:]
+    if not messages:
+        return "would be dropped: no messages beside the system message"
+    for index, message in enumerate(messages):
+        if (message.role in ASSISTANT_ROLES) != (index % 2 == 1) or message.role == "system":
+            return f"would be dropped: {_misplaced(index, message)}"
+    if len(messages) % 2:
+        return "would be dropped: odd number of messages"
+    return None
+
+
+def _misplaced(index: int, message: Message) -> str:
+    if message.role == "system":
+        return "a system message after the start"
+    if index == 0:
+        return "starts with the assistant"
+    return "user and assistant do not alternate"
+
+
+def llama_factory_alpaca_problem(conversation: Conversation) -> str | None:
+    """Why LLaMA-Factory would drop the row of an Alpaca file, or None."""
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would be dropped: no last answer"
+    return None
+
+
+def alpaca_problem(conversation: Conversation) -> str | None:
+    """What trainers that read instruction, input and output alone would get wrong, or None."""
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would teach a wrong answer: the last one is missing"
+    if sum(message.role == "user" for message in conversation.messages) > 1:
+        return "with earlier turns, which it does not read"
+    if conversation.system:
+        return "with a system message, which it does not read"
+    return None
+
+
+def axolotl_problem(conversation: Conversation) -> str | None:
+    """Why axolotl would stop at the row of a ShareGPT file, or None: it wants tools as a list."""
+    if conversation.tools is not None:
+        return "with tools as text, which it reads only as a list: use the OpenAI export"
+    return no_answer(conversation)
+
+
+def openai_problem(conversation: Conversation) -> str | None:
+    """Why OpenAI's fine-tuning would refuse the file because of this row, or None."""
+    problem = no_answer(conversation)
+    if problem is not None:
+        return problem
+    if conversation.messages[-1].role not in ASSISTANT_ROLES:
+        return "would be refused: the last message is not the assistant's"
+    if _unanswered_call(conversation.messages):
+        return "would be refused: a function call without its result"
+    return None
+
+
+def _unanswered_call(messages: tuple[Message, ...]) -> bool:
+    # The last call may stay open: it is then what the row teaches.
+    waiting = 0
+    for message in messages:
+        if message.role == "function_call":
+            waiting += 1
+        elif message.role == "tool":
+            waiting -= 1
+        elif waiting > 0:
+            return True
+    return False
+
+
+def llama_factory_openai_problem(conversation: Conversation) -> str | None:
+    """As `llama_factory_problem`, for messages in OpenAI's form."""
+    if any(m.role == "function_call" for m in conversation.messages):
+        return "with tool calls, which it reads only from the ShareGPT export"
+    return llama_factory_problem(conversation)
+
+
+def chat_template_problem(conversation: Conversation) -> str | None:
+    """Why a chat template (TRL, axolotl) may fail on messages with our role names, or None."""
+    if any(m.role == "function_call" for m in conversation.messages):
+        return "with the role function_call, which chat templates lack: use the OpenAI export"
+    return no_answer(conversation)
+
+
+FILE_NAME = "dataset_info.json"
+
+# A column that is listed but absent makes its loader fail; one that is not listed is ignored.
+_COLUMNS: dict[str, dict[str, str]] = {
+    "sharegpt": {"messages": "conversations", "tools": "tools"},
+    "openai": {"messages": "messages"},
+    "parquet": {"messages": "messages", "tools": "tools"},
+    "alpaca": {
+        "prompt": "instruction",
+        "query": "input",
+        "response": "output",
+        "system": "system",
+        "history": "history",
+    },
+}
+_ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
+# The export formats that LLaMA-Factory reads.
+READABLE = frozenset(_COLUMNS)
+_TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
+
+
+def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]) -> JsonObject:
+    """The entry `{name: {...}}` for an export of that format.
+
+    fields: the fields that hold a value in some row (`WriteReport.fields`); only those columns
+    are listed. Raises ExportError for a format that LLaMA-Factory does not read.
+    """
+    columns = _COLUMNS.get(format)
+    if columns is None:
+        raise ExportError(
+            f"LLaMA-Factory does not read {format!r}: export as one of {', '.join(_COLUMNS)}"
+        )
+    listed: JsonObject = {
+        ours: theirs for ours, theirs in columns.items() if theirs in _ALWAYS or theirs in fields
+    }
+    entry: JsonObject = {"file_name": file_name}
+    entry["formatting"] = "alpaca" if format == "alpaca" else "sharegpt"
+    entry["columns"] = listed
+    if format in ("openai", "parquet"):
+        tags: dict[str, JsonValue] = dict(_TAGS)
+        entry["tags"] = tags
+    return {name: entry}
+
+
+def merge_dataset_info(path: Path, entry: JsonObject) -> None:
+    """Adds `entry` to the dataset_info.json at `path`, keeping every other dataset.
+
+    An entry of the same name is replaced. The file is made when it is missing, and replaced
+    only when complete. Raises ExportError when the file there is not a JSON object.
+    """
+    known: JsonObject = {}
+    if path.exists():
+        known = _load(path)
+    text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _load(path: Path) -> JsonObject:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise ExportError(
+            f"{path} cannot be read as JSON ({error}): mend it or export to another folder"
+        ) from error
+    if not isinstance(found, dict):
+        raise ExportError(
+            f"{path} holds a {type(found).__name__}, not an object of datasets: "
+            "mend it or export to another folder"
+        )
+    return found

@@ -1,0 +1,119 @@
+"""From an open project to a selection and back into it: the glue the CLI and the app share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.project import Project
+from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.graphs import load_clusters, load_graph
+from deita_core.project.selections import choices, save_selection
+from deita_core.project.vectors import active_embedder, load_vectors
+from deita_core.selection.outcome import Outcome, select
+from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.rule import SelectionRule
+from deita_core.selection.rule_parts import EACH
+from deita_core.selection.strategies import find_strategy
+
+
+def selection_input(project: Project, arrays: PoolArrays | None = None) -> SelectionInput:
+    """The pool as `select` takes it, with the vectors of the active embedder.
+
+    With the similarity graph and the clusters where the project has them.
+    Raises SelectionError when the pool is empty, not scored or not embedded, saying what to do.
+    """
+    arrays = arrays if arrays is not None else load_arrays(project)
+    if not len(arrays):
+        raise SelectionError("the pool is empty: import a file first")
+    if np.isnan(arrays.turn_complexity).all() and np.isnan(arrays.turn_quality).all():
+        raise SelectionError("no conversation has a score: score the pool first")
+    embedder = active_embedder(project)
+    if embedder is None:
+        raise SelectionError("no conversation has an embedding: embed the pool first")
+    rows, vectors = load_vectors(project, embedder)
+    graph, cluster = load_graph(project), load_clusters(project)
+    return SelectionInput.of_pool(arrays, vectors, rows, graph=graph, cluster=cluster)
+
+
+def with_choices(rule: SelectionRule, project: Project) -> SelectionRule:
+    """The rule with the project's pins and exclusions by hand added to its own.
+
+    Where the two disagree about a conversation, the rule has its way.
+    """
+    by_hand = choices(project)
+
+    def joined(own: Iterable[str], more: Iterable[str], opposite: Iterable[str]) -> tuple[str, ...]:
+        against = set(opposite)
+        return tuple(dict.fromkeys([*own, *(one for one in more if one not in against)]))
+
+    return replace(
+        rule,
+        pinned=joined(rule.pinned, by_hand.pinned, rule.excluded),
+        excluded=joined(rule.excluded, by_hand.excluded, rule.pinned),
+    )
+
+
+def check_rule_names(rule: SelectionRule, arrays: PoolArrays) -> None:
+    """Raises SelectionError for a language, source or flag that no row of the pool has."""
+    find_strategy(rule.strategy)
+
+    def named(column: str) -> tuple[str, ...]:
+        return tuple(q.name for q in rule.quotas if q.column == column and q.name != EACH)
+
+    known = {
+        "language": (rule.languages + named("language"), arrays.language_names),
+        "source": (rule.sources + named("source"), arrays.source_names),
+        "flag": (rule.excluded_flags + named("flag"), arrays.flag_names),
+    }
+    for what, (wanted, names) in known.items():
+        for name in wanted:
+            if name not in names:
+                raise SelectionError(
+                    f"no row of this pool has the {what} {name!r}; it has {', '.join(names)}"
+                )
+
+
+def select_and_save(
+    project: Project,
+    rule: SelectionRule,
+    name: str,
+    *,
+    notes: str = "",
+    author: str = "",
+    replace: bool = False,
+) -> Outcome:
+    """Apply a rule to the project's pool and keep the result under a name."""
+    arrays = load_arrays(project)
+    check_rule_names(rule, arrays)
+    outcome = select(rule, selection_input(project, arrays))
+    save_outcome(project, outcome, name, notes=notes, author=author, replace=replace)
+    return outcome
+
+
+def save_outcome(
+    project: Project,
+    outcome: Outcome,
+    name: str,
+    *,
+    notes: str = "",
+    author: str = "",
+    replace: bool = False,
+) -> int:
+    """Keep an outcome under a name; returns the selection's number."""
+    kept: NDArray[np.int64] = outcome.kept
+    return save_selection(
+        project,
+        name,
+        outcome.rule.to_json(),
+        outcome.sentence(),
+        kept,
+        outcome.scores[kept],
+        notes=notes,
+        author=author,
+        replace=replace,
+    )

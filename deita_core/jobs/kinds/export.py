@@ -1,0 +1,185 @@
+"""The job that writes a saved selection to a file, with its manifest, card and dataset_info."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deita_core.conversation import Conversation
+from deita_core.errors import ExportError
+from deita_core.formats.card import card_statistics, dataset_card
+from deita_core.formats.manifest import (
+    Manifest,
+    ModelUse,
+    Output,
+    PoolFile,
+    SelectionRule,
+    current_versions,
+)
+from deita_core.formats.read.layout import Mapping
+from deita_core.formats.write import export_format, write
+from deita_core.formats.write.export_format import ExportRow, WriteReport
+from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
+from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.project import Project
+from deita_core.project.pool import Source, sources
+from deita_core.project.scores import scorers
+from deita_core.project.selections import find_selection, write_selection
+from deita_core.project.vectors import embedders
+from deita_core.version import VERSION
+
+
+class Export:
+    """parameters: {"selection": name, "format": key, "out": path, "with_scores": bool or None,
+    "license": identifier for the card}."""
+
+    name = "export"
+    label = "Export"
+    unit = "conversations"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Write the file, then what goes beside it."""
+        folder, total = desk.get_input({})
+        out = Path(parameters["out"])
+        rows = folder / "rows.parquet"
+        export = parameters["format"]
+        wanted = parameters.get("with_scores")
+        with_scores = export_format(export).scores_by_default if wanted is None else bool(wanted)
+        written: list[str] = []
+
+        def watched() -> Iterator[ExportRow]:
+            for row in read_export_rows(rows):
+                written.append(row.id)
+                desk.report(len(written), total, "writing")
+                yield row
+
+        report = write(watched(), export, out, with_scores=with_scores)
+        skipped = {identity for identity, _ in report.skipped}
+        ids = tuple(identity for identity in written if identity not in skipped)
+        base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = replace(
+            base, output=Output(export, out.name, with_scores, report.bytes, report.sha256, ids)
+        )
+        kept = (row for row in read_export_rows(rows) if row.id not in skipped)
+        license = str(parameters.get("license") or "other")
+        card = dataset_card(manifest, card_statistics(kept), license)
+        _write_beside(out, manifest, card, report)
+        desk.report(total, total, _said(report))
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write the rows and a manifest that lacks only what the worker will find out."""
+        selection = find_selection(project, parameters["selection"])
+        out = Path(parameters["out"])
+        manifest = manifest_of(project, parameters["selection"], parameters["format"], out.name)
+        (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        return write_selection(project, selection.selection, folder / "rows.parquet")
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """An export hands over no batches: its file appears whole, or not at all."""
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """A file that was not finished was never put in place."""
+
+
+def manifest_path(out: Path) -> Path:
+    """Where the manifest of an exported file lies: beside it."""
+    return out.with_name(f"{out.stem}.manifest.json")
+
+
+def card_path(out: Path) -> Path:
+    """Where the dataset card of an exported file lies: beside it."""
+    return out.with_name(f"{out.stem}.card.md")
+
+
+def read_export_rows(path: Path) -> Iterator[ExportRow]:
+    """The rows that `write_selection` wrote, one by one in their order."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(1024):
+            for row in batch.to_pylist():
+                yield ExportRow(
+                    id=row["id"],
+                    conversation=Conversation.from_json(row["messages"], row["tools"]),
+                    raw=row["original"],
+                    source=row["source"],
+                    position=row["position"],
+                    rank=row["rank"],
+                    evol_score=row["evol_score"],
+                    complexity=row["complexity"],
+                    quality=row["quality"],
+                    language=row["language"],
+                    flags=tuple(row["flags"]),
+                )
+
+
+def manifest_of(project: Project, selection: str, export: str, file_name: str) -> Manifest:
+    """What made a selection, as far as the project knows; `output` is still empty."""
+    saved = find_selection(project, selection)
+    rule: dict[str, Any] = json.loads(saved.rule)
+    return Manifest(
+        project=project.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        pool=tuple(_pool_file(source) for source in sources(project)),
+        models=tuple(_models(project)),
+        selection=SelectionRule(
+            selection, rule["strategy"], {k: v for k, v in rule.items() if k != "strategy"}
+        ),
+        output=Output(export, file_name, False, 0, "0" * 64, ()),
+        versions=current_versions(VERSION),
+    )
+
+
+def _portable(path: str) -> str:
+    """Relative to where the program runs, or the bare name: no path of this machine."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else Path(path).name
+
+
+def _pool_file(source: Source) -> PoolFile:
+    if source.sha256 is None or source.bytes is None or source.mapping is None:
+        raise ExportError(f"{source.name} is not imported yet: import it, or delete the project")
+    return PoolFile(
+        name=source.name,
+        path=_portable(source.path),
+        sha256=source.sha256,
+        bytes=source.bytes,
+        container=source.container or "",
+        compression=source.compression or "",
+        mapping=Mapping.from_json(source.mapping),
+        read=source.read,
+        imported=source.imported,
+        duplicates=source.duplicates,
+        rejected=source.rejected,
+    )
+
+
+def _models(project: Project) -> Iterator[ModelUse]:
+    for scorer in scorers(project):
+        if scorer.active:
+            yield ModelUse(scorer.dimension, scorer.model, scorer.revision, scorer.parameters)
+    for embedder in embedders(project):
+        if embedder.active:
+            yield ModelUse("embedding", embedder.model, embedder.revision, embedder.parameters)
+
+
+def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:
+    manifest_path(out).write_text(manifest.to_json(), encoding="utf-8")
+    card_path(out).write_text(card, encoding="utf-8")
+    if manifest.output.format in READABLE:
+        entry = dataset_info(out.stem, out.name, manifest.output.format, report.fields)
+        merge_dataset_info(out.with_name("dataset_info.json"), entry)
+
+
+def _said(report: WriteReport) -> str:
+    parts = [f"{report.rows_written:,} conversations, {report.bytes:,} bytes"]
+    if report.skipped:
+        parts.append(f"{len(report.skipped):,} left out ({report.skipped[0][1]})")
+    parts += [warning.text for warning in report.warnings]
+    return "; ".join(parts)

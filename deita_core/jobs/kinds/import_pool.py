@@ -1,0 +1,212 @@
+"""The job that imports pool files: read, describe, hand over rows and rejects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deita_core.conversation import Conversation
+from deita_core.formats.files import sha256_of
+from deita_core.formats.read.layout import Mapping, PoolRow, Reject
+from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.project import Project
+from deita_core.project.folder import data_folder
+from deita_core.project.pool import (
+    add_rows,
+    finish_source,
+    next_position,
+    set_source_facts,
+    sources,
+    stop_sources,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 2048
+PREVIEW_CHARACTERS = 200
+
+
+class ImportPool:
+    """parameters: {"sources": [numbers of sources in the project]}."""
+
+    name = "import"
+    label = "Import"
+    unit = "rows"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Read every file from where the project already is."""
+        folder, _ = desk.get_input({})
+        done = 0
+        for source in json.loads((folder / "sources.json").read_text(encoding="utf-8")):
+            done = self._read_file(source, desk, done)
+
+    def _read_file(self, source: dict[str, Any], desk: Desk, done: int) -> int:
+        from deita_core.formats.read import detect, read
+
+        path = _local_file(source["path"], desk)
+        given = Mapping.from_json(source["mapping"]) if source["mapping"] else None
+        found = detect(path, given)
+        desk.put(
+            Part(
+                meta={
+                    "source": source["source"],
+                    "path": str(path),
+                    "sha256": sha256_of(path),
+                    "bytes": path.stat().st_size,
+                    "container": found.container,
+                    "compression": found.compression,
+                    "mapping": found.mapping.to_json(),
+                    "explanation": found.explanation,
+                }
+            )
+        )
+        position = start = source["start"]
+        size = None if found.compression or found.container == "parquet" else path.stat().st_size
+        consumed = 0
+        for batch in _batches(read(path, found.mapping, start)):
+            part, position = _part(source["source"], batch), batch[-1].position + 1
+            desk.put(part)
+            consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
+            here = position - start
+            # About how many rows are still to come, from the bytes that `here` rows took.
+            whole = None if size is None else round(size * here / consumed) - start
+            total = None if whole is None else done + max(here, whole)
+            desk.report(done + here, total, f"{source['name']}: {position:,} rows")
+        desk.put(Part(meta={"source": source["source"], "read": position}))
+        return int(done + position - start)
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write which files to read, and from which row on."""
+        wanted = set(parameters["sources"])
+        todo = [
+            {**asdict(s), "start": next_position(project, s.source)}
+            for s in sources(project)
+            if s.source in wanted and s.state != "imported"
+        ]
+        (folder / "sources.json").write_text(json.dumps(todo), encoding="utf-8")
+        return 0
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """Facts of a file, a batch of its rows, or its end."""
+        meta = part.meta
+        if "sha256" in meta:
+            set_source_facts(project, meta["source"], meta)
+        elif "read" in meta:
+            finish_source(project, meta["source"], meta["read"])
+        elif next_position(project, meta["source"]) < meta["end"]:
+            add_rows(project, meta["source"], part.tables["rows"], part.tables["rejects"])
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """The files can be gone on with."""
+        stop_sources(project)
+
+
+_HUB = "hub:"
+
+
+def hub_path(name: str, split: str) -> str:
+    """The path of a source that is still on the Hugging Face hub."""
+    return f"{_HUB}{name}@{split}"
+
+
+def _local_file(path: str, desk: Desk) -> Path:
+    if not path.startswith(_HUB):
+        return Path(path)
+    from deita_core.formats.hub import snapshot
+
+    name, _, split = path.removeprefix(_HUB).rpartition("@")
+
+    def tell(rows: int) -> None:
+        desk.report(rows, None, f"downloading {name}: {rows:,} rows")
+
+    return snapshot(name, split, data_folder() / "hub", tell)
+
+
+def preview_of(conversation: Conversation) -> str:
+    """The beginning of the first instruction on one line, at most `PREVIEW_CHARACTERS` long."""
+    text = conversation.turns[0].instruction if conversation.turns else conversation.text
+    line = " ".join(text[: 4 * PREVIEW_CHARACTERS].split())
+    return line if len(line) <= PREVIEW_CHARACTERS else line[: PREVIEW_CHARACTERS - 1] + "…"
+
+
+def _batches(rows: Iterator[PoolRow | Reject]) -> Iterator[list[PoolRow | Reject]]:
+    batch: list[PoolRow | Reject] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row.raw)
+        # Long chats would make a batch of 2,048 rows weigh hundreds of megabytes.
+        if len(batch) == BATCH or characters > 32_000_000:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _part(source: int, batch: list[PoolRow | Reject]) -> Part:
+    rows, rejects = rows_and_rejects(batch)
+    return Part(
+        {"rows": rows, "rejects": rejects}, {"source": source, "end": batch[-1].position + 1}
+    )
+
+
+def rows_and_rejects(batch: list[PoolRow | Reject]) -> tuple[pa.Table, pa.Table]:
+    """A batch as the two tables that `project.pool.add_rows` takes."""
+    import pyarrow as pa
+
+    bad = [row for row in batch if isinstance(row, Reject)]
+    rejects = pa.table(
+        {
+            "position": pa.array([r.position for r in bad], pa.int64()),
+            "line": pa.array([r.line for r in bad], pa.int64()),
+            "reason": pa.array([r.reason for r in bad], pa.string()),
+            "raw": pa.array([_storable(r.raw) for r in bad], pa.string()),
+        }
+    )
+    return _rows_table([row for row in batch if isinstance(row, PoolRow)]), rejects
+
+
+def _rows_table(rows: list[PoolRow]) -> pa.Table:
+    import pyarrow as pa
+
+    from deita_core.describe import describe
+
+    facts = [describe(row.conversation) for row in rows]
+    turns = [row.conversation.turns for row in rows]
+    whole, text = pa.int32(), pa.string()
+    columns: dict[str, tuple[list[Any], Any]] = {
+        "id": ([r.conversation.id for r in rows], text),
+        "position": ([r.position for r in rows], pa.int64()),
+        "line": ([r.line for r in rows], pa.int64()),
+        "messages": ([_storable(r.conversation.to_json()) for r in rows], text),
+        "tools": ([r.conversation.tools for r in rows], text),
+        "original": ([_storable(r.raw) for r in rows], text),
+        "notes": ([list(r.notes) for r in rows], pa.list_(text)),
+        "preview": ([_storable(preview_of(r.conversation)) for r in rows], text),
+        "language": ([f.language for f in facts], text),
+        "language_confidence": ([f.language_confidence for f in facts], pa.float32()),
+        "turns": ([f.turns for f in facts], whole),
+        "characters": ([f.characters for f in facts], whole),
+        "tokens": ([f.tokens for f in facts], whole),
+        "flags": ([list(f.flags) for f in facts], pa.list_(text)),
+        "instruction_characters": (
+            [[len(t.instruction) for t in ts] for ts in turns],
+            pa.list_(whole),
+        ),
+        "response_characters": (
+            [[None if t.response is None else len(t.response) for t in ts] for ts in turns],
+            pa.list_(whole),
+        ),
+    }
+    return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates (from broken JSON escapes) cannot be stored as UTF-8: shown as U+FFFD."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,377 @@
+"""Which conversations of the pool the records of a score file are about.
+
+The job that takes scores from elsewhere: from a column of the pool, or from a file.
+
+The job that writes the active scores to a file.
+
+deita    what the reference implementation of the paper writes and its filter reads: a JSON array
+         of ShareGPT conversations with the lists `complexity_scores` and `quality_scores`, one
+         number a turn. It cannot express a missing score, so conversations with one are left
+         out, and counted.
+csv      one row a turn, with the reason where there is no score
+parquet  the same
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deita_core.conversation import Conversation
+from deita_core.errors import JobError
+from deita_core.formats.files import sha256_of
+from deita_core.formats.read.layout import Reject
+from deita_core.formats.score_file import ScoreRow, read_scores
+from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.project import Project
+from deita_core.project.columns import write_column
+from deita_core.project.scores import (
+    add_scores,
+    register_scorer,
+    write_scored_rows,
+    write_turn_scores,
+)
+from deita_core.scoring.given import GivenScore, scores_by_turn, scores_of_turns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRowKey:
+    """A conversation of the pool: its row, its content hash, how many turns it has."""
+
+    row: int
+    id: str
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What is given to which rows of the pool.
+
+    by_turn: dimension -> row -> turn -> value, from records about one turn. values: dimension ->
+    row -> value, from records about a whole conversation. matched: rows of the pool that were
+    found. said: the counts in words.
+    """
+
+    by_turn: Mapping[str, Mapping[int, Mapping[int, object]]]
+    values: Mapping[str, Mapping[int, object]]
+    matched: int
+    said: str
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the records of a file: each is matched, unknown, repeated or bad."""
+
+    matched: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def leave_out(self, reason: str, position: int) -> None:
+        self.left_out[reason] += 1
+        self.first.setdefault(reason, f"record {position + 1:,}")
+
+    def sentence(self, rows: int, pool: int) -> str:
+        """The counts in words; they add up to the records read."""
+        read = self.matched + self.left_out.total()
+        parts = [f"{read:,} records read", f"{self.matched:,} matched"]
+        for reason, count in self.left_out.most_common():
+            parts.append(f"{count:,} left out: {reason} (first: {self.first[reason]})")
+        return "; ".join([*parts, f"{pool - rows:,} conversations of the pool are not in it"])
+
+
+UNKNOWN = "no conversation of the pool is the same"
+REPEATED = "its conversation has a value already"
+NO_SUCH_TURN = "its conversation has no such turn"
+
+
+def match_file(
+    path: Path, fields: Mapping[str, str], pool: Sequence[PoolRowKey], desk: Desk
+) -> Matched:
+    """Match every record of a file with the pool, by id or by content.
+
+    Of several records about the same conversation (or turn) the first counts. Raises JobError
+    when none matches, with what was wrong.
+    """
+    known = {key.id: key for key in pool}
+    by_turn: dict[str, dict[int, dict[int, object]]] = {d: {} for d in fields}
+    values: dict[str, dict[int, object]] = {d: {} for d in fields}
+    seen: set[tuple[int, int | None]] = set()
+    tally = _Tally()
+    for number, item in enumerate(read_scores(path, fields)):
+        if number % 1000 == 0:
+            desk.report(number, None, f"reading {path.name}")
+        if isinstance(item, Reject):
+            tally.leave_out(item.reason, item.position)
+            continue
+        key = known.get(item.id)
+        if reason := _against(item, key, seen):
+            tally.leave_out(reason, item.position)
+        elif key is not None:
+            tally.matched += 1
+            seen.add((key.row, item.turn))
+            for dimension, value in item.values.items():
+                if item.turn is None:
+                    values[dimension][key.row] = value
+                else:
+                    by_turn[dimension].setdefault(key.row, {})[item.turn] = value
+    rows = len({row for row, _ in seen})
+    said = tally.sentence(rows, len(pool))
+    if not rows:
+        raise JobError(f"nothing of {path.name} belongs to this pool: {said}")
+    return Matched(by_turn, values, rows, said)
+
+
+def _against(
+    item: ScoreRow, key: PoolRowKey | None, seen: set[tuple[int, int | None]]
+) -> str | None:
+    """Why a record is left out, or None."""
+    if key is None:
+        return UNKNOWN
+    if item.turn is not None and item.turn >= key.turns:
+        return NO_SUCH_TURN
+    if (key.row, item.turn) in seen or (key.row, None) in seen:
+        return REPEATED
+    return None
+
+
+BATCH = 20_000
+
+
+class ImportScores:
+    """parameters: {"fields": {dimension: column or field}, "file": path, or None for columns of
+    the pool}. The scorer is called "column:NAME" or "import:FILE#FIELD", its revision is a hash
+    of the values. "activate": false leaves the scorers that count for selection as they are."""
+
+    name = "import_scores"
+    label = "Import scores"
+    unit = "conversations"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Match the values with the turns of the pool; every turn gets a score or a reason."""
+        folder, total = desk.get_input({})
+        fields: dict[str, str] = parameters["fields"]
+        desk.report(0, total, "reading")
+        pool = list(_pool(folder / "rows.parquet", fields))
+        if parameters["file"] is None:
+            values = {d: {key.row: given[d] for key, given in pool} for d in fields}
+            found = Matched({}, values, len(pool), "")
+            names = {d: f"column:{field}" for d, field in fields.items()}
+            revisions = {d: _hash(pool, d) for d in fields}
+            absent = "no value is given"
+        else:
+            file = Path(parameters["file"])
+            found = match_file(file, fields, [key for key, _ in pool], desk)
+            names = {d: f"import:{file.name}#{field}" for d, field in fields.items()}
+            revisions = dict.fromkeys(fields, sha256_of(file)[:32])
+            absent = f"not in {file.name}"
+        identity = {d: {"id": names[d], "revision": revisions[d], "parameters": {}} for d in fields}
+        counts = dict.fromkeys(fields, 0)
+        for start in range(0, len(pool), BATCH):
+            keys = [key for key, _ in pool[start : start + BATCH]]
+            tables = {d: _table(keys, found, d, absent) for d in fields}
+            for d, table in tables.items():
+                counts[d] += len(table) - table["score"].null_count
+            desk.put(Part(tables, {"identity": identity, "first": start == 0}))
+            desk.report(start + len(keys), total, "matching")
+        said = [f"{d}: {count:,} turns scored" for d, count in counts.items()]
+        desk.report(total, total, "; ".join([*([found.said] if found.said else []), *said]))
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write which conversations there are, and the columns asked for."""
+        from_pool = parameters["file"] is None
+        columns = dict(parameters["fields"]) if from_pool else {}
+        return write_column(project, columns, folder / "rows.parquet")
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """Scores of one batch, one table a dimension."""
+        for dimension, model in part.meta["identity"].items():
+            number = register_scorer(
+                project,
+                dimension,
+                model["id"],
+                model["revision"],
+                model["parameters"],
+                activate=part.meta["first"] and parameters.get("activate", True),
+            )
+            add_scores(project, number, part.tables[dimension])
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """What was committed stays; nothing to mark."""
+
+
+def _pool(path: Path, fields: Mapping[str, str]) -> Iterator[tuple[PoolRowKey, dict[str, object]]]:
+    """Every conversation, and the values of its columns, where columns were asked for."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH):
+            for row in batch.to_pylist():
+                given = {d: row.get(d) for d in fields}
+                yield (
+                    PoolRowKey(row["row"], row["id"], row["turns"]),
+                    {d: None if v is None else json.loads(v) for d, v in given.items()},
+                )
+
+
+def _hash(pool: list[tuple[PoolRowKey, dict[str, object]]], dimension: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for key, values in pool:
+        digest.update(f"{key.id} {values[dimension]!r}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _table(keys: list[PoolRowKey], found: Matched, dimension: str, absent: str) -> pa.Table:
+    """row, turn, score, reason of every turn of these conversations."""
+    import pyarrow as pa
+
+    rows: list[int] = []
+    turns: list[int] = []
+    given: list[GivenScore] = []
+    for key in keys:
+        scores = _scores(key, found, dimension, absent)
+        rows += [key.row] * key.turns
+        turns += range(key.turns)
+        given += scores
+    return pa.table(
+        {
+            "row": pa.array(rows, pa.int32()),
+            "turn": pa.array(turns, pa.int32()),
+            "score": pa.array([score for score, _ in given], pa.float32()),
+            "reason": pa.array([reason for _, reason in given], pa.string()),
+        }
+    )
+
+
+def _scores(key: PoolRowKey, found: Matched, dimension: str, absent: str) -> list[GivenScore]:
+    by_turn = found.by_turn.get(dimension, {}).get(key.row)
+    if by_turn is not None:
+        return scores_by_turn(by_turn, key.turns)
+    values = found.values.get(dimension, {})
+    if key.row not in values:
+        return [(None, absent)] * key.turns
+    return scores_of_turns(values[key.row], key.turns)
+
+
+FORMATS = ("deita", "csv", "parquet")
+DIMENSIONS = ("complexity", "quality")
+
+
+class ExportScores:
+    """parameters: {"out": path, "format": one of `FORMATS`}."""
+
+    name = "export_scores"
+    label = "Export scores"
+    unit = "rows"
+
+    def work(self, parameters: Parameters, desk: Desk) -> None:
+        """Write the file; it appears whole or not at all."""
+        folder, total = desk.get_input({})
+        out = Path(parameters["out"])
+        writers: Mapping[str, Callable[[Path, Path, Desk, int], str]] = {
+            "deita": _write_deita,
+            "csv": _write_csv,
+            "parquet": _write_parquet,
+        }
+        partial = out.with_name(f".{out.name}.partial")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            said = writers[parameters["format"]](folder / "rows.parquet", partial, desk, total)
+            os.replace(partial, out)
+        except OSError as error:
+            raise JobError(f"{out} cannot be written: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        desk.report(total, total, f"{said}, {out.stat().st_size:,} bytes")
+
+    def prepare(
+        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+    ) -> int:
+        """Write the scores, and for the reference's format the conversations."""
+        if parameters["format"] == "deita":
+            return write_scored_rows(project, folder / "rows.parquet")
+        return write_turn_scores(project, folder / "rows.parquet")
+
+    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+        """An export hands over no batches."""
+
+    def stopped(self, project: Project, parameters: Parameters) -> None:
+        """A file that was not finished was never put in place."""
+
+
+def _write_deita(rows: Path, out: Path, desk: Desk, total: int) -> str:
+    written = left_out = 0
+    with out.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for row in _rows(rows):
+            if any(None in row[d] for d in DIMENSIONS if row[d] is not None):
+                left_out += 1
+            else:
+                file.write(",\n" if written else "\n")
+                json.dump(deita_record(row), file, ensure_ascii=False)
+                written += 1
+            desk.report(written + left_out, total, "writing")
+        file.write("\n]\n")
+    said = f"{written:,} conversations"
+    return f"{said}; {left_out:,} left out (a turn has no score)" if left_out else said
+
+
+def deita_record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A conversation as the reference implementation writes it.
+
+    It pairs messages by position, so each turn gives exactly two; an open question at the end
+    gives one. A system message goes into a field of its own.
+    """
+    conversation = Conversation.from_json(row["messages"])
+    said: list[dict[str, str]] = []
+    for turn in conversation.turns:
+        said.append({"from": "human", "value": turn.instruction})
+        said.append({"from": "gpt", "value": turn.response or ""})
+    if conversation.turns and conversation.turns[-1].response is None:
+        said.pop()
+    record: dict[str, Any] = {"id": row["id"], "conversations": said}
+    if conversation.system is not None:
+        record["system"] = conversation.system
+    for dimension in DIMENSIONS:
+        if row[dimension] is not None:
+            record[f"{dimension}_scores"] = row[dimension]
+    return record
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(1024):
+            yield from batch.to_pylist()
+
+
+def _write_csv(rows: Path, out: Path, desk: Desk, total: int) -> str:
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    done = 0
+    with pq.ParquetFile(rows) as file, pc.CSVWriter(str(out), file.schema_arrow) as writer:
+        for batch in file.iter_batches(8192):
+            writer.write_batch(batch)
+            done += batch.num_rows
+            desk.report(done, total, "writing")
+    return f"{done:,} turns"
+
+
+def _write_parquet(rows: Path, out: Path, desk: Desk, total: int) -> str:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(rows)
+    pq.write_table(table, out, compression="zstd")
+    return f"{len(table):,} turns"

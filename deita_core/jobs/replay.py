@@ -1,0 +1,143 @@
+"""Make an exported file again from its manifest: import, score, embed, select, export, compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deita_core.embedding.catalogue import name_of_embedder
+from deita_core.errors import ExportError
+from deita_core.formats.manifest import (
+    Manifest,
+    ModelUse,
+    check_versions,
+    current_versions,
+    locate,
+    read_manifest,
+)
+from deita_core.jobs.curate import select_and_save
+from deita_core.jobs.kinds.export import manifest_path
+from deita_core.jobs.steps import (
+    Step,
+    embed_step,
+    export_step,
+    graph_step,
+    import_scores_step,
+    import_step,
+    score_step,
+)
+from deita_core.models.options import PRECISIONS, ModelOptions
+from deita_core.project import Project
+from deita_core.project.pool import add_source
+from deita_core.scoring.catalogue import name_of_scorer
+from deita_core.selection.rule import SelectionRule
+from deita_core.version import VERSION
+
+RunSteps = Callable[[Project, Sequence[Step]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay gave. differences: versions that differ from those of the manifest."""
+
+    out: Path
+    same_bytes: bool
+    same_ids: bool
+    rows: int
+    differences: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """The result in plain words."""
+        if self.same_bytes:
+            return f"{self.out}: the same file, byte for byte ({self.rows:,} conversations)"
+        if self.same_ids:
+            return f"{self.out}: the same {self.rows:,} conversations in order, other bytes"
+        return f"{self.out}: NOT the same selection ({self.rows:,} conversations)"
+
+
+def replay_manifest(
+    manifest_file: Path, out: Path | None, pool_dirs: Sequence[Path], *, run_steps: RunSteps
+) -> Replayed:
+    """Replay in a project of its own that is thrown away; `run_steps` runs the jobs.
+
+    out: where to write; None: the original's name with "replayed-" before it, beside the manifest.
+    Raises ExportError when a pool file is missing or differs, or the models are not to be had.
+    """
+    manifest = read_manifest(manifest_file)
+    if out is None:
+        out = manifest_file.with_name(f"replayed-{manifest.output.file_name}")
+    if out.resolve() == manifest_file.with_name(manifest.output.file_name).resolve():
+        raise ExportError(f"{out} is the file to compare with: choose another --out")
+    files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
+    chosen = manifest.selection
+    rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
+    steps = _model_steps(manifest, rule)
+    with (
+        tempfile.TemporaryDirectory(prefix="deita-replay-") as folder,
+        Project.open(Path(folder) / "replay.duckdb", create=True) as project,
+    ):
+        project.rename(manifest.project)
+        numbers = [
+            add_source(project, known.name, str(path.resolve()), known.mapping.to_json())
+            for known, path in zip(manifest.pool, files, strict=True)
+        ]
+        graph = [graph_step()] if rule.needs_graph else []
+        run_steps(project, [import_step(numbers), *steps, *graph])
+        select_and_save(project, rule, chosen.name)
+        output = manifest.output
+        export = export_step(chosen.name, output.format, out, with_scores=output.with_scores)
+        run_steps(project, [export])
+    made = read_manifest(manifest_path(out)).output
+    return Replayed(
+        out,
+        made.sha256 == output.sha256,
+        made.ids == output.ids,
+        len(made.ids),
+        tuple(check_versions(manifest, current_versions(VERSION))),
+    )
+
+
+def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[Step]:
+    models = {model.role: model for model in manifest.models}
+    weights = {"complexity": rule.complexity_weight, "quality": rule.quality_weight}
+    needed = {"embedding"} | {dimension for dimension, weight in weights.items() if weight}
+    missing = needed - models.keys()
+    if missing:
+        raise ExportError(f"the manifest names no model for {', '.join(sorted(missing))}")
+    used = {role: models[role] for role in weights if role in models}
+    columns = {role: column for role, m in used.items() if (column := _column(m))}
+    named = {role: name_of_scorer(m.id) for role, m in used.items() if role not in columns}
+    options = {role: _options(used[role]) for role in named}
+    steps: list[Step] = []
+    if columns:
+        steps.append(import_scores_step(columns.get("complexity"), columns.get("quality")))
+    if named:
+        steps.append(score_step(named.get("complexity"), named.get("quality"), options=options))
+    embedder = models["embedding"]
+    return [*steps, embed_step(name_of_embedder(embedder.id), _options(embedder))]
+
+
+def _column(model: ModelUse) -> str | None:
+    """The column of the pool that the scores were, or None for those of a model.
+
+    Raises ExportError for scores out of a file, which the manifest does not hold.
+    """
+    kind, _, rest = model.id.partition(":")
+    if kind == "import":
+        raise ExportError(
+            f"{model.role} was imported from {rest.partition('#')[0]}, which is no part of the "
+            "manifest: import the pool and the scores, and select again"
+        )
+    return rest if kind == "column" else None
+
+
+def _options(model: ModelUse) -> ModelOptions:
+    """The recorded options that change a model's numbers."""
+    names = ("precision", "max_tokens")
+    known = {n: model.parameters[n] for n in names if n in model.parameters}
+    # A model that chooses for itself (OpenVINO, the light scorers) records other precisions, too.
+    if known.get("precision") not in PRECISIONS:
+        known.pop("precision", None)
+    return ModelOptions.from_json(known)

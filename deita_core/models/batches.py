@@ -1,0 +1,196 @@
+"""Token lists into padded batches that waste little work.
+
+Token lists into padded batches by a budget of tokens, halved when the memory runs out.
+
+One pool of texts on several devices: data parallelism with a copy of the model on each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Larger batches carry more padding and fill no core better.
+BATCH_TOKENS = 1024
+# Lengths are rounded up to a multiple: few distinct shapes, for each new one is compiled.
+LENGTH_STEP = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBatch:
+    """Texts of about the same length, padded with zeros.
+
+    rows: (b,) int64, where the vectors belong. ids: (b, t) int32, token ids.
+    mask: (b, t) float32, 1 for a token, 0 for padding.
+    """
+
+    rows: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    mask: NDArray[np.float32]
+
+
+def batches(
+    tokens: Sequence[Sequence[int]], rows: Sequence[int], budget: int = BATCH_TOKENS
+) -> Iterator[TokenBatch]:
+    """Batches of `tokens[row] for row in rows`, longest first, about `budget` tokens each.
+
+    The longest come first so that the memory is as high as it will get from the start.
+    """
+    order = sorted(rows, key=lambda row: -len(tokens[row]))
+    start = 0
+    while start < len(order):
+        width = -(-len(tokens[order[start]]) // LENGTH_STEP) * LENGTH_STEP
+        chosen = order[start : start + max(1, budget // width)]
+        yield _padded(tokens, chosen, width)
+        start += len(chosen)
+
+
+def _padded(tokens: Sequence[Sequence[int]], rows: list[int], width: int) -> TokenBatch:
+    ids = np.zeros((len(rows), width), dtype=np.int32)
+    mask = np.zeros((len(rows), width), dtype=np.float32)
+    for place, row in enumerate(rows):
+        length = len(tokens[row])
+        ids[place, :length] = tokens[row]
+        mask[place, :length] = 1.0
+    return TokenBatch(np.array(rows, dtype=np.int64), ids, mask)
+
+
+# Tokens of one batch to begin with. A GPU is busy from some ten thousand on; on a CPU larger
+# batches only carry more padding.
+GPU_TOKENS = 65_536
+CPU_TOKENS = 2_048
+
+
+@dataclass(slots=True)
+class TokenBudget:
+    """How many tokens a batch may have, padding included; what a model learns, it keeps.
+
+    halved: how often the memory ran out.
+    """
+
+    tokens: int
+    halved: int = 0
+
+    def halve(self, tried: int) -> None:
+        """The memory ran out at a batch of `tried` tokens: half of that from now on."""
+        self.tokens = max(1, min(self.tokens, tried) // 2)
+        self.halved += 1
+
+
+def first_budget(kind: str, most: int | None = None) -> TokenBudget:
+    """The budget to begin with on a device of this kind; `most` bounds it."""
+    tokens = GPU_TOKENS if kind == "cuda" else CPU_TOKENS
+    return TokenBudget(tokens if most is None else max(1, min(tokens, most)))
+
+
+def run_longest_first(
+    lengths: Sequence[int], budget: TokenBudget, run: Callable[[list[int]], None]
+) -> dict[int, str]:
+    """Calls `run` with rows (numbers into `lengths`) until all have been run, longest first.
+
+    Rows of a batch are of about the same length; rows x longest length is within the budget
+    (a row that alone is longer comes alone). The longest come first, so that the memory is as
+    high as it will get from the start. When `run` is out of memory, the budget is halved and
+    the rows come again in smaller batches; `run` must therefore allow being called twice.
+    Returns the reason for each row that does not fit even alone. Rows of length 0 are left out.
+    """
+    order = sorted((row for row, n in enumerate(lengths) if n), key=lambda row: -lengths[row])
+    reasons: dict[int, str] = {}
+    start = 0
+    while start < len(order):
+        longest = lengths[order[start]]
+        rows = order[start : start + max(1, budget.tokens // longest)]
+        try:
+            run(rows)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            error.__traceback__ = None  # its frames hold the tensors that filled the memory
+            _free_memory()
+            if len(rows) == 1:
+                reasons[rows[0]] = f"out of memory: {longest:,} tokens do not fit the device"
+                start += 1
+            else:
+                budget.halve(len(rows) * longest)
+            continue
+        start += len(rows)
+    return reasons
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of a GPU or of the machine ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower()
+    return "out of memory" in said or "can't allocate memory" in said
+
+
+def padded(tokens: Sequence[Sequence[int]], rows: Sequence[int], filler: int) -> Any:
+    """`tokens[row] for row in rows` as one tensor, (b, t) int64, filled up on the right.
+
+    With causal attention a filler is seen by no token before it, so no mask is needed.
+    """
+    import torch
+
+    width = max(len(tokens[row]) for row in rows)
+    ids: NDArray[np.int64] = np.full((len(rows), width), filler, np.int64)
+    for place, row in enumerate(rows):
+        ids[place, : len(tokens[row])] = tokens[row]
+    return torch.from_numpy(ids)  # (B, T)
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+class Worker(Protocol):
+    """A model on a device."""
+
+    def run(self, rows: list[int]) -> None:
+        """Start a batch; may be called again with some of the rows after running out of memory."""
+        ...
+
+    def finish(self) -> None:
+        """Wait for what was started, and store its results."""
+        ...
+
+
+def run_on_replicas(
+    lengths: Sequence[int], budgets: Sequence[TokenBudget], workers: Sequence[Worker]
+) -> dict[int, str]:
+    """Every row by one of the workers, each with its own budget; see `run_longest_first`.
+
+    The rows are dealt out like cards, longest first, so each worker gets as many tokens as the
+    others. Threads are enough: Python only starts the work, the devices do it. Returns the reason
+    for each row that does not fit even alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    hands = [order[first :: len(workers)] for first in range(len(workers))]
+
+    def work(hand: list[int], budget: TokenBudget, worker: Worker) -> dict[int, str]:
+        found = run_longest_first(
+            [lengths[row] for row in hand],
+            budget,
+            lambda places: worker.run([hand[place] for place in places]),
+        )
+        worker.finish()
+        return {hand[place]: reason for place, reason in found.items()}
+
+    if len(workers) == 1:
+        return work(hands[0], budgets[0], workers[0])
+    reasons: dict[int, str] = {}
+    with ThreadPoolExecutor(len(workers)) as threads:
+        for found in threads.map(work, hands, budgets, workers):
+            reasons |= found
+    return reasons

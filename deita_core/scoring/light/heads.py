@@ -1,0 +1,374 @@
+"""The small models of the light scorers, evaluated with NumPy alone.
+
+A head is one of two things:
+
+- a *token model*: a linear model over TF-IDF of tokens, hashed token pairs and the opening
+  tokens (term weight (1 + ln tf) * idf, rows L2-normalised, as in scikit-learn's
+  `sublinear_tf=True, norm="l2"`), plus standardised surface numbers;
+- an *ensemble* of multi-layer perceptrons (two hidden layers, GELU) over standardised surface
+  numbers, projected static embeddings, and the outputs of token models.
+
+Boosted regression trees, evaluated with NumPy alone.
+
+All trees lie one after another in flat arrays. Node i sends a row left when its column
+`feature[i]` is at most `threshold[i]`, and right otherwise; its children stand at `left[i]` and
+`left[i] + 1`. A leaf is its own left child and has `feature` -1.
+
+The heads of the light scorers: weights out of a file, raw numbers per turn in.
+
+Three heads, each with its own meaning:
+
+- `RatingHead`: the mean rating (0 to 5) that three LLMs would give, seen from the instruction
+  alone or from instruction and response;
+- `DifficultyHead`: FLASK's difficulty, 0 (simple lifestyle knowledge) to 4 (expert knowledge);
+- `StepsHead`: how many steps of added demands an instruction is away from a plain one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.scoring.light.features import F32, VOCABULARY, Encoded, pair_features, token_pairs
+
+PAIR_BUCKETS = 1 << 16
+OPENING_BUCKETS = 1 << 13
+OPENING_TOKENS = 4
+OPENING_WEIGHT = 0.5
+TERMS = VOCABULARY + PAIR_BUCKETS
+CLIP = 4.0
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def term_counts(encoded: Encoded) -> Any:
+    """CSR (n, TERMS) float32: how often each token and each hashed token pair occurs."""
+    from scipy import sparse
+
+    rows, hashed = token_pairs(encoded, PAIR_BUCKETS)
+    n = len(encoded.starts) - 1
+    pairs = sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (rows, hashed)), shape=(n, PAIR_BUCKETS)
+    )
+    return sparse.hstack([encoded.bag, pairs]).tocsr()
+
+
+def tfidf(encoded: Encoded, idf: F32) -> Any:
+    """CSR (n, TERMS) float32; each half (tokens, pairs) of a row has norm 1 or is empty."""
+    from scipy import sparse
+
+    counts = term_counts(encoded)
+    weights = (1 + np.log(counts.data)) * idf[counts.indices]
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    half = 2 * rows + (counts.indices >= VOCABULARY)
+    norms = np.sqrt(np.bincount(half, weights**2, minlength=2 * counts.shape[0]))
+    weights = (weights / np.maximum(norms, 1e-9)[half]).astype(np.float32)
+    return sparse.csr_matrix((weights, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def openings(encoded: Encoded) -> Any:
+    """CSR (n, OPENING_BUCKETS) float32: the first tokens of a text, hashed with their place."""
+    from scipy import sparse
+
+    starts, lengths = encoded.starts[:-1], np.diff(encoded.starts)
+    rows, columns = [], []
+    for place in range(OPENING_TOKENS):
+        long_enough = np.flatnonzero(lengths > place)
+        token = encoded.ids[starts[long_enough] + place].astype(np.int64)
+        rows.append(long_enough)
+        columns.append((token * 31 + place * 104_729) % OPENING_BUCKETS)
+    index = (np.concatenate(rows), np.concatenate(columns))
+    values = np.full(len(index[0]), OPENING_WEIGHT, np.float32)
+    return sparse.csr_matrix((values, index), shape=(len(lengths), OPENING_BUCKETS))
+
+
+def compress(values: F32) -> F32:
+    """Signed log(1 + |x|): counts become orders of magnitude."""
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Standardiser:
+    """(x - mean) / deviation per column, clipped to +-CLIP so that no input can run away."""
+
+    mean: F32
+    deviation: F32
+
+    @staticmethod
+    def fit(values: F32) -> Standardiser:
+        """Mean and deviation of the columns of (n, d) values; constant columns become 0."""
+        deviation = values.std(axis=0)
+        deviation[deviation < 1e-6] = 1e6
+        return Standardiser(values.mean(axis=0).astype(np.float32), deviation.astype(np.float32))
+
+    def __call__(self, values: F32) -> F32:
+        scaled = (values - self.mean) / self.deviation
+        return np.asarray(np.clip(scaled, -CLIP, CLIP), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Mlp:
+    """weights[i]: (d_i, d_i+1) float32, biases[i]: (d_i+1,) float32; GELU between layers."""
+
+    weights: tuple[F32, ...]
+    biases: tuple[F32, ...]
+
+    def __call__(self, values: F32) -> F32:
+        """(n, d_0) -> (n,) float32."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = gelu(values @ weight + bias)
+        return np.asarray((values @ self.weights[-1] + self.biases[-1])[:, 0], np.float32)
+
+
+def gelu(values: F32) -> F32:
+    """GELU, tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
+    inner = np.float32(0.7978845608) * (values + np.float32(0.044715) * values * values * values)
+    return np.asarray(values * np.float32(0.5) * (1 + np.tanh(inner)), np.float32)
+
+
+BLOCK = 128  # rows walked at a time: what they touch stays in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A sum of regression trees.
+
+    feature, left: (nodes,) int64. threshold, value: (nodes,) float32; 0 where they say nothing.
+    roots: (trees,) int64.
+    """
+
+    feature: NDArray[np.int64]
+    threshold: F32
+    left: NDArray[np.int64]
+    value: F32
+    roots: NDArray[np.int64]
+
+    @staticmethod
+    def from_nodes(feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> Trees:
+        """From one (feature, number) per node, each tree breadth first from its root.
+
+        feature: the column asked at a node, -1 for a leaf. number: the threshold there, or the
+        value of the leaf. lengths: nodes of each tree. The order alone says who is whose child:
+        in one tree, the k-th node that asks (from 0) has its children at 2k + 1 and 2k + 2.
+        """
+        feature = np.asarray(feature, np.int64)
+        sizes = np.asarray(lengths, np.int64)
+        roots = np.cumsum(sizes) - sizes
+        root_of = np.repeat(roots, sizes)
+        asks = feature >= 0
+        before: NDArray[np.int64] = (
+            np.cumsum(asks) - asks
+        )  # nodes that ask before this one, over all trees
+        left = root_of + 2 * (before - before[root_of]) + 1
+        left = np.where(asks, left, np.arange(len(feature)))
+        values = np.asarray(number, np.float32)
+        return Trees(
+            feature,
+            np.where(asks, values, 0).astype(np.float32),
+            left,
+            np.where(asks, 0, values).astype(np.float32),
+            roots,
+        )
+
+    def __call__(self, values: F32) -> F32:
+        """(n, d) -> (n,) float32: the sum of the leaves that each row falls into."""
+        parts = [self._block(values[i : i + BLOCK]) for i in range(0, len(values), BLOCK)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _block(self, values: F32) -> F32:
+        rows, columns = values.shape
+        flat = np.ascontiguousarray(values).ravel()
+        at = np.tile(self.roots, rows)
+        offset = np.repeat(np.arange(rows) * columns, len(self.roots))
+        walking = np.flatnonzero(self.feature.take(at) >= 0)  # those not yet in a leaf
+        while len(walking):
+            node = at[walking]
+            asked = flat.take(self.feature.take(node) + offset[walking])
+            node = self.left.take(node) + (asked > self.threshold.take(node))
+            at[walking] = node
+            walking = walking[self.feature.take(node) >= 0]
+        return np.asarray(self.value.take(at).reshape(rows, -1).sum(axis=1), np.float32)
+
+
+def block(encoded: Encoded, idf: F32, with_openings: bool) -> Any:
+    """The sparse terms of one text: TF-IDF, and its opening tokens where asked for."""
+    from scipy import sparse
+
+    terms = tfidf(encoded, idf)
+    return sparse.hstack([terms, openings(encoded)]).tocsr() if with_openings else terms
+
+
+def views(blocks: Sequence[Any]) -> list[Any]:
+    """What token models look at: the one text, or instruction, response, and both together."""
+    from scipy import sparse
+
+    return [*blocks, sparse.hstack(blocks).tocsr()] if len(blocks) == 2 else list(blocks)
+
+
+def surface(parts: Sequence[Encoded]) -> F32:
+    """Compressed surface numbers: of one text, or of instruction, response and both together."""
+    columns = [compress(part.surface) for part in parts]
+    if len(parts) == 2:
+        columns.append(compress(pair_features(parts[0], parts[1])))
+    return np.hstack(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class RatingHead:
+    """Token models into an ensemble of perceptrons, and, for quality, boosted trees beside it.
+
+    idf: one (TERMS,) per text. token_weights: per view (see `views`) its (terms, k);
+    token_intercepts: one per column of all views.
+    projections: one (WIDTH, p) per text, for its mean static embedding.
+    trees: predict (rating - centre) / scale; None where the perceptrons stand alone.
+    """
+
+    idf: tuple[F32, ...]
+    token_weights: tuple[F32, ...]
+    token_intercepts: F32
+    projections: tuple[F32, ...]
+    standardise: Standardiser
+    mlps: tuple[Mlp, ...]
+    trees: Trees | None = None
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @staticmethod
+    def from_arrays(arrays: Arrays, texts: int) -> RatingHead:
+        """The head stored under the names that `train_light` writes."""
+        get = _floats(arrays, "rating")
+        mlps = sum(name.startswith("rating.mlp.") and name.endswith(".bias.0") for name in arrays)
+        return RatingHead(
+            tuple(get(f"idf.{i}") for i in range(texts)),
+            tuple(get(f"view.{i}.token_weights") for i in range(1 if texts == 1 else 3)),
+            get("token_intercepts"),
+            tuple(get(f"projection.{i}") for i in range(texts)),
+            Standardiser(get("mean"), get("deviation")),
+            tuple(
+                Mlp(
+                    tuple(get(f"mlp.{m}.weight.{i}") for i in range(3)),
+                    tuple(get(f"mlp.{m}.bias.{i}") for i in range(3)),
+                )
+                for m in range(mlps)
+            ),
+            *_trees(arrays),
+        )
+
+    def __call__(self, parts: Sequence[Encoded]) -> F32:
+        """(n,) float32: about 0 to 5; perceptrons and trees count half each."""
+        values = self.inputs(parts)
+        rating = np.asarray(np.mean([mlp(values) for mlp in self.mlps], axis=0), np.float32)
+        if self.trees is None:
+            return rating
+        grown = self.centre + self.scale * self.trees(values)
+        return np.asarray((rating + grown) / 2, np.float32)
+
+    def inputs(self, parts: Sequence[Encoded]) -> F32:
+        """What the perceptrons see: (n, d) float32, standardised."""
+        texts = zip(parts, self.idf, strict=True)
+        blocks = [block(part, idf, number == 0) for number, (part, idf) in enumerate(texts)]
+        seen = zip(views(blocks), self.token_weights, strict=True)
+        tokens = np.hstack([view @ weights for view, weights in seen]) + self.token_intercepts
+        return self.standardise(rating_inputs(parts, self.projections, tokens))
+
+
+def _trees(arrays: Arrays) -> tuple[Trees | None, float, float]:
+    """Trees, centre and scale of a RatingHead; no trees where the file has none."""
+    names = [f"rating.trees.{part}" for part in ("feature", "number", "lengths", "scaling")]
+    if names[0] not in arrays:
+        return None, 0.0, 1.0
+    feature, number, lengths, scaling = (arrays[name] for name in names)
+    centre, scale = (float(x) for x in scaling)
+    return Trees.from_nodes(feature, np.asarray(number, np.float32), lengths), centre, scale
+
+
+def rating_inputs(parts: Sequence[Encoded], projections: Sequence[F32], tokens: F32) -> F32:
+    """What the perceptrons of a RatingHead see, before standardising."""
+    projected = [part.mean @ p for part, p in zip(parts, projections, strict=True)]
+    return np.hstack([surface(parts), *projected, tokens]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class DifficultyHead:
+    """A linear model over TF-IDF, surface numbers and the direction of the mean embedding."""
+
+    idf: F32
+    token_weights: F32
+    dense_weights: F32
+    intercept: float
+    standardise: Standardiser
+
+    @staticmethod
+    def from_arrays(arrays: Arrays) -> DifficultyHead:
+        """The head stored under the names that `train_light` writes."""
+        get = _floats(arrays, "difficulty")
+        return DifficultyHead(
+            get("idf"),
+            get("token_weights"),
+            get("dense_weights"),
+            float(get("intercept")[0]),
+            Standardiser(get("mean"), get("deviation")),
+        )
+
+    def __call__(self, instruction: Encoded) -> F32:
+        """(n,) float32: about 0 to 4."""
+        dense = difficulty_dense(instruction, self.standardise) @ self.dense_weights
+        tokens = tfidf(instruction, self.idf) @ self.token_weights
+        return np.asarray(tokens + dense + self.intercept, np.float32)
+
+
+def difficulty_dense(instruction: Encoded, standardise: Standardiser) -> F32:
+    """(n, surface + WIDTH): small surface numbers beside the unit mean embedding."""
+    norms = np.linalg.norm(instruction.mean, axis=1, keepdims=True)
+    numbers = standardise(surface([instruction])) * np.float32(0.05)
+    return np.hstack([numbers, instruction.mean / np.maximum(norms, 1e-9)])
+
+
+@dataclass(frozen=True, slots=True)
+class StepsHead:
+    """A linear model over surface numbers, fitted on differences between neighbours in a chain."""
+
+    weights: F32
+    standardise: Standardiser
+
+    @staticmethod
+    def from_arrays(arrays: Arrays) -> StepsHead:
+        """The head stored under the names that `train_light` writes."""
+        get = _floats(arrays, "steps")
+        return StepsHead(get("weights"), Standardiser(get("mean"), get("deviation")))
+
+    def __call__(self, instruction: Encoded) -> F32:
+        """(n,) float32: steps, relative to the average Alpaca instruction."""
+        return np.asarray(self.standardise(surface([instruction])) @ self.weights, np.float32)
+
+
+class _floats:  # noqa: N801 - used like a function
+    """Reads `head.name` as float32: stored as float16, or as int8 with a scale per column."""
+
+    def __init__(self, arrays: Arrays, head: str) -> None:
+        self._arrays, self._head = arrays, head
+
+    def __call__(self, name: str) -> F32:
+        values = np.asarray(self._arrays[f"{self._head}.{name}"], np.float32)
+        scales = self._arrays.get(f"{self._head}.{name}.scale")
+        return values if scales is None else values * np.asarray(scales, np.float32)
+
+
+def stored(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays as they are kept in the file: one number per term int8, trees as
+    they are (a rounded threshold would send rows the other way), all others float16.
+    """
+    kept: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        if ".trees." in name:
+            kept[name] = array
+        elif name.endswith("token_weights") or ".idf" in name:
+            scale = np.maximum(np.abs(array).max(axis=0), 1e-9) / 127
+            kept[name] = np.round(array / scale).astype(np.int8)
+            kept[f"{name}.scale"] = np.atleast_1d(scale).astype(np.float32)
+        else:
+            kept[name] = array.astype(np.float16)
+    return kept

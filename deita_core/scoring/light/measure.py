@@ -1,0 +1,159 @@
+"""Measures the light scorers on held-out labels, each figure beside the length-only baseline.
+
+Spearman throughout for ratings; for pairs the share in which the better one scores higher (a
+tie counts half). "length" is the number of characters: of the instruction for complexity, of
+the response for quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.scoring.light import fit
+from deita_core.scoring.light import labels as labels_of
+from deita_core.scoring.light.features import F32, shared_encoder
+from deita_core.scoring.light.heads import DifficultyHead, stored
+from deita_core.scoring.light.scorer import HEADS, LightScorer
+from deita_core.scoring.protocol import TurnText
+
+Figures = dict[str, Any]
+Numbers = NDArray[np.floating[Any]]
+DIFFICULTY_FOLDS, TASK_FOLDS = 10, 20
+
+
+def measure(labels: Path, pools: Path, weights: Path, test_bucket: int) -> Figures:
+    """Every figure of the model card, for the weights in a folder."""
+    complexity, quality = (LightScorer(d, weights) for d in ("complexity", "quality"))
+    rated = labels_of.read_rated(labels, pools)
+    test = labels_of.buckets_of(rated.instructions, 10) == test_bucket
+    fitted = {t for t, held in zip(rated.instructions, test, strict=True) if not held}
+    return {
+        "revisions": {"complexity": complexity.revision, "quality": quality.revision},
+        "alpaca ratings, held-out tenth": _ratings(complexity, quality, rated, test),
+        "FLASK difficulty, cross-validated": flask_figures(complexity, labels),
+        "harder of two neighbours, unseen half of the chains": {
+            "evolved chains": _chain_figures(complexity, labels_of.read_evol_chains(labels)),
+            "FollowBench levels": _chain_figures(complexity, labels_of.read_followbench(labels)),
+        },
+        "better of two answers": {
+            "AlpacaEval half A": _pair_figures(quality, labels_of.read_alpaca_eval(labels), set()),
+            "UltraFeedback": _pair_figures(quality, labels_of.read_ultrafeedback(labels), set()),
+            "expert revisions": _pair_figures(quality, labels_of.read_revisions(labels), fitted),
+        },
+        "Auto-J ratings": _autoj(quality, labels),
+    }
+
+
+def _ratings(
+    complexity: LightScorer,
+    quality: LightScorer,
+    rated: labels_of.Rated,
+    test: NDArray[np.bool_],
+) -> Figures:
+    rows = np.flatnonzero(test)
+    turns = [TurnText(rated.instructions[i], rated.responses[i]) for i in rows]
+    mean = rated.ratings[rows].mean(axis=1)
+    alone = complexity.heads(turns)[:, HEADS["complexity"].index("rating")]
+    asked = np.array([len(t.instruction) for t in turns])
+    answered = np.array([len(t.response or "") for t in turns])
+    scored = _scored(quality, turns)
+    shipped = complexity.score(turns).scores
+    return {
+        "n": len(rows),
+        "empty responses, left out of quality": int(np.isnan(scored).sum()),
+        "quality score": _beside(scored, answered, mean),
+        "rating head of complexity (instruction alone)": _beside(alone, asked, mean),
+        "complexity score (a blend: not meant to match this)": _beside(shipped, asked, mean),
+    }
+
+
+def flask_figures(complexity: LightScorer, labels: Path) -> Figures:
+    """The difficulty head is refitted without each fold; the other heads never saw FLASK."""
+    flask = labels_of.read_flask(labels)
+    turns = [TurnText(text, None) for text in flask.instructions]
+    lengths = np.array([len(text) for text in flask.instructions])
+    heads = complexity.heads(turns)
+    figures: Figures = {"n": len(turns), "length": _spearman(lengths, flask.levels)}
+    for name, keys, count in (
+        ("rows", flask.instructions, DIFFICULTY_FOLDS),
+        ("tasks", flask.tasks, TASK_FOLDS),
+    ):
+        difficulty = _unseen_difficulty(flask, labels_of.buckets_of(keys, count, name))
+        blended = complexity.blend(np.column_stack([difficulty, heads[:, 1:]]).astype(np.float32))
+        figures[f"difficulty head, unseen {name}"] = _spearman(difficulty, flask.levels)
+        figures[f"complexity score, unseen {name}"] = _spearman(blended, flask.levels)
+    return figures
+
+
+def _unseen_difficulty(flask: labels_of.Levelled, folds: NDArray[np.int64]) -> F32:
+    encoded = shared_encoder().encode(flask.instructions)
+    guess = np.zeros(len(folds), np.float32)
+    for fold in np.unique(folds):
+        arrays = fit.fit_difficulty(encoded, flask.levels, folds != fold)
+        named = stored({f"difficulty.{k}": v for k, v in arrays.items()})
+        guess[folds == fold] = DifficultyHead.from_arrays(named)(encoded)[folds == fold]
+    return guess
+
+
+def _chain_figures(complexity: LightScorer, chains: Sequence[tuple[str, ...]]) -> Figures:
+    unseen = [chain for chain in chains if not labels_of.in_training_half(chain)]
+    lower = [chain[i] for chain in unseen for i in range(len(chain) - 1)]
+    upper = [chain[i + 1] for chain in unseen for i in range(len(chain) - 1)]
+    margin = _scored(complexity, [TurnText(t, None) for t in upper]) - _scored(
+        complexity, [TurnText(t, None) for t in lower]
+    )
+    length = np.array([len(t) for t in upper]) - np.array([len(t) for t in lower])
+    return {"pairs": len(lower), "score": _right(margin), "length": _right(length)}
+
+
+def _pair_figures(quality: LightScorer, pairs: labels_of.Pairs, fitted: set[str]) -> Figures:
+    rows = [
+        row
+        for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
+        if row[0] not in fitted and not labels_of.in_training_half(row[:1])
+    ]
+    margin = _scored(quality, [TurnText(q, better) for q, better, _ in rows]) - _scored(
+        quality, [TurnText(q, worse) for q, _, worse in rows]
+    )
+    length = np.array([len(better) - len(worse) for _, better, worse in rows])
+    shorter = length < 0
+    return {
+        "pairs": len(rows),
+        "score": _right(margin),
+        "length": _right(length),
+        "pairs whose better answer is shorter": int(shorter.sum()),
+        "score on those (length: 0)": _right(margin[shorter]),
+    }
+
+
+def _autoj(quality: LightScorer, labels: Path) -> Figures:
+    instructions, responses, ratings = labels_of.read_autoj(labels)
+    turns = [TurnText(q, a) for q, a in zip(instructions, responses, strict=True)]
+    scores, lengths = _scored(quality, turns), np.array([len(a) for a in responses])
+    good = np.isfinite(scores)
+    figures = _beside(scores[good], lengths[good], ratings[good])
+    return {"n": int(good.sum())} | figures
+
+
+def _scored(scorer: LightScorer, turns: Sequence[TurnText]) -> F32:
+    return scorer.score(turns).scores
+
+
+def _beside(scores: Numbers, lengths: Numbers | NDArray[np.int64], truth: Numbers) -> Figures:
+    return {"spearman": _spearman(scores, truth), "length": _spearman(lengths, truth)}
+
+
+def _right(margin: Numbers | NDArray[np.int64]) -> float:
+    return round(float(np.mean((margin > 0) + 0.5 * (margin == 0))), 3)
+
+
+def _spearman(left: Any, right: Any) -> float:
+    from scipy.stats import spearmanr
+
+    good = np.isfinite(left)
+    return round(float(spearmanr(left[good], right[good]).statistic), 4)

@@ -1,0 +1,161 @@
+"""The embedded default: light scorers for complexity and quality, on the CPU.
+
+They are small models on static token embeddings and surface numbers, trained on public labels
+(weights/MODEL_CARD.md says which, how well they do, and where they fail). They are not Deita's
+LLM scorers and do not reproduce their numbers.
+
+What a turn gets:
+
+- an instruction without any visible character: NaN, "empty instruction" (both dimensions);
+- no response: complexity is scored; quality is NaN, "no response";
+- a response without any visible character: complexity is scored; quality is NaN,
+  "empty response". There is nothing to judge, and a low number would hide that in the sums.
+
+Texts are read up to `MAX_CHARS` characters each, so a turn of any length takes bounded time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from deita_core.errors import ModelError
+from deita_core.scoring.light.features import F32, MAX_CHARS, Encoded, shared_encoder
+from deita_core.scoring.light.heads import Arrays, DifficultyHead, RatingHead, StepsHead
+from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, TurnText
+
+WEIGHTS = Path(__file__).parent / "weights"
+BLOCK = 512  # turns encoded at a time: bounds memory, and is past the gain from batching
+HEADS: dict[Dimension, tuple[str, ...]] = {
+    "complexity": ("difficulty", "rating", "steps"),
+    "quality": ("rating",),
+}
+
+
+class LightScorer:
+    """Scores turns 1 to 6 in one dimension; see `Scorer`. Same input, same score.
+
+    `weights` is a folder with `light-<dimension>.safetensors`; the default ships with the code.
+    Raises ModelError when the dimension is unknown or the weights are missing or unreadable.
+    """
+
+    def __init__(self, dimension: Dimension, weights: Path = WEIGHTS) -> None:
+        if dimension not in DIMENSIONS:
+            raise ModelError(f"dimension must be one of {DIMENSIONS}, got {dimension!r}")
+        self._dimension: Dimension = dimension
+        arrays, self._revision = _load(weights / f"light-{dimension}.safetensors")
+        self._head_mean = np.asarray(arrays["blend.mean"], np.float32)
+        self._head_weight = np.asarray(arrays["blend.weight"], np.float32)
+        self._offset, self._slope = (float(x) for x in arrays["calibration"])
+        self._rating = RatingHead.from_arrays(arrays, 1 if dimension == "complexity" else 2)
+        self._complexity_heads = (
+            (DifficultyHead.from_arrays(arrays), StepsHead.from_arrays(arrays))
+            if dimension == "complexity"
+            else None
+        )
+
+    @property
+    def dimension(self) -> Dimension:
+        """complexity (from the instruction) or quality (from instruction and response)."""
+        return self._dimension
+
+    @property
+    def id(self) -> str:
+        """deita-studio/light-complexity or deita-studio/light-quality."""
+        return f"deita-studio/light-{self._dimension}"
+
+    @property
+    def revision(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the weights file."""
+        return self._revision
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """The longest text read."""
+        return {"max_chars": MAX_CHARS}
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """Scores in the order of `turns`; NaN with a reason where there is nothing to score."""
+        reasons = tuple(self._reason(turn) for turn in turns)
+        scores = np.full(len(turns), np.nan, np.float32)
+        good = [i for i, reason in enumerate(reasons) if reason is None]
+        if good:
+            scores[good] = self.blend(self.heads([turns[i] for i in good]))
+        return ScoreBatch(scores, reasons)
+
+    def heads(self, turns: Sequence[TurnText]) -> F32:
+        """What the score is made of: (n, len(HEADS[dimension])) float32, before blending.
+
+        Meaningful only for turns that `score` gives a score.
+        """
+        parts = [self._padded(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self._head_mean)), np.float32)
+
+    def _padded(self, turns: Sequence[TurnText]) -> F32:
+        """The heads of up to BLOCK turns, always computed on BLOCK rows.
+
+        The last bits of a matrix product depend on its shape; with one shape throughout, a score
+        does not depend on which turns a job happened to hand over together.
+        """
+        filling = [TurnText("", None)] * (BLOCK - len(turns))
+        return self._block([*turns, *filling])[: len(turns)]
+
+    def blend(self, heads: F32) -> F32:
+        """(n, heads) raw numbers, as `heads` gives them -> (n,) scores inside (1, 6)."""
+        raw = np.einsum("ij,j->i", heads - self._head_mean, self._head_weight)
+        return calibrated(raw, self._offset, self._slope)
+
+    def _block(self, turns: Sequence[TurnText]) -> F32:
+        encode = shared_encoder().encode
+        instruction = encode([turn.instruction for turn in turns])
+        if self._complexity_heads is not None:
+            return self._complexity(instruction)
+        response = encode([turn.response or "" for turn in turns])
+        return self._rating((instruction, response))[:, None]
+
+    def _complexity(self, instruction: Encoded) -> F32:
+        assert self._complexity_heads is not None
+        difficulty, steps = self._complexity_heads
+        columns = [difficulty(instruction), self._rating((instruction,)), steps(instruction)]
+        return np.stack(columns, axis=1)
+
+    def _reason(self, turn: TurnText) -> str | None:
+        if not turn.instruction.strip():
+            return "empty instruction"
+        if self._dimension == "complexity":
+            return None
+        if turn.response is None:
+            return "no response"
+        return None if turn.response.strip() else "empty response"
+
+
+def calibrated(raw: F32, offset: float, slope: float) -> F32:
+    """3.5 + 5 / pi * arctan(offset + slope * raw): strictly rising, inside (1, 6).
+
+    The arctangent, not the logistic curve: its tails are slow, so pools far richer than the one
+    the line was fixed on (long expert answers) still differ among themselves.
+    """
+    return np.asarray(3.5 + 5 / np.pi * np.arctan(offset + slope * raw), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path) -> tuple[Arrays, str]:
+    """The arrays of a weights file, and its revision."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"no weights at {path.name}: train them with "
+            "`python -m deita_core.scoring.light.train`, or restore the folder from the repository"
+        ) from error
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(content), hashlib.sha256(content).hexdigest()[:16]
+    except SafetensorError as error:
+        raise ModelError(f"{path.name} is not a safetensors file ({error}): restore it") from error

@@ -1,0 +1,170 @@
+r"""Trains the light scorers and measures them on rows they never saw.
+
+    python -m deita_core.scoring.light.train --labels ../shared/data/labels \
+        --pools ../shared/data/pools --out deita_core/scoring/light/weights
+
+Writes light-complexity.safetensors, light-quality.safetensors and held_out.json. Everything is
+seeded, single-threaded and split by content hashes: the same labels give the same weights (on
+the same machine and library versions). Needs scikit-learn, lightgbm and torch beside the
+requirements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.scoring.light import fit
+from deita_core.scoring.light import labels as labels_of
+from deita_core.scoring.light.features import F32, Encoded, shared_encoder
+from deita_core.scoring.light.heads import DifficultyHead, RatingHead, StepsHead, stored
+from deita_core.scoring.light.measure import measure
+from deita_core.scoring.protocol import Dimension
+
+TEST_BUCKET = 9  # of ten, by hash of the instruction: never fitted, never used to choose
+ALPHA = 6.0
+# How much of each head (difficulty, rating, steps) is in complexity, per standard deviation.
+COMPLEXITY_BLEND = (0.5, 0.35, 0.15)
+# Where the median and the 99th percentile of the training rows come to lie on 1..6. Alpaca is
+# a plain pool: harder and better ones need the room above.
+MEDIAN_AT, TOP_AT = 3.0, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alpaca:
+    """The rated rows, encoded; `rows` marks those that may be fitted."""
+
+    rated: labels_of.Rated
+    instruction: Encoded
+    response: Encoded
+    rows: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+
+
+def main() -> None:
+    """Reads the command line, trains, writes, measures, prints."""
+    parser = argparse.ArgumentParser(description="Train the light scorers and measure them.")
+    parser.add_argument("--labels", type=Path, required=True, help="folder with the label files")
+    parser.add_argument("--pools", type=Path, required=True, help="folder with alpaca_52k.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):  # sums in another order would give other last bits
+        data = read_alpaca(asked.labels, asked.pools)
+        save(asked.out, "complexity", fit_complexity(data, asked.labels))
+        save(asked.out, "quality", fit_quality(data, asked.labels))
+    figures = measure(asked.labels, asked.pools, asked.out, TEST_BUCKET)
+    text = json.dumps(figures, indent=2) + "\n"
+    (asked.out / "held_out.json").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def read_alpaca(labels: Path, pools: Path) -> Alpaca:
+    """The rated Alpaca rows, encoded and split."""
+    rated = labels_of.read_rated(labels, pools)
+    encode = shared_encoder().encode
+    return Alpaca(
+        rated,
+        encode(rated.instructions),
+        encode(rated.responses),
+        labels_of.buckets_of(rated.instructions, 10) != TEST_BUCKET,
+        labels_of.buckets_of(rated.instructions, fit.FOLDS, "fold"),
+    )
+
+
+def fit_complexity(data: Alpaca, labels: Path) -> fit.Weights:
+    """Three heads over the instruction, blended by COMPLEXITY_BLEND."""
+    encode = shared_encoder().encode
+    flask = labels_of.read_flask(labels)
+    everything = np.ones(len(flask.levels), np.bool_)
+    chains = labels_of.read_evol_chains(labels) + labels_of.read_followbench(labels)
+    chains = [chain for chain in chains if labels_of.in_training_half(chain)]
+    rating = fit.RatingData((data.instruction,), data.rated.ratings, data.rows, data.folds)
+    weights = (
+        _named(
+            "difficulty", fit.fit_difficulty(encode(flask.instructions), flask.levels, everything)
+        )
+        | _named("rating", fit.fit_rating(rating, ALPHA))
+        | _named("steps", fit.fit_steps(chains, data.instruction, encode))
+    )
+    return _finished("complexity", weights, data, np.array(COMPLEXITY_BLEND))
+
+
+def fit_quality(data: Alpaca, labels: Path) -> fit.Weights:
+    """One head over instruction and response."""
+    parts = (data.instruction, data.response)
+    rating = fit.RatingData(parts, data.rated.ratings, data.rows, data.folds)
+    weights = _named("rating", fit.fit_rating(rating, ALPHA, read_pairs(labels)))
+    return _finished("quality", weights, data, np.array([1.0]))
+
+
+def read_pairs(labels: Path) -> fit.PairData:
+    """The training half of the pairs, without instructions of the test tenth."""
+    rows = [
+        row
+        for pairs in (
+            labels_of.read_alpaca_eval(labels),
+            labels_of.read_ultrafeedback(labels),
+            labels_of.read_revisions(labels),
+        )
+        for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
+        if labels_of.in_training_half(row[:1]) and labels_of.bucket(row[0], 10) != TEST_BUCKET
+    ]
+    return fit.PairData(*(shared_encoder().encode(texts) for texts in zip(*rows, strict=True)))
+
+
+def _named(head: str, arrays: fit.Weights) -> fit.Weights:
+    return {f"{head}.{name}": array for name, array in arrays.items()}
+
+
+def _finished(
+    dimension: Dimension, weights: fit.Weights, data: Alpaca, blend: NDArray[np.float64]
+) -> fit.Weights:
+    """Rounds as the file does, then fixes blend and calibration on what the rounded heads say."""
+    rounded = stored(weights)
+    raw = heads_of(dimension, rounded, data)
+    mean = raw[data.rows].mean(axis=0)
+    weight = blend / raw[data.rows].std(axis=0)
+    score = (raw[data.rows] - mean) @ weight
+    median, top = np.quantile(score, [0.5, 0.99])
+    low, high = (np.tan((at - 3.5) * np.pi / 5) for at in (MEDIAN_AT, TOP_AT))
+    slope = (high - low) / (top - median)
+    return rounded | {
+        "blend.mean": mean.astype(np.float32),
+        "blend.weight": weight.astype(np.float32),
+        "calibration": np.array([low - slope * median, slope], np.float32),
+    }
+
+
+def heads_of(dimension: Dimension, weights: fit.Weights, data: Alpaca) -> F32:
+    """(n, heads) float32 on the Alpaca rows."""
+    if dimension == "quality":
+        head = RatingHead.from_arrays(weights, 2)
+        return head((data.instruction, data.response))[:, None]
+    rating = RatingHead.from_arrays(weights, 1)
+    seen = data.instruction
+    columns = [
+        DifficultyHead.from_arrays(weights)(seen),
+        rating((seen,)),
+        StepsHead.from_arrays(weights)(seen),
+    ]
+    return np.stack(columns, axis=1)
+
+
+def save(out: Path, dimension: Dimension, weights: fit.Weights) -> None:
+    """Writes one weights file, arrays in order of name, so equal weights give equal bytes."""
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}
+    save_file(arrays, out / f"light-{dimension}.safetensors")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""From an endpoint's answer to a score: which digits came back, and what the others can hide.
+
+An endpoint returns the most probable tokens only. A digit that is missing is at most as probable
+as the least of them, and all missing ones together at most as what the returned ones leave over.
+With `seen` the probability of the digits returned, `score` their expectation and `unseen` that
+bound, the expectation over all six lies within
+
+    unseen / (seen + unseen) x the largest distance from `score` to a missing digit
+
+of `score`. A score is given when this is at most the tolerance; else there is none.
+
+A scorer behind an OpenAI-compatible endpoint that returns log probabilities.
+
+    endpoint:MODEL@http://localhost:8000/v1
+
+Each turn is one request for one token; its score is the expectation over the digits 1 to 6
+among the most probable tokens (`endpoint_answer` says when that is exact enough). What a
+fault leads to:
+
+- slow, busy (429, 5xx), broken off, no JSON: tried again, then NULL with the reason;
+- refused (401, 403, 404, a redirect), or nothing but failures from the start or many in a
+  row: the run ends with a ModelError and can be resumed;
+- no log probabilities in the first answers: the run ends with a ModelError;
+- too long for the model's context: the body is cut, the row flagged.
+
+The base URL is recorded in the project, the API key is not: it comes out of an environment
+variable, DEITA_ENDPOINT_KEY or the one named in the options.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from deita_core.describe import approximate_tokens
+from deita_core.errors import ModelError
+from deita_core.models.endpoint import EndpointClient, Reply
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.llm.prompts import TEMPLATE, Prompt, prompt_of, reason_against
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+
+DIGITS = ("1", "2", "3", "4", "5", "6")
+_SPACES = " \t\n\u2581\u0120"  # also how tokenizers spell a space
+
+
+class NoLogprobsError(ValueError):
+    """The answer has no log probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopTokens:
+    """Log probabilities of the first generated token, and which token was drawn."""
+
+    logprobs: Mapping[str, float]
+    drawn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """score: in [1, 6], NaN when no digit came back. mass: probability of the digits returned.
+
+    bound: how far the score can be from the one over all six digits. missing: digits that did
+    not come back.
+    """
+
+    score: float
+    mass: float
+    bound: float
+    missing: int
+
+
+def top_tokens(body: Mapping[str, Any]) -> TopTokens:
+    """The first token's log probabilities out of a completion's or a chat completion's answer.
+
+    Raises NoLogprobsError when there are none in any of the known places.
+    """
+    try:
+        given = body["choices"][0]["logprobs"]
+        if given.get("content"):
+            return _of_list(given["content"][0])
+        first = given["top_logprobs"][0]
+        drawn = (given.get("tokens") or [None])[0]
+        if isinstance(first, Mapping):
+            found = {str(token): float(value) for token, value in first.items()}
+        else:
+            return _of_list({"token": drawn, "top_logprobs": first})
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise NoLogprobsError("the endpoint's answer has no log probabilities") from error
+    if not found:
+        raise NoLogprobsError("the endpoint's answer has no log probabilities")
+    return TopTokens(found, drawn)
+
+
+def _of_list(place: Mapping[str, Any]) -> TopTokens:
+    found: dict[str, float] = {}
+    for one in place["top_logprobs"]:
+        token, value = str(one["token"]), float(one["logprob"])
+        # Two tokens may read alike; the likelier is the one that is meant.
+        found[token] = max(value, found.get(token, -math.inf))
+    if not found:
+        raise NoLogprobsError("the endpoint's answer has no log probabilities")
+    return TopTokens(found, place.get("token"))
+
+
+def expectation(tokens: TopTokens, digit_ids: Sequence[int] | None = None) -> Expectation:
+    """The expectation over the digits that came back, with the bound of the module's text.
+
+    Digits count as written alone; with a space before them ("▁3") only when none came alone.
+    """
+    seen = {digit: math.exp(v) for digit, v in _digits(tokens.logprobs, digit_ids).items()}
+    mass = min(1.0, sum(seen.values()))
+    missing = [digit for digit in range(1, 7) if digit not in seen]
+    if mass <= 0.0:
+        return Expectation(math.nan, 0.0, 5.0, len(missing))
+    score = sum(digit * p for digit, p in seen.items()) / sum(seen.values())
+    if not missing:
+        return Expectation(score, mass, 0.0, 0)
+    left = max(0.0, 1.0 - sum(math.exp(v) for v in tokens.logprobs.values()))
+    unseen = min(left, len(missing) * _least(tokens))
+    bound = unseen / (mass + unseen) * max(abs(digit - score) for digit in missing)
+    return Expectation(score, mass, bound, len(missing))
+
+
+def _digits(logprobs: Mapping[str, float], digit_ids: Sequence[int] | None) -> dict[int, float]:
+    named = {f"token_id:{number}": k for k, number in enumerate(digit_ids or (), start=1)}
+    alone = {
+        named.get(token) or int(token): value
+        for token, value in logprobs.items()
+        if token in named or token in DIGITS
+    }
+    if alone:
+        return alone
+    spaced: dict[int, float] = {}
+    for token, value in logprobs.items():
+        bare = token.strip(_SPACES)
+        if bare in DIGITS:
+            spaced[int(bare)] = max(value, spaced.get(int(bare), -math.inf))
+    return spaced
+
+
+def _least(tokens: TopTokens) -> float:
+    """The least probability of the most probable tokens.
+
+    The drawn token is returned even when it is not one of them, so where it is the least of
+    all it says nothing about the others.
+    """
+    values = sorted(tokens.logprobs.values())
+    drawn_is_least = tokens.drawn is None or tokens.logprobs.get(tokens.drawn) == values[0]
+    return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
+
+
+KEY_VARIABLE = "DEITA_ENDPOINT_KEY"
+REQUESTS, ATTEMPTS, TIMEOUT = 16, 5, 120.0
+LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
+# How far a score may be from the one over all six digits.
+TOLERANCE = 0.1
+# So many failures before the first score, or in a row after it, end the run.
+_FAILED_FIRST, _FAILED_IN_A_ROW = 8, 32
+_CUTS = 6
+_TOO_LONG = re.compile(r"context|too long|too large|maximum.{0,20}length|max_model_len", re.I)
+_NAME = re.compile(r"(.+)@(https?://.+)", re.I | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    score: float
+    reason: str | None
+    mass: float = float("nan")
+    truncated: bool = False
+
+
+class EndpointScorer:
+    """Scores turns by an endpoint; see `Scorer` and the module's text.
+
+    model: its name there. base_url: http(s), up to and with "/v1" (added when there is no path).
+    Raises ModelError when the URL is not one that may be stored, or a named key is not set.
+    """
+
+    revision = "served"  # an endpoint does not tell its weights
+
+    def __init__(
+        self, model: str, base_url: str, dimension: Dimension, options: ModelOptions | None = None
+    ) -> None:
+        chosen = options or ModelOptions()
+        self.dimension: Dimension = dimension
+        self._model = model
+        self._base = checked_url(base_url)
+        self._api = chosen.api or "completions"
+        self._logprobs = chosen.logprobs or LOGPROBS
+        self._digit_ids = chosen.digit_ids
+        self._max_tokens = chosen.max_tokens
+        self._requests = chosen.requests or REQUESTS
+        path = "/chat/completions" if self._api == "chat" else "/completions"
+        self._client = EndpointClient(
+            self._base + path,
+            _key(chosen.key_variable),
+            requests=self._requests,
+            attempts=chosen.attempts or ATTEMPTS,
+            timeout=chosen.timeout or TIMEOUT,
+        )
+        self._lock = threading.Lock()
+        self._proven = False
+        self._failed_in_a_row = 0
+
+    @staticmethod
+    def of_name(
+        name: str, dimension: Dimension, options: ModelOptions | None = None
+    ) -> EndpointScorer:
+        """The scorer called "MODEL@URL"."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise ModelError(
+                f"an endpoint is named endpoint:MODEL@URL with an http(s) URL, got {name!r}"
+            )
+        return EndpointScorer(found[1], found[2], dimension, options)
+
+    @property
+    def id(self) -> str:
+        """endpoint:MODEL@URL, which is its name in the catalogue too."""
+        return f"endpoint:{self._model}@{self._base}"
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """Which interface, how exact, and how long a prompt may be."""
+        longest = {} if self._max_tokens is None else {"max_tokens": self._max_tokens}
+        return {"api": self._api, "template": TEMPLATE, "tolerance": TOLERANCE, **longest}
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """Scores in the order of `turns`, asked for side by side."""
+        with ThreadPoolExecutor(self._requests, thread_name_prefix="endpoint") as threads:
+            asked = [threads.submit(self._one, turn) for turn in turns]
+            try:
+                results = [one.result() for one in asked]
+            except BaseException:
+                self._client.stop()
+                threads.shutdown(cancel_futures=True)
+                raise
+        return ScoreBatch(
+            np.array([r.score for r in results], np.float32),
+            tuple(r.reason for r in results),
+            np.array([r.mass for r in results], np.float32),
+            np.array([r.truncated for r in results], np.bool_),
+        )
+
+    def _one(self, turn: TurnText) -> _Result:
+        reason = reason_against(self.dimension, turn)
+        if reason is not None:
+            return _Result(float("nan"), reason)
+        whole = prompt_of(self.dimension, turn)
+        prompt = whole
+        if self._max_tokens is not None:
+            length = approximate_tokens(whole.text)
+            if length > self._max_tokens:
+                prompt = _shorter(whole, self._max_tokens / length)
+        reply = self._client.post(self._request(prompt))
+        if reply.status in (400, 422) and "logprobs" in (reply.reason or ""):
+            self._logprobs = min(self._logprobs, FEWEST_LOGPROBS)  # it returns no more than these
+            reply = self._client.post(self._request(prompt))
+        for _ in range(_CUTS):
+            if reply.body is not None or not _is_too_long(reply):
+                break
+            prompt = _shorter(prompt, _share_that_fits(reply.reason or ""))
+            reply = self._client.post(self._request(prompt))
+        result = self._result(reply, prompt is not whole)
+        self._count(result.reason, reply)
+        return result
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        # Temperature 1 leaves the probabilities as they are on servers that return them after it.
+        request: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1}
+        if self._digit_ids is not None:
+            request |= {
+                "logprob_token_ids": list(self._digit_ids),
+                "return_tokens_as_token_ids": True,
+            }
+        if self._api == "chat":
+            said = [{"role": "user", "content": prompt.text}]
+            return request | {"messages": said, "logprobs": True, "top_logprobs": self._logprobs}
+        return request | {"prompt": prompt.text, "logprobs": self._logprobs}
+
+    def _result(self, reply: Reply, truncated: bool) -> _Result:
+        if reply.body is None:
+            return _Result(float("nan"), reply.reason, truncated=truncated)
+        try:
+            found = expectation(top_tokens(reply.body), self._digit_ids)
+        except NoLogprobsError as error:
+            return _Result(float("nan"), str(error), truncated=truncated)
+        reason = None
+        if found.score != found.score:
+            reason = "none of the digits 1 to 6 is among the most probable tokens"
+        elif found.bound > TOLERANCE:
+            reason = (
+                f"{found.missing} of the digits 1 to 6 are not among the most probable tokens: "
+                f"the score could be off by {found.bound:.1f}"
+            )
+        score = found.score if reason is None else float("nan")
+        return _Result(score, reason, found.mass, truncated)
+
+    def _count(self, reason: str | None, reply: Reply) -> None:
+        """Ends the run when the endpoint answers nothing that is of use.
+
+        An answer with log probabilities is of use, also when no digit is among them: then it is
+        the health of the scorer that speaks.
+        """
+        useful = reason is None or (reply.body is not None and "log prob" not in reason)
+        with self._lock:
+            self._proven |= useful
+            self._failed_in_a_row = 0 if useful else self._failed_in_a_row + 1
+            most = _FAILED_IN_A_ROW if self._proven else _FAILED_FIRST
+            failed = self._failed_in_a_row
+        if failed >= most:
+            raise ModelError(
+                f"{self._base} failed {failed} times in a row, the last time because "
+                f"{reason}; check that the endpoint runs and returns logprobs, then resume: what "
+                "was scored before is kept"
+            )
+
+
+def checked_url(url: str) -> str:
+    """The base URL as it is stored: http(s), without user, password, query or final slash.
+
+    Raises ModelError when it has one of these, since they can be secrets.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ModelError(f"the endpoint's URL is not valid: {error}") from error
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ModelError(f"the endpoint's URL must begin with http:// or https://, got {url!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ModelError(
+            "the endpoint's URL must have no user, password, query or fragment, because it is "
+            f"stored with the scores: put the API key into the variable {KEY_VARIABLE}"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port is None else f"{host}:{port}"
+    return f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/') or '/v1'}"
+
+
+def _key(variable: str | None) -> str | None:
+    key = os.environ.get(variable or KEY_VARIABLE, "").strip()
+    if variable is not None and not key:
+        raise ModelError(f"the environment variable {variable} is not set: put the API key there")
+    return key or None
+
+
+def _is_too_long(reply: Reply) -> bool:
+    return reply.status in (400, 413, 422) and bool(_TOO_LONG.search(reply.reason or ""))
+
+
+def _share_that_fits(message: str) -> float:
+    """How much of the prompt fits, out of the two numbers such messages name; else a half."""
+    numbers = [int(n) for n in re.findall(r"\d{2,}", message.partition(":")[2])]
+    if len(numbers) >= 2 and min(numbers) >= 32 and max(numbers) > min(numbers):
+        return max(0.1, 0.95 * min(numbers) / max(numbers))
+    return 0.5
+
+
+def _shorter(prompt: Prompt, share: float) -> Prompt:
+    """A prompt of about that share of the length; the texts pay for all of it."""
+    return prompt.cut_to(int(len(prompt.text) * share))

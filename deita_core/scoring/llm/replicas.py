@@ -1,0 +1,241 @@
+"""One language model on one device, asked for nothing but the next token's logits.
+
+The layers run once over the prompts; only the hidden state at the end of each prompt meets the
+output matrix. Prompts are filled up on the right: with causal attention no token sees the
+filling, so neither a mask nor other positions are needed, and attention may take its fastest
+kernel. Where FlashAttention is installed they are laid end to end instead, with no filling.
+
+The output matrix is met inside the model's own forward pass, by hooks around that layer, so that
+whatever an architecture does to its logits (a bias, a scale, a soft cap) is done here as well.
+
+Many texts through the replicas of a model, tokenizing ahead of it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import ModelError
+from deita_core.models.batches import TokenBudget, first_budget, padded, run_on_replicas
+from deita_core.models.language_model import LanguageModel, load_language_model
+from deita_core.scoring.llm.prompts import Encoded, PromptTokenizer
+from deita_core.scoring.protocol import Dimension
+
+_KEY = tuple[str, str | None, str, bool]
+_shared: weakref.WeakValueDictionary[_KEY, Replica] = weakref.WeakValueDictionary()
+
+
+class Replica:
+    """A model with its own batch budget; see the module's text. For one thread at a time."""
+
+    def __init__(
+        self, model: LanguageModel, *, packed: bool = False, compiled: bool = False
+    ) -> None:
+        """packed: lay prompts end to end (the attention must tell them apart by position).
+
+        compiled: let torch.compile fuse the layers (pays on a GPU, after a minute of compiling).
+        """
+        self.model = model
+        self.packed = packed
+        self.budget: TokenBudget = first_budget(model.device.split(":")[0])
+        self._digits: tuple[int, ...] = ()
+        self._rows: dict[tuple[int, ...], Any] = {}
+        self._shape: Any = None
+        self._ends: Any = None
+        self._head = model.network.get_output_embeddings()
+        if self._head is None:
+            raise ModelError(f"{model.name} has no output matrix: it is no causal language model")
+        self._head.register_forward_pre_hook(self._keep_ends)
+        self._head.register_forward_hook(self._put_scores_first)
+        if compiled:
+            model.network.base_model.compile(dynamic=True)
+
+    def logits(
+        self, tokens: Sequence[Sequence[int]], rows: Sequence[int], digits: Sequence[int]
+    ) -> Any:
+        """What follows `tokens[row] for row in rows`: a (b, 7) float32 tensor on the device.
+
+        The logits of the six `digits`, then the logsumexp of all other tokens. On a GPU the call
+        returns before the numbers are there.
+        """
+        import torch
+
+        self._digits = tuple(digits)
+        inputs, self._ends = self._inputs(tokens, rows)
+        self._shape = inputs["input_ids"].shape
+        with torch.inference_mode():
+            logits = self.model.network(**inputs, use_cache=False).logits
+            if tuple(logits.shape) != (1, len(rows), 6 + self._head.weight.shape[0]):
+                raise self._unusual()
+            ours, others = logits[0, :, :6], logits[0, :, 6:]  # (B, 6), (B, V)
+            others[:, list(digits)] = -torch.inf
+            return torch.cat([ours, others.logsumexp(-1, keepdim=True)], 1)
+
+    def _inputs(
+        self, tokens: Sequence[Sequence[int]], rows: Sequence[int]
+    ) -> tuple[dict[str, Any], Any]:
+        """The arguments of the forward pass, and the places of the last tokens, (b,) int64."""
+        import torch
+
+        lengths = torch.tensor([len(tokens[row]) for row in rows])
+        if self.packed:
+            joined = torch.tensor([token for row in rows for token in tokens[row]])
+            positions = torch.cat([torch.arange(int(n)) for n in lengths])
+            inputs = {"input_ids": joined[None], "position_ids": positions[None]}  # (1, T)
+            ends = lengths.cumsum(0) - 1
+        else:
+            ids = padded(tokens, rows, self.model.filler)  # (B, T)
+            inputs = {"input_ids": ids}
+            ends = torch.arange(len(rows)) * ids.shape[1] + lengths - 1
+        return {name: self._moved(value) for name, value in inputs.items()}, self._moved(ends)
+
+    def _moved(self, tensor: Any) -> Any:
+        if self.model.device.startswith("cuda"):  # pinned, so that the copy waits for nothing
+            return tensor.pin_memory().to(self.model.device, non_blocking=True)
+        return tensor.to(self.model.device)
+
+    def _keep_ends(self, head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = inputs[0]  # (B, T, D), or (1, T, D) when packed
+        if hidden.shape[:-1] != self._shape:  # on a GPU a wrong place would end the process
+            raise self._unusual()
+        return hidden.reshape(-1, hidden.shape[-1])[self._ends][None], *inputs[1:]  # (1, B, D)
+
+    def _put_scores_first(self, head: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """The six logits in float32, then the whole row: (1, b, 6 + vocabulary).
+
+        In bfloat16 a logit of 20 is rounded to the next 1/8, which the score would show.
+        """
+        import torch
+
+        return torch.cat([self._six(head, inputs[0], output), output.float()], -1)
+
+    def _six(self, head: Any, hidden: Any, output: Any) -> Any:
+        import torch
+
+        digits = list(self._digits)
+        weight = getattr(head, "weight", None)
+        if weight is None or not weight.is_floating_point() or weight.shape[-1] != hidden.shape[-1]:
+            return output[..., digits].float()  # a quantised matrix has no rows to take
+        if self._digits not in self._rows:
+            bias = getattr(head, "bias", None)
+            chosen = None if bias is None else bias[digits].float()
+            self._rows[self._digits] = (weight[digits].float(), chosen)
+        return torch.nn.functional.linear(hidden.float(), *self._rows[self._digits])
+
+    def _unusual(self) -> ModelError:
+        return ModelError(
+            f"{type(self.model.network).__name__} does not compute its logits in one step from "
+            "its last layer: use a plain causal language model as scorer"
+        )
+
+
+def shared_replica(name: str, precision: str | None, device: str, *, compiled: bool) -> Replica:
+    """The replica of that model on that device; one that is in use already is used again.
+
+    Two scorers of one model (complexity and quality) so hold it in memory once.
+    Raises ModelError when the model cannot be loaded.
+    """
+    key = (name, precision, device, compiled)
+    found = _shared.get(key)
+    if found is None:
+        flash = device.startswith("cuda") and precision != "fp32" and _flash_attention()
+        model = load_language_model(
+            name,
+            precision=precision,
+            device=device,
+            attention="flash_attention_2" if flash else None,
+        )
+        found = Replica(model, packed=flash, compiled=compiled)
+        _shared[key] = found
+    return found
+
+
+def _flash_attention() -> bool:
+    from transformers.utils.import_utils import is_flash_attn_2_available
+
+    return bool(is_flash_attn_2_available())
+
+
+# The first texts are few, so that the model starts at once; then as many as sort well by length.
+FIRST_WINDOW, WINDOW = 64, 2048
+Bodies = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """What the model said about n texts.
+
+    logits: (n, 7) float32, see `Replica.logits`. truncated: (n,) bool. reasons: row -> why it
+    has no logits.
+    """
+
+    logits: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+    reasons: Mapping[int, str]
+
+
+def raw_logits(
+    replicas: Sequence[Replica],
+    tokenizer: PromptTokenizer,
+    dimension: Dimension,
+    digits: Sequence[int],
+    bodies: Bodies,
+) -> Iterator[Raw]:
+    """Window by window, in order; the next window is tokenized while the model has this one.
+
+    A thread does it, not a process: the tokenizers library is native code that lets Python go
+    on and uses all cores by itself, and nothing has to be copied.
+    """
+    window = WINDOW * len(replicas)
+    starts = [0, *range(FIRST_WINDOW, len(bodies), window)] if bodies else []
+    ends = [*starts[1:], len(bodies)] if bodies else []
+    with ThreadPoolExecutor(1) as ahead:
+        waiting = None
+        for start, end in zip(starts, ends, strict=True):
+            following = ahead.submit(tokenizer.encode, dimension, bodies[start:end])
+            if waiting is not None:
+                yield _run(replicas, waiting.result(), digits)
+            waiting = following
+        if waiting is not None:
+            yield _run(replicas, waiting.result(), digits)
+
+
+def _run(replicas: Sequence[Replica], encoded: Encoded, digits: Sequence[int]) -> Raw:
+    logits = np.full((len(encoded.ids), 7), np.nan, np.float32)
+    reasons = run_on_replicas(
+        [len(ids) for ids in encoded.ids],
+        [replica.budget for replica in replicas],
+        [_Batches(replica, encoded.ids, digits, logits) for replica in replicas],
+    )
+    return Raw(logits, encoded.truncated, reasons)
+
+
+class _Batches:
+    """The batches of one replica: all are started before the first is waited for."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        ids: Sequence[Sequence[int]],
+        digits: Sequence[int],
+        out: NDArray[np.float32],
+    ) -> None:
+        self._replica, self._ids, self._digits, self._out = replica, ids, digits, out
+        self._started: list[tuple[list[int], Any]] = []
+
+    def run(self, rows: list[int]) -> None:
+        """Start a batch."""
+        self._started.append((rows, self._replica.logits(self._ids, rows, self._digits)))
+
+    def finish(self) -> None:
+        """Store the logits of all batches."""
+        for rows, logits in self._started:
+            self._out[rows] = logits.cpu().numpy()
+        self._started.clear()

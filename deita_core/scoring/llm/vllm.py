@@ -1,0 +1,143 @@
+"""LLM scorers by vLLM, where that package is installed: `vllm:FOLDER` or `vllm:HUB/NAME`.
+
+vLLM is no dependency: it needs a GPU and its own version of torch. It is asked for one token and
+the log probabilities of exactly the six score tokens (`logprob_token_ids`); a vLLM too old for
+that gives the 20 most probable tokens, of which `endpoint_answer` makes a score where they
+suffice. Developed against a stand-in of the package, not against vLLM itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deita_core.errors import ModelError
+from deita_core.models.language_model import folder_revision
+from deita_core.models.options import ModelOptions
+from deita_core.scoring.llm.endpoint import TopTokens, expectation
+from deita_core.scoring.llm.prompts import TEMPLATE, PromptTokenizer, prompt_of, reason_against
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+
+_DTYPES = {None: "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_MOST_LOGPROBS = 20  # what vLLM returns unless its engine is told otherwise
+TOLERANCE = 0.1
+LEAST_MASS = 0.01
+
+
+class VLLMScorer:
+    """Scores turns by a causal language model in vLLM; see `Scorer`.
+
+    Raises ModelError when vLLM is not installed or cannot load the model.
+    """
+
+    rows_at_once = 2048
+
+    def __init__(
+        self, model: str, dimension: Dimension, options: ModelOptions | None = None
+    ) -> None:
+        options = options or ModelOptions()
+        if options.precision not in _DTYPES:
+            raise ModelError(
+                f"vLLM loads no {options.precision} by itself: choose fp32, bf16 or fp16, or a "
+                "model that was quantised before"
+            )
+        self.dimension: Dimension = dimension
+        local = Path(model).expanduser()
+        self._name = str(local.resolve()) if local.is_dir() else model
+        self._precision = options.precision or "auto"
+        self._engine = _engine(self._name, _DTYPES[options.precision], options.max_tokens)
+        self.revision = folder_revision(local) if local.is_dir() else _revision(self._engine)
+        context = int(_config(self._engine).max_model_len)
+        self._tokenizer = PromptTokenizer(self._engine.get_tokenizer(), context - 1)
+        self._digits = self._tokenizer.score_tokens(dimension)
+        self._sampling = _sampling(self._digits)
+
+    @property
+    def id(self) -> str:
+        """vllm:, then the folder or hub name."""
+        return f"vllm:{self._name}"
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float | bool]:
+        """precision, max_tokens, template, tolerance."""
+        return {
+            "precision": self._precision,
+            "max_tokens": self._tokenizer.max_tokens,
+            "template": TEMPLATE,
+            "tolerance": TOLERANCE,
+        }
+
+    def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        """Scores in the order of `turns`; NaN with a reason where there is none."""
+        reasons = [reason_against(self.dimension, turn) for turn in turns]
+        good = [row for row, reason in enumerate(reasons) if reason is None]
+        scores = np.full(len(turns), np.nan, np.float32)
+        mass = np.full(len(turns), np.nan, np.float32)
+        truncated = np.zeros(len(turns), np.bool_)
+        bodies = [prompt_of(self.dimension, turns[row]).bodies for row in good]
+        encoded = self._tokenizer.encode(self.dimension, bodies)
+        prompts = [{"prompt_token_ids": ids} for ids in encoded.ids]
+        outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if good else []
+        truncated[good] = encoded.truncated
+        for row, output in zip(good, outputs, strict=True):
+            scores[row], mass[row], reasons[row] = self._read(output)
+        return ScoreBatch(scores, tuple(reasons), mass, truncated)
+
+    def _read(self, output: Any) -> tuple[float, float, str | None]:
+        first = output.outputs[0]
+        if not first.logprobs:
+            return float("nan"), float("nan"), "vLLM returned no log probabilities"
+        named = {f"token_id:{token}": float(p.logprob) for token, p in first.logprobs[0].items()}
+        found = expectation(TopTokens(named, f"token_id:{first.token_ids[0]}"), self._digits)
+        if not found.mass >= LEAST_MASS:
+            reason = f"less than {LEAST_MASS:g} of the probability is on the scores 1 to 6"
+            return float("nan"), found.mass, reason
+        if found.bound > TOLERANCE:
+            reason = (
+                f"{found.missing} of the digits 1 to 6 are not among the most probable tokens: "
+                f"the score could be off by {found.bound:.1f}"
+            )
+            return float("nan"), found.mass, reason
+        return found.score, found.mass, None
+
+
+@lru_cache(maxsize=1)
+def _engine(model: str, dtype: str, max_tokens: int | None) -> Any:
+    """One engine a process: vLLM takes nearly all of the GPU's memory for itself."""
+    try:
+        import vllm
+    except ImportError as error:
+        raise ModelError(
+            "vLLM is not installed: install it (it needs a GPU), use llm:MODEL instead, or run "
+            "`vllm serve` elsewhere and use endpoint:MODEL@URL"
+        ) from error
+    longest = {} if max_tokens is None else {"max_model_len": max_tokens + 1}
+    try:
+        return vllm.LLM(model=model, dtype=dtype, enable_prefix_caching=True, **longest)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"vLLM cannot load {model!r}: {error}") from error
+
+
+def _sampling(digits: Sequence[int]) -> Any:
+    import vllm
+
+    try:
+        return vllm.SamplingParams(
+            max_tokens=1, temperature=0.0, detokenize=False, logprob_token_ids=list(digits)
+        )
+    except TypeError:  # older than that parameter
+        return vllm.SamplingParams(
+            max_tokens=1, temperature=0.0, detokenize=False, logprobs=_MOST_LOGPROBS
+        )
+
+
+def _config(engine: Any) -> Any:
+    return engine.llm_engine.model_config
+
+
+def _revision(engine: Any) -> str:
+    return str(getattr(_config(engine).hf_config, "_commit_hash", None) or "unknown")

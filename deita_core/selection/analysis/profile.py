@@ -1,0 +1,134 @@
+"""How close together the rows of a pool lie under its embedder, and where a threshold could start.
+
+0.9 is the paper's threshold for LLaMA embeddings, which crowd together; under another embedder the
+same number may drop nearly nothing, or nearly everything. What carries over from one embedder to
+another is not a number but a share of the rows, so a start is read off the pool itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.selection.analysis.diversity import nearest_similarities
+from deita_core.selection.rule import similarity_text
+from deita_core.similarity.definition import DECIMALS
+from deita_core.similarity.graph import SimilarityGraph
+
+# A quarter: enough for the filter to matter, few enough that most rows never meet it.
+SHARE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A threshold to start from. reason: why this one, in words. share: see `reason`, 0 to 1."""
+
+    threshold: float
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Rows by the similarity to their nearest other row.
+
+    edges: (b + 1,) float64, ascending from the floor to 1.0. rows: (b,) int64, rows with edges[i]
+    < similarity <= edges[i + 1]. below: rows with no other row above the floor. copies: rows with
+    similarity 1.0, which the last bin counts too.
+    """
+
+    edges: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    below: int
+    copies: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimilarityProfile:
+    """Each row's similarity to its nearest other row: the scale of the threshold for this pool.
+
+    floor: nothing is known below it. distinct: (g,) float64 ascending, of each distinct vector to
+    the nearest other one, the floor where that is at or below it. rows: (g,) int64, how many rows
+    have that vector; where more than one, they are at 1.0 to each other.
+    """
+
+    floor: float
+    distinct: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+    @property
+    def total(self) -> int:
+        """Rows with a vector."""
+        return int(self.rows.sum())
+
+    def share_above(self, threshold: float) -> float:
+        """Share of the rows with another row nearer than the threshold (at least the floor)."""
+        near = (self._nearest() > threshold).astype(np.int64)
+        return float((near * self.rows).sum() / self.total) if self.total else 0.0
+
+    def quantile(self, share: float) -> float:
+        """The similarity that this share of the rows does not exceed; the floor: or less."""
+        if not self.total:
+            return self.floor
+        nearest = self._nearest()
+        order = np.argsort(nearest, kind="stable")
+        upto = np.cumsum(self.rows[order])
+        place = int(np.searchsorted(upto, share * self.total, side="left"))
+        return float(nearest[order[min(place, len(order) - 1)]])
+
+    def histogram(self, width: float = 0.01) -> Histogram:
+        """For drawing behind the slider: bins of this width that end at 1.0."""
+        bins = max(1, math.ceil(round((1.0 - self.floor) / width, 6)))
+        edges = np.round(1.0 - np.arange(bins, -1, -1) * width, DECIMALS)
+        edges[0] = self.floor
+        nearest = self._nearest()
+        above = nearest > self.floor
+        # A similarity on an edge belongs to the bin that ends there.
+        place = np.searchsorted(edges, nearest[above], side="left") - 1
+        rows = np.bincount(place, weights=self.rows[above], minlength=bins).astype(np.int64)
+        below = int(self.rows[~above].sum())
+        return Histogram(edges, rows, below, int(self.rows[nearest == 1.0].sum()))
+
+    def suggest(self, share: float = SHARE) -> Suggestion:
+        """A threshold to start from, with its reason; a suggestion and no more.
+
+        share: of the distinct rows that have another one nearer than it. Copies count as one row:
+        any threshold below 1 drops them.
+        """
+        if not len(self.distinct):
+            return Suggestion(0.9, 0.0, "the paper's threshold: the pool has no embeddings yet")
+        exact = float(self.distinct[math.ceil((1 - share) * len(self.distinct)) - 1])
+        start = max(_rounded(exact), self.floor)
+        found = float(np.count_nonzero(self.distinct > start) / len(self.distinct))
+        reason = (
+            f"a suggestion: {found:.0%} of the distinct rows of this pool have another one nearer "
+            f"than {similarity_text(start)}, under this embedder"
+        )
+        if exact <= self.floor:
+            reason += "; it is the lowest that the similarity graph knows"
+        return Suggestion(start, found, reason)
+
+    def _nearest(self) -> NDArray[np.float64]:
+        return np.where(self.rows > 1, 1.0, self.distinct)
+
+
+def similarity_profile(graph: SimilarityGraph) -> SimilarityProfile:
+    """The profile of a pool, read off its similarity graph."""
+    nearest = nearest_similarities(graph)
+    order = np.argsort(nearest, kind="stable")
+    sizes = np.diff(np.asarray(graph.member_start)).astype(np.int64)
+    return SimilarityProfile(graph.floor, nearest[order], sizes[order])
+
+
+def _rounded(similarity: float) -> float:
+    """With as few decimals as leave the distance right to a twentieth; below 1."""
+    exact = min(similarity, 1.0 - 1e-6)
+    for decimals in range(2, 6):
+        value = round(exact, decimals)
+        if abs(value - exact) <= 0.05 * (1.0 - exact):
+            return value
+    return round(exact, 6)

@@ -1,0 +1,461 @@
+"""Farthest first: rows that are each as far as can be from all chosen before (k-center greedy).
+
+The plain loop compares every row with every new centre, one centre at a time. Here many centres
+are chosen for each sweep over the pool. A row's highest similarity to a centre can only rise, so
+what it was is a lower bound of what it is: among the rows with the lowest bounds the next centres
+are chosen by exact similarities alone, for as long as the best of them lies below the bounds of
+all other rows. Then one matrix product brings all bounds up to date. The choice is the plain
+loop's, by the definition in `similarity.definition`.
+
+What pins, quotas and the budget leave to a strategy that finds its own order.
+
+Strategies that order all rows beforehand hand that order to `pass_steps`, which sees to pins,
+quotas and the budget. Where the next row depends on which rows are in already (k-center, facility
+location), the strategy asks here, row by row, and hands `pass_steps` the rows it asked for.
+
+K-center greedy: every row of the pool shall have a selected row near it.
+
+Facility location: the rows that together stand best for the whole pool.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.progress import FilterProgress
+from deita_core.selection import status as st
+from deita_core.selection.greedy import pass_steps
+from deita_core.selection.status import SelectionTrace
+from deita_core.selection.strategies.protocol import Candidates, Choice, read_only_edges
+from deita_core.similarity.definition import DECIMALS, Tiles, cosines, screen_margin, unit_rows
+from deita_core.similarity.graph import SimilarityGraph
+
+ACTIVE: Final = 1024
+BLOCK: Final = 4096
+_NEVER: Final = np.inf
+_PLAIN_LENGTHS: Final = (1e-3, 1e3)
+
+Rows = NDArray[np.int64]
+Admit = Callable[[int], bool | None]
+
+
+@dataclass(slots=True)
+class _Bounds:
+    """What is known of each row's highest similarity to a centre.
+
+    low: (r,) float64, a lower bound, inf for rows that were chosen or skipped.
+    sure: (r,) bool, the bound is the similarity itself.
+    """
+
+    low: NDArray[np.float64]
+    sure: NDArray[np.bool_]
+
+
+def farthest_steps(
+    vectors: NDArray[np.floating],
+    rows: Rows,
+    centres: Rows,
+    admit: Admit,
+    *,
+    active: int = ACTIVE,
+) -> Generator[FilterProgress, None, Rows]:
+    """Rows in the order chosen, farthest first, ties by place in `rows`: (k,) int64.
+
+    vectors: (m, d) floats. rows: (r,) ascending, the rows to choose from, finite and not zero.
+    centres: (c,), at least one, rows that count as chosen already; they are not in `rows`.
+    admit: asked once for each row that would be next. True: take it; False: skip it (it is no
+        centre, and not asked for again); None: stop before it.
+    Memory: O(block x centres) and a copy of the centres; time at most that of r x k products.
+    """
+    bounds = _Bounds(np.full(len(rows), -1.0), np.zeros(len(rows), np.bool_))
+    screen = _Screen(vectors, rows)
+    chosen = Tiles(vectors)
+    fresh, order, left = centres, [np.empty(0, np.int64)], len(rows)
+    near, taken = np.empty(0, np.int64), 0
+    while left:
+        yield from screen.refresh(bounds, fresh, taken)
+        bounds.sure[near] = True  # they have met these centres already
+        chosen.add(fresh)
+        near = _lowest(bounds.low, active)
+        unsure = near[~bounds.sure[near]]
+        bounds.low[unsure] = _highest(vectors, rows[unsure], chosen)
+        bounds.sure[unsure] = True
+        picks, asked, stopped = _choose(vectors, rows, near, bounds.low, admit)
+        order.append(rows[picks])
+        fresh, left, taken = rows[picks], left - asked, taken + len(picks)
+        if stopped:
+            break
+    return np.concatenate(order)
+
+
+def _lowest(low: NDArray[np.float64], count: int) -> Rows:
+    """Places of the `count` lowest values, ties by place; ascending by place."""
+    if len(low) <= count:
+        return np.flatnonzero(low < _NEVER)
+    limit = np.partition(low, count - 1)[count - 1]
+    below = np.flatnonzero(low < limit)
+    ties = np.flatnonzero(low == limit)[: count - len(below)] if limit < _NEVER else below[:0]
+    return np.sort(np.concatenate([below, ties]))
+
+
+def _highest(vectors: NDArray[np.floating], rows: Rows, chosen: Tiles) -> NDArray[np.float64]:
+    """The highest similarity of each row to a chosen one, by the definition: (k,) float64."""
+    highest = np.full(len(rows), -1.0)
+    if len(rows):
+        units = unit_rows(vectors, rows)
+        for centres, _ in chosen:
+            product = units @ unit_rows(vectors, centres).T
+            np.maximum(highest, product.max(axis=1), out=highest)
+    return np.round(highest, DECIMALS)
+
+
+def _choose(
+    vectors: NDArray[np.floating],
+    rows: Rows,
+    near: Rows,
+    low: NDArray[np.float64],
+    admit: Admit,
+) -> tuple[list[int], int, bool]:
+    """Chooses among the places `near` (ascending, exact in `low`) for as long as no other row
+    could be as far. Returns the places taken, how many were asked for, and if told to stop.
+    """
+    value = low[near].copy()
+    low[near] = _NEVER
+    rival = int(low.argmin())
+    limit = (float(low[rival]), rival)
+    between = cosines(vectors, rows[near], rows[near])
+    taken: list[int] = []
+    asked, stopped = 0, False
+    while asked < len(near):
+        place = int(value.argmin())
+        if value[place] == _NEVER or (float(value[place]), int(near[place])) >= limit:
+            break
+        taken_in = admit(int(rows[near[place]]))
+        if taken_in is None:
+            stopped = True
+            break
+        asked += 1
+        value[place] = _NEVER
+        if taken_in:
+            taken.append(int(near[place]))
+            np.maximum(value, between[place], out=value)
+    low[near] = value
+    return taken, asked, stopped
+
+
+class _Screen:
+    """The sweep over all rows in float32."""
+
+    def __init__(self, vectors: NDArray[np.floating], rows: Rows) -> None:
+        self._vectors, self._rows = vectors, rows
+        self._margin = screen_margin(vectors.shape[1])
+        self._length = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), BLOCK):
+            block = vectors[rows[start : start + BLOCK]].astype(np.float64)
+            self._length[start : start + BLOCK] = np.sqrt(np.einsum("ij,ij->i", block, block))
+        least, most = _PLAIN_LENGTHS
+        self._plain = bool(((self._length >= least) & (self._length <= most)).all())
+
+    def refresh(
+        self, bounds: _Bounds, centres: Rows, taken: int
+    ) -> Generator[FilterProgress, None, None]:
+        """Raises the bounds by what these centres add."""
+        if not len(centres):
+            return
+        units = unit_rows(self._vectors, centres).astype(np.float32).T
+        for start in range(0, len(self._rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            highest = self._product(part, units).max(axis=1).astype(np.float64)
+            low, sure = bounds.low[part], bounds.sure[part]
+            sure &= (highest + self._margin <= low) | (low >= 1.0)
+            np.maximum(low, np.minimum(highest - self._margin, 1.0), out=low)
+            yield FilterProgress(taken, taken, len(self._rows))
+
+    def _product(self, part: slice, units: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = self._rows[part]
+        if not self._plain:
+            product: NDArray[np.float32] = unit_rows(self._vectors, rows).astype(np.float32) @ units
+            return product
+        block = self._vectors[rows].astype(np.float32, copy=False)
+        return (block @ units) / self._length[part, None]
+
+
+class Admission:
+    """Lets rows in, one by one, for as long as the budget lasts. Pinned rows are in from the
+    start, in the order of their scores.
+    """
+
+    def __init__(self, candidates: Candidates, choice: Choice) -> None:
+        order = candidates.best_first()
+        pinned = candidates.pinned
+        self.pins: Rows = order[:0] if pinned is None else order[pinned[order]]
+        self.others: Rows = order if pinned is None else order[~pinned[order]]
+        self.asked: list[int] = self.pins.tolist()
+        self._candidates, self._choice = candidates, choice
+        self._by_tokens = choice.budget_unit == "tokens"
+        quota = candidates.quota
+        if quota is not None and quota.codes.shape[1]:
+            quota = quota.counting(self.pins, self._tokens())
+            self._used = quota.used.copy()
+        self._quota = quota
+        self._spent = sum(map(self._cost, self.asked))
+
+    def take(self, row: int) -> bool | None:
+        """True: the row is in. False: a quota is full, it stays out. None: the budget is full."""
+        self.asked.append(row)
+        room = self._choice.budget
+        if room is not None and not self._by_tokens and self._spent >= room:
+            return None
+        if not self._within_quotas(row):
+            return False
+        if room is not None and self._spent + self._cost(row) > room:
+            return None
+        self._spent += self._cost(row)
+        self._count(row)
+        return True
+
+    def nothing_to_choose(self) -> bool:
+        """True when the budget has room for every row and there is no quota."""
+        total = self._spent + sum(map(self._cost, self.others.tolist()))
+        room = self._choice.budget
+        return self._quota is None and (room is None or total <= room)
+
+    def trace_steps(self) -> Generator[FilterProgress, None, st.SelectionTrace]:
+        """The trace of the rows asked for, in that order. Rows never asked for are below the cut
+        without a rank: such a strategy does not say when it would have come to them.
+        """
+        order = np.array(self.asked, np.int64)
+        choice = replace(self._choice, pin_place="first")
+        trace = yield from pass_steps(order, self._candidates, choice, threshold=None)
+        status = trace.status.copy()
+        status[self.others[trace.rank[self.others] == 0]] = st.BELOW_CUT
+        return replace(trace, status=status)
+
+    def _tokens(self) -> NDArray[np.integer]:
+        tokens = self._candidates.tokens
+        return np.zeros(len(self._candidates.row), np.int64) if tokens is None else tokens
+
+    def _cost(self, row: int) -> int:
+        return int(self._tokens_of(row)) if self._by_tokens else 1
+
+    def _tokens_of(self, row: int) -> int:
+        tokens = self._candidates.tokens
+        return 0 if tokens is None else int(tokens[row])
+
+    def _amounts(self, row: int) -> tuple[Rows, Rows]:
+        """Counters of the row, and how much it adds to each."""
+        assert self._quota is not None
+        counters = self._quota.codes[row].astype(np.int64)
+        counters = counters[counters >= 0]
+        amount = np.where(self._quota.by_tokens[counters], self._tokens_of(row), 1)
+        return counters, amount
+
+    def _within_quotas(self, row: int) -> bool:
+        if self._quota is None:
+            return True
+        counters, amount = self._amounts(row)
+        return bool((self._used[counters] + amount <= self._quota.limit[counters]).all())
+
+    def _count(self, row: int) -> None:
+        if self._quota is not None:
+            counters, amount = self._amounts(row)
+            self._used[counters] += amount
+
+
+class KCenterStrategy:
+    """Farthest first.
+
+    Each row selected is the one least similar to all rows selected before it; ties go to the
+    lower row number. Distance is cosine distance: on unit vectors it orders rows as Euclidean
+    distance does. Pinned rows are the first centres; without any, the row with the highest evol
+    score is (the paper starts from a set labelled before). Where the budget has room for every
+    row there is nothing to choose, and the rows come in the order of their scores.
+    """
+
+    name = "k_center"
+    label = "K-center greedy"
+    phrase = "by k-center greedy"
+    source = (
+        "Sener and Savarese (arXiv 1708.00489): always the row farthest from all rows selected so "
+        "far, so that every row of the pool ends up near a selected one. Scores only choose the "
+        "first row."
+    )
+    uses_threshold = False
+    uses_score = False
+    needs_graph = False
+    needs_clusters = False
+    duplicate_of = ""
+
+    def steps(
+        self, candidates: Candidates, choice: Choice
+    ) -> Generator[FilterProgress, None, SelectionTrace]:
+        """See `Strategy.steps`."""
+        admission = Admission(candidates, choice)
+        if admission.nothing_to_choose():
+            order = candidates.best_first()
+            return (yield from pass_steps(order, candidates, choice, threshold=None))
+        centres = admission.pins if len(admission.pins) else _first(admission)
+        if len(centres):
+            others = np.setdiff1d(admission.others, admission.asked)
+            yield from farthest_steps(candidates.vectors, others, centres, admission.take)
+        return (yield from admission.trace_steps())
+
+
+def _first(admission: Admission) -> NDArray[np.int64]:
+    """The best row that the quotas let in, (1,), or (0,) where the budget has no room for it."""
+    for row in admission.others.tolist():
+        taken = admission.take(row)
+        if taken is None:
+            break
+        if taken:
+            return np.array([row])
+    return admission.others[:0]
+
+
+GAIN_DECIMALS: Final = 9
+_STEP: Final = 256
+_CHUNK: Final = 1 << 14
+
+
+class FacilityLocationStrategy:
+    """Greedy facility location on the similarity graph.
+
+    A selection's coverage is the sum, over all candidates, of their similarity to the nearest
+    row selected (1 for a selected row and for its copies); similarities at or below the
+    threshold, and negative ones, count as nothing. Each row selected is the one that adds most;
+    what it adds is rounded to 9 decimals, ties go to the higher score, then to the lower row
+    number. Gains are taken up lazily (Minoux's accelerated greedy, 1978): a gain can only shrink,
+    so only rows at the top of the list are looked at again. The rows are those of the plain loop.
+
+    The threshold, not the graph's floor, decides what counts, so that the same rule selects the
+    same rows on every graph that serves it. Where the budget has room for every row there is
+    nothing to choose, and the rows come in the order of their scores.
+    """
+
+    name = "facility_location"
+    label = "Facility location"
+    phrase = "by facility location"
+    source = (
+        "Greedy facility location (Nemhauser, Wolsey and Fisher 1978; Minoux 1978): always the "
+        "row that adds most to the similarity of the pool's rows to their nearest selected row. "
+        "Similarities at or below the threshold count as nothing; scores only break ties."
+    )
+    uses_threshold = True
+    uses_score = False
+    needs_graph = True
+    needs_clusters = False
+    duplicate_of = ""
+
+    def steps(
+        self, candidates: Candidates, choice: Choice
+    ) -> Generator[FilterProgress, None, SelectionTrace]:
+        """See `Strategy.steps`. Raises SelectionError without a graph that serves the threshold."""
+        graph = _graph_for(candidates, choice.threshold)
+        admission = Admission(candidates, choice)
+        if admission.nothing_to_choose():
+            order = candidates.best_first()
+            return (yield from pass_steps(order, candidates, choice, threshold=None))
+        coverage = _Coverage(graph, choice.threshold, admission)
+        yield from coverage.choose_steps(admission)
+        return (yield from admission.trace_steps())
+
+
+def _graph_for(candidates: Candidates, threshold: float) -> SimilarityGraph:
+    graph = candidates.graph
+    if graph is None:
+        raise SelectionError(
+            "facility location reads the similarity graph, and there is none: make it first "
+            "(`graph` on the command line), or choose a strategy that needs none"
+        )
+    if not graph.serves(threshold):
+        raise SelectionError(
+            f"facility location reads the similarity graph, which holds similarities above "
+            f"{graph.floor:g}; the threshold {threshold:g} is below: raise it to {graph.floor:g} "
+            "or more, or make the graph again with a lower floor"
+        )
+    return graph
+
+
+class _Coverage:
+    """The coverage of the candidates so far, and the greedy loop over groups of equal rows."""
+
+    def __init__(self, graph: SimilarityGraph, threshold: float, admission: Admission) -> None:
+        self._edges = read_only_edges(graph)
+        self._threshold = threshold
+        others, group = admission.others, np.asarray(graph.group)
+        everyone = np.concatenate([admission.pins, others])
+        self._rows = np.bincount(group[everyone], minlength=graph.groups)
+        self._covered = np.zeros(graph.groups)
+        for row in group[admission.pins].tolist():
+            self.cover(row)
+        # Waiting rows by group, the best of each last, as places in the order of scores.
+        self._waiting: dict[int, list[int]] = {}
+        for place in range(len(others) - 1, -1, -1):
+            self._waiting.setdefault(int(group[others[place]]), []).append(place)
+
+    def gain(self, group: int) -> float:
+        """What a row of the group would add."""
+        from deita_core.selection.pass_kernel import gain_of
+
+        state = (self._rows, self._covered)
+        return round(gain_of(group, self._threshold, *self._edges, *state), GAIN_DECIMALS)
+
+    def cover(self, group: int) -> None:
+        """Takes a row of the group in."""
+        from deita_core.selection.pass_kernel import cover
+
+        cover(group, self._threshold, *self._edges, self._covered)
+
+    def choose_steps(self, admission: Admission) -> Generator[FilterProgress, None, None]:
+        """Asks for one row after the other, the one that adds most first."""
+        gains = yield from self._bounds_steps(len(admission.others))
+        heap = [(-gains[g], places[-1], g) for g, places in self._waiting.items()]
+        heapq.heapify(heap)
+        known_at = dict.fromkeys(self._waiting, -1)
+        taken = asked = 0
+        while heap:
+            loss, place, group = heap[0]
+            if loss < 0 and known_at[group] != taken:
+                known_at[group] = taken
+                heapq.heapreplace(heap, (-self.gain(group), place, group))
+                continue
+            is_in = admission.take(int(admission.others[place]))
+            if is_in is None:
+                break
+            if is_in:
+                self.cover(group)
+                taken += 1
+            self._next_of_group(heap)
+            asked += 1
+            if asked % _STEP == 0:
+                yield FilterProgress(asked, taken, len(admission.others))
+
+    def _next_of_group(self, heap: list[tuple[float, int, int]]) -> None:
+        """Puts the next row of the top group in the place of the one just asked for."""
+        loss, _, group = heap[0]
+        places = self._waiting[group]
+        places.pop()
+        if places:
+            heapq.heapreplace(heap, (loss, places[-1], group))
+        else:
+            heapq.heappop(heap)
+
+    def _bounds_steps(self, total: int) -> Generator[FilterProgress, None, list[float]]:
+        """Gains of all groups at the start, rounded up: none may be below the true one."""
+        from deita_core.selection.pass_kernel import all_gains
+
+        gains = np.zeros(len(self._rows))
+        for first in range(0, len(gains), _CHUNK):
+            last = min(first + _CHUNK, len(gains))
+            state = (self._rows, self._covered, gains)
+            all_gains(first, last, self._threshold, *self._edges, *state)
+            yield FilterProgress(0, 0, total)
+        bounds: list[float] = (gains + 2 * 10.0**-GAIN_DECIMALS).tolist()
+        return bounds

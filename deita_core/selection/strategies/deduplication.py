@@ -1,0 +1,308 @@
+"""Strategies that first drop near-duplicates and then select the best of what is left.
+
+SemDeDup: near-duplicates are dropped cluster by cluster, then the best of the rest is taken.
+
+NeMo Curator's semantic deduplication, so that its users can replay what they know.
+
+distilabel's reading of the Repr Filter, so that its users can replay what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.progress import FilterProgress, told_as
+from deita_core.selection import status as st
+from deita_core.selection.analysis.nearest import nearest_of, nearest_steps
+from deita_core.selection.greedy import pass_steps
+from deita_core.selection.status import SelectionTrace
+from deita_core.selection.strategies.protocol import Candidates, Choice, read_only_edges
+from deita_core.similarity.definition import DECIMALS, unit_rows
+from deita_core.similarity.graph import SimilarityGraph
+
+Rows = NDArray[np.int64]
+_BLOCK = 4096
+_NO_CENTRE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """For each of m candidates the row it is held against; arrays (m,).
+
+    row: int64, -1 for none. similarity: float64 in [-1, 1], NaN for none.
+    """
+
+    row: Rows
+    similarity: NDArray[np.float64]
+
+    @staticmethod
+    def of_none(rows: int) -> Twins:
+        """No candidate is held against any row yet."""
+        return Twins(np.full(rows, -1, np.int64), np.full(rows, np.nan))
+
+
+def best_of_rest_steps(
+    candidates: Candidates, choice: Choice, twins: Twins, dropped: NDArray[np.bool_]
+) -> Generator[FilterProgress, None, st.SelectionTrace]:
+    """From the highest score down what was not dropped; pinned rows are never dropped.
+
+    dropped: (m,) bool. A dropped row is a near-duplicate of its twin, which may be out itself;
+    it has no rank, for it was out before rows were ranked.
+    """
+    out = dropped & candidates.eligible
+    if candidates.pinned is not None:
+        out &= ~candidates.pinned
+    order = candidates.best_first()
+    trace = yield from pass_steps(order[~out[order]], candidates, choice, threshold=None)
+    gone = np.flatnonzero(out)
+    status, blocker = trace.status.copy(), trace.blocker.copy()
+    similarity = trace.similarity.copy()
+    status[gone] = st.NEAR_DUPLICATE
+    blocker[gone] = twins.row[gone]
+    similarity[gone] = twins.similarity[gone]
+    return replace(trace, status=status, blocker=blocker, similarity=similarity)
+
+
+def outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]:
+    """Candidates of each cluster, pinned ones first, then those least similar to its centroid.
+
+    The centroid is the mean of the unit vectors of all rows of the cluster, candidates or not,
+    as in spherical k-means. last_on_ties: the higher row number first among equals, else the
+    lower. Rows without a cluster stand alone and are in no list.
+
+    Raises SelectionError when there are no clusters.
+    """
+    if not candidates.eligible.any():
+        return []
+    cluster = candidates.cluster
+    if cluster is None or not (cluster >= 0).any():
+        raise SelectionError(
+            "this strategy compares rows within clusters, and there are none: make the similarity "
+            "graph, which makes them too (`graph` on the command line), or choose a strategy that "
+            "needs none"
+        )
+    rows = np.flatnonzero(candidates.eligible & (cluster >= 0))
+    central = _centrality(candidates.vectors, cluster, rows)
+    ties = -rows if last_on_ties else rows
+    free = np.ones(len(rows), np.bool_)
+    if candidates.pinned is not None:
+        free = ~candidates.pinned[rows]
+    order = np.lexsort((ties, central, free, cluster[rows]))
+    rows = rows[order]
+    borders = np.flatnonzero(np.diff(cluster[rows])) + 1
+    return np.split(rows, borders)
+
+
+def _centrality(
+    vectors: NDArray[np.floating], cluster: NDArray[np.integer], rows: Rows
+) -> NDArray[np.float64]:
+    """Similarity of each row to the centroid of its cluster: (k,) float64, by 12 decimals."""
+    members = np.flatnonzero(cluster >= 0)
+    centroids = np.zeros((int(cluster.max()) + 1, vectors.shape[1]))
+    for start in range(0, len(members), _BLOCK):
+        part = members[start : start + _BLOCK]
+        np.add.at(centroids, cluster[part], unit_rows(vectors, part))
+    lengths = np.linalg.norm(centroids, axis=1)
+    # Rows that cancel each other out have no centre: all are equally far from it.
+    centroids *= np.where(lengths > _NO_CENTRE, 1 / np.maximum(lengths, _NO_CENTRE), 0.0)[:, None]
+    central = np.empty(len(rows))
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        product = np.einsum("ij,ij->i", unit_rows(vectors, part), centroids[cluster[part]])
+        central[start : start + _BLOCK] = product
+    return np.round(central, DECIMALS)
+
+
+def nearest_before_steps(
+    candidates: Candidates, lists: list[Rows], threshold: float
+) -> Generator[FilterProgress, None, Twins]:
+    """For each row of each list the most similar of those before it, kept or not, the first of
+    equally similar ones; those below the threshold may be left out.
+    """
+    graph = candidates.graph
+    if graph is not None and graph.floor < threshold:
+        yield FilterProgress(0, 0, sum(map(len, lists)))
+        return _before_on_graph(graph, lists, threshold)
+    twins = Twins.of_none(len(candidates.row))
+    done, total = 0, sum(map(len, lists))
+    for rows in lists:
+        found = nearest_of(candidates.vectors, rows, rows, limits=np.arange(len(rows)))
+        there = found.place >= 0
+        twins.row[rows[there]] = rows[found.place[there]]
+        twins.similarity[rows] = found.similarity
+        done += len(rows)
+        yield FilterProgress(done, 0, total)
+    return twins
+
+
+def _before_on_graph(graph: SimilarityGraph, lists: list[Rows], threshold: float) -> Twins:
+    from deita_core.selection.pass_kernel import nearest_before
+
+    twins = Twins.of_none(len(graph.group))
+    order = np.concatenate([np.empty(0, np.int64), *lists])
+    first = np.cumsum([0, *map(len, lists)])
+    seat = np.full(graph.groups, -1, np.int64)
+    group = np.asarray(graph.group)[order]
+    row, similarity = np.full(len(order), -1, np.int64), np.full(len(order), np.nan)
+    nearest_before(*read_only_edges(graph), group, first, threshold, seat, row, similarity)
+    twins.row[order] = np.where(row >= 0, order[row], -1)
+    twins.similarity[order] = similarity
+    return twins
+
+
+class SemDeDupStrategy:
+    """Semantic deduplication within clusters.
+
+    As in the paper's pseudo-code and its published program (eps = 1 - threshold): the rows of a
+    cluster are put in the order of their similarity to its centroid, lowest first, so that of
+    near-duplicates the least typical one stays; a row is dropped when its similarity to *any* row
+    before it is greater than 1 - eps, even to one that was dropped itself. Ties go by row number.
+    The paper stops here; the rows left are then taken from the highest evol score down to the
+    budget. Rows of different clusters are never compared, and a row in no cluster is never
+    dropped. Pinned rows come first in their cluster.
+    """
+
+    name = "semdedup"
+    label = "SemDeDup"
+    phrase = "by SemDeDup"
+    source = (
+        "Abbas et al. (arXiv 2303.09540): within each cluster, a row closer than 1 - eps to one "
+        "that is less like the cluster's centroid is dropped (eps is 1 - threshold); then the "
+        "highest evol scores."
+    )
+    uses_threshold = True
+    uses_score = True
+    needs_graph = False
+    needs_clusters = True
+    duplicate_of = "another one of their cluster"
+
+    def steps(
+        self, candidates: Candidates, choice: Choice
+    ) -> Generator[FilterProgress, None, SelectionTrace]:
+        """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
+        lists = outermost_first(candidates, last_on_ties=False)
+        twins = yield from nearest_before_steps(candidates, lists, choice.threshold)
+        dropped = twins.similarity > choice.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+
+
+class NemoCuratorStrategy:
+    """The semantic deduplication of NVIDIA NeMo Curator, with its default which_to_keep="hard".
+
+    It is SemDeDup with two differences: a similarity of exactly 1 - eps makes a duplicate too
+    (score >= 1 - eps), and of rows equally far from the centroid the one with the higher id comes
+    first (here: the higher row number). eps = 1 - threshold. "hard" keeps the row farthest from
+    the centroid; "easy" and "random" are not offered. NeMo Curator ends with the rows to remove;
+    the rest is then taken from the highest evol score down to the budget. There, with eps of 1 or
+    more, every row is removed; here the first row of each cluster always stays.
+    """
+
+    name = "nemo_curator"
+    label = "NeMo Curator"
+    phrase = "by NeMo Curator's convention"
+    source = (
+        'Semantic deduplication of NVIDIA NeMo Curator, which_to_keep "hard": within each '
+        "cluster, a row with similarity of 1 - eps or more to one farther from the centroid is "
+        "dropped (eps is 1 - threshold); then the highest evol scores."
+    )
+    uses_threshold = True
+    uses_score = True
+    needs_graph = False
+    needs_clusters = True
+    duplicate_of = "another one of their cluster"
+
+    def steps(
+        self, candidates: Candidates, choice: Choice
+    ) -> Generator[FilterProgress, None, SelectionTrace]:
+        """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
+        lists = outermost_first(candidates, last_on_ties=True)
+        twins = yield from nearest_before_steps(candidates, lists, choice.threshold)
+        dropped = twins.similarity >= choice.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+
+
+class DistilabelStrategy:
+    """`DeitaFiltering` of argilla-io/distilabel.
+
+    A row is held against its nearest neighbour among *all* candidates, not only those kept: it
+    stays when their cosine distance is at least diversity_threshold = 1 - threshold. So of two
+    twins both are dropped, and distilabel's default of 0.9 (threshold 0.1 here) keeps almost
+    nothing. What is left is taken from the highest evol score down to the budget, ties by row
+    number. Filters and exclusions come before: their rows are nobody's neighbours.
+
+    distilabel gives rows that lack a score the other score, or 0; here they are not scored and
+    so no candidates.
+    """
+
+    name = "distilabel"
+    label = "distilabel"
+    phrase = "by distilabel's convention"
+    source = (
+        "DeitaFiltering of argilla-io/distilabel: a row too similar to its nearest neighbour in "
+        "the whole pool is dropped, and so are both of two twins; then the highest evol scores. "
+        "Its diversity_threshold is 1 - threshold."
+    )
+    uses_threshold = True
+    uses_score = True
+    needs_graph = False
+    needs_clusters = False
+    duplicate_of = "another one"
+
+    def steps(
+        self, candidates: Candidates, choice: Choice
+    ) -> Generator[FilterProgress, None, SelectionTrace]:
+        """See `Strategy.steps`. Rows whose nearest neighbour the graph does not know are compared
+        with all others.
+        """
+        rows = np.flatnonzero(candidates.eligible)
+        graph, twins, unknown = candidates.graph, Twins.of_none(len(candidates.row)), rows
+        if graph is not None:
+            twins = _nearest_on_graph(graph, rows)
+            unknown = rows[np.isnan(twins.similarity[rows])]
+        # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
+        if graph is None or not graph.serves(choice.threshold):
+            yield from _look_among_all_steps(candidates.vectors, unknown, rows, twins)
+        dropped = twins.similarity > choice.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+
+
+def _look_among_all_steps(
+    vectors: NDArray[np.floating], unknown: Rows, rows: Rows, twins: Twins
+) -> Generator[FilterProgress, None, None]:
+    """Writes the nearest of `rows` to each unknown row into `twins`."""
+    search = nearest_steps(vectors, unknown, rows, skip_self=True)
+    found = yield from told_as(search, lambda done: FilterProgress(done, 0, len(unknown)))
+    there = found.place >= 0
+    twins.row[unknown[there]] = rows[found.place[there]]
+    twins.similarity[unknown] = found.similarity
+
+
+def _nearest_on_graph(graph: SimilarityGraph, rows: Rows) -> Twins:
+    """The nearest neighbour of each row among `rows`, the first of equally similar ones; none
+    for rows without one above the graph's floor.
+    """
+    from deita_core.selection.pass_kernel import best_edges
+
+    group = np.asarray(graph.group)[rows]
+    size = np.bincount(group, minlength=graph.groups)
+    by_group = rows[np.argsort(group, kind="stable")]
+    start = np.cumsum(size) - size
+    first, second = np.full(graph.groups, -1, np.int64), np.full(graph.groups, -1, np.int64)
+    first[size > 0] = by_group[start[size > 0]]
+    second[size > 1] = by_group[start[size > 1] + 1]
+    top, other = np.full(graph.groups, np.nan), np.full(graph.groups, -1, np.int64)
+    best_edges(*read_only_edges(graph), first, top, other)
+    # A copy of the row has similarity 1; so may have a row of another group, by rounding.
+    copy = np.where(first[group] == rows, second[group], first[group])
+    copy[size[group] < 2] = -1
+    similarity = np.where(copy >= 0, 1.0, top[group])
+    away = np.where(top[group] == similarity, other[group], -1)
+    lower = np.where((copy >= 0) & (away >= 0), np.minimum(copy, away), np.maximum(copy, away))
+    twins = Twins.of_none(len(graph.group))
+    twins.row[rows], twins.similarity[rows] = lower, similarity
+    return twins

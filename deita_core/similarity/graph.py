@@ -1,0 +1,184 @@
+"""The similarity graph: all pairs of rows closer than a floor, with their exact similarity.
+
+Built once per (embeddings, floor) and kept; every selection for a threshold at or above the
+floor, near-duplicates and the reasons for a row's fate are then passes over its edges.
+
+A similarity graph in a folder: one .npy file an array, and meta.json.
+
+The folder appears by one rename, so it is whole or not there; its files are never changed
+afterwards. Opening it maps the files into memory and reads next to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import ProjectError, SelectionError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimilarityGraph:
+    """The pairs of m places (rows of an array of vectors) whose similarity is above `floor`.
+
+    Places with bit-identical unit vectors are folded into one of g groups; two places of a group
+    have similarity 1.0 and no edge. Similarity is the cosine as `similarity.definition` defines it.
+
+    floor: every pair with similarity > floor is here, and no other.
+    wanted_floor: the floor asked for; lower than `floor` where the edge budget raised it.
+    group: (m,) int32, the group of each place; -1 where the vector has no direction.
+    member: (m',) int32, places by group, ascending within one; group j has
+        member[member_start[j]:member_start[j + 1]]. member_start: (g + 1,) int64.
+    start: (g + 1,) int64. neighbour: (e,) int32, similarity: (e,) float64: the edges of group j
+        are start[j]:start[j + 1], most similar first, ties by group; each pair stands twice.
+    All arrays may be memory maps.
+    """
+
+    floor: float
+    wanted_floor: float
+    group: NDArray[np.int32]
+    member: NDArray[np.int32]
+    member_start: NDArray[np.int64]
+    start: NDArray[np.int64]
+    neighbour: NDArray[np.int32]
+    similarity: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        groups = len(self.member_start) - 1
+        if len(self.start) != groups + 1 or len(self.neighbour) != len(self.similarity):
+            raise SelectionError(
+                f"the similarity graph has {groups} groups, {len(self.start) - 1} lists of edges, "
+                f"{len(self.neighbour)} neighbours and {len(self.similarity)} similarities: "
+                "build it again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    @property
+    def groups(self) -> int:
+        """g, the number of distinct vectors."""
+        return len(self.member_start) - 1
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of groups above the floor."""
+        return len(self.neighbour) // 2
+
+    def serves(self, threshold: float) -> bool:
+        """True when a selection at this threshold can be read off the graph."""
+        return threshold >= self.floor
+
+
+# Raised whenever a graph of old would be read wrongly.
+FILE_VERSION = 1
+_TYPES = {
+    "group": np.int32,
+    "member": np.int32,
+    "member_start": np.int64,
+    "start": np.int64,
+    "neighbour": np.int32,
+    "similarity": np.float64,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredGraph:
+    """A graph with what was saved beside it.
+
+    key: what it was made from, as given to `save_graph`. extra: other arrays, by name.
+    """
+
+    graph: SimilarityGraph
+    key: Mapping[str, Any]
+    extra: Mapping[str, NDArray[Any]]
+
+
+def save_graph(
+    folder: Path,
+    graph: SimilarityGraph,
+    key: Mapping[str, Any],
+    extra: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
+    """Write a graph to `folder`, replacing one that is there.
+
+    key: JSON values that say what it was made from. extra: more arrays to keep with it.
+    """
+    extra = extra or {}
+    partial = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name in _TYPES:
+        np.save(partial / f"{name}.npy", getattr(graph, name))
+    for name, array in extra.items():
+        np.save(partial / f"{name}.npy", array)
+    meta = {
+        "version": FILE_VERSION,
+        "floor": graph.floor,
+        "wanted_floor": graph.wanted_floor,
+        "key": dict(key),
+        "extra": sorted(extra),
+        "bytes": {path.stem: path.stat().st_size for path in partial.glob("*.npy")},
+    }
+    (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    put_in_place(partial, folder)
+
+
+def put_in_place(made: Path, folder: Path) -> None:
+    """Rename a finished folder to `folder`; what was there goes away."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    before = folder.with_name(folder.name + ".old")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, before)
+    os.rename(made, folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def open_graph(folder: Path) -> StoredGraph:
+    """The graph in `folder`, by memory map.
+
+    Raises ProjectError when it is not there, of another version, or damaged.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if meta["version"] != FILE_VERSION:
+            raise ProjectError(
+                f"the similarity graph in {folder} has version {meta['version']}, but this Deita "
+                f"Studio reads version {FILE_VERSION}: build it again"
+            )
+        for name, size in meta["bytes"].items():
+            if (found := (folder / f"{name}.npy").stat().st_size) != size:
+                raise ValueError(f"{name}.npy has {found} bytes instead of {size}")
+        arrays = {name: _opened(folder, name) for name in _TYPES}
+        for name, dtype in _TYPES.items():
+            if arrays[name].dtype != dtype:
+                raise ValueError(f"{name}.npy holds {arrays[name].dtype}")
+        graph = SimilarityGraph(float(meta["floor"]), float(meta["wanted_floor"]), **arrays)
+        return StoredGraph(graph, meta["key"], {n: _opened(folder, n) for n in meta["extra"]})
+    except FileNotFoundError as error:
+        raise ProjectError(
+            f"there is no whole similarity graph in {folder} ({Path(str(error.filename)).name} is "
+            "missing): build it"
+        ) from error
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise ProjectError(
+            f"the similarity graph in {folder} is damaged ({error}): build it again"
+        ) from error
+
+
+def _opened(folder: Path, name: str) -> NDArray[Any]:
+    path = folder / f"{name}.npy"
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except ValueError:
+        array = np.load(path)  # an empty file cannot be mapped
+    return array

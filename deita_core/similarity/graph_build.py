@@ -1,0 +1,301 @@
+"""The pairs found while a graph is built, and their way into sorted lists.
+
+Building the similarity graph: exact, in blocks, within a budget of edges.
+
+A fast product of low precision screens the upper triangle of all pairs (see `screen`); each
+pair that could lie above the floor is then compared by the definition of `similarity`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from math import floor as whole
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.models.device import cpu_threads
+from deita_core.progress import finish
+from deita_core.similarity.definition import as_embeddings, pair_cosines
+from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.screen import Lists, Screen, find_copies, one_thread_each
+
+Int32s = NDArray[np.int32]
+EdgeLists = tuple[NDArray[np.int64], Int32s, NDArray[np.float64]]
+
+
+def floors_from(floor: float) -> Iterator[float]:
+    """`floor`, then every hundredth above it, up to 1."""
+    yield floor
+    for hundredth in range(whole(floor * 100 + 1e-9) + 1, 101):
+        yield hundredth / 100
+
+
+class Edges:
+    """Pairs above a floor that rises as far as a budget of pairs needs.
+
+    floor: the present one. pairs: how many are kept. Pairs come in order of the upper triangle.
+    """
+
+    def __init__(self, floor: float, most_pairs: int) -> None:
+        self.floor = floor
+        self.pairs = 0
+        self._most = most_pairs
+        self._chunks: list[tuple[Int32s, Int32s, NDArray[np.float64]]] = []
+
+    def add(self, one: Int32s, other: Int32s, similarity: NDArray[np.float64]) -> None:
+        """Keeps those of the pairs that are above the floor."""
+        # They may have been looked for when the floor was lower.
+        chunk = _above(self.floor, (one, other, similarity))
+        if len(chunk[0]):
+            self._chunks.append(chunk)
+            self.pairs += len(chunk[0])
+        if self.pairs > self._most:
+            self.raise_floor(self._floor_that_fits())
+
+    def raise_floor(self, floor: float) -> None:
+        """Drops what is not above the new floor."""
+        if floor > self.floor:
+            self.floor = floor
+            self._chunks = [_above(floor, chunk) for chunk in self._chunks]
+            self.pairs = sum(len(one) for one, _, _ in self._chunks)
+
+    def _floor_that_fits(self) -> float:
+        grid = np.array(list(floors_from(self.floor)))
+        counts = np.zeros(len(grid) + 1, np.int64)
+        for _, _, similarity in self._chunks:
+            # searchsorted gives the number of floors that the similarity is above.
+            counts += np.bincount(np.searchsorted(grid, similarity), minlength=len(counts))
+        above = counts[::-1].cumsum()[::-1][1:]
+        return float(grid[np.argmax(above <= self._most)])
+
+    def as_lists(self, groups: int) -> EdgeLists:
+        """The edges of each group, both ways, most similar first, ties by group: start
+        (groups + 1,), neighbour (e,), similarity (e,). Empties this object.
+        """
+        from deita_core.similarity.graph_kernel import place_pairs, sort_edges
+
+        degree = np.zeros(groups + 1, np.int64)
+        for one, other, _ in self._chunks:
+            degree[1:] += np.bincount(one, minlength=groups)
+            degree[1:] += np.bincount(other, minlength=groups)
+        start = degree.cumsum()
+        neighbour = np.empty(start[-1], np.int32)
+        similarity = np.empty(start[-1], np.float64)
+        free = start[:-1].copy()
+        self._chunks.reverse()
+        while self._chunks:
+            place_pairs(*self._chunks.pop(), free, neighbour, similarity)
+        shares = np.searchsorted(start, np.linspace(0, start[-1], 8 * cpu_threads() + 1))
+        shares[0], shares[-1] = 0, groups
+        with ThreadPoolExecutor(cpu_threads()) as pool:
+            list(
+                pool.map(
+                    lambda ends: sort_edges(start, neighbour, similarity, *ends),
+                    pairwise(shares.tolist()),
+                )
+            )
+        return start, neighbour, similarity
+
+
+def _above(
+    floor: float, chunk: tuple[Int32s, Int32s, NDArray[np.float64]]
+) -> tuple[Int32s, Int32s, NDArray[np.float64]]:
+    one, other, similarity = chunk
+    over = similarity > floor
+    return chunk if over.all() else (one[over], other[over], similarity[over])
+
+
+WANTED_FLOOR = 0.5
+PAIRS_PER_ROW = 100
+MOST_PAIRS = 24_000_000
+# Rows compared with all others to estimate how many pairs lie above a floor.
+SAMPLE = 512
+# Tiles a thread works through before it hands its pairs over.
+TILES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GraphProgress:
+    """How far a graph has come: pairs of rows compared, of how many, and what was found.
+
+    pairs: edges kept so far. floor: the similarity they are above; it may still rise.
+    """
+
+    done: int
+    total: int
+    pairs: int
+    floor: float
+
+
+def build_graph(
+    vectors: ArrayLike,
+    floor: float = WANTED_FLOOR,
+    *,
+    most_pairs: int | None = None,
+    seed: int = 0,
+) -> SimilarityGraph:
+    """All pairs of rows of `vectors` with a similarity above `floor`, exactly.
+
+    vectors: (m, d) floats of any length, memory maps too; rows without a direction (zero or not
+    finite) are in no group. floor: cosine similarity in [-1, 1]. most_pairs: the budget; None:
+    PAIRS_PER_ROW for each row, MOST_PAIRS at most. Where there are more pairs, the floor rises
+    in steps of 0.01 until they fit, which the result says. seed: for the sample that estimates
+    the floor. Memory: the vectors in bfloat16, 16 bytes a pair while building, 40 at the end.
+
+    Raises SelectionError for arguments out of range.
+    """
+    return finish(build_graph_steps(vectors, floor, most_pairs=most_pairs, seed=seed))
+
+
+def build_graph_steps(
+    vectors: ArrayLike,
+    floor: float = WANTED_FLOOR,
+    *,
+    most_pairs: int | None = None,
+    seed: int = 0,
+) -> Generator[GraphProgress, None, SimilarityGraph]:
+    """`build_graph` as a generator of progress; closing it stops the work."""
+    array = as_embeddings(vectors)
+    floor = float(floor)
+    if not -1.0 <= floor <= 1.0:
+        raise SelectionError(f"the floor must be a cosine similarity from -1 to 1, got {floor}")
+    if most_pairs is None:
+        most_pairs = min(MOST_PAIRS, PAIRS_PER_ROW * len(array))
+    if most_pairs < 0:
+        raise SelectionError(f"most_pairs must be 0 or more, got {most_pairs}")
+    copies = find_copies(array)
+    groups = len(copies.first)
+    total = groups * (groups - 1) // 2
+    yield GraphProgress(0, total, 0, floor)
+    screen = Screen(array, copies.first)
+    edges = Edges(floor, most_pairs)
+    if total > most_pairs:
+        edges.raise_floor(_likely_floor(screen, floor, most_pairs, seed))
+    for done, found in _compare_all(array, copies.first, screen, edges):
+        edges.add(*found)
+        yield GraphProgress(done, total, edges.pairs, edges.floor)
+    start, neighbour, similarity = edges.as_lists(groups)
+    return SimilarityGraph(
+        edges.floor, floor, copies.of, copies.rows, copies.start, start, neighbour, similarity
+    )
+
+
+Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]
+
+
+def _compare_all(
+    vectors: NDArray[np.floating], first: NDArray[np.int64], screen: Screen, edges: Edges
+) -> Iterator[tuple[int, Found]]:
+    """Pairs compared so far, and the pairs found last, in order of the upper triangle."""
+    compare = _Comparison(vectors, first, screen, edges)
+    waiting: deque[tuple[int, Future[Found]]] = deque()
+    done = 0
+    with one_thread_each() as pool:
+        for task in compare.tasks():
+            waiting.append((compare.pairs(*task), pool.submit(compare.run, *task)))
+            if len(waiting) > 2 * cpu_threads():
+                count, found = waiting.popleft()
+                done += count
+                yield done, found.result()
+        while waiting:
+            count, found = waiting.popleft()
+            done += count
+            yield done, found.result()
+
+
+class _Comparison:
+    """One block of rows with some of the blocks that follow it, screened and then exact."""
+
+    def __init__(
+        self,
+        vectors: NDArray[np.floating],
+        first: NDArray[np.int64],
+        screen: Screen,
+        edges: Edges,
+    ) -> None:
+        self._vectors = vectors
+        self._first = first
+        self._screen = screen
+        self._edges = edges
+
+    def tasks(self) -> Iterator[tuple[int, int, int]]:
+        """(row, begin, end): the tile at `row` with columns from `begin` to `end`."""
+        tile, groups = self._screen.tile, len(self._first)
+        for row in range(0, groups, tile):
+            for begin in range(row, groups, tile * TILES_AT_ONCE):
+                yield row, begin, min(begin + tile * TILES_AT_ONCE, groups)
+
+    def pairs(self, row: int, begin: int, end: int) -> int:
+        """How many pairs a task compares."""
+        height = min(row + self._screen.tile, len(self._first)) - row
+        whole_block = height * (end - begin)
+        return whole_block - height * (height + 1) // 2 if begin == row else whole_block
+
+    def run(self, row: int, begin: int, end: int) -> Found:
+        """The pairs of one task above the floor."""
+        tile, cells = self._screen.tile, self._screen.room()
+        rows = slice(row, min(row + tile, end))
+        left = self._screen.plain(rows)
+        parts = []
+        for column in range(begin, end, tile):
+            others = slice(column, min(column + tile, end))
+            floor = self._edges.floor
+            near = self._screen.near(rows, others, floor, cells)
+            if len(near[1]):
+                parts.append(self._exact(left, rows, others, near, floor))
+        if not parts:
+            return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0)
+        one, other, similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return one, other, similarity
+
+    def _exact(
+        self,
+        left: NDArray[np.floating],
+        rows: slice,
+        others: slice,
+        near: Lists,
+        floor: float,
+    ) -> Found:
+        from deita_core.similarity.graph_kernel import list_similarities
+
+        start, columns = near
+        norms = self._screen.norms
+        similarity, doubtful = list_similarities(
+            left, norms[rows], self._screen.plain(others), norms[others], start, columns
+        )
+        one = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int32), np.diff(start))
+        other = columns + np.int32(others.start)
+        similarity[doubtful] = pair_cosines(
+            self._vectors, self._first[one[doubtful]], self._first[other[doubtful]]
+        )
+        over = similarity > floor
+        return one[over], other[over], similarity[over]
+
+
+def _likely_floor(screen: Screen, floor: float, most_pairs: int, seed: int) -> float:
+    """The floor to begin with: a step of the grid below the one that a sample expects to fit.
+
+    A step below, so that in the end it is the pairs themselves that decide and not the sample.
+    """
+    from deita_core.similarity.graph_kernel import count_cells
+
+    groups = len(screen)
+    sample = np.random.default_rng(seed).choice(groups, min(SAMPLE, groups), replace=False)
+    counts = np.zeros(1 << 16, np.int64)
+    for start in range(0, len(sample), 64):
+        count_cells(screen.with_all(sample[start : start + 64]).view(np.uint16), counts)
+    values = (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
+    begin = floor
+    for candidate in floors_from(floor):
+        with np.errstate(invalid="ignore"):
+            ends = int(counts[values > candidate].sum()) - len(sample)  # without the row itself
+        if ends * (groups / len(sample)) / 2 <= most_pairs:
+            break
+        begin = candidate
+    return begin

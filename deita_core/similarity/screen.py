@@ -1,0 +1,247 @@
+"""The fast product that screens pairs of rows, and how far it can be off.
+
+Unit rows are held in bfloat16 where the device multiplies it natively, else in float32. What
+the product hides by rounding is bounded, never guessed: every pair that could be above a bound
+is handed on to an exact comparison.
+
+Rows that occur several times, for searches that look at each distinct row once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.models.device import cpu_threads, pick_device
+from deita_core.similarity.definition import unit_rows, usable_rows
+
+if TYPE_CHECKING:
+    import torch
+
+BLOCK = 4096
+# start (r + 1,) and columns (e,): the columns of row i are columns[start[i]:start[i + 1]].
+Lists = tuple[NDArray[np.int64], NDArray[np.int32]]
+EVERY_CELL = np.int16(-32768)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """A thread for each core, in which torch multiplies on that thread alone.
+
+    That is faster than all threads on one product, and keeps bf16 products on a GPU exact sums.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    matmul = torch.backends.cuda.matmul
+    reduced = matmul.allow_bf16_reduced_precision_reduction
+    matmul.allow_bf16_reduced_precision_reduction = False
+    pool = ThreadPoolExecutor(cpu_threads(), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+        matmul.allow_bf16_reduced_precision_reduction = reduced
+
+
+class Screen:
+    """The directions of some rows, in low precision for the product and as they are.
+
+    low: (m, d) tensor on the device. shift: (m,) float64, how far rounding moved each unit row
+    (Euclidean distance). norms: (m,) float64, of the rows that `plain` gives.
+    """
+
+    def __init__(self, vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> None:
+        import torch
+
+        device = pick_device()
+        self.on_gpu = device.kind == "cuda"
+        self.bf16 = device.bf16 and device.kind in ("cpu", "cuda")
+        self._vectors = vectors
+        self._rows = None if len(rows) == len(vectors) else rows
+        dtype = torch.bfloat16 if self.bf16 else torch.float32
+        self.low = torch.empty((len(rows), vectors.shape[1]), dtype=dtype)
+        self.shift = np.empty(len(rows), np.float64)
+        self.norms = np.empty(len(rows), np.float64)
+
+        def fill(start: int) -> None:
+            part = slice(start, start + BLOCK)
+            unit = self.plain(part).astype(np.float64)
+            self.norms[part] = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+            unit /= self.norms[part, None]
+            self.low[part] = torch.from_numpy(unit)
+            unit -= self.low[part].double().numpy()
+            self.shift[part] = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+
+        with ThreadPoolExecutor(cpu_threads()) as pool:
+            list(pool.map(fill, range(0, len(rows), BLOCK)))
+        if self.on_gpu:
+            self.low = self.low.cuda()
+
+    def plain(self, part: slice) -> NDArray[np.floating]:
+        """Rows as the exact comparison reads them, (k, d): not of length one, but of the same
+        direction. float32 is not copied where no row is left out; float16 becomes float32.
+        """
+        block = np.asarray(self._vectors[part if self._rows is None else self._rows[part]])
+        if block.dtype.itemsize > 4:  # its squares might not fit into float64
+            block = block / np.abs(block).max(axis=1, keepdims=True, initial=0.0)
+        return np.ascontiguousarray(block, np.float64 if block.dtype.itemsize > 4 else np.float32)
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @property
+    def tile(self) -> int:
+        """Height and width of the product whose cells stay in the cache (of a CPU core)."""
+        return 4096 if self.on_gpu else 1024
+
+    def slack(self, rows: slice, others: slice) -> float:
+        """How far a product of two low rows can lie below or above their similarity, at most.
+
+        |a'b' - ab| <= |a'||b' - b| + |a' - a||b|, and adding up d products in float32 is off by
+        at most d * 2**-23 for vectors of length one. 1e-12 covers the similarity's own rounding.
+        """
+        one, other = self.shift[rows].max(initial=0.0), self.shift[others].max(initial=0.0)
+        return float((1 + one) * other + one + 1.01 * self.low.shape[1] * 2.0**-23 + 1e-12)
+
+    def near(self, rows: slice, others: slice, floor: float, cells: torch.Tensor) -> Lists:
+        """For each of `rows` the places in `others` that can have a similarity above `floor`.
+
+        Where the slices are the same, each pair once. cells: room for the product, bfloat16.
+        """
+        from deita_core.similarity.graph_kernel import RUN, near_cells
+
+        cells = self.products(rows, others, cells)
+        # Rounding to bfloat16 keeps order: what is at least the bound is so after rounding too.
+        bound = bfloat16_bits(np.array([floor - self.slack(rows, others)]))
+        same = rows == others
+        if self.on_gpu or bound[0] < 0:
+            value = bound.view(np.uint16).astype(np.uint32) << 16
+            mask = cells >= float(value.view(np.float32)[0])
+            found = (mask.triu(1) if same else mask).nonzero().to("cpu").numpy()
+            start = np.searchsorted(found[:, 0], np.arange(len(cells) + 1))
+            return start.astype(np.int64), found[:, 1].astype(np.int32)
+        import torch
+
+        bounds = np.full(len(cells), bound[0])
+        skip = np.arange(1, len(cells) + 1) if same else np.zeros(len(cells), np.int64)
+        lists: Lists = near_cells(cells.view(torch.int16).numpy(), bounds, skip, RUN)
+        return lists
+
+    def products(self, rows: slice, others: slice, cells: torch.Tensor) -> torch.Tensor:
+        """(rows, others) bfloat16, in the room of `cells` where that is possible."""
+        import torch
+
+        left, right = self.low[rows], self.low[others]
+        if not self.bf16:
+            return torch.mm(left, right.T).to(torch.bfloat16)
+        room = cells.view(-1)[: len(left) * len(right)].view(len(left), len(right))
+        return torch.mm(left, right.T, out=room)
+
+    def with_all(self, rows: NDArray[np.int64]) -> NDArray[np.int16]:
+        """The products of some rows with all rows, (r, m), as the bits of bfloat16."""
+        import torch
+
+        left = self.low[torch.from_numpy(rows).to(self.low.device)]
+        return torch.mm(left, self.low.T).to(torch.bfloat16).cpu().view(torch.int16).numpy()
+
+    def room(self) -> torch.Tensor:
+        """Room for the product of one tile."""
+        import torch
+
+        return torch.empty((self.tile, self.tile), dtype=torch.bfloat16, device=self.low.device)
+
+
+def bfloat16_bits(values: NDArray[np.float64]) -> NDArray[np.int16]:
+    """The bits of `values` in bfloat16, rounded to the nearest: (k,) int16."""
+    import torch
+
+    # Rounded on the way to float32 as well, and that must not end above one rounding alone.
+    lower = torch.from_numpy(values - 1e-6).float()
+    return lower.to(torch.bfloat16).view(torch.int16).numpy()
+
+
+COPIES_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copies:
+    """Which rows have the same unit vector, bit for bit: g groups in order of first sight.
+
+    first: (g,) int64, the first row of each. of: (n,) int32, the group each row is in, -1 for
+    rows without a direction (zero or not finite). rows: (n',) int32, the other rows, those of
+    group j at start[j]:start[j + 1], ascending. start: (g + 1,) int64.
+    """
+
+    first: NDArray[np.int64]
+    of: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+
+def find_copies(vectors: NDArray[np.floating]) -> Copies:
+    """The copies among the rows of (n, d), any length."""
+    usable = np.flatnonzero(usable_rows(vectors))
+    hashes = _hashes(vectors, usable)
+    _, first, of = np.unique(hashes, return_index=True, return_inverse=True)
+    if not _same(vectors, usable, usable[first[of]]):
+        first, of = _by_value(vectors, usable)
+    by_sight = np.argsort(first)
+    rank = np.empty(len(first), np.int32)
+    rank[by_sight] = np.arange(len(first), dtype=np.int32)
+    group = np.full(len(vectors), -1, np.int32)
+    group[usable] = rank[of]
+    start = np.concatenate([[0], np.cumsum(np.bincount(rank[of], minlength=len(first)))])
+    rows = usable[np.argsort(rank[of], kind="stable")].astype(np.int32)
+    return Copies(usable[first[by_sight]], group, rows, start.astype(np.int64))
+
+
+def _units(vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The bits of the unit rows; adding zero makes -0.0 and 0.0 the same."""
+    return (unit_rows(vectors, rows) + 0.0).view(np.uint64)
+
+
+def _hashes(vectors: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """(k,) uint64: the same for the same unit row, and nearly surely only then."""
+    random = np.random.default_rng(0)
+    weights = random.integers(0, 2**63, vectors.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
+    hashes = np.empty(len(rows), np.uint64)
+    for start in range(0, len(rows), COPIES_BLOCK):
+        part = slice(start, start + COPIES_BLOCK)
+        bits = _units(vectors, rows[part])
+        bits ^= bits >> np.uint64(31)  # short fractions have all their bits at the top
+        bits *= weights
+        bits ^= bits >> np.uint64(32)
+        hashes[part] = bits.sum(axis=1, dtype=np.uint64)
+    return hashes
+
+
+def _same(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64], firsts: NDArray[np.int64]
+) -> bool:
+    """Is each row's unit row that of the first row of its group?"""
+    copied = np.flatnonzero(rows != firsts)
+    for start in range(0, len(copied), COPIES_BLOCK):
+        part = copied[start : start + COPIES_BLOCK]
+        differ = (vectors[rows[part]] != vectors[firsts[part]]).any(axis=1)
+        rest = part[differ]  # scaled copies, if at all
+        if not np.array_equal(_units(vectors, rows[rest]), _units(vectors, firsts[rest])):
+            return False
+    return True
+
+
+def _by_value(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row and group of each row, from the unit rows themselves: slow, and needs no luck."""
+    units = _units(vectors, rows)
+    whole = units.view(np.dtype((np.void, 8 * units.shape[1])))[:, 0]
+    _, first, of = np.unique(whole, return_index=True, return_inverse=True)
+    return first, of

@@ -1,0 +1,279 @@
+"""Counts for the charts: a pool of 300,000 rows becomes a few hundred numbers.
+
+The charts beside the map, drawn with Plotly from the counts of `chart_data`.
+
+The functions named `..._figure` are pure; `show` puts a figure on the page. Pass
+`dark=is_dark()` to have the colours of the current theme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from studio.charts.colours import PLAIN, SCORE_STEPS, Shade
+from studio.charts.map_chart import MapGroup
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many values fall between neighbouring edges, by group.
+
+    edges: (b + 1,) float64, ascending. counts: (g, b) int64. missing: (g,) int64, how many
+    values of each group are NaN and so in no bin. The last bin includes its upper edge.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    missing: NDArray[np.int64]
+
+    @property
+    def total(self) -> int:
+        """How many values are in a bin."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True)
+class Density:
+    """Counts on a grid: (b_y, b_x) int64 between `y_edges` and `x_edges`."""
+
+    x_edges: NDArray[np.float64]
+    y_edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def count_by_group(
+    values: NDArray[np.floating[Any]],
+    codes: NDArray[np.integer[Any]] | None = None,
+    groups: int = 1,
+    *,
+    bins: int = 40,
+    extent: tuple[float, float] | None = None,
+) -> Histogram:
+    """Equal bins over `extent` (default: from the least to the largest value).
+
+    values: (n,) float, NaN for missing. codes: (n,) in [0, groups). Values outside the extent
+    count in the first or last bin, so that the bars add up to the rows.
+    """
+    group = np.zeros(len(values), np.int64) if codes is None else np.asarray(codes, np.int64)
+    present = ~np.isnan(values)
+    low, high = extent if extent is not None else _extent(values[present])
+    edges = np.linspace(low, high, bins + 1)
+    place = np.floor((values[present] - low) * (bins / ((high - low) or 1.0)))
+    place = np.clip(place, 0, bins - 1).astype(np.int64)
+    cells = np.bincount(group[present] * bins + place, minlength=groups * bins)
+    missing = np.bincount(group[~present], minlength=groups)
+    return Histogram(edges, cells.reshape(groups, bins), missing)
+
+
+def count_grid(
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
+    *,
+    bins: int = 40,
+    extent: tuple[float, float] | None = None,
+) -> Density:
+    """Rows per cell of a `bins` x `bins` grid; rows with a missing value are in no cell.
+
+    extent: of both axes; default: of each from its least to its largest value.
+    """
+    both = ~(np.isnan(x) | np.isnan(y))
+    columns = count_by_group(x[both], bins=bins, extent=extent)
+    rows = count_by_group(y[both], bins=bins, extent=extent)
+    counts, _, _ = np.histogram2d(
+        np.clip(y[both], rows.edges[0], rows.edges[-1]),
+        np.clip(x[both], columns.edges[0], columns.edges[-1]),
+        bins=(rows.edges, columns.edges) if both.any() else bins,
+    )
+    return Density(columns.edges, rows.edges, counts.astype(np.int64))
+
+
+def rank_shares(counts: Mapping[str, int], most: int) -> list[tuple[str, int]]:
+    """The largest first, ties by name; the rest as one "other" entry at the end."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(ranked) <= most:
+        return ranked
+    rest = ranked[most:]
+    return [*ranked[:most], (f"other ({len(rest)} more)", sum(count for _, count in rest))]
+
+
+def histogram_table(histogram: Histogram, groups: Sequence[MapGroup]) -> dict[str, list[Any]]:
+    """The same numbers as columns, for `st.dataframe`: from, to, and one column per group."""
+    table: dict[str, list[Any]] = {
+        "from": np.round(histogram.edges[:-1], 4).tolist(),
+        "to": np.round(histogram.edges[1:], 4).tolist(),
+    }
+    for group, counts in zip(groups, histogram.counts, strict=True):
+        if counts.any():
+            table[group.label] = counts.tolist()
+    return table
+
+
+def _extent(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
+
+
+def is_dark() -> bool:
+    """True when the page is drawn in the dark theme."""
+    return bool(st.context.theme.type == "dark")
+
+
+def histogram_figure(
+    histogram: Histogram,
+    groups: Sequence[MapGroup],
+    *,
+    title: str,
+    unit: str = "",
+    legend: bool = True,
+    dark: bool = False,
+    height: int = 280,
+) -> go.Figure:
+    """Stacked bars, one colour per group; groups without a value are left out.
+
+    title: of the value counted, for its axis ("complexity"). unit: "1 to 6", in brackets.
+    legend: False where the colours are explained beside it.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    middles, widths = _bars(histogram.edges)
+    for group, counts in zip(groups, histogram.counts, strict=True):
+        if counts.any():
+            figure.add_bar(
+                x=middles, y=counts, width=widths, name=group.label,
+                marker={"color": group.shade.on(dark=dark), "line": {"width": 0}},
+                hovertemplate=f"{title} around %{{x:.3g}}<br>%{{y:,}} rows, {group.label}"
+                "<extra></extra>",
+            )  # fmt: skip
+    _lay_out(figure, _axis(title, unit), "rows", height)
+    figure.update_layout(barmode="stack", bargap=0, showlegend=legend and len(figure.data) > 1)
+    return figure
+
+
+def density_figure(
+    density: Density,
+    *,
+    x_title: str,
+    y_title: str,
+    of: str = "rows",
+    dark: bool = False,
+    height: int = 360,
+) -> go.Figure:
+    """A heat map of how many rows have which pair of scores; empty cells stay empty.
+
+    of: what is counted, when not rows.
+
+    Colours go by the logarithm of the count, because a few cells hold most of a pool.
+    """
+    import plotly.graph_objects as go
+
+    counts = density.counts.astype(np.float64)
+    steps = [shade.on(dark=dark) for shade in SCORE_STEPS]
+    top = max(1, int(counts.max(initial=1)))
+    marks = sorted({1, *(10**k for k in range(1, 7) if 10**k <= top / 2), top})
+    figure = go.Figure(
+        go.Heatmap(
+            x=_bars(density.x_edges)[0], y=_bars(density.y_edges)[0],
+            z=np.log10(np.where(counts > 0, counts, np.nan)), customdata=counts,
+            zmin=0, zmax=max(np.log10(top), 0.1),
+            colorscale=[[i / (len(steps) - 1), colour] for i, colour in enumerate(steps)],
+            colorbar={
+                "title": {"text": of}, "thickness": 10, "outlinewidth": 0,
+                "tickvals": np.log10(marks), "ticktext": [f"{mark:,}" for mark in marks],
+            },
+            hovertemplate=f"{x_title} %{{x:.2f}}<br>{y_title} %{{y:.2f}}"
+            f"<br>%{{customdata:,}} {of}<extra></extra>",
+        )
+    )  # fmt: skip
+    _lay_out(figure, x_title, y_title, height)
+    return figure
+
+
+def shares_figure(
+    counts: Mapping[str, int],
+    *,
+    title: str = "rows",
+    most: int = 12,
+    total: int | None = None,
+    in_order: bool = False,
+    shades: Mapping[str, Shade] | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """Horizontal bars, the largest on top, each with its count and share.
+
+    What does not fit among the `most` largest becomes one bar called "other (k more)".
+    total: what shares are of (default: the sum of the counts). in_order: as given, not ranked.
+    shades: colour by name, where the bars have one elsewhere on the page.
+    """
+    import plotly.graph_objects as go
+
+    ranked = list(counts.items()) if in_order else rank_shares(counts, most)
+    whole = (sum(counts.values()) if total is None else total) or 1
+    known = shades or {}
+    figure = go.Figure(
+        go.Bar(
+            x=[count for _, count in ranked], y=[_shorten(name) for name, _ in ranked],
+            orientation="h", cliponaxis=False, textposition="outside",
+            text=[f"{count:,} · {count / whole:.1%}" for _, count in ranked],
+            marker={"color": [known.get(name, PLAIN).on(dark=dark) for name, _ in ranked]},
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+    )  # fmt: skip
+    _lay_out(figure, title, "", 90 + 24 * len(ranked))
+    largest = max((count for _, count in ranked), default=1)
+    figure.update_xaxes(range=[0, largest * 1.55])
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
+    return figure
+
+
+def show(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Put the figure on the page. alt: its message in one sentence, for those who cannot see."""
+    st.plotly_chart(figure, key=key, config=_CONFIG, alt=alt)
+
+
+def _bars(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+
+
+def _axis(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
+
+
+def _shorten(name: str, characters: int = 32) -> str:
+    # Plotly reads a little HTML in labels; an angle bracket in a file name is only that.
+    name = name.replace("<", "‹").replace(">", "›")
+    return name if len(name) <= characters else name[: characters - 1] + "…"
+
+
+def _lay_out(figure: go.Figure, x_title: str, y_title: str, height: int) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "title": None,
+            "traceorder": "normal",
+        },
+        dragmode=False,
+    )
+    figure.update_xaxes(title=x_title, automargin=True, showgrid=False, zeroline=False)
+    figure.update_yaxes(title=y_title, automargin=True, zeroline=False, tickformat="~s")

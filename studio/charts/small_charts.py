@@ -1,0 +1,169 @@
+"""Small charts that keep up with a slider: bars by group, lines, marks; drawn in SVG.
+
+Only counts and a few points a line go to the browser. `map_chart` is for the rows themselves,
+`charts` for pages that do not change while one drags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from studio.charts.charts import Histogram
+from studio.charts.colours import PLAIN, Shade
+from studio.charts.map_chart import MapGroup
+
+_HERE = Path(__file__).parent / "chart_component"
+
+
+@dataclass(frozen=True)
+class Line:
+    """x, y: (k,) float64; a NaN in y breaks the line."""
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    shade: Shade = PLAIN
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line across the chart at `at` of the x axis; `dot`: a dot on it at this y."""
+
+    at: float
+    text: str = ""
+    shade: Shade = PLAIN
+    dashed: bool = False
+    dot: float | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart. alt: what it shows, in a sentence. note: after the title, in lighter print.
+
+    unit: "share" for values in [0, 1] to be read as percent. extent: of the x axis; default: of
+    the bars or lines. from_zero: the y axis starts at 0. bare: without axes. pick: a click sends
+    its place on the x axis.
+    """
+
+    title: str
+    alt: str
+    note: str = ""
+    bars: Histogram | None = None
+    lines: tuple[Line, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    unit: str = ""
+    extent: tuple[float, float] | None = None
+    from_zero: bool = True
+    bare: bool = False
+    pick: bool = False
+    height: int = field(default=130)
+
+
+def small_charts(
+    panels: Sequence[Panel],
+    groups: Sequence[MapGroup] = (),
+    *,
+    key: str,
+    on_pick: Callable[[float], None] | None = None,
+) -> None:
+    """Draw the panels below each other.
+
+    groups: of the bars, in the order of the rows of their counts. on_pick: gets the place on the
+    x axis that was clicked, in a callback before the page is drawn again.
+    """
+
+    def picked() -> None:
+        place = st.session_state[key].get("picked")
+        if on_pick is not None and isinstance(place, int | float):
+            on_pick(float(place))
+
+    _component()(
+        key=key,
+        data={
+            "panels": [panel_data(panel) for panel in panels],
+            "labels": [group.label for group in groups],
+            "light": [group.shade.light for group in groups],
+            "dark": [group.shade.dark for group in groups],
+        },
+        on_picked_change=picked,
+    )
+
+
+def panel_data(panel: Panel) -> dict[str, Any]:
+    """The panel as `charts.js` takes it."""
+    bars = panel.bars
+    return {
+        "title": panel.title,
+        "note": panel.note,
+        "alt": panel.alt,
+        "unit": panel.unit,
+        "bare": panel.bare,
+        "pick": panel.pick,
+        "height": panel.height,
+        "x": _x_extent(panel),
+        "y": _y_extent(panel),
+        "bars": bars
+        and {"edges": np.round(bars.edges, 6).tolist(), "counts": bars.counts.tolist()},
+        "lines": [
+            {
+                "name": line.name,
+                "x": np.round(line.x, 6).tolist(),
+                "y": [None if np.isnan(y) else round(float(y), 6) for y in line.y],
+                "dash": line.dashed,
+                **_shade(line.shade),
+            }
+            for line in panel.lines
+        ],
+        "marks": [
+            {"at": m.at, "text": m.text, "dash": m.dashed, "dot": m.dot, **_shade(m.shade)}
+            for m in panel.marks
+        ],
+    }
+
+
+def _shade(shade: Shade) -> dict[str, str]:
+    return {"light": shade.light, "dark": shade.dark}
+
+
+def _x_extent(panel: Panel) -> list[float]:
+    if panel.extent is not None:
+        return list(panel.extent)
+    if panel.bars is not None:
+        return [float(panel.bars.edges[0]), float(panel.bars.edges[-1])]
+    places = np.concatenate([line.x for line in panel.lines]) if panel.lines else np.zeros(0)
+    return [float(places.min()), float(places.max())] if len(places) else [0.0, 1.0]
+
+
+def _y_extent(panel: Panel) -> list[float]:
+    tops = [line.y[~np.isnan(line.y)] for line in panel.lines]
+    if panel.bars is not None:
+        tops.append(panel.bars.counts.sum(axis=0).astype(np.float64))
+    values = np.concatenate(tops) if tops else np.zeros(0)
+    if not len(values):
+        return [0.0, 1.0]
+    low = 0.0 if panel.from_zero else float(values.min())
+    high = float(values.max())
+    room = (high - low) * 0.06 or 1.0
+    return [low if panel.from_zero else low - room, high + room]
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    names = ("theme.js", "charts.js")
+    mount: Callable[..., Any] = st.components.v2.component(
+        "deita_charts",
+        html='<div class="deita-charts" data-testid="deita-charts"></div>',
+        css=(_HERE / "charts.css").read_text("utf-8"),
+        js="\n".join((_HERE / name).read_text("utf-8") for name in names),
+        isolate_styles=False,
+    )
+    return mount

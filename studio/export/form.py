@@ -1,0 +1,156 @@
+"""The form of the Export page: which selection, which format, what goes in.
+
+What was exported: files to download, their manifest, card and trainer settings.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import streamlit as st
+
+from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.jobs.kinds.export import card_path, manifest_path
+from deita_core.jobs.steps import export_step
+from deita_core.project.job_log import JobRecord
+from deita_core.project.selections import SavedSelection
+from studio.rows.safe_text import escape
+from studio.shell import words
+from studio.shell.resources import Opened, say
+
+_LICENSES = ["other", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "apache-2.0", "mit"]
+
+
+def exports_folder(opened: Opened) -> Path:
+    """Where the app writes the exports of a project: beside its file."""
+    return opened.project.path.with_name(opened.project.path.stem + ".exports")
+
+
+def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
+    """Ask for everything an export needs, and start it."""
+    names = [s.name for s in saved]
+    name = st.selectbox("Selection", names, key="export_selection")
+    selection = saved[names.index(name)]
+    st.markdown(f"{selection.sentence}.")
+    key = st.segmented_control(
+        "Format",
+        list(EXPORT_FORMATS),
+        default="sharegpt",
+        required=True,
+        format_func=lambda k: EXPORT_FORMATS[k].label,
+        key="export_format",
+    )
+    chosen = EXPORT_FORMATS[key]
+    trainers = f" Read by {', '.join(chosen.trainers)}." if chosen.trainers else ""
+    st.caption(f"{chosen.explanation}{trainers}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        file_name = st.text_input(
+            "File name", _file_name(name, chosen.extension), key=f"export_name-{name}-{key}"
+        )
+        license = st.selectbox("License for the dataset card", _LICENSES, accept_new_options=True)
+        with_scores = st.toggle(
+            "With id, scores and source",
+            chosen.scores_by_default,
+            disabled=key == "original",
+            key=f"export_scores-{key}",
+        )
+    problem = _problem(file_name)
+    if problem:
+        st.error(problem)
+    if st.button(
+        f"Export {words.rows(selection.rows, 'conversation', 'conversations')}",
+        type="primary",
+        icon=":material/download:",
+        disabled=bool(problem) or opened.runner.busy,
+    ):
+        out = exports_folder(opened) / file_name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        wanted = None if key == "original" else with_scores
+        opened.runner.submit(
+            [export_step(name, key, out, with_scores=wanted, license=license or "other")]
+        )
+        say(f"Writing {file_name}")
+        st.rerun()
+
+
+def _file_name(selection: str, extension: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "-", selection.lower()).strip("-.") or "selection"
+    return f"{stem}.{extension.lstrip('.')}"
+
+
+def _problem(file_name: str) -> str | None:
+    if not re.fullmatch(r"[\w][\w .-]{0,120}", file_name) or "." not in file_name:
+        return (
+            f"{file_name!r} cannot be the name of the file: use letters, digits, spaces, "
+            "'.', '_' and '-', with an extension"
+        )
+    return None
+
+
+def results_view(opened: Opened) -> None:
+    """The exports of this project, newest first."""
+    st.subheader("Exported")
+    done = [r for r in opened.runner.records(200) if r.kind == "export" and r.state == "done"]
+    shown: set[str] = set()
+    for record in done:
+        out = Path(str(record.parameters["out"]))
+        if str(out) not in shown and out.exists():
+            shown.add(str(out))
+            _result(record, out)
+    if not shown:
+        st.caption("Nothing yet. Exported files stay here for download.")
+
+
+def _result(record: JobRecord, out: Path) -> None:
+    with st.container(border=True):
+        facts = f"{words.size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
+        selection = escape(str(record.parameters["selection"]))
+        st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
+        for part in record.message.split("; "):
+            st.caption(part)
+        with st.container(horizontal=True):
+            _download("Data", out, primary=True)
+            _download("Manifest", manifest_path(out))
+            _download("Dataset card", card_path(out))
+            if _wanted_info(out).exists():
+                _download("dataset_info.json", _wanted_info(out))
+            st.download_button(
+                "All as zip",
+                lambda: _zip(out),
+                file_name=f"{out.stem}.zip",
+                icon=":material/folder_zip:",
+                key=f"zip-{record.job}",
+                on_click="ignore",
+            )
+        st.caption("Make the same file again, and check it, from the manifest:")
+        st.code(f"python -m deita_core replay {manifest_path(out).name}", language="bash")
+
+
+def _download(label: str, path: Path, *, primary: bool = False) -> None:
+    if path.exists():
+        st.download_button(
+            label,
+            lambda: path.read_bytes(),
+            file_name=path.name,
+            type="primary" if primary else "secondary",
+            icon=":material/download:",
+            key=f"download-{path}",
+            on_click="ignore",
+        )
+
+
+def _wanted_info(out: Path) -> Path:
+    return out.with_name("dataset_info.json")
+
+
+def _zip(out: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (out, manifest_path(out), _wanted_info(out)):
+            if path.exists():
+                archive.write(path, path.name)
+        archive.write(card_path(out), "README.md")
+    return packed.getvalue()

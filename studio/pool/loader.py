@@ -1,0 +1,227 @@
+"""How files would be read, before they are imported; and the mapping that changes it.
+
+Load files into the pool: upload, a path below the data folder, or a Hugging Face dataset.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import streamlit as st
+
+from deita_core.conversation import ROLES
+from deita_core.errors import DeitaError
+from deita_core.formats.files import resolve_below
+from deita_core.formats.read import LAYOUTS, detect
+from deita_core.formats.read.layout import Detection, Mapping, PoolRow
+from deita_core.jobs.steps import preparation, register_files, register_hub
+from deita_core.project.folder import data_folder
+from studio.rows.safe_text import escape
+from studio.shell import words
+from studio.shell.navigation import make_sample
+from studio.shell.resources import Opened, say
+
+_AUTO = "Detect"
+
+
+@st.cache_data(show_spinner="Looking at the file", max_entries=32)
+def _detect(path: str, modified: float, mapping: str | None) -> Detection:
+    return detect(Path(path), Mapping.from_json(mapping) if mapping else None)
+
+
+def preview_files(files: list[Path]) -> tuple[Mapping | None, bool]:
+    """Show each file's first rows; the mapping chosen (None: detected), and can all be read?"""
+    mapping = _mapping_form(files)
+    readable = True
+    for path in files:
+        with st.container(border=True):
+            try:
+                found = _detect(
+                    str(path), path.stat().st_mtime, mapping.to_json() if mapping else None
+                )
+            except DeitaError as error:
+                st.markdown(f"**{escape(path.name)}**")
+                st.error(str(error), icon=":material/error:")
+                readable = False
+                continue
+            st.markdown(f"**{escape(path.name)}** · {escape(found.explanation)}")
+            _preview_rows(found)
+    return mapping, readable
+
+
+def _preview_rows(found: Detection) -> None:
+    lines = []
+    for row in found.preview:
+        if isinstance(row, PoolRow):
+            turns = row.conversation.turns
+            lines.append(
+                {
+                    "row": row.position,
+                    "turns": len(turns),
+                    "system": (row.conversation.system or "")[:80],
+                    "first instruction": turns[0].instruction[:200] if turns else "",
+                    "first response": (turns[0].response or "")[:200] if turns else "",
+                    "note": "; ".join(row.notes),
+                }
+            )
+        else:
+            lines.append({"row": row.position, "note": f"rejected: {row.reason}"})
+    st.dataframe(lines, hide_index=True, alt=f"The first rows of {found.path.name} as read")
+
+
+def _mapping_form(files: list[Path]) -> Mapping | None:
+    with st.expander("Column mapping: say yourself how the records are to be read"):
+        labels = {name: layout.label for name, layout in LAYOUTS.items()}
+        name = st.selectbox(
+            "Layout",
+            [_AUTO, *LAYOUTS],
+            format_func=lambda key: labels.get(key, "Detect it (recommended)"),
+            key="mapping_layout",
+        )
+        if name == _AUTO:
+            return None
+        layout = LAYOUTS[name]
+        st.caption(layout.description)
+        fields = _fields(files)
+        columns = {}
+        for column in layout.columns:
+            theirs = st.selectbox(
+                f"{column.name}{' (required)' if column.required else ''}",
+                fields,
+                index=None,
+                placeholder="found by its usual names",
+                accept_new_options=True,
+                help=column.explanation,
+                key=f"mapping-{name}-{column.name}",
+            )
+            if theirs:
+                columns[column.name] = theirs
+        st.caption("Roles with other names, e.g. Benutzer → user:")
+        roles = st.data_editor(
+            [{"role in the file": "", "means": "user"}],
+            num_rows="dynamic",
+            column_config={"means": st.column_config.SelectboxColumn(options=list(ROLES))},
+            key="mapping_roles",
+        )
+    named = {r["role in the file"]: r["means"] for r in roles if r.get("role in the file")}
+    return Mapping(name, columns, named)
+
+
+def _fields(files: list[Path]) -> list[str]:
+    fields: list[str] = []
+    for path in files:
+        try:
+            fields += _detect(str(path), path.stat().st_mtime, None).fields
+        except DeitaError:
+            continue  # its error is shown beside its preview
+    return list(dict.fromkeys(fields))
+
+
+_SUFFIXES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
+_UPLOAD, _PATH, _HUB = "Upload", "Data folder", "Hugging Face"
+
+
+def loader(opened: Opened, *, first: bool) -> None:
+    """Choose files, see how they would be read, import them. first: the pool is empty."""
+    way = st.segmented_control(
+        "Where from", [_UPLOAD, _PATH, _HUB], default=_UPLOAD, required=True, key="load_from"
+    )
+    if way == _HUB:
+        _hub(opened)
+    else:
+        files = _uploaded() if way == _UPLOAD else _below_data_folder()
+        if files:
+            _import_button(opened, files)
+    if first:
+        st.divider()
+        st.caption(
+            "No data at hand? The sample pool has more than 1,300 conversations on many topics."
+        )
+        if st.button("Open the sample project", icon=":material/auto_awesome:"):
+            make_sample()
+            st.rerun()
+
+
+def _import_button(opened: Opened, files: list[Path]) -> None:
+    mapping, readable = preview_files(files)
+    if st.button(
+        f"Import {words.rows(len(files), 'file', 'files')} and prepare",
+        type="primary",
+        disabled=not readable,
+        icon=":material/play_arrow:",
+        help="Imports, scores, embeds and maps in the background; you can look around meanwhile.",
+    ):
+        try:
+            numbers = register_files(opened.project, files, mapping)
+        except DeitaError as error:
+            st.error(str(error))
+            return
+        if len(numbers) < len(files):
+            say(f"{len(files) - len(numbers)} of the files are in the pool already.")
+        if numbers:
+            opened.runner.submit(preparation(numbers))
+        st.rerun()
+
+
+def _uploaded() -> list[Path]:
+    given = st.file_uploader(
+        "Files",
+        type=_SUFFIXES,
+        accept_multiple_files=True,
+        help="JSON, JSON Lines, CSV or Parquet, also .gz or .zst; up to 4 GB each.",
+    )
+    paths = []
+    for file in given or []:
+        # The upload stays in the data folder, because the project names it and a replay needs
+        # it; one folder an upload, so that no file of the same name is overwritten.
+        path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
+        if not path.exists() or path.stat().st_size != file.size:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as out:
+                shutil.copyfileobj(file, out, 1 << 20)
+        paths.append(path)
+    return paths
+
+
+def _below_data_folder() -> list[Path]:
+    root = data_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    known = sorted(
+        str(p.relative_to(root))
+        for p in root.rglob("*")
+        if p.is_file() and p.suffix.lstrip(".") in _SUFFIXES
+    )[:2000]
+    st.caption(f"Data folder: `{root}` (set DEITA_DATA_DIR to change it). Nothing outside is read.")
+    chosen = st.multiselect(
+        "Files below the data folder",
+        known,
+        accept_new_options=True,
+        placeholder="Choose files, or type a path" if known else "Type a path below the folder",
+        key="load_paths",
+    )
+    paths = []
+    for text in chosen:
+        try:
+            path = resolve_below(root, text)
+            if not path.is_file():
+                st.error(f"There is no file {text} in the data folder.")
+                continue
+            paths.append(path)
+        except DeitaError as error:
+            st.error(str(error))
+    return paths if len(paths) == len(chosen) else []
+
+
+def _hub(opened: Opened) -> None:
+    with st.form("hub", border=False):
+        name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
+        split = st.text_input("Split", "train", key="hub_split")
+        if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
+            try:
+                number = register_hub(opened.project, name.strip(), split.strip() or "train")
+            except DeitaError as error:
+                st.error(str(error))
+                return
+            opened.runner.submit(preparation([number]))
+            st.rerun()

@@ -1,0 +1,198 @@
+"""The files of the pool with their counts.
+
+What a pool is made of, before any model has looked at it.
+
+Rows that did not get in: rejects with their raw text, and duplicates.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from deita_core.jobs.steps import preparation
+from deita_core.project.arrays import PoolArrays
+from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
+from deita_core.project.pool import sources
+from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
+from studio.charts.colours import PLAIN
+from studio.charts.map_chart import MapGroup
+from studio.shell import words
+from studio.shell.resources import Opened, arrays, info
+
+
+def files_table(opened: Opened) -> None:
+    """One line a file: read = imported + duplicates + rejected, format, hash."""
+    files = sources(opened.project)
+    table = pd.DataFrame(
+        {
+            "file": [s.name for s in files],
+            "read": [s.read for s in files],
+            "imported": [s.imported for s in files],
+            "duplicates": [s.duplicates for s in files],
+            "rejected": [s.rejected for s in files],
+            "adds up": ["yes" if s.complete else "no" for s in files],
+            "state": [s.state for s in files],
+            "size": [words.size(s.bytes) if s.bytes is not None else "" for s in files],
+            "read as": [s.explanation or "" for s in files],
+            "SHA-256": [(s.sha256 or "")[:16] for s in files],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={"read as": st.column_config.TextColumn(width="medium")},
+        alt="Files of the pool with rows read, imported, duplicate and rejected",
+    )
+    stopped = [s.source for s in files if s.state == "incomplete"]
+    if stopped and not opened.runner.busy:
+        st.warning(
+            f"{words.rows(len(stopped), 'file was', 'files were')} not read to the end.",
+            icon=":material/pause_circle:",
+        )
+        if st.button("Go on importing", icon=":material/play_arrow:"):
+            opened.runner.submit(preparation(stopped))
+            st.rerun()
+
+
+_GROUP = (MapGroup("conversations", PLAIN),)
+
+
+def pool_overview(opened: Opened) -> None:
+    """Lengths, turns, languages and flags of the pool, at a glance."""
+    pool = arrays(opened)
+    _figures(pool)
+    left, right = st.columns(2)
+    with left:
+        st.caption("Length of a conversation; the longest 1 % count in the last bar")
+        show(
+            histogram_figure(
+                count_by_group(pool.tokens.astype(np.float64), extent=_extent(pool.tokens)),
+                _GROUP,
+                title="tokens",
+                unit="approximate",
+                dark=is_dark(),
+                height=210,
+            ),
+            key="overview-tokens",
+            alt="How long the conversations are, in tokens",
+        )
+        st.caption("Languages")
+        _shares(opened, "language")
+    with right:
+        st.caption("Turns of a conversation")
+        names = np.array(["1", "2", "3 to 5", "6 to 10", "more than 10"])
+        groups = names[np.searchsorted([1, 2, 5, 10], pool.turns)]
+        found, counts = np.unique(groups, return_counts=True)
+        by_name = dict(zip(found.tolist(), counts.tolist(), strict=True))
+        show(
+            shares_figure(
+                {n: by_name[n] for n in names.tolist() if n in by_name},
+                in_order=True,
+                dark=is_dark(),
+            ),
+            key="overview-turns",
+            alt="How many turns the conversations have",
+        )
+        st.caption("Flags: what looks careless without asking a model (see the tab Flags)")
+        _shares(opened, "flag")
+
+
+def _figures(pool: PoolArrays) -> None:
+    columns = st.columns(4)
+    several = int((pool.turns > 1).sum())
+    flagged = int((pool.flags != 0).sum())
+    columns[0].metric("Tokens in all", words.short(int(pool.tokens.sum())), border=True)
+    columns[1].metric("Median length", f"{np.median(pool.tokens):,.0f} tokens", border=True)
+    columns[2].metric("With several turns", words.share(several, len(pool)), border=True)
+    columns[3].metric("With a flag", words.share(flagged, len(pool)), border=True)
+
+
+def _extent(values: np.ndarray) -> tuple[float, float]:
+    return 0.0, max(1.0, float(np.quantile(values, 0.99)))
+
+
+def _shares(opened: Opened, column: str) -> None:
+    counts = tally(opened.project, column)
+    if counts.empty:
+        st.caption("None.")
+        return
+    show(
+        shares_figure(
+            dict(zip(counts["name"], counts["rows"], strict=True)),
+            most=8,
+            total=len(arrays(opened)),
+            dark=is_dark(),
+        ),
+        key=f"overview-{column}",
+        alt=f"Rows by {column}",
+    )
+
+
+_PAGE = 50
+
+
+def rejects_view(opened: Opened) -> None:
+    """Reasons with counts, then the rejected rows page by page, with download."""
+    total = info(opened).rejected
+    if not total:
+        st.success("No row was rejected.", icon=":material/check:")
+        return
+    st.dataframe(reject_reasons(opened.project), hide_index=True, alt="Reasons of the rejects")
+    page = _pages(total, "rejects_page")
+    table = rejects_page(opened.project, _PAGE, page * _PAGE)
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="rejects_table",
+        column_config={"raw": st.column_config.TextColumn("raw text", width="large")},
+        alt="Rejected rows",
+    )
+    chosen = event.selection.rows
+    if chosen:
+        row = table.iloc[chosen[0]]
+        place = f"row {row['position']}" + (f", line {row['line']:.0f}" if row["line"] > 0 else "")
+        st.markdown(f"**{row['reason']}** · {row['file']}, {place}")
+        st.code(row["raw"][:20_000], language=None, wrap_lines=True)
+    st.download_button(
+        "Download all rejected rows",
+        lambda: _as_json_lines(opened),
+        file_name="rejected.jsonl",
+        mime="application/jsonl",
+        icon=":material/download:",
+    )
+
+
+def _as_json_lines(opened: Opened) -> str:
+    table = rejects_page(opened.project, 10_000_000)
+    lines = []
+    for row in table.to_dict("records"):
+        row["line"] = None if row["line"] != row["line"] else int(row["line"])
+        lines.append(json.dumps(row, ensure_ascii=False, default=int))
+    return "\n".join(lines) + "\n"
+
+
+def duplicates_view(opened: Opened) -> None:
+    """Rows left out because the same conversation is in the pool already."""
+    total = info(opened).duplicates
+    if not total:
+        st.success("No row is there twice.", icon=":material/check:")
+        return
+    st.caption("The same roles, texts and tools as a row that came before; that row was kept.")
+    page = _pages(total, "duplicates_page")
+    st.dataframe(
+        duplicates_page(opened.project, _PAGE, page * _PAGE),
+        hide_index=True,
+        column_config={"row": "kept as row", "preview": st.column_config.TextColumn(width="large")},
+        alt="Duplicate rows and the row that was kept",
+    )
+
+
+def _pages(total: int, key: str) -> int:
+    pages = (total + _PAGE - 1) // _PAGE
+    return 0 if pages <= 1 else int(st.pagination(pages, key=key)) - 1

@@ -1,0 +1,265 @@
+"""Which words two texts do not share, drawn safely beside each other.
+
+One conversation, drawn safely: its turns with their scores, as formatted or plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Literal
+
+import streamlit as st
+
+from deita_core.conversation import Conversation, Message
+from studio.charts.colours import STATUS_STYLES
+from studio.rows.safe_text import (
+    escape,
+    escape_badge,
+    is_right_to_left,
+    markdown_right_to_left,
+    plain_right_to_left,
+    safe_markdown,
+)
+
+MOST_WORDS = 1500
+_WORD = re.compile(r"\S+|\n+")
+
+
+def marked_differences(one: str, other: str) -> tuple[str, str]:
+    """Both texts as Markdown, with the words marked that the other one lacks at that place.
+
+    Everything in the texts is taken literally. Of each only the first 1,500 words are compared,
+    because the time grows with the square; the rest is left out and said to be.
+    """
+    left, right = _words(one), _words(other)
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    marks_left, marks_right = [True] * len(left), [True] * len(right)
+    for block in matcher.get_matching_blocks():
+        for i in range(block.size):
+            marks_left[block.a + i] = marks_right[block.b + i] = False
+    return _markdown(left, marks_left, one), _markdown(right, marks_right, other)
+
+
+def _words(text: str) -> list[str]:
+    words = _WORD.findall(text)[:MOST_WORDS]
+    return ["\n" if word.isspace() else word for word in words]
+
+
+def _markdown(words: list[str], marked: list[bool], text: str) -> str:
+    lines: list[str] = [""]
+    run: list[str] = []
+
+    def close() -> None:
+        if run:
+            lines[-1] += f" :orange-background[{escape(' '.join(run))}]"
+            run.clear()
+
+    for word, mark in zip(words, marked, strict=True):
+        if word == "\n":
+            close()
+            lines.append("")
+        elif mark:
+            run.append(word)
+        else:
+            close()
+            lines[-1] += f" {escape(word)}"
+    close()
+    if len(_WORD.findall(text)) > MOST_WORDS:
+        lines.append(f"*(only the first {MOST_WORDS:,} words are compared)*")
+    return "\n\n".join(line.strip() for line in lines if line.strip())
+
+
+TURNS_PER_PAGE = 10
+MOST_CHARACTERS = 20_000
+_VIEWS = ("Formatted", "Plain", "Original record")
+_NAMES = {
+    "system": "System",
+    "user": "User",
+    "assistant": "Assistant",
+    "function_call": "Function call",
+    "tool": "Tool result",
+}
+_AVATARS = {
+    "system": ":material/settings:",
+    "user": ":material/person:",
+    "assistant": ":material/smart_toy:",
+    "function_call": ":material/function:",
+    "tool": ":material/build:",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnScore:
+    """Scores of one turn, 1 to 6, or None with the reason why there is none."""
+
+    complexity: float | None
+    quality: float | None
+    complexity_reason: str | None = None
+    quality_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What is known about the row as a whole; what is None is not shown.
+
+    status: code of `deita_core.selection.STATUSES`. position: 0-based, in its source.
+    reason: why the selection treated it so, in a sentence. flags: quality flags, as stored.
+    """
+
+    status: int | None = None
+    reason: str | None = None
+    evol_score: float | None = None
+    language: str | None = None
+    source: str | None = None
+    position: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+def conversation_view(
+    conversation: Conversation,
+    *,
+    key: str,
+    scores: Sequence[TurnScore] = (),
+    facts: RowFacts | None = None,
+    original: str | None = None,
+) -> None:
+    """Draw the conversation; `key` keeps the chosen view and page apart from other viewers.
+
+    scores: by turn, in the order of `conversation.turns`; shorter or empty when not scored yet.
+    original: the record as it was in the file, as text.
+    """
+    if facts is not None:
+        _facts(facts)
+    views = _VIEWS if original is not None else _VIEWS[:2]
+    view = st.segmented_control(
+        "View", views, default=views[0], required=True, key=f"{key}_view",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if view == _VIEWS[2] and original is not None:
+        _original(original)
+        return
+    prelude, turns = split_turns(conversation.messages)
+    first = _page(len(turns), key)
+    if first == 0:
+        for message in prelude:
+            _message(message, view == "Plain")
+        if conversation.tools:
+            with st.expander("Tools the assistant could call"):
+                _original(conversation.tools)
+    for index in range(first, min(first + TURNS_PER_PAGE, len(turns))):
+        st.caption(turn_heading(index, len(turns), scores[index] if index < len(scores) else None))
+        for message in turns[index]:
+            _message(message, view == "Plain")
+        if conversation.turns[index].response is None:
+            st.caption("No response.")
+
+
+def split_turns(
+    messages: Sequence[Message],
+) -> tuple[tuple[Message, ...], tuple[tuple[Message, ...], ...]]:
+    """The messages before the first user message, and those of each turn, none left out.
+
+    The turns line up with `Conversation.turns`: each user message opens one.
+    """
+    starts = [i for i, message in enumerate(messages) if message.role == "user"]
+    bounds = [*starts, len(messages)]
+    turns = tuple(tuple(messages[a:b]) for a, b in pairwise(bounds))
+    return tuple(messages[: bounds[0]]), turns
+
+
+def turn_heading(index: int, count: int, score: TurnScore | None) -> str:
+    """One line of Markdown above a turn: its number and scores, or why they are missing."""
+    parts = [f"**Turn {index + 1} of {count}**"]
+    if score is None:
+        parts.append("not scored yet")
+    else:
+        parts.append(_score("complexity", score.complexity, score.complexity_reason))
+        parts.append(_score("quality", score.quality, score.quality_reason))
+        if score.complexity is not None and score.quality is not None:
+            parts.append(f"product {score.complexity * score.quality:.2f}")
+    return " · ".join(parts)
+
+
+def _score(name: str, value: float | None, reason: str | None) -> str:
+    if value is not None:
+        return f"{name} {value:.2f}"
+    return f"no {name}: {escape(reason or 'no reason was recorded')}"
+
+
+def _facts(facts: RowFacts) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if facts.status is not None:
+            style = STATUS_STYLES[facts.status]
+            st.badge(style.label, color=style.badge)
+        if facts.evol_score is not None:
+            st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
+        if facts.language:
+            st.badge(escape_badge(facts.language), color="gray")
+        if facts.source:
+            place = "" if facts.position is None else f", row {facts.position + 1:,}"
+            st.badge(escape_badge(facts.source) + place, color="gray")
+        for flag in facts.flags:
+            st.badge(escape_badge(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
+    if facts.reason:
+        st.markdown(escape(facts.reason))
+
+
+def _page(turns: int, key: str) -> int:
+    """Index of the first turn to draw; long chats come in pages."""
+    pages = -(-turns // TURNS_PER_PAGE)
+    if pages < 2:
+        return 0
+    page = st.pagination(pages, key=f"{key}_page_of_{pages}")
+    first = (page - 1) * TURNS_PER_PAGE
+    st.caption(f"Turns {first + 1} to {min(first + TURNS_PER_PAGE, turns)} of {turns}")
+    return first
+
+
+def _message(message: Message, plain: bool) -> None:
+    with st.chat_message(_NAMES[message.role], avatar=_AVATARS[message.role]):
+        st.markdown(f":small[**{_NAMES[message.role]}**]")
+        text = message.content[:MOST_CHARACTERS]
+        if not text.strip():
+            st.caption("(empty)")
+        elif message.role in ("function_call", "tool") and not plain:
+            _original(text)
+        else:
+            _text(text, plain)
+        if len(message.content) > MOST_CHARACTERS:
+            st.caption(
+                f"The first {MOST_CHARACTERS:,} of {len(message.content):,} characters; "
+                "the original record has all of them."
+            )
+
+
+def _text(text: str, plain: bool) -> None:
+    rtl = is_right_to_left(text)
+    alignment: Literal["left", "right"] = "right" if rtl else "left"
+    if plain:
+        shown = plain_right_to_left(text) if rtl else text
+        st.text(shown, width="stretch", text_alignment=alignment)
+    else:
+        shown = safe_markdown(text)
+        shown = markdown_right_to_left(shown) if rtl else shown
+        st.markdown(shown, width="stretch", text_alignment=alignment, anchors=False)
+
+
+def _original(record: str) -> None:
+    try:
+        text = json.dumps(json.loads(record), ensure_ascii=False, indent=2)
+        language = "json"
+    except ValueError:
+        text, language = record, None
+    # Colouring a huge record stalls the browser; its text alone does not.
+    large = len(text) > 5 * MOST_CHARACTERS
+    st.code(
+        text,
+        language=None if large else language,
+        wrap_lines=True,
+        height=600 if large else "content",
+    )

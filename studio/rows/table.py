@@ -1,0 +1,153 @@
+"""A table of rows, paged, and the conversation of the row that is chosen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.project.browse import stored_row, table_of
+from deita_core.project.scores import turn_scores
+from studio.rows.conversation import RowFacts, TurnScore, conversation_view
+from studio.rows.safe_text import escape
+from studio.shell import words
+from studio.shell.resources import Opened, arrays, scores
+
+PAGE = 50
+# Not a flag of the text: it belongs to the embedder, which read only the beginning.
+TRUNCATED = "embedded in part"
+
+
+def row_table(
+    opened: Opened,
+    rows: Sequence[int] | NDArray[np.integer[Any]],
+    *,
+    key: str,
+    aggregation: str = "sum",
+    extra: dict[str, NDArray[Any]] | None = None,
+    with_conversation: bool = True,
+) -> int | None:
+    """Draw the rows in their order, 50 a page; returns the row chosen.
+
+    extra: more columns by name, (n,) over the whole pool, shown first.
+    """
+    chosen = rows_table(opened, rows, key=key, aggregation=aggregation, extra=extra).rows
+    row = chosen[0] if chosen else None
+    if row is not None and with_conversation:
+        with st.container(border=True):
+            show_conversation(opened, row, key=f"{key}_conversation", aggregation=aggregation)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows chosen in a table. table: names the rows that stand in it."""
+
+    table: str = ""
+    rows: tuple[int, ...] = ()
+
+
+def rows_table(
+    opened: Opened,
+    rows: Sequence[int] | NDArray[np.integer[Any]],
+    *,
+    key: str,
+    aggregation: str = "sum",
+    extra: dict[str, NDArray[Any]] | None = None,
+    many: bool = False,
+) -> Chosen:
+    """The same without a conversation; with `many` more than one row can be chosen."""
+    if not len(rows):
+        st.caption("No rows.")
+        return Chosen()
+    pages = (len(rows) + PAGE - 1) // PAGE
+    page = 0
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(words.rows(len(rows)))
+        if pages > 1:
+            # Its own key for each number of pages, or it would stand on one that is gone.
+            page = int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
+    shown = [int(r) for r in rows[page * PAGE : (page + 1) * PAGE]]
+    # Named after its rows: what was chosen stays with them, not with their places.
+    table = f"{key}_{page}_{hash(tuple(shown)):x}"
+    event = st.dataframe(
+        _table(opened, shown, aggregation, extra or {}),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row" if many else "single-row",
+        key=table,
+        column_config={
+            "row": st.column_config.NumberColumn("row", format="%d"),
+            "preview": st.column_config.TextColumn("first instruction", width="large"),
+            "flags": st.column_config.ListColumn("flags"),
+        },
+        alt="Conversations",
+    )
+    chosen = event.selection.rows
+    return Chosen(table, tuple(shown[place] for place in chosen if place < len(shown)))
+
+
+def _table(
+    opened: Opened, shown: list[int], aggregation: str, extra: dict[str, NDArray[Any]]
+) -> pd.DataFrame:
+    table = table_of(opened.project, shown)
+    cut = arrays(opened).truncated[shown]
+    table["flags"] = [
+        [*flags, TRUNCATED] if is_cut else list(flags)
+        for flags, is_cut in zip(table["flags"], cut, strict=True)
+    ]
+    columns = scores(opened, aggregation)
+    front: dict[str, Any] = {name: values[shown] for name, values in extra.items()}
+    front |= {
+        "evol score": np.round(columns.evol[shown], 2),
+        "complexity": np.round(columns.complexity[shown], 2),
+        "quality": np.round(columns.quality[shown], 2),
+    }
+    for place, (name, values) in enumerate(front.items(), start=2):
+        table.insert(place, name, values)
+    return table.drop(columns="id")
+
+
+def show_conversation(
+    opened: Opened, row: int, *, key: str, aggregation: str = "sum", facts: RowFacts | None = None
+) -> None:
+    """One conversation with its scores, facts and original record."""
+    stored = stored_row(opened.project, row)
+    known = facts or RowFacts()
+    evol = float(scores(opened, aggregation).evol[row])
+    st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
+    conversation_view(
+        stored.conversation,
+        key=key,
+        scores=_turn_scores(opened, row, stored.turns),
+        facts=RowFacts(
+            status=known.status,
+            reason=known.reason,
+            evol_score=None if np.isnan(evol) else evol,
+            language=stored.language,
+            flags=(*stored.flags, TRUNCATED) if arrays(opened).truncated[row] else stored.flags,
+        ),
+        original=stored.original,
+    )
+    if stored.notes:
+        st.caption("On import: " + "; ".join(stored.notes))
+
+
+def _turn_scores(opened: Opened, row: int, turns: int) -> list[TurnScore]:
+    table = turn_scores(opened.project, row)
+    found: dict[tuple[int, str], tuple[float | None, str | None]] = {}
+    for line in table.itertuples():
+        score = None if line.score != line.score else float(line.score)
+        found[int(line.turn), str(line.dimension)] = (score, line.reason)
+    nothing = (None, None)
+    result = []
+    for turn in range(turns):
+        complexity, why_no_complexity = found.get((turn, "complexity"), nothing)
+        quality, why_no_quality = found.get((turn, "quality"), nothing)
+        result.append(TurnScore(complexity, quality, why_no_complexity, why_no_quality))
+    return result

@@ -1,0 +1,203 @@
+"""Two scorers of one dimension: how far they agree, and the rows on which they differ most.
+
+How the scores that selection uses are distributed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.project.scores import PairedScores, ScorerRecord, paired_scores
+from deita_core.scoring.agreement import Agreement, agreement
+from studio.charts.charts import (
+    count_by_group,
+    count_grid,
+    density_figure,
+    histogram_figure,
+    is_dark,
+    show,
+)
+from studio.charts.colours import PLAIN
+from studio.charts.map_chart import MapGroup
+from studio.rows.safe_text import escape
+from studio.rows.table import row_table
+from studio.score.scorer_table import known_scorers
+from studio.shell import words
+from studio.shell.aggregation import aggregation_control
+from studio.shell.resources import Opened, arrays, open_at, scores
+
+_OF_SCALE = (1.0, 6.0)
+
+
+@st.cache_resource(show_spinner="Comparing the scores", max_entries=8)
+def _compared(path: str, version: int, first: int, second: int) -> tuple[PairedScores, Agreement]:
+    paired = paired_scores(open_at(path).project, first, second)
+    return paired, agreement(paired.first, paired.second)
+
+
+def agreement_view(opened: Opened) -> None:
+    """Choose two scorers and see."""
+    records = [r for r in known_scorers(opened) if r.scored]
+    ready = [d for d in ("complexity", "quality") if sum(r.dimension == d for r in records) > 1]
+    if not ready:
+        st.info(
+            "Only one scorer has run for each dimension. Run another one on this pool, or import "
+            "its scores, to see where they agree: two small models are enough to learn from.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    dimension = st.segmented_control(
+        "Dimension", ready, default=ready[0], required=True, key="agreement_dimension",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    first, second = _pair([r for r in records if r.dimension == dimension], str(dimension))
+    if first.scorer == second.scorer:
+        st.caption("Choose two different scorers.")
+        return
+    version = opened.project.data_version()
+    paired, found = _compared(opened.key, version, first.scorer, second.scorer)
+    st.markdown(f"#### {found.sentence()}.")
+    if not found.turns:
+        st.caption("Run one of them on more of the pool, or choose another pair.")
+        return
+    names = _names(first, second)
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    with left:
+        _scatter(paired, names)
+    with right:
+        st.caption(
+            "Spearman compares the order in which the two put the turns, whatever their scales: "
+            "1 is the same order, 0 is none, below 0 is the opposite."
+        )
+        st.caption(f"{found.only_first:,} turns have a score by {escape(names[0])} alone.")
+        st.caption(f"{found.only_second:,} turns have a score by {escape(names[1])} alone.")
+    st.subheader("Rows on which they differ most")
+    _rows(opened, paired, found, names)
+
+
+def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, ScorerRecord]:
+    """Two choices; at first the one in use and the latest other."""
+    by_number = {r.scorer: r for r in records}
+    active = next((n for n, r in by_number.items() if r.active), next(iter(by_number)))
+    other = next(n for n in reversed(by_number) if n != active)
+    numbers = list(by_number)
+    found = []
+    for place, label, start in zip(
+        st.columns(2), ("First", "Second"), (active, other), strict=True
+    ):
+        with place:
+            number = st.selectbox(
+                f"{label} scorer",
+                numbers,
+                index=numbers.index(start),
+                format_func=lambda n: (
+                    f"{words.model(by_number[n].model)} "
+                    f"({by_number[n].revision[:8]}) · {by_number[n].scored:,} turns"
+                ),
+                key=f"agreement_{label}_{dimension}",
+            )
+        found.append(by_number[number or start])
+    return found[0], found[1]
+
+
+def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
+    one, two = words.model(first.model), words.model(second.model)
+    if one == two:
+        return f"{one} ({first.revision[:8]})", f"{two} ({second.revision[:8]}, 2nd)"
+    return one, two
+
+
+def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
+    both = ~(np.isnan(paired.first) | np.isnan(paired.second))
+    x, y = paired.first[both].astype(np.float64), paired.second[both].astype(np.float64)
+    same = all(_OF_SCALE[0] <= v.min() and v.max() <= _OF_SCALE[1] for v in (x, y))
+    # A share of the range would squeeze a scorer that uses little of it into a few cells.
+    grid = count_grid(x, y, extent=_OF_SCALE if same and _wide(x) and _wide(y) else None)
+    figure = density_figure(
+        grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), of="turns", dark=is_dark()
+    )
+    show(figure, key="agreement", alt="How many turns have which pair of scores")
+
+
+def _wide(values: NDArray[np.float64]) -> bool:
+    return float(np.ptp(values)) > 1.0
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 36 else "…" + name[-35:]
+
+
+def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[str, str]) -> None:
+    """Each row once, at its most different turn."""
+    if not len(found.differ):
+        st.caption("They put all turns in the same order.")
+        return
+    rows, first_place = np.unique(paired.row[found.differ], return_index=True)
+    order = np.argsort(first_place)
+    rows, first_place = rows[order], first_place[order]
+    places = found.differ[first_place]
+    size = len(arrays(opened))
+    extra: dict[str, NDArray[np.float64]] = {}
+    for name, values in (
+        (names[0], np.round(paired.first[places].astype(np.float64), 2)),
+        (names[1], np.round(paired.second[places].astype(np.float64), 2)),
+        ("rank moves by", np.round(found.rank_difference[first_place], 2)),
+        ("turn", paired.turn[places].astype(np.float64) + 1),
+    ):
+        column = np.full(size, np.nan)
+        column[rows] = values
+        extra[name] = column
+    st.caption(
+        "By how much of the pool the second scorer ranks the turn higher (or, below 0, lower)."
+    )
+    row_table(opened, rows, key="agreement_rows", extra=extra)
+
+
+_SCALE = (1.0, 6.0)
+
+
+def score_distributions(opened: Opened) -> None:
+    """Histograms of complexity, quality and evol score, and the first two together."""
+    how = aggregation_control()
+    columns = scores(opened, how)
+    group = (MapGroup("conversations", PLAIN),)
+    shown = (
+        ("complexity", columns.complexity, _extent(columns.complexity)),
+        ("quality", columns.quality, _extent(columns.quality)),
+        ("evol score", columns.evol, None),
+    )
+    for place, (name, values, extent) in zip(st.columns(3), shown, strict=True):
+        with place:
+            if np.isnan(values).all():
+                st.caption(f"No conversation has {name} yet.")
+                continue
+            unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
+            figure = histogram_figure(
+                count_by_group(values, extent=extent), group, title=name, unit=unit,
+                dark=is_dark(),
+            )  # fmt: skip
+            show(figure, key=f"histogram-{name}", alt=f"How many conversations have which {name}")
+    both = ~(np.isnan(columns.complexity) | np.isnan(columns.quality))
+    if both.any():
+        st.subheader("Complexity and quality together")
+        left, _ = st.columns([3, 2])
+        extents = [extent for _, _, extent in shown[:2]]
+        grid = count_grid(
+            columns.complexity, columns.quality, extent=_SCALE if all(extents) else None
+        )
+        with left:
+            show(
+                density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
+                key="density",
+                alt="How many conversations have which pair of complexity and quality",
+            )
+
+
+def _extent(values: np.ndarray) -> tuple[float, float] | None:
+    """The scale of a scorer, or None for a baseline, which has a range of its own."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    return _SCALE if known.min() >= _SCALE[0] and known.max() <= _SCALE[1] else None

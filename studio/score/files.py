@@ -1,0 +1,138 @@
+"""Scores into the project from a file, and out of it into a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from deita_core.errors import DeitaError
+from deita_core.formats.score_file import score_field_names, score_fields
+from deita_core.jobs.kinds.score_files import FORMATS
+from deita_core.jobs.steps import export_scores_step, import_scores_step
+from deita_core.project.browse import ProjectInfo
+from deita_core.project.folder import data_folder
+from deita_core.project.job_log import jobs
+from studio.export.form import exports_folder
+from studio.rows.safe_text import escape
+from studio.shell import words
+from studio.shell.resources import Opened
+
+# The name of this part of the Score page.
+NAME = "Import and export"
+_SUFFIXES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
+_NONE = "none"
+_LABELS = {
+    "deita": "Deita's own format (JSON, one list of scores a conversation)",
+    "csv": "CSV, one line a turn",
+    "parquet": "Parquet, one line a turn",
+}
+_ENDINGS = {"deita": "json", "csv": "csv", "parquet": "parquet"}
+
+
+def score_files(opened: Opened, found: ProjectInfo) -> None:
+    """Both ways, side by side."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Import scores")
+        _import(opened)
+    with right:
+        st.subheader("Export scores")
+        _export(opened, found)
+
+
+def _import(opened: Opened) -> None:
+    st.caption(
+        "A file with scores of this pool's conversations: each record names its conversation by "
+        "id, or holds it in any layout a pool can have. One number counts for the conversation, "
+        "a list has one for each turn."
+    )
+    given = st.file_uploader("File with scores", type=_SUFFIXES, key="scores_file")
+    if given is None:
+        _last(opened, "import_scores")
+        return
+    path = _stored(given)
+    try:
+        names = score_field_names(path)
+    except DeitaError as error:
+        st.error(escape(str(error)))
+        return
+    try:
+        usual = score_fields(path)
+    except DeitaError:
+        usual = {}
+        st.caption("No field has a usual name: choose which hold the scores.")
+    fields = {d: _field(d, names, usual.get(d), given.file_id) for d in ("complexity", "quality")}
+    activate = st.checkbox(
+        "Use these scores for selection from now on", value=True, key="import_activate"
+    )
+    ready = any(fields.values()) and not opened.runner.busy
+    if st.button("Import scores", type="primary", icon=":material/upload:", disabled=not ready):
+        step = import_scores_step(
+            fields["complexity"], fields["quality"], file=path, activate=activate
+        )
+        opened.runner.submit([step])
+        st.rerun()
+
+
+def _field(dimension: str, names: list[str], usual: str | None, file: str) -> str | None:
+    options = [_NONE, *names]
+    chosen = st.selectbox(
+        f"{dimension.capitalize()} stands in",
+        options,
+        index=options.index(usual) if usual in options else 0,
+        key=f"field_{dimension}_{file}",
+        accept_new_options=True,
+        help="A field of the records; dots lead into nested objects.",
+    )
+    return None if chosen in (None, _NONE) else chosen
+
+
+def _stored(file: Any) -> Path:
+    """The upload in the data folder: the import runs in another process, and may be resumed."""
+    path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
+    if not path.exists() or path.stat().st_size != file.size:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            shutil.copyfileobj(file, out, 1 << 20)
+    return path
+
+
+def _last(opened: Opened, kind: str) -> None:
+    """What the last job of this kind said."""
+    done = [r for r in jobs(opened.project, 50) if r.kind == kind and r.state == "done"]
+    if done:
+        st.caption(f":material/check: Last time: {escape(done[0].message)}.")
+
+
+def _export(opened: Opened, found: ProjectInfo) -> None:
+    st.caption("The scores that selection uses, of every conversation.")
+    if not found.scored:
+        st.caption("There are no scores yet.")
+        return
+    chosen = st.selectbox(
+        "Format", list(FORMATS), format_func=lambda f: _LABELS[f], key="scores_format"
+    )
+    format = chosen or FORMATS[0]
+    out = _out(opened, format)
+    if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
+        opened.runner.submit([export_scores_step(out, format)])
+        st.rerun()
+    if not out.exists():
+        return
+    _last(opened, "export_scores")
+    st.download_button(
+        f"Download {out.name} ({words.size(out.stat().st_size)})",
+        lambda: out.open("rb"),
+        file_name=out.name,
+        icon=":material/download:",
+        key=f"scores_download_{format}",
+        on_click="ignore",
+    )
+
+
+def _out(opened: Opened, format: str) -> Path:
+    name = f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
+    return exports_folder(opened) / name

@@ -1,0 +1,471 @@
+"""The models an annotator can choose from, each with what it needs and what it costs.
+
+Choosing a model for one dimension: its name, its settings, and whether it fits this machine.
+
+How a model runs: device, precision and limits, in a closed expander with good defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import streamlit as st
+
+from deita_core.embedding.catalogue import check_embedder
+from deita_core.errors import DeitaError, ModelError
+from deita_core.models.device import devices, what_fits
+from deita_core.models.language_model import ModelFacts
+from deita_core.models.options import APIS, PRECISIONS, ModelOptions
+from deita_core.project.columns import NumericColumn, numeric_columns
+from deita_core.scoring.catalogue import check_scorer
+from deita_core.scoring.llm.endpoint import checked_url
+from deita_core.scoring.protocol import Dimension
+from studio.rows.safe_text import escape
+from studio.score import files as score_files
+from studio.shell import state, words
+from studio.shell.resources import Opened, info, open_at
+
+# What has to be typed or chosen to name a model of a kind.
+Field = Literal["", "model", "endpoint", "seed", "column", "file"]
+SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKind:
+    """key: its name of the catalogue, or the prefix before the model. cost: needs and costs.
+
+    slow: worth a pilot. baseline: for comparison, rarely for a selection.
+    """
+
+    key: str
+    label: str
+    cost: str
+    field: Field = ""
+    example: str = ""
+    slow: bool = False
+    baseline: bool = False
+
+
+_LLM_COST = "One pass of the model over each turn: a GPU for billions of parameters."
+SCORERS = (
+    ModelKind("", "Leave as it is", "No scores are made or changed."),
+    ModelKind(
+        "light",
+        "Light",
+        "Built in, no download: seconds per 10,000 rows on a CPU. A first look.",
+    ),
+    ModelKind(
+        "deita",
+        "Deita (released)",
+        "The paper's LLaMA-13B scorers from the hub: 26 GB of download each, a GPU with 32 GB "
+        "(8 GB in int4).",
+        slow=True,
+    ),
+    ModelKind(
+        "llm",
+        "Language model: folder or hub name",
+        f"A model trained with the paper's scoring prompt. {_LLM_COST}",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+    ),
+    ModelKind(
+        "endpoint",
+        "Endpoint (OpenAI-compatible)",
+        "A server that returns log probabilities. Your texts are sent to it; it may bill tokens.",
+        "endpoint",
+        slow=True,
+    ),
+    ModelKind(
+        "vllm",
+        "vLLM: folder or hub name",
+        "The quickest way on a GPU; needs the package vLLM and nearly all of the GPU's memory.",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+    ),
+    ModelKind(
+        "column", "Column of the pool", "Numbers that the pool already has; seconds.", "column"
+    ),
+    ModelKind("file", "Scores from a file", "Made elsewhere, matched by id or text.", "file"),
+    ModelKind(
+        "instruction-length",
+        "Baseline: instruction length",
+        "Characters of the instruction; seconds.",
+        baseline=True,
+    ),
+    ModelKind(
+        "response-length",
+        "Baseline: response length",
+        "Characters of the response; seconds.",
+        baseline=True,
+    ),
+    ModelKind(
+        "random", "Baseline: random", "Chance, the same for the same seed; seconds.", "seed",
+        baseline=True,
+    ),
+    ModelKind(
+        "perplexity",
+        "Baseline: perplexity",
+        f"How unexpected the response is to any language model. {_LLM_COST}",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+        baseline=True,
+    ),
+    ModelKind(
+        "ifd",
+        "Baseline: IFD",
+        "How little the instruction helps to foresee the response; two passes a turn.",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+        baseline=True,
+    ),
+)  # fmt: skip
+
+EMBEDDERS = (
+    ModelKind("", "Leave as it is", "No embeddings are made or changed."),
+    ModelKind("minilm", "MiniLM", "Built in, no download: about 400 rows a second on a CPU."),
+    ModelKind(
+        "deita-embedder",
+        "Deita's (Mistral-7B)",
+        "The paper's choice, from the hub: 14 GB of download, a GPU with 20 GB (8 GB in int4).",
+        slow=True,
+    ),
+    ModelKind(
+        "llm",
+        "Language model, last token",
+        f"The paper's way with any model. {_LLM_COST}",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+    ),
+    ModelKind(
+        "llm-mean",
+        "Language model, mean of all tokens",
+        f"Steadier with models that were not trained for it. {_LLM_COST}",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+    ),
+    ModelKind(
+        "st",
+        "Sentence-transformers",
+        "Any model of that library; small ones run on a CPU.",
+        "model",
+        "a folder on this machine, or owner/name",
+        slow=True,
+    ),
+)
+
+
+_SAME = ModelKind(
+    SAME, "The same as complexity", "Most models give both; a language model is loaded once."
+)
+
+
+def kinds_for(dimension: str) -> tuple[ModelKind, ...]:
+    """The kinds of models for complexity, quality or embedding."""
+    if dimension == "embedding":
+        return EMBEDDERS
+    return (_SAME, *SCORERS) if dimension == "quality" else SCORERS
+
+
+EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is chosen for a dimension. name: of the catalogue; "" when nothing is to run, or
+    (with `column`) when a column of the pool gives the scores. error: why it cannot run."""
+
+    dimension: str
+    kind: ModelKind
+    name: str = ""
+    options: ModelOptions = field(default_factory=ModelOptions)
+    column: str = ""
+    error: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Is there something to run, and nothing against it?"""
+        return bool(self.name or self.column) and not self.error
+
+    def check(self) -> str:
+        """What a thorough look finds against it (seconds); "" when nothing does."""
+        return looked_at(self.dimension, self.name, self.options, thorough=True)[1]
+
+
+def model_choice(opened: Opened, dimension: str, first: Choice | None = None) -> Choice:
+    """Draw the choice of a model for complexity, quality or embedding.
+
+    first: what was chosen for complexity, for quality to follow.
+    """
+    kinds = {kind.key: kind for kind in kinds_for(dimension)}
+    with st.container(border=True):
+        st.markdown(f"**{dimension.capitalize()}**")
+        key = st.selectbox(
+            "Model",
+            list(kinds),
+            format_func=lambda key: kinds[key].label,
+            key=f"model_{dimension}",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        kind = kinds[key or ""]
+        st.caption(kind.cost)
+        if key == SAME and first is not None:
+            return _same(dimension, first)
+        if kind.field == "column":
+            return _column(opened, dimension, kind)
+        if kind.field == "file":
+            st.button(
+                "Choose the file",
+                key=f"to_files_{dimension}",
+                icon=":material/upload:",
+                on_click=_show_files,
+            )
+            return Choice(dimension, kind)
+        try:
+            name = _name(dimension, kind)
+        except DeitaError as error:
+            st.error(escape(str(error)))
+            return Choice(dimension, kind, error=str(error))
+        if not name:
+            return Choice(dimension, kind)
+        return _checked(dimension, kind, name)
+
+
+def _same(dimension: str, first: Choice) -> Choice:
+    """The choice for complexity once more; what its name means here may have another error."""
+    if first.kind.field in ("column", "file"):
+        st.caption("Choose here too: another column has the quality.")
+        return Choice(dimension, first.kind)
+    error = first.error
+    if first.name and not error:
+        error = looked_at(dimension, first.name, first.options)[1]
+    return replace(first, dimension=dimension, error=error)
+
+
+def _show_files() -> None:
+    st.session_state[state.SCORE_VIEW] = score_files.NAME
+
+
+def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:
+    options, error = ModelOptions(), ""
+    notes = st.container()
+    if kind.slow:
+        options, error = model_settings(dimension, kind)
+    facts: ModelFacts | None = None
+    if not error:
+        facts, error = looked_at(dimension, name, options)
+    with notes:
+        if error:
+            st.error(escape(error))
+        elif facts is not None:
+            _fit(facts, options)
+    return Choice(dimension, kind, name, options, error=error)
+
+
+def _name(dimension: str, kind: ModelKind) -> str:
+    """The name in the catalogue, or "" while something is still missing.
+
+    Raises ModelError for a URL that cannot be used.
+    """
+    if kind.field == "model":
+        text = _text(dimension, "Model", "name", kind.example)
+        return f"{kind.key}:{text}" if text else ""
+    if kind.field == "endpoint":
+        url = _text(dimension, "Address", "url", "http://localhost:8000/v1")
+        model = _text(dimension, "Model there", "served", "its name on that server")
+        if url:
+            checked_url(url)
+        return f"endpoint:{model}@{url}" if url and model else ""
+    if kind.field == "seed":
+        seed = st.number_input("Seed", min_value=0, value=0, step=1, key=f"seed_{dimension}")
+        return f"random:{seed}"
+    return kind.key
+
+
+def _text(dimension: str, label: str, what: str, example: str) -> str:
+    value = st.text_input(
+        label, placeholder=example, key=f"{what}_{dimension}", persist_state="session"
+    )
+    return (value or "").strip()
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _columns(path: str, version: int) -> list[NumericColumn]:
+    return numeric_columns(open_at(path).project)
+
+
+def _column(opened: Opened, dimension: str, kind: ModelKind) -> Choice:
+    # Imported rows never change, so their number says whether it is the same pool.
+    found = {c.name: c for c in _columns(opened.key, info(opened).imported)}
+    if dimension == EMBEDDING or not found:
+        st.caption("No record of this pool holds a number.")
+        return Choice(dimension, kind)
+    name = st.selectbox("Column", list(found), key=f"column_{dimension}")
+    column = found[name or next(iter(found))]
+    span = "" if column.lowest is None else f", {column.lowest:g} to {column.highest:g}"
+    lists = f", {column.lists:,} with a list" if column.lists else ""
+    whole = info(opened).imported
+    st.caption(f"{column.usable:,} of {whole:,} rows have a number{span}{lists}.")
+    return Choice(dimension, kind, column=column.name)
+
+
+@st.cache_data(show_spinner=False, ttl=20, max_entries=64)
+def _looked_at(
+    dimension: str, name: str, options: str, thorough: bool
+) -> tuple[ModelFacts | None, str]:
+    chosen = ModelOptions.from_json(json.loads(options))
+    try:
+        if dimension == EMBEDDING:
+            return check_embedder(name, chosen, thorough=thorough), ""
+        known: Dimension = "complexity" if dimension == "complexity" else "quality"
+        return check_scorer(name, known, chosen, thorough=thorough), ""
+    except DeitaError as error:
+        return None, str(error)
+
+
+def looked_at(
+    dimension: str, name: str, options: ModelOptions, *, thorough: bool = False
+) -> tuple[ModelFacts | None, str]:
+    """What is known of a model, and what speaks against running it ("" when nothing does)."""
+    return _looked_at(dimension, name, json.dumps(options.to_json()), thorough)
+
+
+def _fit(facts: ModelFacts, options: ModelOptions) -> None:
+    """How large it is, and in which precisions it fits."""
+    if facts.folder is None:
+        st.caption(":material/cloud_download: Not on this machine: it is downloaded first.")
+    if facts.parameters is None:
+        st.caption("Its size is not known before it is loaded.")
+        return
+    device = next((d for d in devices() if d.name == options.device), devices()[0])
+    fits = {one.precision: one for one in what_fits(facts.parameters, device)}
+    chosen = options.precision or next(iter(fits))
+    reads = f", reads {facts.context:,} tokens" if facts.context else ""
+    size = f"{_count(facts.parameters)} parameters{reads}."
+    if chosen not in fits:
+        st.warning(f"{size} {device.label} does not run {chosen}: {_others(fits)}.")
+        return
+    needs = (
+        f"Needs about {words.size(fits[chosen].needed)} in {chosen}; {device.label} has "
+        f"{words.size(device.free)} free"
+    )
+    if fits[chosen].fits:
+        st.caption(f":material/check: {size} {needs}.")
+    else:
+        st.warning(f"{size} {needs}: it does not fit. {_others(fits)}.")
+
+
+def _others(fits: dict[str, object]) -> str:
+    good = [name for name, one in fits.items() if getattr(one, "fits", False)]
+    return f"It fits in {', '.join(good)}" if good else "Choose a smaller model or another machine"
+
+
+def _count(parameters: int) -> str:
+    if parameters >= 1_000_000_000:
+        return f"{parameters / 1e9:.1f} billion"
+    return f"{parameters / 1e6:.1f} million"
+
+
+_AUTOMATIC = "automatic"
+
+
+def model_settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
+    """The settings chosen, and what is wrong with them ("" when nothing is)."""
+    with st.expander("Settings", icon=":material/tune:"):
+        given = _endpoint(dimension) if kind.field == "endpoint" else _local(dimension)
+        given["max_tokens"] = _number(
+            dimension,
+            "Longest prompt in tokens",
+            "max_tokens",
+            "What is longer is cut and flagged. Empty: what the model reads.",
+        )
+    try:
+        return ModelOptions.from_json({k: v for k, v in given.items() if v is not None}), ""
+    except ModelError as error:
+        return ModelOptions(), str(error)
+
+
+def _local(dimension: str) -> dict[str, Any]:
+    found = {one.name: one for one in devices()}
+    labels = {n: f"{d.label}, {words.size(d.free)} of {words.size(d.total)} free"
+              for n, d in found.items()}  # fmt: skip
+    device = None
+    if len(found) > 1:
+        device = _select(dimension, "Device", "device", list(found), labels)
+    else:
+        st.caption(f"Device: {next(iter(labels.values()))}.")
+    fast = next(iter(found.values())).precisions[0]
+    return {
+        "device": device,
+        "precision": _select(
+            dimension,
+            "Precision",
+            "precision",
+            list(PRECISIONS),
+            {_AUTOMATIC: f"automatic: {fast}", "int8": "int8 (8 bit)", "int4": "int4 (4 bit)"},
+        ),
+        "batch_tokens": _number(
+            dimension,
+            "Tokens at once",
+            "batch_tokens",
+            "Padding included. Empty: found out; memory that runs out halves it.",
+        ),
+    }
+
+
+def _endpoint(dimension: str) -> dict[str, Any]:
+    variable = st.text_input(
+        "Variable with the API key",
+        placeholder="DEITA_ENDPOINT_KEY",
+        key=f"key_variable_{dimension}",
+        persist_state="session",
+        help="The name of an environment variable of this server, never the key itself. "
+        "Empty: DEITA_ENDPOINT_KEY, where it is set.",
+    )
+    return {
+        "key_variable": (variable or "").strip() or None,
+        "api": _select(dimension, "Interface", "api", list(APIS), {}),
+        "requests": _number(dimension, "Requests at once", "requests", "Empty: 16."),
+        "logprobs": _number(
+            dimension,
+            "Most probable tokens asked for",
+            "logprobs",
+            "The six digits must be among them. Empty: 20.",
+        ),
+        "timeout": _number(dimension, "Seconds to wait for an answer", "timeout", "Empty: 120."),
+    }
+
+
+def _select(
+    dimension: str, label: str, what: str, options: list[str], labels: dict[str, str]
+) -> str | None:
+    chosen = st.selectbox(
+        label,
+        [_AUTOMATIC, *options],
+        format_func=lambda one: labels.get(one, one),
+        key=f"{what}_{dimension}",
+        persist_state="session",
+    )
+    return None if chosen in (None, _AUTOMATIC) else chosen
+
+
+def _number(dimension: str, label: str, what: str, help: str) -> int | None:
+    value = st.number_input(
+        label,
+        min_value=1,
+        value=None,
+        step=1,
+        placeholder=_AUTOMATIC,
+        key=f"{what}_{dimension}",
+        persist_state="session",
+        help=help,
+    )
+    return None if value is None else int(value)

@@ -1,0 +1,219 @@
+"""Run a model: choose one for each dimension, try it on a few rows, then run it on the rest."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deita_core.jobs.steps import (
+    Step,
+    embed_step,
+    graph_step,
+    import_scores_step,
+    map_step,
+    pilot_steps,
+    score_steps,
+)
+from deita_core.models.options import ModelOptions
+from deita_core.project.browse import ProjectInfo
+from deita_core.project.scorers import activate_scorer
+from deita_core.project.scores import ScorerRecord, count_unscored
+from deita_core.project.vectors import (
+    EmbedderRecord,
+    activate_embedder,
+    count_unembedded,
+    embedders,
+)
+from studio.rows.safe_text import escape
+from studio.score.model_choice import EMBEDDING, Choice, model_choice
+from studio.score.pilot import Tried, pilot_view, scorer_of, tried
+from studio.shell import words
+from studio.shell.resources import Opened
+
+PILOT_ROWS = 200
+_DIMENSIONS = ("complexity", "quality", EMBEDDING)
+
+
+def run_form(opened: Opened, found: ProjectInfo) -> None:
+    """Draw the whole of it."""
+    st.caption(
+        "Choose what is to give the scores and the embeddings. Nothing runs before you say so, "
+        "and what other models gave stays."
+    )
+    choices: list[Choice] = []
+    for place, dimension in zip(st.columns(3), _DIMENSIONS, strict=True):
+        with place:
+            choices.append(model_choice(opened, dimension, choices[0] if choices else None))
+    chosen = [choice for choice in choices if choice.runs]
+    slow = [choice for choice in chosen if choice.kind.slow]
+    pilots = [pilot for choice in slow if (pilot := tried(opened, choice)) is not None]
+    blocked = any(choice.error for choice in choices) or not chosen
+    left = {pilot.choice.dimension: _left(opened, pilot) for pilot in pilots}
+    done = bool(chosen) and len(left) == len(chosen) and not any(left.values())
+    if done:
+        _done(opened, pilots)
+        price = None
+    else:
+        price = _buttons(opened, found, chosen, left, blocked=blocked)
+    if pilots and (not done or not any(pilot.facts.left_rows for pilot in pilots)):
+        pilot_view(opened, pilots, price)
+
+
+def _done(opened: Opened, pilots: list[Tried]) -> None:
+    """Nothing is left to run: say so, and offer what is not in use."""
+    st.success(
+        "All rows are done by this choice. See **Models** and **Agreement**, above.",
+        icon=":material/check_circle:",
+    )
+    records = [_record(opened, pilot) for pilot in pilots]
+    unused = [record for record in records if record is not None and not record.active]
+    if unused and st.button("Use for selection", type="primary", icon=":material/check:"):
+        for record in unused:
+            if isinstance(record, EmbedderRecord):
+                activate_embedder(opened.project, record.embedder)
+            else:
+                activate_scorer(opened.project, record.scorer)
+        st.rerun()
+
+
+def _record(opened: Opened, pilot: Tried) -> ScorerRecord | EmbedderRecord | None:
+    """The model of a pilot as the project knows it."""
+    if pilot.choice.dimension != EMBEDDING:
+        return scorer_of(opened, pilot.choice.dimension, pilot.facts.model)
+    found = [e for e in embedders(opened.project) if e.model == pilot.facts.model]
+    return found[-1] if found else None
+
+
+def _left(opened: Opened, pilot: Tried) -> int:
+    """Rows that a model which had a pilot has not done yet."""
+    record = _record(opened, pilot)
+    if record is None:
+        return pilot.facts.left_rows
+    if isinstance(record, EmbedderRecord):
+        return count_unembedded(opened.project, record.embedder)
+    return count_unscored(opened.project, {record.dimension: record.scorer})
+
+
+def _price() -> float | None:
+    value = st.number_input(
+        "Price per hour",
+        min_value=0.0,
+        value=None,
+        step=0.5,
+        placeholder="none",
+        key="price",
+        persist_state="session",
+        width=210,
+        help="In any currency; with it the pilot tells what the rest costs.",
+    )
+    return None if not value else float(value)
+
+
+def _buttons(
+    opened: Opened,
+    found: ProjectInfo,
+    chosen: list[Choice],
+    left: dict[str, int],
+    *,
+    blocked: bool,
+) -> float | None:
+    """Price, pilot, run; returns the price per hour."""
+    untried = [c for c in chosen if c.kind.slow and c.dimension not in left]
+    busy = opened.runner.busy
+    price, activate = None, True
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if any(choice.kind.slow for choice in chosen):
+            price = _price()
+        try_first = bool(untried) and st.button(
+            f"Try on {min(PILOT_ROWS, found.imported):,} rows first",
+            type="primary",
+            icon=":material/science:",
+            disabled=blocked or busy,
+            help="Says how fast it is, what the rest takes and costs, and whether its scores look "
+            "right. What it scores is kept.",
+        )
+        run = st.button(
+            _run_label(found, chosen, left),
+            type="secondary" if untried else "primary",
+            icon=":material/play_arrow:",
+            disabled=blocked or busy,
+        )
+    if any(choice.dimension != EMBEDDING for choice in chosen):
+        activate = _activate(any(choice.kind.baseline for choice in chosen))
+    if busy and chosen:
+        st.caption("Something is running: wait for it, or cancel it.")
+    if try_first:
+        # Each by itself: a model that cannot be loaded must not stop the others.
+        _start(opened, untried, [[step] for step in _pilots(untried)])
+    elif run:
+        _start(opened, chosen, [_runs(chosen, activate=activate)])
+    return price
+
+
+def _activate(baseline: bool) -> bool:
+    return st.checkbox(
+        "Use these scores for selection once they are done",
+        value=not baseline,
+        key=f"activate_{baseline}",
+        help="Otherwise they only stand beside the others; choose later under Models.",
+    )
+
+
+def _run_label(found: ProjectInfo, chosen: list[Choice], left: dict[str, int]) -> str:
+    numbers = {left.get(choice.dimension, found.imported) for choice in chosen}
+    if left and len(numbers) == 1:
+        count = words.rows(numbers.pop(), "conversation", "conversations")
+        return f"Run on the remaining {count}"
+    if left:
+        return "Run on the rest"
+    return f"Run on all {words.rows(found.imported, 'conversation', 'conversations')}"
+
+
+def _start(opened: Opened, choices: list[Choice], chains: list[list[Step]]) -> None:
+    """Look thoroughly (tokenizer, hub), then queue the steps, chain by chain."""
+    with st.spinner("Checking the models"):
+        errors = {c.dimension: error for c in choices if c.name and (error := c.check())}
+    if errors:
+        for dimension, error in errors.items():
+            st.error(f"**{dimension}**: {escape(error)}")
+        return
+    for steps in chains:
+        opened.runner.submit(steps)
+    st.rerun()
+
+
+def _pilots(choices: list[Choice]) -> list[Step]:
+    names = {c.dimension: c.name for c in choices}
+    return pilot_steps(
+        names.get("complexity"),
+        names.get("quality"),
+        names.get(EMBEDDING),
+        options=_options(choices),
+        rows=PILOT_ROWS,
+    )
+
+
+def _options(choices: list[Choice]) -> dict[str, ModelOptions]:
+    return {c.dimension: c.options for c in choices if c.options != ModelOptions()}
+
+
+def _runs(choices: list[Choice], *, activate: bool) -> list[Step]:
+    by = {choice.dimension: choice for choice in choices}
+    columns = {d: c.column for d, c in by.items() if c.column}
+    names = {d: c.name for d, c in by.items() if c.name and d != EMBEDDING}
+    steps: list[Step] = []
+    if columns:
+        steps.append(
+            import_scores_step(columns.get("complexity"), columns.get("quality"), activate=activate)
+        )
+    if names:
+        steps += score_steps(
+            names.get("complexity"),
+            names.get("quality"),
+            options=_options([by[d] for d in names]),
+            activate=activate,
+        )
+    if EMBEDDING in by and by[EMBEDDING].name:
+        embedder = by[EMBEDDING]
+        options = embedder.options if embedder.options != ModelOptions() else None
+        steps += [embed_step(embedder.name, options), graph_step(), map_step()]
+    return steps

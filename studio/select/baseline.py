@@ -1,0 +1,195 @@
+"""The selection beside a seeded random one of the same size, and beside the pool.
+
+What became of the rows by score and by length, beside the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.selection.analysis.diversity import Diversity
+from deita_core.selection.analysis.measures import Distribution, Measures, distributions
+from deita_core.selection.outcome import Outcome
+from deita_core.selection.status import KEPT, STATUSES
+from studio.charts.charts import count_by_group
+from studio.charts.colours import INK, STATUS_STYLES
+from studio.charts.map_chart import status_groups
+from studio.charts.small_charts import Line, Panel, small_charts
+from studio.select.cache import comparison, diversity_of, pool_input, random_rows
+from studio.shell.resources import Opened, arrays, scores
+
+_SHOWN = 10
+
+
+def baseline_line(opened: Opened, result: Outcome) -> None:
+    """The means of the selection and of the random rows in one line."""
+    table = pool_input(opened)
+    drawn = random_rows(opened, result.rule)
+    parts = []
+    for name, values, digits in (
+        ("evol score", result.scores, 2),
+        ("tokens", table.tokens, 0),
+        ("turns", table.turns, 2),
+    ):
+        ours, theirs = (_mean(values[rows]) for rows in (result.kept, drawn))
+        parts.append(f"{name} **{ours:,.{digits}f}** ({theirs:,.{digits}f})")
+    st.caption(
+        f"Dashed: a random selection as large. Means of this one (of that one): {', '.join(parts)}."
+    )
+
+
+def _mean(values: NDArray[np.number]) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
+
+
+def baseline_view(opened: Opened, result: Outcome) -> None:
+    """Figures, distributions and shares of selection, random rows and pool."""
+    found = comparison(opened, result.rule)
+    columns = {"this selection": found.selection, "random": found.random, "whole pool": found.pool}
+    st.caption(
+        "A random selection of as many of the same candidates, drawn by a seed, so it stays the "
+        "same. Distances are cosine distances: rows farther apart are more diverse, and a set "
+        "nearer to the pool stands for it better."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.table({n: _figures(m) for n, m in columns.items()}, alt="Means of the three sets")
+        _shares("Files", columns, "sources")
+        diversity = st.container()
+    with right:
+        _distributions(opened, result, found.random_rows)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _shares("Languages", columns, "languages")
+    with right:
+        if found.pool.clusters:
+            _shares("Clusters", columns, "clusters")
+    with diversity:  # last, because it takes longest
+        diverse = diversity_of(opened, result.rule)
+        st.caption("Diversity")
+        st.table(
+            dict(zip(columns, map(_diversity, diverse), strict=False)),
+            alt="Diversity of the selection and of the random rows",
+        )
+
+
+def _figures(m: Measures) -> dict[str, str]:
+    return {
+        "rows": f"{m.rows:,}",
+        "mean complexity": f"{m.complexity:.2f}",
+        "mean quality": f"{m.quality:.2f}",
+        "mean evol score": f"{m.evol_score:.2f}",
+        "mean turns": f"{m.turns:.2f}",
+        "mean tokens": f"{m.tokens:,.0f}",
+        "tokens in all": f"{m.tokens_total:,}",
+    }
+
+
+def _diversity(found: Diversity) -> dict[str, str]:
+    level = "" if found.covered_at is None else f" (nearer than {found.covered_at:.2f})"
+    return {
+        "distance to the nearest other row of the set": _number(found.nearest_distance),
+        f"Vendi score, {found.vendi_sample:,} rows": _number(found.vendi, 1),
+        "distance from the pool to the set": _number(found.pool_distance),
+        f"coverage of the pool{level}": "not known"
+        if np.isnan(found.coverage)
+        else f"{found.coverage:.1%}",
+    }
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "too few rows" if value is None else f"{value:,.{digits}f}"
+
+
+def _distributions(opened: Opened, result: Outcome, drawn: NDArray[np.int64]) -> None:
+    panels = [
+        _panel(one)
+        for one in distributions(pool_input(opened), result, drawn)
+        if len(one.edges) > 2  # more than one value
+    ]
+    small_charts(panels, key="baseline-distributions")
+
+
+def _panel(found: Distribution) -> Panel:
+    middles = (found.edges[:-1] + found.edges[1:]) / 2
+    lines = (
+        Line("selected", middles, _share(found.selection), STATUS_STYLES[KEPT].shade),
+        Line("random", middles, _share(found.random), INK, dashed=True),
+    )
+    name = found.column.replace("_", " ")
+    return Panel(
+        name.capitalize(),
+        f"Share of rows by {name}: selection and random rows",
+        "blue: selected; dashed: random" + ("; the last bin takes the rest" * found.open_ended),
+        lines=lines,
+        unit="share",
+        extent=(float(found.edges[0]), float(found.edges[-1])),
+        height=96,
+    )
+
+
+def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return counts / max(1, int(counts.sum()))
+
+
+def _shares(title: str, columns: Mapping[str, Measures], what: str) -> None:
+    shares = {
+        name: {share.name: f"{100 * share.share:.1f} %" for share in getattr(m, what)}
+        for name, m in columns.items()
+    }
+    table = pd.DataFrame(shares).fillna("0 %")
+    st.caption(title if len(table) <= _SHOWN else f"{title}: the largest of {len(table)}")
+    st.table(table.head(_SHOWN), alt=f"Shares of {title.lower()}")
+
+
+_SCORES = (1.0, 6.0)
+
+
+def distributions_view(opened: Opened, result: Outcome) -> None:
+    """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
+    groups = status_groups()
+    known = scores(opened, result.rule.aggregation)
+    tokens = arrays(opened).tokens.astype(np.float64)
+    status = result.trace.status
+    drawn = random_rows(opened, result.rule)
+    panels = [
+        _spread_panel(name, note, values, status, drawn, extent)
+        for name, note, values, extent in (
+            ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
+            ("Complexity", "1 to 6", known.complexity, _SCORES),
+            ("Quality", "1 to 6", known.quality, _SCORES),
+            ("Tokens", "estimated", tokens, None),
+        )
+    ]
+    small_charts(panels, groups, key="select-distributions")
+
+
+def _spread_panel(
+    name: str,
+    note: str,
+    values: NDArray[np.float64],
+    status: NDArray[np.int8],
+    drawn: NDArray[np.int64],
+    extent: tuple[float, float] | None,
+) -> Panel:
+    if extent is None:
+        extent = _most(values)
+        note += "; longer tails count in the last bar"
+    bars = count_by_group(values, status, len(STATUSES), extent=extent)
+    middles = (bars.edges[:-1] + bars.edges[1:]) / 2
+    random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
+    line = Line("random selection", middles, random, INK, dashed=True)
+    alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
+    return Panel(name, alt, note, bars=bars, lines=(line,))
+
+
+def _most(values: NDArray[np.float64]) -> tuple[float, float]:
+    """From 0 to the 99th percentile: the longest chats reach far beyond the rest."""
+    present = values[np.isfinite(values)]
+    return (0.0, float(np.quantile(present, 0.99)) or 1.0) if len(present) else (0.0, 1.0)

@@ -1,0 +1,115 @@
+"""Undo and redo: the rules that the Select page has shown, pins included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from deita_core.project.browse import row_of_id
+from deita_core.project.selections import ChoiceByHand, choices, set_choice
+from deita_core.selection.rule import SelectionRule
+from studio.select.rule_form import load_rule
+from studio.shell import state
+from studio.shell.resources import Opened
+
+_MOST = 60
+
+
+@dataclass
+class RuleHistory:
+    """Rules as JSON, oldest first; `at` is the one in force. Each session has its own.
+
+    before: the rule that was in force before it, whichever way it came. notes: of choices by hand
+    that undo took back, by row: note and author.
+    """
+
+    rules: list[str] = field(default_factory=list)
+    at: int = -1
+    before: str | None = None
+    moved: bool = False
+    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def remember(self, rule: str) -> None:
+        """Put the rule in force at the end, unless it is there already or undo led to it."""
+        if self.moved:  # what the controls make of a rule may differ from it in wording only
+            self.rules[self.at], self.moved = rule, False
+        elif self.at < 0 or self.rules[self.at] != rule:
+            self.before = self.rules[self.at] if self.rules else None
+            self.rules = [*self.rules[: self.at + 1], rule][-_MOST:]
+            self.at = len(self.rules) - 1
+
+    def move(self, by: int) -> tuple[SelectionRule, SelectionRule]:
+        """Go `by` steps; the rule left and the rule reached."""
+        left = self.before = self.rules[self.at]
+        self.at += by
+        self.moved = True
+        return SelectionRule.from_json(left), SelectionRule.from_json(self.rules[self.at])
+
+    @property
+    def previous(self) -> SelectionRule | None:
+        """The rule that was in force before."""
+        return None if self.before is None else SelectionRule.from_json(self.before)
+
+
+def history_of(opened: Opened) -> RuleHistory:
+    """The history of this session on this project."""
+    kept = st.session_state.setdefault(state.HISTORY, {})
+    found: RuleHistory = kept.setdefault(opened.key, RuleHistory())
+    return found
+
+
+def undo_buttons(opened: Opened) -> None:
+    """Two buttons; also Alt+Z and Alt+Y (Ctrl+Z is for the text that one types)."""
+    history = history_of(opened)
+    for label, by, icon, shortcut, possible in (
+        ("Undo", -1, "undo", "Alt+Z", history.at > 0),
+        ("Redo", 1, "redo", "Alt+Y", history.at < len(history.rules) - 1),
+    ):
+        st.button(
+            label,
+            icon=f":material/{icon}:",
+            shortcut=shortcut,
+            disabled=not possible,
+            on_click=_move,
+            args=(opened, by),
+            key=f"rule_{label.lower()}",
+        )
+
+
+def _move(opened: Opened, by: int) -> None:
+    history = history_of(opened)
+    if not 0 <= history.at + by < len(history.rules):
+        return
+    before, after = history.move(by)
+    load_rule(after)
+    _restore_choices(opened, before, after)
+
+
+def load_with_choices(opened: Opened, rule: SelectionRule) -> None:
+    """Set every control and the project's pins and exclusions to a rule; for a callback."""
+    present = choices(opened.project)
+    load_rule(rule)
+    now = replace(SelectionRule(), pinned=present.pinned, excluded=present.excluded)
+    _restore_choices(opened, now, rule)
+
+
+def _restore_choices(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
+    """Only what differs between the two rules is changed, so others' pins stay as they are."""
+    history = history_of(opened)
+    kinds: tuple[tuple[ChoiceByHand, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("pinned", before.pinned, after.pinned),
+        ("excluded", before.excluded, after.excluded),
+    )
+    gone = {i for _, old, new in kinds for i in set(old) - set(new)}
+    rows = [row for row in (row_of_id(opened.project, i) for i in gone) if row is not None]
+    history.notes |= {
+        one.row: (one.note, one.author) for one in choices(opened.project).all if one.row in rows
+    }
+    set_choice(opened.project, rows, None)
+    for choice, old, new in kinds:
+        for identity in set(new) - set(old):
+            row = row_of_id(opened.project, identity)
+            if row is not None:
+                note, author = history.notes.get(row, ("", ""))
+                set_choice(opened.project, [row], choice, note=note, author=author)

@@ -1,0 +1,144 @@
+"""Saved selections: save the present one, show, load, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from deita_core.errors import DeitaError
+from deita_core.jobs.curate import save_outcome
+from deita_core.project.selections import (
+    SavedSelection,
+    delete_selection,
+    duplicate_selection,
+    make_current,
+    rename_selection,
+    selections,
+    set_notes,
+)
+from deita_core.selection.outcome import Outcome
+from deita_core.selection.rule import SelectionRule
+from studio.rows.safe_text import escape
+from studio.select.changes import difference_view
+from studio.select.history import load_with_choices
+from studio.shell import state, words
+from studio.shell.resources import Opened, say
+
+
+def save_button(opened: Opened, result: Outcome) -> None:
+    """Offer to keep the selection under a name."""
+    if st.button("Save this selection", type="primary", icon=":material/bookmark_add:"):
+        _ask_name(opened, result)
+
+
+@st.dialog("Save selection")
+def _ask_name(opened: Opened, result: Outcome) -> None:
+    st.caption(f"{result.sentence()}.")
+    taken = {s.name for s in selections(opened.project)}
+    name = st.text_input("Name", _suggestion(result, taken), max_chars=100)
+    notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
+    author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100)
+    replace = name.strip() in taken and st.checkbox(f"Replace the selection “{name.strip()}”")
+    blocked = not name.strip() or (name.strip() in taken and not replace)
+    if name.strip() in taken and not replace:
+        st.caption("There is one of this name already: choose another name, or replace it.")
+    if st.button("Save", type="primary", disabled=blocked):
+        try:
+            save_outcome(
+                opened.project, result, name, notes=notes, author=author.strip(), replace=replace
+            )
+        except DeitaError as error:
+            st.error(str(error))
+            return
+        st.session_state[state.AUTHOR] = author.strip()
+        say(f"Saved “{name.strip()}”: {len(result.kept):,} conversations.")
+        st.rerun()
+
+
+def _suggestion(result: Outcome, taken: set[str]) -> str:
+    base = f"{len(result.kept):,} at {result.rule.threshold:.2f}"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base} ({number})", number + 1
+    return name
+
+
+def saved_selections(opened: Opened, result: Outcome) -> None:
+    """Every saved selection: what it is, how the present one differs, and what to do with it."""
+    saved = selections(opened.project)
+    if not saved:
+        st.caption("Nothing saved yet.")
+    for selection in saved:
+        with st.container(border=True):
+            _one(opened, selection, result)
+
+
+def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
+    rule = SelectionRule.from_json(selection.rule)
+    size = words.rows(selection.rows, "conversation", "conversations")
+    by = f" · {escape(selection.author)}" if selection.author else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC{by}",
+            width="content",
+        )
+        if selection.current:
+            st.badge("current", icon=":material/check_circle:", color="green")
+    st.caption(f"{selection.sentence}.")
+    st.caption(f"Rule: {rule.describe()}.")
+    if selection.notes:
+        st.markdown(escape(selection.notes))
+    difference_view(opened, selection, result)
+    with st.container(horizontal=True):
+        _button("Load its rule", "restore", selection, load_with_choices, opened, rule)
+        if not selection.current:
+            _button("Make current", "check_circle", selection, _make_current, opened, selection)
+        _button("Duplicate", "content_copy", selection, _duplicate, opened, selection)
+        if st.button("Edit", icon=":material/edit:", key=f"edit-{selection.selection}"):
+            _ask_new_name(opened, selection)
+        if st.button("Delete", icon=":material/delete:", key=f"delete-{selection.selection}"):
+            _ask_delete(opened, selection)
+
+
+def _button(
+    label: str, icon: str, selection: SavedSelection, do: Callable[..., None], *given: object
+) -> None:
+    key = f"{label}-{selection.selection}"
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=given)
+
+
+def _make_current(opened: Opened, selection: SavedSelection) -> None:
+    make_current(opened.project, selection.selection)
+    say(f"“{selection.name}” is the current selection.")
+
+
+def _duplicate(opened: Opened, selection: SavedSelection) -> None:
+    duplicate_selection(opened.project, selection.selection, st.session_state.get(state.AUTHOR, ""))
+    say(f"Copied “{selection.name}”.")
+
+
+@st.dialog("Name and notes")
+def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
+    name = st.text_input("Name", selection.name, max_chars=100)
+    notes = st.text_area("Notes", selection.notes)
+    if st.button("Save", type="primary", disabled=not name.strip(), key="save_name"):
+        try:
+            rename_selection(opened.project, selection.selection, name)
+            set_notes(opened.project, selection.selection, notes)
+        except DeitaError as error:
+            st.error(str(error))
+            return
+        st.rerun()
+
+
+@st.dialog("Delete selection")
+def _ask_delete(opened: Opened, selection: SavedSelection) -> None:
+    st.markdown(
+        f"Delete **{escape(selection.name)}**? Its rule and list of rows go; the conversations and "
+        f"exported files stay."
+    )
+    if st.button("Delete", type="primary", icon=":material/delete:"):
+        delete_selection(opened.project, selection.selection)
+        say(f"Deleted “{selection.name}”.")
+        st.rerun()

@@ -1,0 +1,85 @@
+"""The jobs of the project in the side column: progress, time left, cancel, resume."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deita_core.jobs.kinds import KINDS
+from deita_core.project.job_log import RESUMABLE, JobRecord
+from studio.shell import words
+from studio.shell.resources import Opened
+
+_SEEN = "jobs_seen"
+
+
+def jobs_panel(opened: Opened) -> None:
+    """Draw the panel; it refreshes itself while something runs, and the page when that ends."""
+    busy = opened.runner.busy
+    st.fragment(_panel, run_every="2s" if busy else None)(opened)
+
+
+def _panel(opened: Opened) -> None:
+    records = opened.runner.records(20)
+    active = tuple(r.job for r in records if r.active)
+    before = st.session_state.get(_SEEN)
+    st.session_state[_SEEN] = (opened.key, active)
+    if before is not None and before[0] == opened.key and set(before[1]) - set(active):
+        st.rerun()  # something ended: the page's numbers have changed
+    for record in sorted((r for r in records if r.active), key=lambda r: r.job):
+        _draw_active(opened, record)
+    last = next((r for r in records if not r.active), None)
+    if not active and last is not None and last.state in RESUMABLE:
+        _draw_stopped(opened, records, last)
+
+
+def _draw_active(opened: Opened, record: JobRecord) -> None:
+    kind = KINDS[record.kind]
+    if record.state == "waiting":
+        st.caption(f":material/schedule: {kind.label}: waiting")
+        return
+    with st.container(border=True):
+        known = record.total is not None and record.total > 0
+        share = min(1.0, record.done / record.total) if known and record.total else 0.0
+        st.progress(share, text=f"**{kind.label}** · {describe_progress(record)}")
+        if st.button(
+            "Cancel",
+            key=f"cancel-{record.job}",
+            icon=":material/stop_circle:",
+            help="Stops at the next batch. What is finished stays, and you can go on later.",
+        ):
+            opened.runner.cancel(record.job)
+            st.toast(f"{kind.label} stops at the next batch")
+
+
+def _draw_stopped(opened: Opened, records: list[JobRecord], last: JobRecord) -> None:
+    # The chain's first stopped job tells why; later steps only say that they did not start.
+    chain = [r for r in records if r.state in RESUMABLE and r.job <= last.job]
+    first = last
+    for record in chain:
+        if first.parameters.get("after") == record.job:
+            first = record
+    kind = KINDS[first.kind]
+    with st.container(border=True):
+        st.markdown(f"**{kind.label}** {first.state} after {words.rows(first.done, 'row')}")
+        if first.error:
+            st.caption(first.error)
+        if st.button("Resume", key=f"resume-{first.job}", icon=":material/play_arrow:"):
+            opened.runner.resume(first.job)
+            st.rerun()
+
+
+def describe_progress(record: JobRecord) -> str:
+    """ "12,288 of 52,002 conversations, 404 a second, 1 min 38 s left"."""
+    unit = KINDS[record.kind].unit
+    done = f"{record.done:,}"
+    if record.total is None:
+        parts = [record.message or f"{done} {unit}"]
+    elif record.kind == "map":
+        parts = [f"{record.message}, {record.done:,} of {record.total:,}"]
+    else:
+        parts = [f"{done} of {record.total:,} {unit}"]
+    if record.rate and record.kind != "map":
+        parts.append(f"{record.rate:,.0f} a second")
+    if record.seconds_left is not None:
+        parts.append(f"{words.duration(record.seconds_left)} left")
+    return ", ".join(parts)

@@ -1,0 +1,81 @@
+"""The steps down the side column, each with its state.
+
+The first start: with no project at all, the sample project is made and prepared.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
+from deita_core.project.folder import create_project, list_projects, path_of, projects_folder
+from studio.shell import state, words
+from studio.shell.resources import Opened, info, open_project, say
+
+
+def steps(opened: Opened | None) -> list[StreamlitPage]:
+    """The pages in the order of the work; titles carry how far the project has come."""
+    pool = score = select = ""
+    if opened is not None:
+        found = info(opened)
+        pool = words.rows(found.imported) if found.imported else "empty"
+        tried = found.imported - found.unscored
+        score = f"{100 * tried // found.imported} %" if found.imported else ""
+        select = f"{found.selections} saved" if found.selections else ""
+    return [
+        _page("pool", "Pool", pool, ":material/database:", "Load files and see what is in them."),
+        _page("score", "Score", score, ":material/speed:", "Complexity and quality of each turn."),
+        _page("explore", "Explore", "", ":material/scatter_plot:", "The pool as a map."),
+        _page("select", "Select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        _page("export", "Export", "", ":material/download:", "Write a selection for a trainer."),
+    ]
+
+
+@st.cache_resource(show_spinner=False)
+def _runs() -> list[bool]:
+    return []
+
+
+def first_run_of_server() -> bool:
+    """True once in the life of a server: draw that page again.
+
+    Until the first `st.navigation`, Streamlit takes `pages/` for its older kind of app, in which
+    widgets have other identities; a click on what was drawn then would be lost.
+    """
+    if _runs():
+        return False
+    _runs().append(True)
+    return True
+
+
+def _page(name: str, title: str, facts: str, icon: str, help: str) -> StreamlitPage:
+    return st.Page(
+        f"pages/{name}.py",
+        title=f"{title} · {facts}" if facts else title,
+        icon=icon,
+        url_path=name,
+        default=name == "pool",
+        help=help,
+    )
+
+
+def prepare_sample_if_alone() -> None:
+    """Make the sample project when the folder of projects is empty."""
+    if list_projects(projects_folder()):
+        return
+    make_sample()
+
+
+def make_sample() -> None:
+    """Go to the sample project; when there is none, make it: its jobs run in the background."""
+    if path_of(projects_folder(), SAMPLE_KEY).exists():
+        st.session_state[state.NEXT_PROJECT] = SAMPLE_KEY
+        return
+    with create_project(projects_folder(), SAMPLE_KEY) as project:
+        project.rename(SAMPLE_NAME)
+        path = project.path
+    opened = open_project(path)
+    opened.runner.submit(sample_steps(opened.project))
+    st.session_state[state.NEXT_PROJECT] = path.name.removesuffix(".duckdb")
+    say("This is the sample project. It is being prepared: watch the side column.")

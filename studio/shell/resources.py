@@ -1,0 +1,150 @@
+"""What every page shares: open projects with their job runners, and the arrays of a pool.
+
+Keys carry the project's path and the version of what the value is made from, so nothing stale is
+ever shown. Connections and arrays are shared between sessions (`cache_resource`) and must not be
+changed by a page. What only the Select page caches is in `selecting.py`.
+"""
+
+from __future__ import annotations
+
+import atexit
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.jobs import JobRunner
+from deita_core.project import Project
+from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.browse import ProjectInfo, previews, project_info
+from deita_core.project.selections import selections_version
+from deita_core.selection.evol import evol_scores, row_scores
+from studio.charts.map_chart import pack_hover_texts
+from studio.shell import state
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A project open in this server, and the runner of its jobs."""
+
+    project: Project
+    runner: JobRunner
+
+    @property
+    def key(self) -> str:
+        """What cache entries of this project are keyed by, beside the data version."""
+        return str(self.project.path)
+
+
+def _release(opened: Opened) -> None:
+    opened.runner.stop()
+    opened.project.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_release)
+def open_at(path: str) -> Opened:
+    """The project at `path`, for functions that are cached by its path."""
+    project = Project.open(Path(path), wait=1.0)
+    runner = JobRunner(project)
+    runner.start()
+    opened = Opened(project, runner)
+    atexit.register(_release, opened)  # the server ends: let the worker stop at a batch
+    return opened
+
+
+def open_project(path: Path) -> Opened:
+    """The project, opened once for the whole server; raises as `Project.open` does."""
+    return open_at(str(path))
+
+
+def close_project(path: Path) -> None:
+    """Stop its jobs and release the file (to rename, copy or delete it)."""
+    opened = open_at(str(path))
+    open_at.clear(str(path))
+    _release(opened)
+
+
+def current() -> Opened:
+    """The project that the side column has picked; stops the page when there is none."""
+    if CURRENT not in st.session_state:
+        _go_through_the_frame()
+    opened = st.session_state.get(CURRENT)
+    if not isinstance(opened, Opened) or opened.project.closed:
+        st.info("Choose or create a project in the side column to begin.", icon=":material/folder:")
+        st.stop()
+    return opened
+
+
+def _go_through_the_frame() -> None:
+    """Streamlit runs a file of `pages/` without app.py when the first visit after the server's
+    start goes to that page's own address: go to app.py, which then comes back to the page."""
+    page = (st.context.url or "").partition("?")[0].rstrip("/").rpartition("/")[2]
+    st.session_state[state.WANTED_PAGE] = page
+    st.switch_page("app.py", query_params=st.query_params.to_dict())
+
+
+CURRENT = "opened_project"
+# More texts than this would make the map slow to arrive; a click still opens the row.
+_MOST_HOVER_TEXTS = 60_000
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _arrays(path: str, version: int) -> PoolArrays:
+    return load_arrays(open_at(path).project)
+
+
+def arrays(opened: Opened) -> PoolArrays:
+    """The pool's columns as of now."""
+    return _arrays(opened.key, opened.project.data_version())
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _info(path: str, version: int, saved: int) -> ProjectInfo:
+    return project_info(open_at(path).project)
+
+
+def info(opened: Opened) -> ProjectInfo:
+    """The project's counts as of now."""
+    saved = selections_version(opened.project)
+    return _info(opened.key, opened.project.data_version(), saved)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumns:
+    """(n,) float64 each, NaN where missing: mean complexity and quality, and evol score."""
+
+    complexity: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    evol: NDArray[np.float64]
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _scores(path: str, version: int, aggregation: str) -> ScoreColumns:
+    pool = _arrays(path, version)
+    turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
+    means = row_scores(*turns, len(pool))
+    return ScoreColumns(
+        means.complexity, means.quality, evol_scores(*turns, len(pool), aggregation)
+    )
+
+
+def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
+    """The scores of every row as of now."""
+    return _scores(opened.key, opened.project.data_version(), aggregation)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _hover_texts(path: str, rows: int) -> bytes:
+    return pack_hover_texts(previews(open_at(path).project)) if rows <= _MOST_HOVER_TEXTS else b""
+
+
+def hover_texts(opened: Opened) -> bytes:
+    """What the map shows under the pointer: the beginning of each row, for up to 60,000 rows."""
+    return _hover_texts(opened.key, len(arrays(opened)))
+
+
+def say(text: str) -> None:
+    """Show a short message after the next rerun (a page cannot show one before it)."""
+    st.session_state[state.NOTICE] = text
