@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
-from deita_core.selection.analysis.nearest import nearest_of
 from deita_core.selection.repr_filter import (
     greedy_steps,
     repr_filter,
@@ -19,6 +18,7 @@ from deita_core.selection.repr_filter import (
     trace,
 )
 from deita_core.selection.status import BELOW_CUT, FILTERED, KEPT, NEAR_DUPLICATE
+from deita_core.similarity.nearest import nearest_of
 
 Floats = NDArray[np.float32]
 

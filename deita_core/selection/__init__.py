@@ -42,7 +42,6 @@ from deita_core.selection.analysis.measures import (
     distributions,
     random_baseline,
 )
-from deita_core.selection.analysis.nearest import Nearest, nearest_of
 from deita_core.selection.analysis.profile import (
     Histogram,
     SimilarityProfile,
@@ -66,6 +65,7 @@ from deita_core.selection.rule import (
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
 from deita_core.selection.status import STATUSES, SelectionTrace, Status
 from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
+from deita_core.similarity.nearest import Nearest, nearest_of
 
 __all__ = [
     "AGGREGATIONS",

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
-from deita_core.selection.analysis.nearest import nearest_steps
 from deita_core.selection.repr_filter import BLOCK, blocking_pairs, free_of_kept, trace_order_steps
 from deita_core.selection.rule_parts import check_budget, check_threshold
 from deita_core.selection.status import BELOW_CUT, FILTERED, NEAR_DUPLICATE, SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice
 from deita_core.similarity.definition import Tiles, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.nearest import nearest_steps
 
 Rows = NDArray[np.int64]
 

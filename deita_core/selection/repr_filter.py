@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deita_core.progress import FilterProgress, finish, told_as
-from deita_core.selection.analysis.nearest import nearest_steps
 from deita_core.selection.evol import from_highest
 from deita_core.selection.rule_parts import check_budget, check_scores, check_threshold
 from deita_core.selection.status import NEAR_DUPLICATE, SelectionTrace, trace_of_order
@@ -29,6 +28,7 @@ from deita_core.similarity.definition import (
     unit_rows,
 )
 from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.nearest import nearest_steps
 
 BLOCK = 1024
 

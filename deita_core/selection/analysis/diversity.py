@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
-from deita_core.selection.analysis.nearest import nearest_of
 from deita_core.selection.pool_table import SelectionInput
 from deita_core.selection.strategies import random_order
 from deita_core.selection.strategies.protocol import read_only_edges
 from deita_core.similarity.definition import unit_rows
 from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.nearest import nearest_of
 
 
 def nearest_similarities(graph: SimilarityGraph) -> NDArray[np.float64]:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
 from deita_core.selection import status as st
-from deita_core.selection.analysis.nearest import nearest_of, nearest_steps
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Candidates, Choice, read_only_edges
 from deita_core.similarity.definition import DECIMALS, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
+from deita_core.similarity.nearest import nearest_of, nearest_steps
 
 Rows = NDArray[np.int64]
 _BLOCK = 4096
