@@ -169,7 +169,7 @@ def test_an_unknown_dimension_is_named() -> None:
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="light.train"):
+    with pytest.raises(ModelError, match=r"light\.train"):
         LightScorer("quality", tmp_path)
 
 
