@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,10 @@ from deita_core.errors import ModelError
 from deita_core.scoring import LightScorer, Scorer, TurnText
 from deita_core.scoring.light.features import MAX_CHARS
 from deita_core.scoring.light.scorer import WEIGHTS, calibrated
+from deita_core.scoring.protocol import Dimension
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 EASY = TurnText("What color is the sky?", "Blue.")
 HARD = TurnText(
     "Prove that the sum of two independent Poisson variables is Poisson, derive its rate, and "
@@ -81,18 +86,76 @@ def test_no_turns_give_no_scores(quality: LightScorer) -> None:
     assert quality.score([]).scores.shape == (0,)
 
 
-def test_a_turn_scores_the_same_alone_and_in_a_batch(quality: LightScorer) -> None:
-    turns = [EASY, TurnText("", "x"), HARD, TurnText("Hi", None), EASY]
-    together = quality.score(turns).scores
-    alone = [quality.score([turn]).scores[0] for turn in turns]
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+def mixed_turns(count: int) -> list[TurnText]:
+    """Turns of many lengths; some have nothing to score in one dimension or the other."""
+    words = ("why", "does", "the", "sum", "of", "two", "variables", "follow", "3", "laws,", "not?")
+    turns = []
+    for n in range(count):
+        asked = f"Explain step {n}: " + " ".join(words[(n * k) % 11] for k in range(n % 37))
+        response = None if n % 29 == 0 else " ".join(words[(n + k) % 11] for k in range(n % 83))
+        turns.append(TurnText("" if n % 61 == 0 else asked, response))
+    return turns
 
 
-def test_the_bits_of_a_score_do_not_depend_on_its_batch(complexity: LightScorer) -> None:
-    turns = [TurnText(f"Explain step {n}: " + "why? " * (n % 37), None) for n in range(700)]
-    together = complexity.score(turns).scores
-    parts = [complexity.score(turns[i : i + 90]).scores for i in range(0, 700, 90)]
-    assert together.tobytes() == np.concatenate(parts).tobytes()
+def bits(scores: np.ndarray) -> list[bytes]:
+    return [score.tobytes() for score in scores]
+
+
+@pytest.mark.parametrize("dimension", ["complexity", "quality"])
+def test_the_bits_of_a_score_do_not_depend_on_its_batch(dimension: Dimension) -> None:
+    scorer, turns = LightScorer(dimension), mixed_turns(700)
+    together = bits(scorer.score(turns).scores)
+    for size in (1, 2, 3, 7, 90, 511, 512, 513):
+        few = turns[: 60 * size]
+        parts = [scorer.score(few[i : i + size]).scores for i in range(0, len(few), size)]
+        assert bits(np.concatenate(parts)) == together[: len(few)], size
+
+
+@pytest.mark.parametrize("dimension", ["complexity", "quality"])
+def test_the_bits_of_a_score_do_not_depend_on_its_neighbours(dimension: Dimension) -> None:
+    scorer, turns = LightScorer(dimension), mixed_turns(300)
+    together = scorer.score(turns).scores
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(turns))
+        shuffled = scorer.score([turns[i] for i in order]).scores
+        assert bits(shuffled) == bits(together[order])
+    beside = scorer.score([TurnText("word " * 9000, "long " * 9000), *turns]).scores[1:]
+    assert bits(beside) == bits(together)
+
+
+@pytest.mark.parametrize("dimension", ["complexity", "quality"])
+def test_the_bits_of_a_score_do_not_depend_on_threads(dimension: Dimension) -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    scorer, turns = LightScorer(dimension), mixed_turns(300)
+    together = bits(scorer.score(turns).scores)
+    for threads in (1, 2, 5):
+        with threadpoolctl.threadpool_limits(threads):
+            assert bits(scorer.score(turns).scores) == together
+
+
+def test_the_bits_of_a_score_do_not_depend_on_the_kernels_of_the_matrix_library() -> None:
+    code = (
+        "import sys; from tests.test_scoring_light import LightScorer, mixed_turns\n"
+        "for name in ('complexity', 'quality'):\n"
+        "    print(LightScorer(name).score(mixed_turns(200)).scores.tobytes().hex())"
+    )
+    kernels = ["Prescott", "Haswell"]
+    if Path("/proc/cpuinfo").exists() and "avx512f" in Path("/proc/cpuinfo").read_text():
+        kernels.append("SkylakeX")
+    found = set()
+    for kernel in kernels:
+        environment = os.environ | {"OPENBLAS_CORETYPE": kernel}
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert run.returncode == 0, run.stderr
+        found.add(run.stdout)
+    assert len(found) == 1
 
 
 def test_scoring_twice_gives_the_same_bits(complexity: LightScorer) -> None:

@@ -177,7 +177,7 @@ def pair_features(instruction: Encoded, response: Encoded) -> F32:
     shared = np.asarray(a.multiply(b).sum(axis=1), np.float32).ravel()
     own_a, own_b = np.diff(a.indptr), np.diff(b.indptr)
     norms = np.linalg.norm(instruction.mean, axis=1) * np.linalg.norm(response.mean, axis=1)
-    dots = np.einsum("ij,ij->i", instruction.mean, response.mean)
+    dots = (instruction.mean * response.mean).sum(axis=1)
     columns = [
         shared / np.maximum(own_b, 1),
         shared / np.maximum(own_a, 1),

@@ -90,6 +90,13 @@ def compress(values: F32) -> F32:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
 
 
+def product(values: F32, weights: F32) -> F32:
+    """(n, d) @ (d, k) -> (n, k) float32, each row added up in one order whatever n is."""
+    from deita_core.scoring.light import heads_kernel
+
+    return heads_kernel.product(np.ascontiguousarray(values), np.ascontiguousarray(weights))
+
+
 @dataclass(frozen=True, slots=True)
 class Standardiser:
     """(x - mean) / deviation per column, clipped to +-CLIP so that no input can run away."""
@@ -119,8 +126,8 @@ class Mlp:
     def __call__(self, values: F32) -> F32:
         """(n, d_0) -> (n,) float32."""
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = gelu(values @ weight + bias)
-        return np.asarray((values @ self.weights[-1] + self.biases[-1])[:, 0], np.float32)
+            values = gelu(product(values, weight) + bias)
+        return (product(values, self.weights[-1]) + self.biases[-1])[:, 0]
 
 
 def gelu(values: F32) -> F32:
@@ -129,68 +136,47 @@ def gelu(values: F32) -> F32:
     return np.asarray(values * np.float32(0.5) * (1 + np.tanh(inner)), np.float32)
 
 
-BLOCK = 128  # rows walked at a time: what they touch stays in the cache
-
-
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """A sum of regression trees.
+    """A sum of regression trees, one after another in flat arrays.
 
-    feature, left: (nodes,) int64. threshold, value: (nodes,) float32; 0 where they say nothing.
-    roots: (trees,) int64.
+    Node i sends a row to `left[i]` when its column `feature[i]` is at most `number[i]`, else to
+    the node after that. A leaf has `feature` -1, and `number` is its value.
+
+    feature, left: (nodes,) int32. number: (nodes,) float32. roots: (trees,) int32.
     """
 
-    feature: NDArray[np.int64]
-    threshold: F32
-    left: NDArray[np.int64]
-    value: F32
-    roots: NDArray[np.int64]
+    feature: NDArray[np.int32]
+    number: F32
+    left: NDArray[np.int32]
+    roots: NDArray[np.int32]
 
     @staticmethod
     def from_nodes(feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> Trees:
         """From one (feature, number) per node, each tree breadth first from its root.
 
-        feature: the column asked at a node, -1 for a leaf. number: the threshold there, or the
-        value of the leaf. lengths: nodes of each tree. The order alone says who is whose child:
-        in one tree, the k-th node that asks (from 0) has its children at 2k + 1 and 2k + 2.
+        lengths: nodes of each tree. The order alone says who is whose child: in one tree, the
+        k-th node that asks (from 0) has its children at 2k + 1 and 2k + 2.
         """
-        feature = np.asarray(feature, np.int64)
         sizes = np.asarray(lengths, np.int64)
         roots = np.cumsum(sizes) - sizes
-        root_of = np.repeat(roots, sizes)
-        asks = feature >= 0
-        before: NDArray[np.int64] = (
-            np.cumsum(asks) - asks
-        )  # nodes that ask before this one, over all trees
-        left = root_of + 2 * (before - before[root_of]) + 1
-        left = np.where(asks, left, np.arange(len(feature)))
-        values = np.asarray(number, np.float32)
+        asks = np.asarray(feature) >= 0
+        before: NDArray[np.int64] = np.cumsum(asks) - asks  # nodes that ask, over all trees
+        in_tree: NDArray[np.int64] = before - np.repeat(before[roots], sizes)
+        left = np.repeat(roots, sizes) + 2 * in_tree + 1
         return Trees(
-            feature,
-            np.where(asks, values, 0).astype(np.float32),
-            left,
-            np.where(asks, 0, values).astype(np.float32),
-            roots,
+            np.asarray(feature, np.int32),
+            np.asarray(number, np.float32),
+            left.astype(np.int32),
+            roots.astype(np.int32),
         )
 
     def __call__(self, values: F32) -> F32:
         """(n, d) -> (n,) float32: the sum of the leaves that each row falls into."""
-        parts = [self._block(values[i : i + BLOCK]) for i in range(0, len(values), BLOCK)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        from deita_core.scoring.light.heads_kernel import leaf_sums
 
-    def _block(self, values: F32) -> F32:
-        rows, columns = values.shape
-        flat = np.ascontiguousarray(values).ravel()
-        at = np.tile(self.roots, rows)
-        offset = np.repeat(np.arange(rows) * columns, len(self.roots))
-        walking = np.flatnonzero(self.feature.take(at) >= 0)  # those not yet in a leaf
-        while len(walking):
-            node = at[walking]
-            asked = flat.take(self.feature.take(node) + offset[walking])
-            node = self.left.take(node) + (asked > self.threshold.take(node))
-            at[walking] = node
-            walking = walking[self.feature.take(node) >= 0]
-        return np.asarray(self.value.take(at).reshape(rows, -1).sum(axis=1), np.float32)
+        rows = np.ascontiguousarray(values, np.float32)
+        return leaf_sums(rows, self.feature, self.number, self.left, self.roots)
 
 
 def block(encoded: Encoded, idf: F32, with_openings: bool) -> Any:
@@ -287,7 +273,7 @@ def _trees(arrays: Arrays) -> tuple[Trees | None, float, float]:
 
 def rating_inputs(parts: Sequence[Encoded], projections: Sequence[F32], tokens: F32) -> F32:
     """What the perceptrons of a RatingHead see, before standardising."""
-    projected = [part.mean @ p for part, p in zip(parts, projections, strict=True)]
+    projected = [product(part.mean, p) for part, p in zip(parts, projections, strict=True)]
     return np.hstack([surface(parts), *projected, tokens]).astype(np.float32)
 
 
@@ -315,7 +301,8 @@ class DifficultyHead:
 
     def __call__(self, instruction: Encoded) -> F32:
         """(n,) float32: about 0 to 4."""
-        dense = difficulty_dense(instruction, self.standardise) @ self.dense_weights
+        numbers = difficulty_dense(instruction, self.standardise)
+        dense = product(numbers, self.dense_weights[:, None])[:, 0]
         tokens = tfidf(instruction, self.idf) @ self.token_weights
         return np.asarray(tokens + dense + self.intercept, np.float32)
 
@@ -342,7 +329,8 @@ class StepsHead:
 
     def __call__(self, instruction: Encoded) -> F32:
         """(n,) float32: steps, relative to the average Alpaca instruction."""
-        return np.asarray(self.standardise(surface([instruction])) @ self.weights, np.float32)
+        numbers = self.standardise(surface([instruction]))
+        return product(numbers, self.weights[:, None])[:, 0]
 
 
 class _floats:  # noqa: N801 - used like a function

@@ -12,6 +12,11 @@ What a turn gets:
   "empty response". There is nothing to judge, and a low number would hide that in the sums.
 
 Texts are read up to `MAX_CHARS` characters each, so a turn of any length takes bounded time.
+
+Same weights, same text, same bits: whatever the size and order of a batch, the other turns in it
+and the number of threads. Dense products and trees run row by row in compiled loops with one order
+of adding up (`heads_kernel`), sparse products likewise in SciPy, and all the rest is element by
+element or a sum along one row.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ import numpy as np
 
 from deita_core.errors import ModelError
 from deita_core.scoring.light.features import F32, MAX_CHARS, Encoded, shared_encoder
-from deita_core.scoring.light.heads import Arrays, DifficultyHead, RatingHead, StepsHead
+from deita_core.scoring.light.heads import Arrays, DifficultyHead, RatingHead, StepsHead, product
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, TurnText
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -37,7 +42,7 @@ HEADS: dict[Dimension, tuple[str, ...]] = {
 
 
 class LightScorer:
-    """Scores turns 1 to 6 in one dimension; see `Scorer`. Same input, same score.
+    """Scores turns 1 to 6 in one dimension; see `Scorer`.
 
     `weights` is a folder with `light-<dimension>.safetensors`; the default ships with the code.
     Raises ModelError when the dimension is unknown or the weights are missing or unreadable.
@@ -92,21 +97,12 @@ class LightScorer:
 
         Meaningful only for turns that `score` gives a score.
         """
-        parts = [self._padded(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
+        parts = [self._block(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self._head_mean)), np.float32)
-
-    def _padded(self, turns: Sequence[TurnText]) -> F32:
-        """The heads of up to BLOCK turns, always computed on BLOCK rows.
-
-        The last bits of a matrix product depend on its shape; with one shape throughout, a score
-        does not depend on which turns a job happened to hand over together.
-        """
-        filling = [TurnText("", None)] * (BLOCK - len(turns))
-        return self._block([*turns, *filling])[: len(turns)]
 
     def blend(self, heads: F32) -> F32:
         """(n, heads) raw numbers, as `heads` gives them -> (n,) scores inside (1, 6)."""
-        raw = np.einsum("ij,j->i", heads - self._head_mean, self._head_weight)
+        raw = product(heads - self._head_mean, self._head_weight[:, None])[:, 0]
         return calibrated(raw, self._offset, self._slope)
 
     def _block(self, turns: Sequence[TurnText]) -> F32:
