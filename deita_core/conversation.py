@@ -91,6 +91,17 @@ class Conversation:
         return Conversation(tuple(Message(i["role"], i["content"]) for i in items), tools)
 
 
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, and whole pairs joined.
+
+    Broken JSON escapes leave such halves. They are no characters: neither UTF-8 nor a tokenizer
+    takes them.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _turns(messages: Iterable[Message]) -> Iterable[Turn]:
     instruction: str | None = None
     said: list[str] = []

@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from deita_core.conversation import ASSISTANT_ROLES, Conversation
+from deita_core.conversation import ASSISTANT_ROLES, Conversation, without_surrogates
 
 # Long enough to be sure, short enough to be fast.
 SAMPLE_CHARACTERS = 300
@@ -43,8 +43,7 @@ def language_of(text: str) -> tuple[str | None, float]:
     letters = sum(map(str.isalpha, prose))
     if letters < 2:
         return None, 0.0
-    # Half a surrogate pair is no character; the model does not take it.
-    (best,) = _detector().detect(prose.encode("utf-8", "replace").decode("utf-8"))
+    (best,) = _detector().detect(without_surrogates(prose))
     code, confidence = str(best["lang"]), min(1.0, float(best["score"]))
     if code == "ja" and not _KANA.search(prose):
         code = "zh"  # no Japanese sentence does without kana

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deita_core.conversation import ROLES, Conversation, Message, Turn
+from deita_core.conversation import ROLES, Conversation, Message, Turn, without_surrogates
 
 messages = st.lists(st.builds(Message, st.sampled_from(ROLES), st.text(max_size=20)), max_size=12)
 
@@ -64,3 +64,9 @@ def test_json_gives_the_same_conversation_back(said: list[Message]) -> None:
 def test_there_is_one_turn_for_each_user_message(said: list[Message]) -> None:
     made = Conversation(tuple(said))
     assert [t.instruction for t in made.turns] == [m.content for m in said if m.role == "user"]
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    assert without_surrogates("a\ud83d b\udc80") == "a\ufffd b\ufffd"
+    assert without_surrogates("whole: \ud83d\ude00") == "whole: \U0001f600"
+    assert without_surrogates("plain ü \U0001f600") == "plain ü \U0001f600"

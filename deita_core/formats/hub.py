@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import PoolError
+from deita_core.files import whole_file
 
 # Without this, being offline shows only after minutes of retries.
 SECONDS_TO_ANSWER = 5.0
@@ -41,12 +43,8 @@ def snapshot(name: str, split: str, into: Path, progress: Callable[[int], None])
     into.mkdir(parents=True, exist_ok=True)
     label = "--".join(filter(None, (*path.split("/"), config, re.sub(r"[^\w-]+", "_", split))))
     target = into / f"{label}.jsonl"
-    partial = into / f".{label}.{os.getpid()}.part"
-    try:
+    with whole_file(target) as partial:
         _write(_rows(path, config, split), partial, progress)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
@@ -92,7 +90,7 @@ def _write(rows: Iterable[dict[str, Any]], out: Path, progress: Callable[[int], 
     with out.open("w", encoding="utf-8") as file:
         for row in rows:
             line = json.dumps(row, ensure_ascii=False, default=str)
-            file.write(line.encode("utf-8", "replace").decode("utf-8") + "\n")
+            file.write(without_surrogates(line) + "\n")
             count += 1
             if count % ROWS_PER_REPORT == 0:
                 progress(count)

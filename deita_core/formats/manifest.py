@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deita_core.errors import ExportError
-from deita_core.formats.files import sha256_of
+from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write.export_format import JsonValue
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deita_core.errors import JobCancelledError, JobError
+from deita_core.files import is_unfinished, whole_file, whole_folder
 from deita_core.project import Project
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Handover:
     def create(self, spec: Mapping[str, Any]) -> None:
         """Start afresh, but keep finished batches that were not committed yet."""
         self.parts.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.parts.glob("*.tmp"):
+        for unfinished in filter(is_unfinished, self.parts.iterdir()):
             shutil.rmtree(unfinished)
         shutil.rmtree(self.input, ignore_errors=True)
         self.input.mkdir()
@@ -101,22 +102,20 @@ class Handover:
         """Worker: hand over a batch."""
         import pyarrow as pa
 
-        partial = self.parts / f"{number:06d}.tmp"
-        partial.mkdir()
-        for name, table in part.tables.items():
-            with (
-                pa.OSFile(str(partial / f"{name}.arrow"), "wb") as sink,
-                pa.ipc.new_file(sink, table.schema) as writer,
-            ):
-                writer.write_table(table)
-        (partial / "meta.json").write_text(json.dumps(dict(part.meta)), encoding="utf-8")
-        os.rename(partial, self.parts / f"{number:06d}")
+        with whole_folder(self.parts / f"{number:06d}") as partial:
+            for name, table in part.tables.items():
+                with (
+                    pa.OSFile(str(partial / f"{name}.arrow"), "wb") as sink,
+                    pa.ipc.new_file(sink, table.schema) as writer,
+                ):
+                    writer.write_table(table)
+            (partial / "meta.json").write_text(json.dumps(dict(part.meta)), encoding="utf-8")
 
     def waiting_parts(self) -> list[Path]:
         """Batches that are not committed yet, oldest first."""
         if not self.parts.exists():
             return []
-        return sorted(path for path in self.parts.iterdir() if path.suffix != ".tmp")
+        return sorted(path for path in self.parts.iterdir() if not is_unfinished(path))
 
     def take(self, path: Path) -> Part:
         """Owner: read a batch; delete it with `drop` after the commit."""
@@ -164,9 +163,8 @@ class Handover:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
-        partial = self.folder / f"{name}.tmp"
-        partial.write_text(json.dumps(value), encoding="utf-8")
-        os.replace(partial, self.folder / name)
+        with whole_file(self.folder / name) as partial:
+            partial.write_text(json.dumps(value), encoding="utf-8")
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deita_core.errors import ExportError, FormatError, PathError
-from deita_core.formats.files import sha256_of
+from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.score_file import score_fields
 from deita_core.jobs.kinds.import_pool import hub_path

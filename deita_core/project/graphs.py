@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
+from deita_core.files import replace_folder
 from deita_core.project.store import Project, whole_number
 from deita_core.project.vectors import active_embedder
 from deita_core.similarity.graph import (
@@ -26,7 +27,6 @@ from deita_core.similarity.graph import (
     SimilarityGraph,
     StoredGraph,
     open_graph,
-    put_in_place,
 )
 
 
@@ -102,7 +102,7 @@ def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:
         if folder.is_dir():
             return
         raise ProjectError(f"there is no similarity graph at {made}: build it again")
-    put_in_place(made, folder)
+    replace_folder(made, folder)
     for other in folder.parent.glob(f"{_prefix(key)}*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

@@ -12,7 +12,6 @@ cache keyed by `data_version()` never shows old data.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import threading
@@ -28,6 +27,7 @@ import duckdb
 import psutil
 
 from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
+from deita_core.files import whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -282,9 +282,8 @@ class Project:
         """Copy the whole project into a new file while nobody writes."""
         with self._write_lock:
             self.cursor().execute("CHECKPOINT")
-            partial = path.with_suffix(".copying")
-            shutil.copyfile(self.path, partial)
-            os.replace(partial, path)
+            with whole_file(path) as partial:
+                shutil.copyfile(self.path, partial)
 
     def close(self) -> None:
         """Release the file for other processes; calling it twice is harmless."""

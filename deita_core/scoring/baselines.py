@@ -40,6 +40,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
@@ -183,9 +184,9 @@ def pair_of(turn: TurnText, model: LanguageModel, limit: int) -> Pair | None:
 
 
 def _tokens(model: LanguageModel, text: str) -> list[int]:
-    # Half of a surrogate pair cannot be encoded, and the tokenizer would refuse the text.
-    clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return list(model.tokenizer(clean, add_special_tokens=False, verbose=False).input_ids)
+    return list(
+        model.tokenizer(without_surrogates(text), add_special_tokens=False, verbose=False).input_ids
+    )
 
 
 def mean_losses(

@@ -12,8 +12,6 @@ afterwards. Opening it maps the files into memory and reads next to nothing.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError, SelectionError
+from deita_core.files import whole_folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,34 +112,20 @@ def save_graph(
     key: JSON values that say what it was made from. extra: more arrays to keep with it.
     """
     extra = extra or {}
-    partial = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name in _TYPES:
-        np.save(partial / f"{name}.npy", getattr(graph, name))
-    for name, array in extra.items():
-        np.save(partial / f"{name}.npy", array)
-    meta = {
-        "version": FILE_VERSION,
-        "floor": graph.floor,
-        "wanted_floor": graph.wanted_floor,
-        "key": dict(key),
-        "extra": sorted(extra),
-        "bytes": {path.stem: path.stat().st_size for path in partial.glob("*.npy")},
-    }
-    (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    put_in_place(partial, folder)
-
-
-def put_in_place(made: Path, folder: Path) -> None:
-    """Rename a finished folder to `folder`; what was there goes away."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    before = folder.with_name(folder.name + ".old")
-    shutil.rmtree(before, ignore_errors=True)
-    if folder.exists():
-        os.rename(folder, before)
-    os.rename(made, folder)
-    shutil.rmtree(before, ignore_errors=True)
+    with whole_folder(folder) as partial:
+        for name in _TYPES:
+            np.save(partial / f"{name}.npy", getattr(graph, name))
+        for name, array in extra.items():
+            np.save(partial / f"{name}.npy", array)
+        meta = {
+            "version": FILE_VERSION,
+            "floor": graph.floor,
+            "wanted_floor": graph.wanted_floor,
+            "key": dict(key),
+            "extra": sorted(extra),
+            "bytes": {path.stem: path.stat().st_size for path in partial.glob("*.npy")},
+        }
+        (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def open_graph(folder: Path) -> StoredGraph:

@@ -13,7 +13,6 @@ user did; which rows lie inside the outline is worked out here (`MapEvent.rows_i
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import zlib
@@ -30,6 +29,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
+from deita_core.files import whole_file
 from studio.charts.colours import (
     NO_SCORE,
     OTHER,
@@ -58,7 +59,7 @@ def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
     Worth its bytes up to about 50,000 rows. Cache the result: it does not change with colours.
     """
     lines = (" ".join(text[: characters * 4].split())[:characters] for text in texts)
-    return "\n".join(lines).encode("utf-8", "replace")
+    return without_surrogates("\n".join(lines)).encode()
 
 
 def places_payload(xy: NDArray[np.float32], *, name: str, hover_texts: bytes = b"") -> bytes:
@@ -346,9 +347,8 @@ def ensure_plotly() -> Path:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
         _STATIC.mkdir(exist_ok=True)
-        partial = target.with_suffix(f".{os.getpid()}.part")
-        shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
     return target
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from deita_core.conversation import ROLES
 from deita_core.errors import DeitaError
-from deita_core.formats.files import resolve_below
+from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, detect
 from deita_core.formats.read.layout import Detection, Mapping, PoolRow
 from deita_core.jobs.steps import preparation, register_files, register_hub

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deita_core.conversation import Conversation, Message, Role
+from deita_core.conversation import Conversation, Message, Role, without_surrogates
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,6 @@ def role_of(name: object, own: MappingType[str, str]) -> Role | None:
 
 # A column mapped to this is the record itself (a line that is a bare list of messages).
 WHOLE_RECORD = "."
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class RowError(Exception):
@@ -292,11 +290,10 @@ def _parsed_text(text: str) -> object:
 def as_text(value: object, notes: list[str]) -> str:
     """The text of a value: numbers as written, lists and objects as JSON; None is ""."""
     if isinstance(value, str):
-        # A lone surrogate is no character: no database or encoder takes it.
-        if not value.isascii() and _SURROGATE.search(value):
+        clean = without_surrogates(value)
+        if clean != value:
             _note(notes, "half of a surrogate pair was replaced by U+FFFD")
-            return _SURROGATE.sub("\ufffd", value)
-        return value
+        return clean
     if value is None:
         return ""
     if isinstance(value, bool | int | float):

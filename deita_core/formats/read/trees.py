@@ -22,7 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deita_core.conversation import Message
+from deita_core.conversation import Message, without_surrogates
 from deita_core.formats.read.layout import (
     MISSING,
     Column,
@@ -223,7 +223,7 @@ def gather(found: Iterable[Record | Damage], mapping: Mapping) -> Iterator[Recor
 
 def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[object, ...]:
     if isinstance(item, Damage):
-        raw, reason = _storable(item.raw), _storable(item.reason)
+        raw, reason = without_surrogates(item.raw), without_surrogates(item.reason)
         return (position, 2, item.line, None, None, None, raw, reason)
     value = item.value
     own, parent, tree = (
@@ -232,16 +232,12 @@ def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[obje
     )
     if own is None or (mapping.columns.get("tree") and tree is None):
         reason = "it is no message of a tree: it has no id"
-        return (position, 1, item.line, None, None, None, _storable(item.raw), reason)
-    return (position, 0, item.line, own, parent, tree, _storable(item.raw), None)
+        return (position, 1, item.line, None, None, None, without_surrogates(item.raw), reason)
+    return (position, 0, item.line, own, parent, tree, without_surrogates(item.raw), None)
 
 
 def _key(value: object) -> str | None:
-    return None if value in (MISSING, None, "") else _storable(str(value))
-
-
-def _storable(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return None if value in (MISSING, None, "") else without_surrogates(str(value))
 
 
 def _trees(rows: Iterable[tuple[int, int, int | None, str, str]]) -> Iterator[Record | Damage]:

@@ -11,7 +11,6 @@ OpenAI refuses a file with an unknown field, so there they are left out unless a
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +18,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from deita_core.errors import ExportError
-from deita_core.formats.files import sha256_of
+from deita_core.files import sha256_of, whole_file
 from deita_core.formats.write.chat_json import ALPACA, OPENAI, ORIGINAL, SHAREGPT
 from deita_core.formats.write.export_format import (
     ExportFormat,
@@ -67,20 +66,15 @@ def write(
     """
     chosen = export_format(format)
     scores = chosen.scores_by_default if with_scores is None else with_scores
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            tally = _fill(file, rows, chosen, scores)
-            file.flush()
-            os.fsync(file.fileno())
-        digest, size = sha256_of(part), part.stat().st_size
-        part.replace(out)
+        with whole_file(out) as part:
+            with part.open("wb") as file:
+                tally = _fill(file, rows, chosen, scores)
+            digest, size = sha256_of(part), part.stat().st_size
     except OSError as error:
         raise ExportError(
             f"cannot write {out}: {error.strerror or error}; choose another folder or free space"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return WriteReport(
         rows_written=tally.rows,
         skipped=tuple(tally.skipped),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from deita_core.conversation import Conversation
+from deita_core.conversation import Conversation, without_surrogates
 from deita_core.errors import ExportError
 from deita_core.formats.read.detect import rows_of
 from deita_core.formats.read.layout import Mapping, Reject
@@ -127,7 +127,7 @@ def score_fields(row: ExportRow) -> JsonObject:
         "language": row.language,
         "flags": list(row.flags),
         # A file name may hold bytes that are no text.
-        "source": row.source.encode("utf-8", "replace").decode("utf-8"),
+        "source": without_surrogates(row.source),
         "position": row.position,
     }
 

@@ -11,12 +11,12 @@ LLaMA-Factory's dataset_info.json: how its loader finds the columns of an export
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.errors import ExportError
+from deita_core.files import whole_file
 from deita_core.formats.write.export_format import JsonObject, JsonValue
 
 OPENAI_LEAST_ROWS = 10
@@ -178,14 +178,11 @@ def merge_dataset_info(path: Path, entry: JsonObject) -> None:
     if path.exists():
         known = _load(path)
     text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> JsonObject:

@@ -11,6 +11,7 @@ from typing import Any
 
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
+from deita_core.files import whole_file
 from deita_core.formats.card import card_statistics, dataset_card
 from deita_core.formats.manifest import (
     Manifest,
@@ -170,8 +171,9 @@ def _models(project: Project) -> Iterator[ModelUse]:
 
 
 def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:
-    manifest_path(out).write_text(manifest.to_json(), encoding="utf-8")
-    card_path(out).write_text(card, encoding="utf-8")
+    for path, text in ((manifest_path(out), manifest.to_json()), (card_path(out), card)):
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     if manifest.output.format in READABLE:
         entry = dataset_info(out.stem, out.name, manifest.output.format, report.fields)
         merge_dataset_info(out.with_name("dataset_info.json"), entry)

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deita_core.conversation import Conversation
-from deita_core.formats.files import sha256_of
+from deita_core.conversation import Conversation, without_surrogates
+from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs.handover import Desk, Parameters, Part
 from deita_core.project import Project
@@ -166,7 +166,7 @@ def rows_and_rejects(batch: list[PoolRow | Reject]) -> tuple[pa.Table, pa.Table]
             "position": pa.array([r.position for r in bad], pa.int64()),
             "line": pa.array([r.line for r in bad], pa.int64()),
             "reason": pa.array([r.reason for r in bad], pa.string()),
-            "raw": pa.array([_storable(r.raw) for r in bad], pa.string()),
+            "raw": pa.array([without_surrogates(r.raw) for r in bad], pa.string()),
         }
     )
     return _rows_table([row for row in batch if isinstance(row, PoolRow)]), rejects
@@ -184,11 +184,11 @@ def _rows_table(rows: list[PoolRow]) -> pa.Table:
         "id": ([r.conversation.id for r in rows], text),
         "position": ([r.position for r in rows], pa.int64()),
         "line": ([r.line for r in rows], pa.int64()),
-        "messages": ([_storable(r.conversation.to_json()) for r in rows], text),
+        "messages": ([without_surrogates(r.conversation.to_json()) for r in rows], text),
         "tools": ([r.conversation.tools for r in rows], text),
-        "original": ([_storable(r.raw) for r in rows], text),
+        "original": ([without_surrogates(r.raw) for r in rows], text),
         "notes": ([list(r.notes) for r in rows], pa.list_(text)),
-        "preview": ([_storable(preview_of(r.conversation)) for r in rows], text),
+        "preview": ([without_surrogates(preview_of(r.conversation)) for r in rows], text),
         "language": ([f.language for f in facts], text),
         "language_confidence": ([f.language_confidence for f in facts], pa.float32()),
         "turns": ([f.turns for f in facts], whole),
@@ -205,8 +205,3 @@ def _rows_table(rows: list[PoolRow]) -> pa.Table:
         ),
     }
     return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
-
-
-def _storable(text: str) -> str:
-    """Lone surrogates (from broken JSON escapes) cannot be stored as UTF-8: shown as U+FFFD."""
-    return text.encode("utf-8", "replace").decode("utf-8")

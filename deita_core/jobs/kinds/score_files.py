@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from deita_core.conversation import Conversation
 from deita_core.errors import JobError
-from deita_core.formats.files import sha256_of
+from deita_core.files import sha256_of, whole_file
 from deita_core.formats.read.layout import Reject
 from deita_core.formats.score_file import ScoreRow, read_scores
 from deita_core.jobs.handover import Desk, Parameters, Part
@@ -283,15 +282,12 @@ class ExportScores:
             "csv": _write_csv,
             "parquet": _write_parquet,
         }
-        partial = out.with_name(f".{out.name}.partial")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            said = writers[parameters["format"]](folder / "rows.parquet", partial, desk, total)
-            os.replace(partial, out)
+            with whole_file(out) as partial:
+                said = writers[parameters["format"]](folder / "rows.parquet", partial, desk, total)
         except OSError as error:
             raise JobError(f"{out} cannot be written: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
         desk.report(total, total, f"{said}, {out.stat().st_size:,} bytes")
 
     def prepare(

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 
 _WORDS: dict[str, str] = {
@@ -139,7 +140,7 @@ class Encoder:
         """Encodes a batch; a text may be empty, and is cut at `MAX_CHARS` characters."""
         from scipy import sparse
 
-        cut = [readable(text[:MAX_CHARS]) for text in texts]
+        cut = [without_surrogates(text[:MAX_CHARS]) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(cut, add_special_tokens=False)
         # An empty text still gets the tokenizer's leading space: it has no tokens for us.
         lists = [e.ids if t else [] for e, t in zip(encodings, cut, strict=True)]
@@ -160,15 +161,6 @@ class Encoder:
             ]
         ).astype(np.float32)
         return Encoded(ids, starts, surface, bag, (bag @ self.embedding) / count)
-
-
-def readable(text: str) -> str:
-    """The text with lone surrogates replaced: the tokenizer takes only valid Unicode."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode("utf-8")
-    return text
 
 
 def pair_features(instruction: Encoded, response: Encoded) -> F32:

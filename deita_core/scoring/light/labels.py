@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
+
 RATERS = ("gpt4omini", "llama31_8b", "mistral7b")
 FLASK_LEVELS = (
     "simple lifestyle knowledge",
@@ -58,7 +60,7 @@ class Pairs:
 
 def bucket(text: str, buckets: int, salt: str = "") -> int:
     """A stable number in [0, buckets) for a text."""
-    digest = hashlib.blake2b((salt + text).encode("utf-8", "replace"), digest_size=8).digest()
+    digest = hashlib.blake2b(without_surrogates(salt + text).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % buckets
 
 

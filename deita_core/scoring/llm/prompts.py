@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, TurnText
 
@@ -223,7 +224,9 @@ class PromptTokenizer:
         question stays whole, as does a short question before a long answer.
         """
         most = self.max_tokens * CHARACTERS_A_TOKEN
-        prompts = [passage(dimension, [_clean(b[:most]) for b in some]) for some in bodies]
+        prompts = [
+            passage(dimension, [without_surrogates(b[:most]) for b in some]) for some in bodies
+        ]
         encodings = self._backend.encode_batch_fast([prompt.text for prompt in prompts])
         ids = [encoding.ids for encoding in encodings]
         truncated = np.array([any(len(b) > most for b in some) for some in bodies], np.bool_)
@@ -261,8 +264,3 @@ def passage(dimension: Dimension, bodies: Sequence[str]) -> Passage:
         spans.append((len(text), len(text) + len(body)))
         text += body + part
     return Passage(text, tuple(spans))
-
-
-def _clean(text: str) -> str:
-    # Half of a surrogate pair cannot be encoded, and would cost the whole batch.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,4 +1,4 @@
-"""The fence around the data folder."""
+"""Files that appear whole or not at all, and the fence around the data folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import PathError
-from deita_core.formats.files import resolve_below
+from deita_core.files import is_unfinished, resolve_below, whole_file, whole_folder
 
 
 @pytest.fixture
@@ -50,3 +50,34 @@ def test_an_absolute_path_inside_is_allowed(root: Path):
 def test_a_missing_data_folder_is_named(tmp_path: Path):
     with pytest.raises(PathError, match="create it"):
         resolve_below(tmp_path / "none", "a")
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path):
+    path = tmp_path / "out.json"
+    with whole_file(path) as partial:
+        partial.write_text("[]")
+        assert is_unfinished(partial)
+        assert not path.exists()
+    assert path.read_text() == "[]"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_keeps_the_file_that_was_there_and_leaves_nothing_behind(tmp_path: Path):
+    path = tmp_path / "out.json"
+    path.write_text("before")
+    with pytest.raises(TypeError), whole_file(path) as partial, partial.open("wb") as file:
+        file.write("no bytes")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
+    path = tmp_path / "deep" / "graph"
+    for name in ("first", "second"):
+        with whole_folder(path) as partial:
+            (partial / name).touch()
+    assert [file.name for file in path.iterdir()] == ["second"]
+    with pytest.raises(FileNotFoundError), whole_folder(path) as partial:
+        (partial / "none").unlink()
+    assert [file.name for file in path.parent.iterdir()] == ["graph"]
+    assert [file.name for file in path.iterdir()] == ["second"]
