@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import typer
+
+from deita_core.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
@@ -45,3 +50,9 @@ def first_cells(text: str) -> list[str]:
         if not line.startswith("| ---") and not following.startswith("| ---"):
             cells.append(line.split("|")[1].strip().replace("`", ""))
     return cells
+
+
+def commands() -> dict[str, Any]:
+    """The commands of the command line, as Typer has parsed them, by name."""
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)

@@ -1,4 +1,4 @@
-"""cli and commands: what a user types, what is printed, and the exit status."""
+"""cli: what a user types, what is printed, and the exit status."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.cli import build_parser, main
+from deita_core.cli import main
 from deita_core.project import Project
 from deita_core.project.selections import selections
+from deita_core.version import VERSION
 from tests.builders import prepared_project
+from tests.documents import commands
 
 
 @pytest.fixture
@@ -26,14 +28,41 @@ def prepared(tmp_path: Path) -> str:
     return str(prepared_project(tmp_path / "topics.duckdb"))
 
 
-def test_every_command_has_help_with_an_example() -> None:
-    parser = build_parser()
-    commands = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    assert {"run", "import", "score", "embed", "map", "select", "export", "replay", "info"} <= set(
-        commands
-    )
-    for name, command in commands.items():
-        assert f"python -m deita_core {name}" in command.format_help()
+@pytest.mark.parametrize("name", list(commands()))
+def test_every_command_has_help_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"Example: python -m deita_core {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Missing command"),
+        (["selecting"], "No such command 'selecting'"),
+        (["select", "--nam", "x"], "No such option: --nam"),
+        (["select"], "Missing option '--name'"),
+        (["select", "--name", "x", "--threshold", "high"], "Invalid value for '--threshold'"),
+        (["select", "--name", "x", "--pin-place", "last"], "'last' is not one of first, rank"),
+        (
+            ["select", "--name", "x", "--budget", "5", "--budget-tokens", "5000"],
+            "--budget and --budget-tokens cannot be given together",
+        ),
+    ],
+)
+def test_what_is_typed_wrongly_is_said_with_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    found = capsys.readouterr().err
+    assert said in found
+    assert "Traceback" not in found
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"Deita Studio {VERSION}\n"
 
 
 def test_import_prints_how_the_rows_add_up(

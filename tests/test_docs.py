@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from deita_core.cli import build_parser
 from deita_core.conversation import ROLES
 from deita_core.describe import FLAGS
 from deita_core.formats.read import LAYOUTS
@@ -21,6 +20,7 @@ from tests.documents import (
     DOCUMENTS,
     ROOT,
     blocks,
+    commands,
     first_cells,
     inline_code,
     names_of,
@@ -91,8 +91,8 @@ def mentioned_paths(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", names_of(DOCUMENTS))
 def test_every_path_named_in_a_document_exists(name: str):
-    rooms = [p for p in (ROOT / "deita_core").iterdir() if p.is_dir()]
-    folders = (ROOT, (ROOT / name).parent, ROOT / "pages" / "parts", ROOT / "deita_core", *rooms)
+    rooms = [p for top in ("deita_core", "studio") for p in (ROOT / top).iterdir() if p.is_dir()]
+    folders = (ROOT, (ROOT / name).parent, ROOT / "deita_core", *rooms)
     for path in set(mentioned_paths(text_of(name))) - PICTURES - BANNED:
         assert any(list(folder.glob(path.rstrip("/"))) for folder in folders), path
 
@@ -123,13 +123,8 @@ def test_every_make_target_named_exists(name: str):
 # the command line
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    return dict(build_parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr]
-
-
-def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    found = {o for action in parser._actions for o in action.option_strings}
-    return {option for option in found if option.startswith("--")} - {"--help"}
+def options_of(command: Any) -> set[str]:
+    return {o for one in command.params for o in one.opts if o.startswith("--")} - {"--help"}
 
 
 def shown_commands(text: str) -> Iterator[list[str]]:
@@ -146,7 +141,7 @@ def test_every_command_shown_can_be_parsed(name: str):
             continue
         assert arguments[0] in commands(), arguments
         if len(arguments) > 1:  # a bare name in a sentence is the name alone
-            build_parser().parse_args(arguments)
+            commands()[arguments[0]].make_context(arguments[0], arguments[1:])
 
 
 @pytest.mark.parametrize("name", names_of(DOCUMENTS))

@@ -1,17 +1,25 @@
-"""rule_options: the command line's way to write a selection rule."""
+"""cli.options: the command line's way to write a selection rule."""
 
 from pathlib import Path
 
 import pytest
+from typer import BadParameter, Typer
 
-from deita_core.cli import build_parser
-from deita_core.cli.options import condition_of, ids_of, quota_of, rule_of
+from deita_core.cli.options import RuleOptions, condition_of, grouped, ids_of, quota_of
 from deita_core.errors import PathError, SelectionError
 from deita_core.selection import Condition, Quota, SelectionRule
 
 
 def rule(*options: str) -> SelectionRule:
-    return rule_of(build_parser().parse_args(["select", "--name", "x", *options]))
+    given: list[SelectionRule] = []
+
+    def take(choosing: RuleOptions) -> None:
+        given.append(choosing.rule())
+
+    app = Typer()
+    app.command()(grouped(take))
+    app(options, standalone_mode=False)
+    return given[0]
 
 
 def test_without_options_it_is_the_default_rule() -> None:
@@ -38,7 +46,7 @@ def test_every_part_of_a_rule_can_be_given() -> None:
 
 
 def test_a_budget_is_in_rows_or_in_tokens() -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(BadParameter, match="cannot be given together"):
         rule("--budget", "5", "--budget-tokens", "5000")
 
 
@@ -62,6 +70,7 @@ def test_names_in_quotas_may_hold_colons_and_equals_signs() -> None:
         (condition_of, "length=1..2", "column is one of complexity, quality"),
         (quota_of, "source=5", "takes COLUMN:NAME=N or N%"),
         (quota_of, "source:a=1.5", "must be whole"),
+        (quota_of, "source:a=inf", "must be whole"),
         (quota_of, "source:a=200%", "must be above 0 and at most 1, got 2"),
         (quota_of, "colour:red=5", "source, language, cluster, flag"),
     ],

@@ -1,211 +1,345 @@
-"""The command line's options for models: which ones, and how they run.
+"""The options of the command line: groups that several commands share, and how they are read.
 
-The options of the command line that make a selection rule.
+A group is a dataclass. A command takes it as one parameter, and `grouped` spreads it into options.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
-from deita_core.errors import ModelError, PathError, SelectionError
+from typer import Argument, BadParameter, Option
+
+from deita_core.errors import FormatError, ModelError, PathError, SelectionError
+from deita_core.formats.read import LAYOUTS
+from deita_core.formats.read.layout import Mapping
+from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
+from deita_core.project.folder import path_of, projects_folder
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision and the rest of `ModelOptions`."""
-    group = parser.add_argument_group("how the models run (the light ones choose for themselves)")
-    group.add_argument("--device", help="cpu, cuda, cuda:1 or mps (default: the best one here)")
-    group.add_argument(
-        "--precision", choices=PRECISIONS, help="default: bf16 where the device has it"
-    )
-    group.add_argument(
-        "--batch-tokens", type=int, metavar="N", help="most tokens at once (default: found out)"
-    )
-    group.add_argument(
-        "--max-tokens", type=int, metavar="N", help="longest prompt; longer ones are cut"
-    )
-    group.add_argument("--api", choices=APIS, help="of an endpoint (default: completions)")
-    group.add_argument(
-        "--requests", type=int, metavar="N", help="to an endpoint at once (default: 16)"
-    )
-    group.add_argument(
-        "--digit-ids",
-        metavar="A,B,C,D,E,F",
-        help="ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly these",
-    )
-    group.add_argument(
-        "--key-variable",
-        metavar="NAME",
-        help="the environment variable with an endpoint's API key (default: DEITA_ENDPOINT_KEY)",
-    )
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as Typer takes it: with the fields of its groups as parameters of its own."""
+    groups: dict[str, type] = {}
+    parameters: list[inspect.Parameter] = []
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        if is_dataclass(hint := hints[name]) and isinstance(hint, type):
+            groups[name] = hint
+            parameters += inspect.signature(hint, eval_str=True).parameters.values()
+        else:
+            parameters.append(parameter.replace(annotation=hint))
+
+    def run(**values: Any) -> None:
+        made = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **made)
+
+    run.__doc__ = command.__doc__
+    keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return run
 
 
-def add_despite_health(parser: argparse.ArgumentParser) -> None:
-    """--despite-health."""
-    parser.add_argument(
-        "--despite-health",
-        action="store_true",
-        help="go on with a scorer that looks hopeless after the first hundred turns",
-    )
+def choice(*known: str, help: str) -> Any:
+    """An option that takes one of these names."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise BadParameter(f"{text!r} is not one of {', '.join(known)}")
+        return text
+
+    return Option(parser=parse, metavar=f"[{'|'.join(known)}]", help=help)
 
 
-def model_options_of(options: argparse.Namespace) -> ModelOptions:
-    """What was chosen; ModelError for a value out of range."""
-    return ModelOptions(
-        device=options.device,
-        precision=options.precision,
-        batch_tokens=options.batch_tokens,
-        max_tokens=options.max_tokens,
-        api=options.api,
-        requests=options.requests,
-        digit_ids=_digit_ids(options.digit_ids),
-        key_variable=options.key_variable,
+def repeated(metavar: str, help: str) -> Any:
+    """An option that may be given several times; without it the list is empty."""
+    return Option(
+        metavar=metavar, help=f"{help}; may be repeated", default_factory=list, show_default=False
     )
 
 
-def _digit_ids(given: str | None) -> tuple[int, ...] | None:
-    if given is None:
-        return None
-    try:
-        return tuple(int(one) for one in given.split(","))
-    except ValueError as error:
-        raise ModelError(f"--digit-ids takes six whole numbers with commas, got {given}") from error
+Quiet = Annotated[bool, Option("--quiet", help="no progress bars")]
+Out = Annotated[Path, Option(metavar="FILE", help="the file to write")]
+ExportFormat = Annotated[str, choice(*EXPORT_FORMATS, help="how the file is written")]
+License = Annotated[str, Option(metavar="ID", help="for the dataset card, as the hub writes it")]
+Embedder = Annotated[str, Option(metavar="NAME", help="the embedder")]
 
 
-def add_rule_options(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ProjectOptions:
+    """Which project, and how a command works on it."""
+
+    project: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="the project file, made when missing (default: default.duckdb in the folder of "
+            "projects; for `run`, beside --out)",
+        ),
+    ] = None
+    quiet: Quiet = False
+    wait: Annotated[
+        float,
+        Option(
+            metavar="SECONDS", help="how long to wait while another process has the project open"
+        ),
+    ] = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The project file."""
+        return self.project or path_of(projects_folder(), "default")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions:
+    """The files of a pool."""
+
+    files: Annotated[
+        list[Path],
+        Argument(
+            metavar="FILE", help="files of the pool", default_factory=list, show_default=False
+        ),
+    ]
+    hub: Annotated[
+        str | None,
+        Option(metavar="OWNER/NAME", help="also a dataset of the Hugging Face hub (needs network)"),
+    ] = None
+    split: Annotated[str, Option(metavar="NAME", help="of that dataset")] = "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingOptions:
+    """How to read records instead of detecting it."""
+
+    layout: Annotated[
+        str | None, choice(*LAYOUTS, help="how to read the records, instead of detecting it")
+    ] = None
+    column: Annotated[
+        list[str],
+        repeated("OURS=THEIRS", "a field's name in the file, e.g. --column instruction=question"),
+    ]
+    role: Annotated[
+        list[str], repeated("THEIRS=OURS", "a role's name in the file, e.g. --role Benutzer=user")
+    ]
+
+    def mapping(self) -> Mapping | None:
+        """The mapping that was asked for, or None to detect it.
+
+        Raises FormatError for a field or role without a layout, or not of the form NAME=NAME.
+        """
+        if not (self.layout or self.column or self.role):
+            return None
+        if not self.layout:
+            raise FormatError("--column and --role need --layout: name the layout they belong to")
+        return Mapping(self.layout, _pairs(self.column, "--column"), _pairs(self.role, "--role"))
+
+
+def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        left, equals, right = text.partition("=")
+        if not (left and equals):
+            raise FormatError(f"{option} takes NAME=NAME (or NAME= for none), got {text!r}")
+        pairs[left] = right
+    return pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions:
+    """The scorers of a pool."""
+
+    complexity: Annotated[str, Option(metavar="NAME", help="complexity scorer")] = "light"
+    quality: Annotated[str, Option(metavar="NAME", help="quality scorer")] = "light"
+    despite_health: Annotated[
+        bool,
+        Option(
+            "--despite-health",
+            help="go on with a scorer that looks hopeless after the first hundred turns",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningOptions:
+    """How models run; the light scorers, MiniLM and scorers of your own choose for themselves."""
+
+    device: Annotated[
+        str | None,
+        Option(metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: the best one here)"),
+    ] = None
+    precision: Annotated[
+        str | None, choice(*PRECISIONS, help="default: bf16 where the device has it")
+    ] = None
+    batch_tokens: Annotated[
+        int | None, Option(metavar="N", help="most tokens at once (default: found out)")
+    ] = None
+    max_tokens: Annotated[
+        int | None, Option(metavar="N", help="longest prompt; longer ones are cut")
+    ] = None
+    api: Annotated[str | None, choice(*APIS, help="of an endpoint (default: completions)")] = None
+    requests: Annotated[
+        int | None, Option(metavar="N", help="to an endpoint at once (default: 16)")
+    ] = None
+    digit_ids: Annotated[
+        str | None,
+        Option(
+            metavar="A,B,C,D,E,F",
+            help="ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly "
+            "these",
+        ),
+    ] = None
+    key_variable: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="the environment variable with an endpoint's API key (default: "
+            "DEITA_ENDPOINT_KEY)",
+        ),
+    ] = None
+
+    def options(self) -> ModelOptions:
+        """What was chosen; ModelError for a value out of range."""
+        return ModelOptions.from_json({**vars(self), "digit_ids": self._digit_ids()})
+
+    def _digit_ids(self) -> tuple[int, ...] | None:
+        if self.digit_ids is None:
+            return None
+        try:
+            return tuple(int(one) for one in self.digit_ids.split(","))
+        except ValueError as error:
+            raise ModelError(
+                f"--digit-ids takes six whole numbers with commas, got {self.digit_ids}"
+            ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOptions:
     """Everything that decides which rows are selected."""
-    _add_ranking(parser)
-    _add_filters(parser)
-    _add_choices(parser)
 
-
-def _add_ranking(parser: argparse.ArgumentParser) -> None:
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--budget", type=int, help="conversations to keep at most (default: all)")
-    budget.add_argument(
-        "--budget-tokens",
-        type=int,
-        metavar="N",
-        help="tokens to keep at most; ends at the first row that would go over it",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.9,
-        help="cosine similarity above which a row is too close to a kept one (default: 0.9, "
-        "which is cosine distance 0.1)",
-    )
-    parser.add_argument(
-        "--aggregation",
-        choices=("sum", "mean", "max", "last"),
-        default="sum",
-        help="how the turns' complexity x quality make a conversation's evol score "
-        "(default: sum, the paper's; it favours long chats)",
-    )
-    for dimension in ("complexity", "quality"):
-        parser.add_argument(
-            f"--{dimension}-weight",
-            type=float,
-            default=1.0,
+    budget: Annotated[
+        int | None, Option(metavar="N", help="conversations to keep at most (default: all)")
+    ] = None
+    budget_tokens: Annotated[
+        int | None,
+        Option(
+            metavar="N", help="tokens to keep at most; ends at the first row that would go over it"
+        ),
+    ] = None
+    threshold: Annotated[
+        float,
+        Option(
+            metavar="T",
+            help="cosine similarity above which a row is too close to a kept one (0.9 is cosine "
+            "distance 0.1)",
+        ),
+    ] = 0.9
+    aggregation: Annotated[
+        str,
+        choice(
+            *("sum", "mean", "max", "last"),
+            help="how the turns' complexity x quality make a conversation's evol score (sum is "
+            "the paper's; it favours long chats)",
+        ),
+    ] = "sum"
+    complexity_weight: Annotated[
+        float,
+        Option(
             metavar="POWER",
-            help=f"{dimension} is raised to this power in a turn's score; 0 leaves it out "
-            "(default: 1, the paper's)",
+            help="complexity is raised to this power in a turn's score; 0 leaves it out (1 is the "
+            "paper's)",
+        ),
+    ] = 1.0
+    quality_weight: Annotated[float, Option(metavar="POWER", help="the same for quality")] = 1.0
+    strategy: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="repr_filter, top_score, random, longest_response, longest_instruction, "
+            "k_center, facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), "
+            "distilabel",
+        ),
+    ] = "repr_filter"
+    seed: Annotated[int, Option(metavar="N", help="for random")] = 0
+    include_no_response: Annotated[
+        bool,
+        Option(
+            "--include-no-response",
+            help="also rank conversations without any response, by complexity alone",
+        ),
+    ] = False
+    language: Annotated[list[str], repeated("CODE", "keep only this language")]
+    source: Annotated[list[str], repeated("FILE", "keep only this pool file")]
+    without_flag: Annotated[list[str], repeated("FLAG", "leave out rows with this flag")]
+    where: Annotated[
+        list[str],
+        repeated(
+            "COLUMN=LOW..HIGH",
+            "keep only rows with this column in these bounds, either of which may be left out: "
+            f"{', '.join(CONDITION_COLUMNS)}",
+        ),
+    ]
+    quota: Annotated[
+        list[str],
+        repeated(
+            "COLUMN:NAME=N",
+            "keep at most N rows (or N% of the budget) with this source, language, cluster or "
+            "flag; the name * is each of them by itself",
+        ),
+    ]
+    pin: Annotated[
+        list[str], repeated("ID", "always keep this conversation (@FILE: one id a line)")
+    ]
+    exclude: Annotated[
+        list[str], repeated("ID", "never keep this conversation (@FILE: one id a line)")
+    ]
+    with_choices: Annotated[
+        bool,
+        Option(
+            "--with-choices",
+            help="also pin and exclude what was pinned and excluded in the app",
+        ),
+    ] = False
+    pin_place: Annotated[
+        str,
+        choice(
+            *("first", "rank"),
+            help="pinned conversations come before all others, or where their score puts them",
+        ),
+    ] = "first"
+
+    def rule(self) -> SelectionRule:
+        """The rule; SelectionError or PathError for what cannot be read or is out of range."""
+        if self.budget is not None and self.budget_tokens is not None:
+            raise BadParameter("--budget and --budget-tokens cannot be given together")
+        in_tokens = self.budget_tokens is not None
+        return SelectionRule(
+            strategy=self.strategy,
+            threshold=self.threshold,
+            budget=self.budget_tokens if in_tokens else self.budget,
+            budget_unit="tokens" if in_tokens else "rows",
+            aggregation=self.aggregation,
+            complexity_weight=self.complexity_weight,
+            quality_weight=self.quality_weight,
+            include_no_response=self.include_no_response,
+            languages=tuple(self.language),
+            sources=tuple(self.source),
+            excluded_flags=tuple(self.without_flag),
+            seed=self.seed,
+            conditions=tuple(map(condition_of, self.where)),
+            quotas=tuple(map(quota_of, self.quota)),
+            pinned=ids_of(self.pin),
+            excluded=ids_of(self.exclude),
+            pin_place="rank" if self.pin_place == "rank" else "first",
         )
-    parser.add_argument(
-        "--strategy",
-        default="repr_filter",
-        metavar="NAME",
-        help="repr_filter (default), top_score, random, longest_response, longest_instruction, "
-        "k_center, facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), "
-        "distilabel",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="for random (default: 0)")
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--include-no-response",
-        action="store_true",
-        help="also rank conversations without any response, by complexity alone",
-    )
-    parser.add_argument("--language", action="append", default=[], help="keep only this language")
-    parser.add_argument("--source", action="append", default=[], help="keep only this pool file")
-    parser.add_argument(
-        "--without-flag", action="append", default=[], metavar="FLAG", help="leave out this flag"
-    )
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="COLUMN=LOW..HIGH",
-        help="keep only rows with this column in these bounds, either of which may be left out: "
-        f"{', '.join(CONDITION_COLUMNS)}; may be repeated",
-    )
-    parser.add_argument(
-        "--quota",
-        action="append",
-        default=[],
-        metavar="COLUMN:NAME=N",
-        help="keep at most N rows (or N%% of the budget) with this source, language, cluster or "
-        "flag; the name * is each of them by itself; may be repeated",
-    )
-
-
-def _add_choices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--pin",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="always keep this conversation (@FILE: one id a line); may be repeated",
-    )
-    parser.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="never keep this conversation (@FILE: one id a line); may be repeated",
-    )
-    parser.add_argument(
-        "--with-choices",
-        action="store_true",
-        help="also pin and exclude what was pinned and excluded in the app",
-    )
-    parser.add_argument(
-        "--pin-place",
-        choices=("first", "rank"),
-        default="first",
-        help="pinned conversations come before all others (first, the default), or where their "
-        "score puts them (rank)",
-    )
-
-
-def rule_of(options: argparse.Namespace) -> SelectionRule:
-    """The selection rule given by the options."""
-    in_tokens = options.budget_tokens is not None
-    return SelectionRule(
-        strategy=options.strategy,
-        threshold=options.threshold,
-        budget=options.budget_tokens if in_tokens else options.budget,
-        budget_unit="tokens" if in_tokens else "rows",
-        aggregation=options.aggregation,
-        complexity_weight=options.complexity_weight,
-        quality_weight=options.quality_weight,
-        include_no_response=options.include_no_response,
-        languages=tuple(options.language),
-        sources=tuple(options.source),
-        excluded_flags=tuple(options.without_flag),
-        seed=options.seed,
-        conditions=tuple(map(condition_of, options.where)),
-        quotas=tuple(map(quota_of, options.quota)),
-        pinned=ids_of(options.pin),
-        excluded=ids_of(options.exclude),
-        pin_place=options.pin_place,
-    )
 
 
 def condition_of(text: str) -> Condition:
@@ -232,13 +366,22 @@ def quota_of(text: str) -> Quota:
         share = _number(most.removesuffix("%"), text)
         return Quota(column, name, share=None if share is None else share / 100)
     number = _number(most, text)
-    if number is None or number != int(number):
+    if number is None or not number.is_integer():
         raise SelectionError(f"--quota {text}: the number of rows must be whole")
     return Quota(column, name, most=int(number))
 
 
+def _number(text: str, whole: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise SelectionError(f"{text!r} in {whole!r} is not a number") from None
+
+
 def ids_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Ids as given, those of @FILE (one a line; empty lines and # comments do not count) too.
+    """Ids as given, and those of each @FILE: one a line, empty lines and # comments left out.
 
     Raises PathError when a file cannot be read.
     """
@@ -254,12 +397,3 @@ def ids_of(given: Sequence[str]) -> tuple[str, ...]:
             raise PathError(f"cannot read the ids in {path}: {error}") from error
         ids |= dict.fromkeys(x.strip() for x in lines if x.strip() and not x.startswith("#"))
     return tuple(ids)
-
-
-def _number(text: str, whole: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise SelectionError(f"{text!r} in {whole!r} is not a number") from None

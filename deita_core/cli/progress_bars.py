@@ -1,4 +1,4 @@
-"""Progress of jobs in a terminal: one bar a job, on standard error."""
+"""Jobs run from a terminal: to their end, with a bar each on standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ from typing import Any
 from deita_core.errors import JobCancelledError, JobError
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds import KINDS
+from deita_core.jobs.steps import Step
+from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
+
+
+def run_jobs(project: Project, steps: Sequence[Step], *, quiet: bool = False) -> list[JobRecord]:
+    """Run jobs one after the other in worker processes, behind those that were left over.
+
+    Returns the records of the new ones; raises what `watch` raises.
+    """
+    runner = JobRunner(project)
+    left = runner.start()
+    try:
+        watch(runner, [job.job for job in left], quiet=quiet)
+        return watch(runner, runner.submit(steps), quiet=quiet)
+    finally:
+        runner.stop()
 
 
 def watch(runner: JobRunner, numbers: Sequence[int], *, quiet: bool = False) -> list[JobRecord]:
@@ -36,15 +52,14 @@ def _watch_one(runner: JobRunner, number: int, quiet: bool) -> JobRecord:
 
     record = _record(runner, number)
     kind = KINDS[record.kind]
-    bar = tqdm(
+    with tqdm(
         desc=f"{kind.label:<8}",
         unit=f" {kind.unit}",
         unit_scale=False,
         disable=quiet,
         file=sys.stderr,
         dynamic_ncols=True,
-    )
-    with bar:
+    ) as bar:
         while record.active:
             _show(bar, record)
             time.sleep(0.1)

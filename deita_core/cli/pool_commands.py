@@ -1,0 +1,218 @@
+"""The commands that fill a pool and prepare it: files, scores, embeddings, graph, map."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from deita_core.cli.options import (
+    Embedder,
+    MappingOptions,
+    Out,
+    PoolOptions,
+    ProjectOptions,
+    Quiet,
+    RunningOptions,
+    ScorerOptions,
+    choice,
+)
+from deita_core.cli.progress_bars import run_jobs
+from deita_core.errors import PathError, ProjectError
+from deita_core.formats.read.layout import PoolRow
+from deita_core.jobs.kinds.score import health
+from deita_core.jobs.kinds.score_files import FORMATS as SCORE_FORMATS
+from deita_core.jobs.steps import (
+    embed_step,
+    export_scores_step,
+    graph_step,
+    import_scores_step,
+    import_step,
+    map_step,
+    register_files,
+    register_hub,
+    score_steps,
+)
+from deita_core.project import Project
+from deita_core.project.browse import project_info
+from deita_core.project.columns import numeric_columns
+from deita_core.project.folder import path_of, projects_folder
+from deita_core.project.pool import sources
+from deita_core.project.scorers import forget_failures
+from deita_core.project.scores import scorers
+
+
+def import_files(pool: PoolOptions, mapping: MappingOptions, where: ProjectOptions) -> None:
+    """Import pool files."""
+    with Project.open(where.path, create=True, wait=where.wait) as project:
+        if numbers := register(project, pool, mapping):
+            run_jobs(project, [import_step(numbers)], quiet=where.quiet)
+        print_counts(project)
+
+
+def register(project: Project, pool: PoolOptions, mapping: MappingOptions) -> list[int]:
+    """Add files and a dataset to the pool; returns what is still to be imported."""
+    if not pool.files and not pool.hub:
+        raise PathError("nothing to import: name one or more files, or a dataset with --hub")
+    numbers = register_files(project, pool.files, mapping.mapping())
+    if known := len(pool.files) - len(numbers):
+        print(f"{known} of {len(pool.files)} files imported already")
+    return [*numbers, register_hub(project, pool.hub, pool.split)] if pool.hub else numbers
+
+
+def print_counts(project: Project) -> None:
+    """How the rows of each file add up."""
+    for source in sources(project):
+        print(
+            f"{source.name}: {source.read:,} read = {source.imported:,} imported + "
+            f"{source.duplicates:,} duplicates + {source.rejected:,} rejected"
+            + ("" if source.state == "imported" else f" ({source.state})")
+        )
+
+
+def preview(file: Annotated[Path, Argument(metavar="FILE")], mapping: MappingOptions) -> None:
+    """Show how a file would be imported."""
+    from deita_core.formats.read import detect
+
+    found = detect(file, mapping.mapping())
+    print(found.explanation)
+    for row in found.preview:
+        if isinstance(row, PoolRow):
+            print(f"\n[{row.position}] {row.conversation.id}")
+            for message in row.conversation.messages:
+                print(f"  {message.role}: {' '.join(message.content.split())[:160]}")
+        else:
+            print(f"\n[{row.position}] rejected: {row.reason}")
+
+
+def score(
+    models: ScorerOptions,
+    running: RunningOptions,
+    where: ProjectOptions,
+    retry_failed: Annotated[
+        bool, Option("--retry-failed", help="try rows without a score again")
+    ] = False,
+) -> None:
+    """Score what has no score yet."""
+    steps = score_steps(
+        None if models.complexity == "none" else models.complexity,
+        None if models.quality == "none" else models.quality,
+        options=dict.fromkeys(("complexity", "quality"), running.options()),
+        despite_health=models.despite_health,
+    )
+    with Project.open(where.path, wait=where.wait) as project:
+        if retry_failed:
+            failed = [one.scorer for one in scorers(project) if one.active and one.failed]
+            again = sum(forget_failures(project, scorer) for scorer in failed)
+            print(f"{again:,} rows without a score are tried again")
+        run_jobs(project, steps, quiet=where.quiet)
+        found = project_info(project)
+        print(f"{found.scored:,} conversations scored, {found.failed:,} without a score")
+        _print_health(project)
+
+
+def _print_health(project: Project) -> None:
+    """A line for each active scorer with something that stands out."""
+    for scorer in scorers(project):
+        found = health(project, scorer.scorer) if scorer.active else None
+        for verdict in found.verdicts() if found else ():
+            if verdict.level != "good":
+                print(f"{scorer.dimension} by {scorer.model}: {verdict.sentence}")
+
+
+def embed(running: RunningOptions, where: ProjectOptions, embedder: Embedder = "minilm") -> None:
+    """Embed what has no vector yet."""
+    step = embed_step(embedder, running.options())
+    with Project.open(where.path, wait=where.wait) as project:
+        run_jobs(project, [step], quiet=where.quiet)
+        found = project_info(project)
+        print(
+            f"{found.embedded:,} conversations embedded, {found.embedding_failed:,} failed, "
+            f"{found.truncated:,} longer than the embedder reads"
+        )
+
+
+def make_graph(where: ProjectOptions) -> None:
+    """Find all pairs of similar rows, and the clusters."""
+    with Project.open(where.path, wait=where.wait) as project:
+        print(run_jobs(project, [graph_step()], quiet=where.quiet)[0].message)
+
+
+def make_map(where: ProjectOptions) -> None:
+    """Lay the embeddings out on a plane (UMAP)."""
+    with Project.open(where.path, wait=where.wait) as project:
+        run_jobs(project, [map_step()], quiet=where.quiet)
+        print(f"{project_info(project).mapped:,} conversations on the map")
+
+
+def sample(quiet: Quiet = False) -> None:
+    """Make the sample project, if it is not there."""
+    from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
+
+    path = path_of(projects_folder(), SAMPLE_KEY)
+    fresh = not path.exists()
+    try:
+        with Project.open(path, create=True) as project:
+            if fresh:
+                project.rename(SAMPLE_NAME)
+            found = project_info(project)
+            if not (found.mapped and found.selections):
+                run_jobs(project, sample_steps(project), quiet=quiet)
+                print_counts(project)
+    except ProjectError as error:  # the app has it open: then it is there
+        if fresh:
+            raise
+        print(f"the sample project is in use: {error}", file=sys.stderr)
+
+
+def import_scores(
+    where: ProjectOptions,
+    file: Annotated[Path | None, Argument(metavar="FILE", help="default: the pool")] = None,
+    complexity: Annotated[
+        str | None, Option(metavar="FIELD", help="the field that holds complexity")
+    ] = None,
+    quality: Annotated[
+        str | None, Option(metavar="FIELD", help="the field that holds quality")
+    ] = None,
+    list_columns: Annotated[
+        bool, Option("--list", help="list the pool's numeric columns, and do nothing else")
+    ] = False,
+) -> None:
+    """Take scores from a file, or from columns of the pool."""
+    steps = [] if list_columns else [import_scores_step(complexity, quality, file=file)]
+    with Project.open(where.path, wait=where.wait) as project:
+        if list_columns:
+            _print_columns(project)
+        else:
+            print(run_jobs(project, steps, quiet=where.quiet)[0].message)
+
+
+def _print_columns(project: Project) -> None:
+    found = numeric_columns(project)
+    for column in found:
+        span = "" if column.lowest is None else f", {column.lowest:g} to {column.highest:g}"
+        print(
+            f"{column.name}: {column.numbers:,} numbers{span}; {column.lists:,} lists; "
+            f"{column.others:,} others"
+        )
+    if not found:
+        print("no record of the pool holds a number")
+
+
+def export_scores(
+    out: Out,
+    where: ProjectOptions,
+    format: Annotated[
+        str,
+        choice(
+            *SCORE_FORMATS,
+            help="deita is what the paper's reference implementation writes and reads",
+        ),
+    ] = "csv",
+) -> None:
+    """Write the scores of every turn to a file."""
+    step = export_scores_step(out, format)
+    with Project.open(where.path, wait=where.wait) as project:
+        print(f"{out}: {run_jobs(project, [step], quiet=where.quiet)[0].message}")

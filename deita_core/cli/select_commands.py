@@ -1,0 +1,162 @@
+"""The commands around a selection: the whole way in one, select, export, replay, info."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from deita_core.cli.options import (
+    Embedder,
+    ExportFormat,
+    License,
+    MappingOptions,
+    Out,
+    PoolOptions,
+    ProjectOptions,
+    Quiet,
+    RuleOptions,
+    RunningOptions,
+    ScorerOptions,
+)
+from deita_core.cli.pool_commands import print_counts, register
+from deita_core.cli.progress_bars import run_jobs
+from deita_core.jobs.steps import (
+    embed_step,
+    export_step,
+    graph_step,
+    import_step,
+    map_step,
+    score_steps,
+    select_step,
+)
+from deita_core.project import Project
+from deita_core.project.browse import project_info
+from deita_core.project.graphs import has_graph
+from deita_core.project.selections import find_selection
+
+
+def run(
+    out: Out,
+    pool: PoolOptions,
+    mapping: MappingOptions,
+    models: ScorerOptions,
+    running: RunningOptions,
+    choosing: RuleOptions,
+    where: ProjectOptions,
+    embedder: Embedder = "minilm",
+    no_map: Annotated[
+        bool, Option("--no-map", help="leave out the graph and the map (saves time)")
+    ] = False,
+    name: Annotated[str, Option(metavar="NAME", help="name of the selection")] = "run",
+    format: ExportFormat = "sharegpt",
+    license: License = "other",
+) -> None:
+    """The whole way: import, score, embed, graph, map, select, export."""
+    from deita_core.jobs.curate import check_rule_names, with_choices
+    from deita_core.project.arrays import load_arrays
+
+    rule, options = choosing.rule(), running.options()  # a bad one must show first
+    out = out.expanduser()
+    path = where.project or out.with_name(f"{out.stem}.duckdb")
+    with Project.open(path, create=True, wait=where.wait) as project:
+        numbers = register(project, pool, mapping)
+        steps = [import_step(numbers)] if numbers else []
+        steps += score_steps(
+            models.complexity,
+            models.quality,
+            options=dict.fromkeys(("complexity", "quality"), options),
+            despite_health=models.despite_health,
+        )
+        run_jobs(project, [*steps, embed_step(embedder, options)], quiet=where.quiet)
+        found = project_info(project)
+        if (rule.needs_graph or not no_map) and not has_graph(project):
+            run_jobs(project, [graph_step()], quiet=where.quiet)
+        if not no_map and found.mapped < found.embedded:
+            run_jobs(project, [map_step()], quiet=where.quiet)
+        print_counts(project)
+        rule = with_choices(rule, project) if choosing.with_choices else rule
+        check_rule_names(rule, load_arrays(project))
+        print(run_jobs(project, [select_step(rule, name)], quiet=where.quiet)[0].message)
+        _export(project, name, format, out, license, where.quiet)
+
+
+def select(
+    choosing: RuleOptions,
+    where: ProjectOptions,
+    name: Annotated[str, Option(metavar="NAME", help="name of the selection")],
+    replace: Annotated[bool, Option("--replace", help="replace one of the same name")] = False,
+    notes: Annotated[str, Option(metavar="TEXT", help="a note kept with it")] = "",
+) -> None:
+    """Choose rows and save the selection."""
+    from deita_core.jobs.curate import select_and_save, with_choices
+
+    rule = choosing.rule()
+    with Project.open(where.path, wait=where.wait) as project:
+        rule = with_choices(rule, project) if choosing.with_choices else rule
+        outcome = select_and_save(project, rule, name, notes=notes, replace=replace)
+        print(outcome.sentence())
+
+
+def export(
+    selection: Annotated[str, Option(metavar="NAME", help="the saved selection")],
+    out: Out,
+    where: ProjectOptions,
+    format: ExportFormat = "sharegpt",
+    license: License = "other",
+) -> None:
+    """Write a saved selection to a file."""
+    with Project.open(where.path, wait=where.wait) as project:
+        _export(project, selection, format, out, license, where.quiet)
+
+
+def _export(
+    project: Project, selection: str, format: str, out: Path, license: str, quiet: bool
+) -> None:
+    find_selection(project, selection)  # a wrong name must show before a worker starts
+    step = export_step(selection, format, out, license=license)
+    print(f"{out}: {run_jobs(project, [step], quiet=quiet)[0].message}")
+
+
+def replay(
+    manifest: Annotated[Path, Argument(metavar="MANIFEST")],
+    out: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="default: replayed-NAME beside the manifest"),
+    ] = None,
+    pool_dir: Annotated[
+        list[Path] | None,
+        Option(metavar="FOLDER", help="where else to look for pool files; may be repeated"),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make an exported file again from its manifest and compare."""
+    from deita_core.jobs.replay import replay_manifest
+
+    result = replay_manifest(
+        manifest,
+        out,
+        pool_dir or [],
+        run_steps=lambda project, steps: run_jobs(project, steps, quiet=quiet),
+    )
+    for difference in result.differences:
+        print(f"note: {difference}", file=sys.stderr)
+    print(result.sentence())
+
+
+def info(
+    where: ProjectOptions,
+    as_json: Annotated[bool, Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Say how far a project has come."""
+    with Project.open(where.path, wait=where.wait) as project:
+        found = project_info(project).to_dict()
+        if as_json:
+            print(json.dumps(found, ensure_ascii=False))
+            return
+        print_counts(project)
+        for name, value in found.items():
+            print(f"{name:<17}{value:,}" if isinstance(value, int) else f"{name:<17}{value}")
