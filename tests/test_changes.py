@@ -39,7 +39,6 @@ def test_a_pin_names_the_rows_it_displaces(table):
         0: (False, 1, "too close to row 1 (similarity 0.985), which you pinned"),
     }
     got = changes(select(RULE, table), select(replace(RULE, pinned=("b",)), table))
-    assert got.displaced_by(1).tolist() == [0]
     assert got.sentence() == "1 row entered, 1 left"
 
 

@@ -11,7 +11,6 @@ from deita_core.selection import (
     SelectionInput,
     SelectionRule,
     compare,
-    nearest_similarity,
     random_baseline,
     select,
 )
@@ -51,26 +50,6 @@ def test_means_are_those_of_a_plain_loop(table):
     assert (got.turns, got.tokens_total) == (2.0, outcome.kept.sum())
 
 
-def test_nearest_similarity_is_the_mean_over_the_nearest_other_row(table):
-    rows = np.array([0, 3, 7, 20, 41])
-    units = table.vectors[table.place[[0, 7, 20, 41]]].astype(np.float64)
-    units /= np.linalg.norm(units, axis=1, keepdims=True)
-    similar = units @ units.T - 9 * np.eye(4)
-    assert nearest_similarity(table, rows) == pytest.approx(similar.max(axis=1).mean())
-
-
-def test_nearest_similarity_of_copies_is_one():
-    copies = SelectionInput.of_scores(np.ones(3), np.ones(3), np.ones((3, 8), np.float32))
-    assert nearest_similarity(copies, np.arange(3)) == 1.0
-    assert nearest_similarity(copies, np.arange(1)) is None
-
-
-def test_a_sample_of_all_rows_is_all_rows(table):
-    rows = np.arange(60)
-    assert nearest_similarity(table, rows, sample=59) == nearest_similarity(table, rows)
-    assert nearest_similarity(table, rows, sample=20) != nearest_similarity(table, rows)
-
-
 def test_shares_add_up_and_the_largest_comes_first(table):
     pool = compare(table, select(SelectionRule(), table)).pool
     assert [(s.name, s.rows, s.share) for s in pool.sources] == [
@@ -92,13 +71,6 @@ def test_the_baseline_is_as_large_and_from_the_same_candidates(table):
     whole = select(SelectionRule(budget=15), table)
     assert random_baseline(whole, 1).tolist() != random_baseline(whole, 2).tolist()
     assert 3 not in random_baseline(select(SelectionRule(threshold=1.0), table))
-
-
-def test_the_pool_is_measured_without_its_nearest_similarity(table):
-    outcome = select(SelectionRule(budget=15), table)
-    assert compare(table, outcome).pool.nearest_similarity is None
-    assert compare(table, outcome, nearest=False).selection.nearest_similarity is None
-    assert compare(table, outcome).random.nearest_similarity is not None
 
 
 def test_an_empty_selection_has_no_means(table):

@@ -6,27 +6,16 @@ Importing it loads NumPy and nothing heavier.
 """
 
 from deita_core.progress import FilterProgress, finish
-from deita_core.selection.analysis.changes import (
-    AggregationEffect,
-    Change,
-    Changes,
-    aggregation_effects,
-    aggregation_effects_steps,
-    changes,
-)
+from deita_core.selection.analysis.changes import Change, Changes, changes
 from deita_core.selection.analysis.diversity import (
     Diversity,
     coverage,
     diversity,
     diversity_steps,
     nearest_distance,
-    nearest_similarities,
-    nearest_similarity,
     pool_distance,
-    typical_similarity,
     vendi_score,
 )
-from deita_core.selection.analysis.flip import Flip, Turn, flip_point
 from deita_core.selection.analysis.frontier import (
     Frontier,
     FrontierProgress,
@@ -34,21 +23,30 @@ from deita_core.selection.analysis.frontier import (
     frontier_steps,
 )
 from deita_core.selection.analysis.measures import (
+    AggregationEffect,
     Comparison,
     Distribution,
     Measures,
+    aggregation_effects,
     compare,
     distribution,
     distributions,
     random_baseline,
 )
-from deita_core.selection.analysis.profile import (
-    Histogram,
-    SimilarityProfile,
+from deita_core.selection.analysis.similarities import (
+    NearestSimilarities,
+    SimilarityHistogram,
     Suggestion,
-    similarity_profile,
+    nearest_similarities,
+    typical_similarity,
 )
-from deita_core.selection.analysis.spans import KeptSpans, kept_spans
+from deita_core.selection.analysis.thresholds import (
+    Crossing,
+    Flip,
+    KeptSpans,
+    flip_point,
+    kept_spans,
+)
 from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
 from deita_core.selection.filters import FILTERS, filter_names
 from deita_core.selection.outcome import Counts, Outcome, select, select_steps
@@ -80,16 +78,17 @@ __all__ = [
     "Comparison",
     "Condition",
     "Counts",
+    "Crossing",
     "Distribution",
     "Diversity",
     "FilterProgress",
     "Flip",
     "Frontier",
     "FrontierProgress",
-    "Histogram",
     "KeptSpans",
     "Measures",
     "Nearest",
+    "NearestSimilarities",
     "Outcome",
     "PoolColumns",
     "Preset",
@@ -97,13 +96,11 @@ __all__ = [
     "SelectionInput",
     "SelectionRule",
     "SelectionTrace",
-    "SimilarityProfile",
+    "SimilarityHistogram",
     "Status",
     "Strategy",
     "Suggestion",
-    "Turn",
     "aggregation_effects",
-    "aggregation_effects_steps",
     "changes",
     "compare",
     "coverage",
@@ -123,7 +120,6 @@ __all__ = [
     "nearest_distance",
     "nearest_of",
     "nearest_similarities",
-    "nearest_similarity",
     "pool_distance",
     "random_baseline",
     "repr_filter",
@@ -131,7 +127,6 @@ __all__ = [
     "row_scores",
     "select",
     "select_steps",
-    "similarity_profile",
     "similarity_text",
     "threshold_to_distance",
     "trace",

@@ -72,6 +72,14 @@ class SimilarityGraph:
         """Pairs of groups above the floor."""
         return len(self.neighbour) // 2
 
+    def nearest(self) -> NDArray[np.float64]:
+        """Of each group to its most similar other one: (g,) float64, the floor without an edge."""
+        start = np.asarray(self.start)
+        nearest = np.full(self.groups, self.floor)
+        joined = np.flatnonzero(np.diff(start))
+        nearest[joined] = self.similarity[start[joined]]
+        return nearest
+
     def serves(self, threshold: float) -> bool:
         """True when a selection at this threshold can be read off the graph."""
         return threshold >= self.floor

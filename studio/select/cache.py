@@ -19,20 +19,22 @@ from deita_core.jobs.curate import selection_input
 from deita_core.progress import FilterProgress, finish, told_as
 from deita_core.project.browse import search_rows
 from deita_core.project.selections import Choices, choices, choices_version
-from deita_core.selection.analysis.changes import (
-    AggregationEffect,
-    Changes,
-    aggregation_effects,
-    changes,
-)
+from deita_core.selection.analysis.changes import Changes, changes
 from deita_core.selection.analysis.diversity import Diversity, diversity_steps
 from deita_core.selection.analysis.frontier import Frontier, FrontierProgress, frontier_steps
-from deita_core.selection.analysis.measures import Comparison, compare, random_baseline
-from deita_core.selection.analysis.profile import (
-    Histogram,
-    SimilarityProfile,
+from deita_core.selection.analysis.measures import (
+    AggregationEffect,
+    Comparison,
+    aggregation_effects,
+    compare,
+    random_baseline,
+)
+from deita_core.selection.analysis.similarities import (
+    NearestSimilarities,
+    SimilarityHistogram,
     Suggestion,
-    similarity_profile,
+    nearest_similarities,
+    typical_similarity,
 )
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import SelectionInput
@@ -132,8 +134,7 @@ def random_rows(opened: Opened, rule: SelectionRule) -> NDArray[np.int64]:
 def diversity_of(opened: Opened, rule: SelectionRule) -> tuple[Diversity, Diversity]:
     """How different the selected rows are from each other, and the random ones."""
     table = pool_input(opened)
-    known = scale(opened)
-    level = None if known is None else comparison(opened, rule).covered_at
+    level = None if table.graph is None else typical_similarity(table.graph)
     sets = {"selection": outcome(opened, rule).kept, "random rows": random_rows(opened, rule)}
 
     def named(name: str) -> Callable[[str], str]:
@@ -163,8 +164,8 @@ def changes_between(opened: Opened, before: SelectionRule, after: SelectionRule)
 class Scale:
     """What the threshold is a threshold of: how near the nearest other row is, over the pool."""
 
-    profile: SimilarityProfile
-    histogram: Histogram
+    nearest: NearestSimilarities
+    histogram: SimilarityHistogram
     start: Suggestion
 
 
@@ -173,7 +174,7 @@ def _scale(path: str, version: int) -> Scale | None:
     graph = _input(path, version).graph
     if graph is None:
         return None
-    found = similarity_profile(graph)
+    found = nearest_similarities(graph)
     return Scale(found, found.histogram(), found.suggest())
 
 

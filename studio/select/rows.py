@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from deita_core.conversation import Conversation
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.selections import ChoiceByHand, RowChoice, set_choice
-from deita_core.selection.analysis.flip import flip_point
+from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows

@@ -457,7 +457,7 @@ def threshold_control(opened: Opened) -> float:
 
 def _draw(known: Scale, threshold: float) -> None:
     """Rows by the similarity to their nearest other row, on the axis of the slider."""
-    found, pool = known.histogram, known.profile
+    found, pool = known.histogram, known.nearest
     near = found.edges[:-1] >= threshold - 1e-9
     counts = np.stack([np.where(near, 0, found.rows), np.where(near, found.rows, 0)])
     bars = Histogram(found.edges, counts.astype(np.int64), np.zeros(2, np.int64))

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
 from deita_core.progress import finish
-from deita_core.selection.analysis.diversity import coverage, typical_similarity
+from deita_core.selection import status as st
+from deita_core.selection.analysis.diversity import coverage
 from deita_core.selection.analysis.measures import mean_or_nan
-from deita_core.selection.analysis.spans import (
+from deita_core.selection.analysis.similarities import typical_similarity
+from deita_core.selection.analysis.thresholds import (
     KeptSpans,
-    cut_at_budget,
     kept_spans,
-    pins_beside,
     spans_serve,
+    within_budget,
 )
 from deita_core.selection.evol import RowScores, row_scores
 from deita_core.selection.outcome import Outcome, select
@@ -30,7 +31,7 @@ from deita_core.selection.pool_table import SelectionInput
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import find_strategy
 
-STEP: Final = 0.01
+SPACING: Final = 0.01
 LOWEST_WITHOUT_GRAPH: Final = 0.5
 
 
@@ -53,7 +54,6 @@ class Frontier:
     are selected or have a selected row nearer than similarity `covered_at`; NaN without a graph.
     """
 
-    rule: SelectionRule
     covered_at: float
     thresholds: NDArray[np.float64]
     possible: NDArray[np.int64]
@@ -133,7 +133,7 @@ def frontier_steps(
     points: list[_Point] = []
     # Ranks are the same at every threshold, so any outcome of the rule has the order of the rows.
     top = select(replace(rule, threshold=1.0), table)
-    if spans_serve(top, table) and table.graph is not None and table.graph.serves(grid[0]):
+    if spans_serve(rule, table) and table.graph is not None and table.graph.serves(grid[0]):
         spans = kept_spans(top, table)
         work = partial(_point_of_spans, pool, top, spans)
         with ThreadPoolExecutor(cpu_threads()) as threads:
@@ -144,14 +144,8 @@ def frontier_steps(
         for threshold in grid:
             points.append(_point_of_select(pool, replace(rule, threshold=threshold)))
             yield FrontierProgress(len(points), len(grid))
-    return _frontier(rule, level, grid, points)
-
-
-def _frontier(
-    rule: SelectionRule, level: float, grid: list[float], points: list[_Point]
-) -> Frontier:
     columns = [np.array(column) for column in zip(*points, strict=True)]
-    return Frontier(rule, level, np.array(grid), *columns)
+    return Frontier(level, np.array(grid), *columns)
 
 
 def _grid(
@@ -162,7 +156,7 @@ def _grid(
             raise SelectionError("a frontier needs at least one threshold")
         return sorted({replace(rule, threshold=float(t)).threshold for t in thresholds})
     floor = LOWEST_WITHOUT_GRAPH if table.graph is None else table.graph.floor
-    first, last = math.ceil(round(floor / STEP, 6)), round(1 / STEP)
+    first, last = math.ceil(round(floor / SPACING, 6)), round(1 / SPACING)
     grid = {whole / last for whole in range(first, last + 1)}
     if rule.threshold >= floor:
         grid.add(rule.threshold)
@@ -186,10 +180,11 @@ def _level(table: SelectionInput, covered_at: float | None) -> float:
 
 def _point_of_spans(pool: _Pool, top: Outcome, spans: KeptSpans, threshold: float) -> _Point:
     places = np.flatnonzero(spans.kept(threshold))
-    beside = pins_beside(spans, top)
-    cut = cut_at_budget(spans, places, top, pool.table)
-    rows = np.concatenate([beside, spans.order[cut.places]])
-    return _point(pool, top.scores, rows, len(places) + len(beside), cut.filled, cut.visited)
+    # Pinned rows without an embedding are not in the order.
+    beside = np.setdiff1d(np.flatnonzero(top.trace.status == st.PINNED), spans.order[spans.pinned])
+    kept = within_budget(spans, places, top, pool.table)
+    rows = np.concatenate([beside, spans.order[kept.places]])
+    return _point(pool, top.scores, rows, len(places) + len(beside), kept.filled, kept.visited)
 
 
 def _point_of_select(pool: _Pool, rule: SelectionRule) -> _Point:

@@ -1,6 +1,7 @@
-"""How the values of a column are spread: in the pool, the selection, and a random baseline.
+"""What a selection looks like beside the pool and a seeded random selection of the same size.
 
-What a selection looks like, beside the pool and a random one of the same size.
+Means and shares, how the values of a column are distributed, and what the aggregation of turns
+does to a selection (the sum favours long chats).
 """
 
 from __future__ import annotations
@@ -13,21 +14,112 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
-from deita_core.selection.analysis.diversity import (
-    SAMPLE,
-    coverage,
-    nearest_similarity,
-    typical_similarity,
-)
-from deita_core.selection.evol import RowScores, row_scores
-from deita_core.selection.outcome import Outcome
+from deita_core.selection.evol import AGGREGATIONS, RowScores, row_scores
+from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import random_order
 
 BINS: Final = 40
 COLUMNS: Final = ("evol_score", "complexity", "quality", "tokens", "turns")
 _WHOLE: Final = ("tokens", "turns")
 _TAIL: Final = 0.995
+_NO_CANDIDATES: Final = (st.EXCLUDED, st.FILTERED, st.NOT_SCORED, st.NOT_EMBEDDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A name (a language, a source) and its share of the rows, 0 to 1."""
+
+    name: str
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Figures of a set of rows. Means are over the rows that have the value, NaN without any.
+
+    complexity, quality: mean over rows of their mean turn, 1 to 6. evol_score: mean, as the rule
+    aggregates turns. turns, tokens: mean per row. tokens_total: sum. languages, sources, clusters:
+    shares, largest first; no clusters where none are known, rows in none are left out.
+    """
+
+    rows: int
+    complexity: float
+    quality: float
+    evol_score: float
+    turns: float
+    tokens: float
+    tokens_total: int
+    languages: tuple[Share, ...]
+    sources: tuple[Share, ...]
+    clusters: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The pool, the selection, and the random baseline, whose rows are random_rows (k,) int64."""
+
+    pool: Measures
+    selection: Measures
+    random: Measures
+    random_rows: NDArray[np.int64]
+
+
+def compare(table: SelectionInput, outcome: Outcome, *, seed: int = 0) -> Comparison:
+    """The selection beside the pool and the random baseline of this seed."""
+    scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
+    baseline = random_baseline(outcome, seed)
+    return Comparison(
+        _measure(table, outcome, scores, np.arange(len(table))),
+        _measure(table, outcome, scores, outcome.kept),
+        _measure(table, outcome, scores, baseline),
+        baseline,
+    )
+
+
+def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
+    """As many rows as the selection has, drawn from the same candidates: (k,) int64."""
+    candidates = np.flatnonzero(~np.isin(outcome.trace.status, _NO_CANDIDATES))
+    drawn: NDArray[np.int64] = candidates[random_order(candidates, seed)[: len(outcome.kept)]]
+    return drawn
+
+
+def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
+    """The mean of the values that are there; NaN when none is."""
+    present = values[~np.isnan(values)]
+    return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
+
+
+def _measure(
+    table: SelectionInput, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
+) -> Measures:
+    tokens = table.tokens[rows]
+    clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
+    names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
+    return Measures(
+        rows=len(rows),
+        complexity=mean_or_nan(scores.complexity[rows]),
+        quality=mean_or_nan(scores.quality[rows]),
+        evol_score=mean_or_nan(outcome.scores[rows]),
+        turns=mean_or_nan(table.turns[rows]),
+        tokens=mean_or_nan(tokens),
+        tokens_total=int(tokens.sum(dtype=np.int64)),
+        languages=_shares(table.language[rows], table.language_names),
+        sources=_shares(table.source[rows], table.source_names),
+        clusters=_shares(clusters[clusters >= 0], names),
+    )
+
+
+def _shares(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Share, ...]:
+    numbers = np.bincount(codes.astype(np.int64), minlength=len(names))
+    order = np.argsort(-numbers, kind="stable")
+    return tuple(
+        Share(names[code], int(numbers[code]), float(numbers[code] / len(codes)))
+        for code in order.tolist()
+        if numbers[code]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,146 +193,44 @@ def _edges(present: NDArray[np.float64], whole: bool, bins: int) -> NDArray[np.f
     low, high = float(present.min()), float(np.quantile(present, _TAIL))
     if whole:
         low, high = np.floor(low), np.floor(high) + 1
-        step = max(1.0, np.ceil((high - low) / bins))
-        edges: NDArray[np.float64] = low + step * np.arange(int(np.ceil((high - low) / step)) + 1)
+        width = max(1.0, np.ceil((high - low) / bins))
+        edges: NDArray[np.float64] = low + width * np.arange(int(np.ceil((high - low) / width)) + 1)
         return edges
     return np.linspace(low, high, bins + 1) if high > low else np.array([low, low + 1.0])
 
 
-_NO_CANDIDATES: Final = (st.EXCLUDED, st.FILTERED, st.NOT_SCORED, st.NOT_EMBEDDED)
-
-
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A name (a language, a source) and its share of the rows, 0 to 1."""
+class AggregationEffect:
+    """The selection a rule would give with another aggregation.
 
-    name: str
-    rows: int
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """Figures of a set of rows. Means are over the rows that have the value, NaN without any.
-
-    complexity, quality: mean over rows of their mean turn, 1 to 6. evol_score: mean, as the rule
-    aggregates turns. turns, tokens: mean per row. tokens_total: sum. nearest_similarity: mean over
-    (a seeded sample of) the rows of the cosine similarity to the nearest other row of the set:
-    lower is more diverse; None where it was not asked for. coverage: share of the pool's embedded
-    rows that are in the set or nearer than `Comparison.covered_at` to a row of it; None without a
-    similarity graph (`coverage` finds it all the same, in its own time). languages, sources,
-    clusters: shares, largest first; no clusters where none are known, rows in none are left out.
+    turns, tokens: mean per row, NaN without rows. multi_turn: share of the rows with more than
+    one turn. shared: share of the rows that are also in the selection as the rule stands.
     """
 
+    aggregation: str
     rows: int
-    complexity: float
-    quality: float
-    evol_score: float
     turns: float
     tokens: float
-    tokens_total: int
-    nearest_similarity: float | None
-    languages: tuple[Share, ...]
-    sources: tuple[Share, ...]
-    clusters: tuple[Share, ...]
-    coverage: float | None
+    multi_turn: float
+    shared: float
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The pool, the selection, and a random selection of as many of the same candidates.
-
-    covered_at: the similarity of the coverage; None without a similarity graph.
-    """
-
-    pool: Measures
-    selection: Measures
-    random: Measures
-    random_rows: NDArray[np.int64]
-    covered_at: float | None
-
-
-def compare(
-    table: SelectionInput,
-    outcome: Outcome,
-    *,
-    seed: int = 0,
-    nearest: bool = True,
-    sample: int = SAMPLE,
-    covered_at: float | None = None,
-) -> Comparison:
-    """The selection beside the pool and the random baseline.
-
-    nearest: also the similarity to the nearest row within selection and baseline (0.5 s for 6,000
-    rows of 384 dimensions on two cores, less with a similarity graph); the pool is left out, its
-    size makes it no match.
-    sample: rows to take that mean over, at most. covered_at: similarity below 1 that the graph
-    reaches; None: the typical similarity of a row to its nearest other one.
-    """
-    if table.graph is not None and covered_at is None:
-        covered_at = typical_similarity(table.graph)
-    scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
-    baseline = random_baseline(outcome, seed)
-    sets = (np.arange(len(table)), outcome.kept, baseline)
-    pool, selection, drawn = (
-        replace(
-            _measure(table, outcome, scores, rows),
-            nearest_similarity=nearest_similarity(table, rows, sample, seed) if near else None,
-            coverage=_coverage(table, rows, covered_at),
-        )
-        for rows, near in zip(sets, (False, nearest, nearest), strict=True)
-    )
-    return Comparison(pool, selection, drawn, baseline, covered_at)
-
-
-def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
-    """As many rows as the selection has, drawn from the same candidates: (k,) int64."""
-    candidates = np.flatnonzero(~np.isin(outcome.trace.status, _NO_CANDIDATES))
-    drawn: NDArray[np.int64] = candidates[random_order(candidates, seed)[: len(outcome.kept)]]
-    return drawn
-
-
-def _coverage(
-    table: SelectionInput, rows: NDArray[np.int64], covered_at: float | None
-) -> float | None:
-    if table.graph is None or covered_at is None or not table.graph.serves(covered_at):
-        return None
-    return coverage(table, rows, covered_at)
-
-
-def _measure(
-    table: SelectionInput, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
-) -> Measures:
-    tokens = table.tokens[rows]
-    clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
-    names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
-    return Measures(
-        rows=len(rows),
-        complexity=mean_or_nan(scores.complexity[rows]),
-        quality=mean_or_nan(scores.quality[rows]),
-        evol_score=mean_or_nan(outcome.scores[rows]),
-        turns=mean_or_nan(table.turns[rows]),
-        tokens=mean_or_nan(tokens),
-        tokens_total=int(tokens.sum(dtype=np.int64)),
-        nearest_similarity=None,
-        languages=_shares(table.language[rows], table.language_names),
-        sources=_shares(table.source[rows], table.source_names),
-        clusters=_shares(clusters[clusters >= 0], names),
-        coverage=None,
-    )
-
-
-def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
-    """The mean of the values that are there; NaN when none is."""
-    present = values[~np.isnan(values)]
-    return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
-
-
-def _shares(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Share, ...]:
-    numbers = np.bincount(codes.astype(np.int64), minlength=len(names))
-    order = np.argsort(-numbers, kind="stable")
+def aggregation_effects(
+    rule: SelectionRule, table: SelectionInput
+) -> tuple[AggregationEffect, ...]:
+    """The effect of each of `AGGREGATIONS`, everything else as the rule says."""
+    kept = {
+        info.name: select(replace(rule, aggregation=info.name), table).kept for info in AGGREGATIONS
+    }
+    present = kept[rule.aggregation]  # type: ignore[index]
     return tuple(
-        Share(names[code], int(numbers[code]), float(numbers[code] / len(codes)))
-        for code in order.tolist()
-        if numbers[code]
+        AggregationEffect(
+            aggregation=name,
+            rows=len(rows),
+            turns=mean_or_nan(table.turns[rows]),
+            tokens=mean_or_nan(table.tokens[rows]),
+            multi_turn=mean_or_nan((table.turns[rows] > 1).astype(np.float64)),
+            shared=mean_or_nan(np.isin(rows, present).astype(np.float64)),
+        )
+        for name, rows in kept.items()
     )

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.selection.analysis.diversity import nearest_similarities
 from deita_core.selection.rule import similarity_text
 from deita_core.similarity.definition import DECIMALS
 from deita_core.similarity.graph import SimilarityGraph
@@ -33,22 +32,19 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Histogram:
-    """Rows by the similarity to their nearest other row.
+class SimilarityHistogram:
+    """Rows by the similarity to their nearest other row, those with none above the floor left out.
 
     edges: (b + 1,) float64, ascending from the floor to 1.0. rows: (b,) int64, rows with edges[i]
-    < similarity <= edges[i + 1]. below: rows with no other row above the floor. copies: rows with
-    similarity 1.0, which the last bin counts too.
+    < similarity <= edges[i + 1].
     """
 
     edges: NDArray[np.float64]
     rows: NDArray[np.int64]
-    below: int
-    copies: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SimilarityProfile:
+class NearestSimilarities:
     """Each row's similarity to its nearest other row: the scale of the threshold for this pool.
 
     floor: nothing is known below it. distinct: (g,) float64 ascending, of each distinct vector to
@@ -60,27 +56,12 @@ class SimilarityProfile:
     distinct: NDArray[np.float64]
     rows: NDArray[np.int64]
 
-    @property
-    def total(self) -> int:
-        """Rows with a vector."""
-        return int(self.rows.sum())
-
     def share_above(self, threshold: float) -> float:
         """Share of the rows with another row nearer than the threshold (at least the floor)."""
-        near = (self._nearest() > threshold).astype(np.int64)
-        return float((near * self.rows).sum() / self.total) if self.total else 0.0
+        total = int(self.rows.sum())
+        return float(self.rows[self._nearest() > threshold].sum() / total) if total else 0.0
 
-    def quantile(self, share: float) -> float:
-        """The similarity that this share of the rows does not exceed; the floor: or less."""
-        if not self.total:
-            return self.floor
-        nearest = self._nearest()
-        order = np.argsort(nearest, kind="stable")
-        upto = np.cumsum(self.rows[order])
-        place = int(np.searchsorted(upto, share * self.total, side="left"))
-        return float(nearest[order[min(place, len(order) - 1)]])
-
-    def histogram(self, width: float = 0.01) -> Histogram:
+    def histogram(self, width: float = 0.01) -> SimilarityHistogram:
         """For drawing behind the slider: bins of this width that end at 1.0."""
         bins = max(1, math.ceil(round((1.0 - self.floor) / width, 6)))
         edges = np.round(1.0 - np.arange(bins, -1, -1) * width, DECIMALS)
@@ -90,8 +71,7 @@ class SimilarityProfile:
         # A similarity on an edge belongs to the bin that ends there.
         place = np.searchsorted(edges, nearest[above], side="left") - 1
         rows = np.bincount(place, weights=self.rows[above], minlength=bins).astype(np.int64)
-        below = int(self.rows[~above].sum())
-        return Histogram(edges, rows, below, int(self.rows[nearest == 1.0].sum()))
+        return SimilarityHistogram(edges, rows)
 
     def suggest(self, share: float = SHARE) -> Suggestion:
         """A threshold to start from, with its reason; a suggestion and no more.
@@ -116,12 +96,22 @@ class SimilarityProfile:
         return np.where(self.rows > 1, 1.0, self.distinct)
 
 
-def similarity_profile(graph: SimilarityGraph) -> SimilarityProfile:
-    """The profile of a pool, read off its similarity graph."""
-    nearest = nearest_similarities(graph)
+def nearest_similarities(graph: SimilarityGraph) -> NearestSimilarities:
+    """The similarities of a pool, read off its similarity graph."""
+    nearest = graph.nearest()
     order = np.argsort(nearest, kind="stable")
     sizes = np.diff(np.asarray(graph.member_start)).astype(np.int64)
-    return SimilarityProfile(graph.floor, nearest[order], sizes[order])
+    return NearestSimilarities(graph.floor, nearest[order], sizes[order])
+
+
+def typical_similarity(graph: SimilarityGraph) -> float:
+    """How near the nearest other row is to a typical one: the median over distinct vectors.
+
+    The floor of the graph when fewer than half of them have an edge; below 1 always.
+    """
+    if not graph.groups:
+        return graph.floor
+    return min(float(np.median(graph.nearest())), float(np.nextafter(1.0, 0.0)))
 
 
 def _rounded(similarity: float) -> float:

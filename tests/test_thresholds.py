@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
 from deita_core.selection import Quota, SelectionInput, SelectionRule, select
-from deita_core.selection.analysis.flip import flip_point
 from deita_core.selection.analysis.frontier import frontier
-from deita_core.selection.analysis.spans import kept_spans
+from deita_core.selection.analysis.thresholds import flip_point, kept_spans
 from deita_core.selection.status import KEPT, PINNED
 from tests.naive_graph import naive_graph
 
@@ -118,12 +117,12 @@ def naive_coverage(table: SelectionInput, rows: np.ndarray, level: float) -> flo
     return float(covered.mean()) if len(units) else np.nan
 
 
-def naive_turns(case: Case, row: int) -> tuple[float | None, float | None]:
-    """The nearest edges up and down at which the row changes sides, by trying all of them."""
+def naive_crossings(case: Case, row: int) -> tuple[float | None, float | None]:
+    """The nearest edges up and down at which the row enters or leaves, by trying all of them."""
     here, now = case.rule.threshold, case.inside(case.rule.threshold, row)
-    steps = case.thresholds()
-    up = [t for t in steps if t > here and case.inside(t, row) != now]
-    below = [t for t in steps if t <= here]
+    tried = case.thresholds()
+    up = [t for t in tried if t > here and case.inside(t, row) != now]
+    below = [t for t in tried if t <= here]
     down = [(t, end) for t, end in pairwise(below) if case.inside(t, row) != now]
     return (up[0] if up else None, down[-1][1] if down else None)
 
@@ -134,15 +133,15 @@ def test_flip_points_are_those_found_by_trying_every_similarity(case, number):
     row = number % len(case.table)
     flip = flip_point(case.rule, case.table, row)
     assert flip.inside == case.inside(case.rule.threshold, row)
-    up, down = naive_turns(case, row)
+    up, down = naive_crossings(case, row)
     assert (flip.up.edge if flip.up else None) == up
     assert (flip.down.edge if flip.down else None) == down
-    for turn in (flip.up, flip.down):
-        if turn is not None:
-            before = np.nextafter(turn.edge, -2) if turn.upwards else turn.edge
+    for one in (flip.up, flip.down):
+        if one is not None:
+            before = np.nextafter(one.edge, -2) if one.upwards else one.edge
             assert case.inside(float(before), row) == flip.inside
-            assert case.inside(turn.threshold, row) != flip.inside
-            assert turn.threshold >= turn.edge if turn.upwards else turn.threshold < turn.edge
+            assert case.inside(one.threshold, row) != flip.inside
+            assert one.threshold >= one.edge if one.upwards else one.threshold < one.edge
 
 
 @settings(max_examples=60, deadline=None)
@@ -218,7 +217,7 @@ def test_without_a_graph_the_flip_of_the_budget_is_still_known(table):
     assert "once the similarity graph is made" in flip.sentence()
 
 
-def test_under_quotas_turns_are_found_by_selecting(table):
+def test_under_quotas_crossings_are_found_by_selecting(table):
     rule = SelectionRule(threshold=0.99, quotas=(Quota("source", "b", most=1),))
     flip = flip_point(rule, table, 4)
     assert flip.down is not None

@@ -1,4 +1,4 @@
-"""The profile of a pool's similarities against plain counting."""
+"""Similarities to the nearest other row, over a pool, against plain counting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deita_core.selection import SelectionRule, threshold_to_distance
-from deita_core.selection.analysis.profile import SimilarityProfile, similarity_profile
+from deita_core.selection.analysis.similarities import NearestSimilarities, nearest_similarities
 from deita_core.selection.rule import PRESETS, find_preset
 from tests.naive_graph import naive_graph
 
@@ -32,52 +32,44 @@ def nearest(vectors) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def profile(vectors) -> SimilarityProfile:
-    return similarity_profile(naive_graph(vectors, FLOOR))
+def known(vectors) -> NearestSimilarities:
+    return nearest_similarities(naive_graph(vectors, FLOOR))
 
 
-def test_shares_above_a_threshold_are_counted_row_by_row(profile, nearest):
+def test_shares_above_a_threshold_are_counted_row_by_row(known, nearest):
     for threshold in (FLOOR, 0.5, 0.7, 0.9, 1.0):
-        assert profile.share_above(threshold) == pytest.approx((nearest > threshold).mean())
+        assert known.share_above(threshold) == pytest.approx((nearest > threshold).mean())
 
 
-def test_quantiles_are_those_of_the_sorted_rows(profile, nearest):
-    ordered = np.sort(nearest)
-    for share in (0.1, 0.25, 0.5, 0.8, 1.0):
-        place = int(np.ceil(share * 60)) - 1
-        assert profile.quantile(share) == pytest.approx(ordered[place])
-
-
-def test_the_histogram_has_every_row_once(profile, nearest):
-    got = profile.histogram(0.05)
-    assert got.below + got.rows.sum() == profile.total == 60
-    assert (got.copies, got.below) == (20, np.count_nonzero(nearest == FLOOR))
+def test_the_histogram_has_every_row_once(known, nearest):
+    got = known.histogram(0.05)
+    assert got.rows.sum() + np.count_nonzero(nearest == FLOOR) == 60
     for low, high, rows in zip(got.edges, got.edges[1:], got.rows, strict=False):
         assert rows == np.count_nonzero((nearest > low) & (nearest <= high))
 
 
-def test_the_bins_end_at_one_and_begin_at_the_floor(profile):
-    edges = profile.histogram(0.2).edges
+def test_the_bins_end_at_one_and_begin_at_the_floor(known):
+    edges = known.histogram(0.2).edges
     assert edges.tolist() == [0.3, 0.4, 0.6, 0.8, 1.0]
 
 
-def test_the_suggestion_is_nearest_to_a_quarter_of_the_distinct_rows(profile):
-    got = profile.suggest()
+def test_the_suggestion_is_nearest_to_a_quarter_of_the_distinct_rows(known):
+    got = known.suggest()
     assert got.threshold == round(got.threshold, 2)
-    assert got.share == np.mean(profile.distinct > got.threshold)
+    assert got.share == np.mean(known.distinct > got.threshold)
     assert abs(got.share - 0.25) < 0.1
     assert f"{got.share:.0%} of the distinct rows" in got.reason
 
 
 def test_crowded_rows_get_a_threshold_with_more_decimals():
     crowded = np.ones((200, 16)) + 0.03 * np.random.default_rng(1).normal(size=(200, 16))
-    got = similarity_profile(naive_graph(crowded.astype(np.float32), 0.9)).suggest()
+    got = nearest_similarities(naive_graph(crowded.astype(np.float32), 0.9)).suggest()
     assert 0.99 < got.threshold < 1.0
     assert abs(got.share - 0.25) < 0.05
 
 
 def test_a_pool_without_near_rows_starts_at_the_floor():
-    got = similarity_profile(naive_graph(np.eye(8, dtype=np.float32), 0.5)).suggest()
+    got = nearest_similarities(naive_graph(np.eye(8, dtype=np.float32), 0.5)).suggest()
     assert (got.threshold, got.share) == (0.5, 0.0)
     assert "the lowest that the similarity graph knows" in got.reason
 

@@ -1,0 +1,461 @@
+"""At which thresholds a row is in: the greedy pass made once for all of them.
+
+A row is dropped at threshold t when a row kept before it has a similarity s > t to it. So the
+thresholds at which it is dropped are the union, over the rows before it, of the thresholds below
+s at which that row is kept itself; the rest is where it is kept: a few spans low <= t < high.
+One pass over the edges of the similarity graph, in the order of the rows, gives the spans of all
+rows. Off them are read any selection, the frontier, and the flip point of a row: the threshold or
+the budget at which it would enter or leave, everything else as the rule says.
+
+Selecting greedily is not monotone: a row may be in at 0.80, out at 0.85 and in again at 0.90. So
+a flip gives the nearest crossing in both directions. For the Repr Filter both are exact. With
+quotas, and for other strategies with a threshold, they are found by selecting at every 0.01
+outwards and halving the last interval: a row that comes and goes within a hundredth is missed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.selection import status as st
+from deita_core.selection.outcome import Outcome, select
+from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.rule import SelectionRule, similarity_text
+from deita_core.selection.strategies import find_strategy
+from deita_core.selection.strategies.protocol import read_only_edges
+
+MOST_DECIMALS: Final = 12
+SEARCH_WIDTH: Final = 0.01
+HALVINGS: Final = 14
+SELECTED: Final = (st.KEPT, st.PINNED)
+
+_ADVICE: Final = {
+    st.PINNED: "in whatever the threshold and the budget: unpin it",
+    st.EXCLUDED: "out whatever the threshold and the budget: take it out of the exclusions",
+    st.FILTERED: "left out by a filter, not by the threshold or the budget: change the filter",
+    st.NOT_SCORED: "it has no score: score it, or pin it",
+    st.NOT_EMBEDDED: "it has no embedding: embed it, or pin it",
+    st.OVER_QUOTA: "a quota it counts in is full: raise the quota, or pin it",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptSpans:
+    """For every row of an order, the thresholds at which the pass keeps it without a budget.
+
+    Neither the threshold nor the budget of a rule changes them; everything else does.
+
+    floor: known from this similarity up. order: (m,) int64, rows of the pool in the order visited.
+    pinned: (m,) bool.
+    bounds: (m + 1,) int64: row order[i] is kept at thresholds t with low[j] <= t < high[j] for a j
+    in bounds[i]:bounds[i + 1], ascending and apart, and at 1.0 as every row. low, high: float64.
+    """
+
+    floor: float
+    order: NDArray[np.int64]
+    pinned: NDArray[np.bool_]
+    bounds: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def kept(self, threshold: float) -> NDArray[np.bool_]:
+        """Which places of the order are kept without a budget: (m,) bool."""
+        from deita_core.selection.pass_kernel import kept_at
+
+        if threshold < self.floor:
+            raise SelectionError(
+                f"threshold {threshold} is below the floor {self.floor} of the similarity graph: "
+                "build the graph again with a lower floor"
+            )
+        kept = np.empty(len(self.order), np.bool_)
+        kept_at(threshold, self.bounds, self.low, self.high, kept)
+        return kept
+
+
+def kept_spans(outcome: Outcome, table: SelectionInput) -> KeptSpans:
+    """The spans for the order of an outcome of the Repr Filter on this pool.
+
+    Kept with the table, so it costs something only once for all thresholds and budgets. Raises
+    SelectionError without a similarity graph, for another strategy, and with quotas.
+    """
+    obstacle = _why_no_spans(outcome.rule, table)
+    if obstacle:
+        raise SelectionError(obstacle)
+    rule = replace(outcome.rule, threshold=1.0, budget=None, budget_unit="rows")
+    return table.remember(("spans", rule), lambda: _find_spans(outcome, table))
+
+
+def spans_serve(rule: SelectionRule, table: SelectionInput) -> bool:
+    """True when `kept_spans` has an answer."""
+    return not _why_no_spans(rule, table)
+
+
+def _why_no_spans(rule: SelectionRule, table: SelectionInput) -> str:
+    if rule.strategy != "repr_filter":
+        return (
+            f"{rule.strategy} does not keep rows by their similarity to those kept before: "
+            "choose repr_filter"
+        )
+    if rule.quotas:  # what one lets in depends on how many rows came before
+        return "thresholds at which rows are kept are not known under quotas"
+    if table.graph is None:
+        return "the pool has no similarity graph: build it first"
+    return ""
+
+
+def _find_spans(outcome: Outcome, table: SelectionInput) -> KeptSpans:
+    from deita_core.selection.pass_kernel import extend_spans
+
+    graph = table.graph
+    assert graph is not None
+    ranked = np.flatnonzero(outcome.trace.rank)  # those below the cut too
+    order = ranked[np.argsort(outcome.trace.rank[ranked])]
+    pinned = outcome.trace.status[order] == st.PINNED
+    group = np.asarray(graph.group)[table.place[order]]
+    edges = read_only_edges(graph)
+    first, last = np.full(graph.groups, -1, np.int64), np.zeros(graph.groups, np.int64)
+    bounds = np.zeros(len(order) + 1, np.int64)
+    low, high = np.empty(2 * len(order) + 1), np.empty(2 * len(order) + 1)
+    done = 0
+    while done < len(order):
+        done = extend_spans(
+            done, len(order), group, pinned, *edges, graph.floor, first, last, bounds, low, high
+        )
+        if done < len(order):  # no room for the spans of the next row
+            low = np.concatenate([low, np.empty_like(low)])
+            high = np.concatenate([high, np.empty_like(high)])
+    used = bounds[-1]
+    return KeptSpans(graph.floor, order, pinned, bounds, low[:used], high[:used])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithinBudget:
+    """The rows of an order that are kept at a budget.
+
+    places: (k,) int64, their places in the order. visited: rows of it before the budget ended the
+    pass. filled: it was reached.
+    """
+
+    places: NDArray[np.int64]
+    visited: int
+    filled: bool
+
+
+def within_budget(
+    spans: KeptSpans, places: NDArray[np.int64], outcome: Outcome, table: SelectionInput
+) -> WithinBudget:
+    """What the budget of the rule leaves of the places (k,) kept without one.
+
+    Pinned rows are always in, and room is kept for them; see `greedy.pass_steps`.
+    """
+    everyone = len(spans.order)
+    room = _room_beside_pins(outcome, table)
+    if room is None:
+        return WithinBudget(places, everyone, False)
+    free = np.flatnonzero(~spans.pinned[places])
+    spent = np.cumsum(_budget_cost(outcome.rule, table)[spans.order[places[free]]])
+    fitting = int(np.searchsorted(spent, room, side="right"))
+    kept = np.delete(places, free[fitting:])
+    full = room == (int(spent[fitting - 1]) if fitting else 0)
+    if outcome.rule.budget_unit == "tokens":
+        over = fitting < len(free)
+        return WithinBudget(kept, int(places[free[fitting]]) if over else everyone, over or full)
+    if not full:
+        return WithinBudget(kept, everyone, False)
+    # The pass ends at the next row that could be visited; pins on the way there still count.
+    last = int(places[free[fitting - 1]]) + 1 if fitting else 0
+    rest = np.flatnonzero(~spans.pinned[last:])
+    return WithinBudget(kept, last + int(rest[0]) if len(rest) else everyone, True)
+
+
+def _budget_cost(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int64]:
+    """What each row of the pool takes of the budget: (n,) int64."""
+    if rule.budget_unit == "tokens":
+        return table.tokens.astype(np.int64)
+    return np.ones(len(table), np.int64)
+
+
+def _pins_cost(outcome: Outcome, table: SelectionInput) -> int:
+    """What the pinned rows take of the budget."""
+    pinned = outcome.trace.status == st.PINNED
+    return int(_budget_cost(outcome.rule, table)[pinned].sum())
+
+
+def _room_beside_pins(outcome: Outcome, table: SelectionInput) -> int | None:
+    """What the pinned rows leave of the budget; None without one."""
+    budget = outcome.rule.budget
+    return None if budget is None else budget - _pins_cost(outcome, table)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where a row enters or leaves the selection as the threshold moves.
+
+    edge: the similarity of two rows of the pool at which it does. Upwards the change begins at
+    it, downwards just below it. threshold: a value past the edge and next to it, with as few
+    decimals as there is room for.
+    """
+
+    edge: float
+    threshold: float
+    upwards: bool
+
+    def describe(self) -> str:
+        """From where the row has changed, in words."""
+        text = similarity_text(self.threshold)
+        if self.threshold == 1.0:
+            return f"only at {text}, where nothing counts as a near-duplicate"
+        return f"from {text} {'up' if self.upwards else 'down'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Membership:
+    """Whether one row is in: inside[i] from starts[i] up to starts[i + 1].
+
+    starts: (s,) float64, ascending from the floor of the similarity graph; the last is 1.0, which
+    stands for the threshold 1.0 alone. inside: (s,) bool.
+    """
+
+    starts: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+
+    def crossing_up(self, threshold: float) -> Crossing | None:
+        """The nearest one above a threshold, which is not below the floor."""
+        here = self._segment(threshold)
+        other = np.flatnonzero(self.inside[here + 1 :] != self.inside[here])
+        if not len(other):
+            return None
+        first = here + 1 + int(other[0])
+        back = np.flatnonzero(self.inside[first:] == self.inside[here])
+        end = float(self.starts[first + int(back[0])]) if len(back) else 2.0
+        edge = float(self.starts[first])
+        return Crossing(edge, _short_from(edge, end), True)
+
+    def crossing_down(self, threshold: float) -> Crossing | None:
+        """The nearest one below a threshold, which is not below the floor."""
+        here = self._segment(threshold)
+        other = np.flatnonzero(self.inside[:here] != self.inside[here])
+        if not len(other):
+            return None
+        last = int(other[-1])
+        back = np.flatnonzero(self.inside[:last] == self.inside[here])
+        begin = float(self.starts[int(back[-1]) + 1 if len(back) else 0])
+        edge = float(self.starts[last + 1])
+        return Crossing(edge, _short_below(edge, begin), False)
+
+    def _segment(self, threshold: float) -> int:
+        return int(np.searchsorted(self.starts, threshold, side="right")) - 1
+
+
+def _short_from(edge: float, end: float) -> float:
+    """The value with the fewest decimals (at least two) from `edge` up to below `end`."""
+    for decimals in range(2, MOST_DECIMALS + 1):
+        scale = 10.0**decimals
+        value = math.ceil(edge * scale) / scale
+        if edge <= value < end:
+            return min(value, 1.0)
+    return edge
+
+
+def _short_below(edge: float, begin: float) -> float:
+    """The value with the fewest decimals (at least two) from `begin` up to below `edge`."""
+    for decimals in range(2, MOST_DECIMALS + 1):
+        scale = 10.0**decimals
+        value = (math.ceil(edge * scale) - 1) / scale
+        if begin <= value < edge:
+            return value
+    return begin
+
+
+def _membership(outcome: Outcome, table: SelectionInput, row: int) -> Membership:
+    """Of a row that the pass of the outcome visits or would visit."""
+    spans = kept_spans(outcome, table)
+    place = int(np.flatnonzero(spans.order == row)[0])
+    room = _room_beside_pins(outcome, table)
+    own = slice(spans.bounds[place], spans.bounds[place + 1])
+    low, high = spans.low[own], spans.high[own]
+    starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
+    fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
+    cost = _budget_cost(outcome.rule, table)
+    if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
+        changes, before = _cost_before(spans, place, cost)
+        starts = np.union1d(starts, changes)
+        fits = before[np.searchsorted(changes, starts, side="right") - 1] + cost[row] <= room
+    kept = np.searchsorted(low, starts, side="right") > np.searchsorted(high, starts, side="right")
+    kept[-1] = True  # nothing is a near-duplicate at 1.0
+    return Membership(starts, kept & fits)
+
+
+def _cost_before(
+    spans: KeptSpans, place: int, cost: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the rows kept before a place cost, pinned ones aside, at every threshold.
+
+    cost: (n,) of each row of the pool. Returns starts (s,), the last 1.0, and the cost (s,) from
+    each start up to the next.
+    """
+    each = np.where(spans.pinned[:place], 0, cost[spans.order[:place]])
+    used = spans.bounds[place]
+    weight = np.repeat(each, np.diff(spans.bounds[: place + 1]))
+    values = np.concatenate([[spans.floor, 1.0], spans.low[:used], spans.high[:used]])
+    changes = np.concatenate([[0, 0], weight, -weight])
+    starts, inverse = np.unique(values, return_inverse=True)
+    before = np.cumsum(np.bincount(inverse, weights=changes, minlength=len(starts)))
+    result = np.rint(before).astype(np.int64)
+    result[-1] = each.sum()
+    return starts, result
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """What would move a row into the selection, or out of it.
+
+    inside: it is selected now. up, down: the nearest crossing in each direction, None where there
+    is none from the floor of the similarity graph to 1. budget: the nearest budget that moves it
+    (rows or tokens, as the rule counts), None where none does. advice: for rows which neither
+    moves, what does; what is not known, and why.
+    """
+
+    inside: bool
+    threshold: float
+    up: Crossing | None
+    down: Crossing | None
+    budget: int | None
+    unit: str
+    advice: str
+
+    @property
+    def nearest(self) -> Crossing | None:
+        """The nearer one of `up` and `down`."""
+        crossings = [one for one in (self.up, self.down) if one is not None]
+        return min(crossings, key=lambda one: abs(one.edge - self.threshold), default=None)
+
+    def sentence(self) -> str:
+        """What would move the row, in one phrase, the nearest first."""
+        side = "out" if self.inside else "in"
+        parts = []
+        if self.nearest is not None:
+            parts.append(f"{side} {self.nearest.describe()}")
+        if self.budget is not None:
+            below = "below" if self.inside else "from"
+            number = self.budget + 1 if self.inside else self.budget
+            tokens = " tokens" if self.unit == "tokens" else ""
+            parts.append(f"{side} {below} a budget of {number:,}{tokens}")
+        if self.advice:
+            parts.append(self.advice)
+        return "; ".join(parts) or "no threshold or budget moves it"
+
+
+def flip_point(
+    rule: SelectionRule, table: SelectionInput, row: int, outcome: Outcome | None = None
+) -> Flip:
+    """What would move a row of the pool into the selection, or out of it.
+
+    outcome: `select(rule, table)` where the caller has it. The spans are kept with the table, so
+    the first row of a pool takes longer than the next. Raises SelectionError for no row of it.
+    """
+    if not 0 <= row < len(table):
+        raise SelectionError(f"the pool has rows 0 to {len(table) - 1:,}, got {row}")
+    outcome = outcome if outcome is not None else select(rule, table)
+    status = int(outcome.trace.status[row])
+    inside = status in SELECTED
+    advice = _ADVICE.get(status, "")
+    up: Crossing | None = None
+    down: Crossing | None = None
+    budget: int | None = None
+    if status in (st.KEPT, st.NEAR_DUPLICATE, st.BELOW_CUT, st.OVER_QUOTA):
+        unknown = _why_no_crossings(rule, table)
+        if unknown:
+            advice = unknown
+        elif spans_serve(rule, table):
+            membership = _membership(outcome, table, row)
+            up = membership.crossing_up(rule.threshold)
+            down = membership.crossing_down(rule.threshold)
+        elif find_strategy(rule.strategy).uses_threshold:
+            up, down = _search(rule, table, row, inside)
+        budget = _budget(outcome, table, row)
+    return Flip(inside, rule.threshold, up, down, budget, rule.budget_unit, advice)
+
+
+def _why_no_crossings(rule: SelectionRule, table: SelectionInput) -> str:
+    """Why no threshold can be given for a row that one could move; "" when one can."""
+    if not find_strategy(rule.strategy).uses_threshold:
+        return ""
+    if table.graph is None:
+        return "at which similarity is known once the similarity graph is made"
+    if not table.graph.serves(rule.threshold):
+        return f"not above the floor {table.graph.floor:.2f} of the similarity graph"
+    return ""
+
+
+def _budget(outcome: Outcome, table: SelectionInput, row: int) -> int | None:
+    """The nearest budget at which the row enters or leaves, None where there is none."""
+    if any(quota.share is not None for quota in outcome.rule.quotas):
+        return None  # another budget would also be another quota
+    status = outcome.trace.status
+    if status[row] == st.KEPT:
+        kept = outcome.kept
+    elif status[row] == st.BELOW_CUT and _order_is_known(outcome, table):
+        whole = select(replace(outcome.rule, budget=None), table)
+        if whole.trace.status[row] != st.KEPT:
+            return None
+        kept = whole.kept
+    else:
+        return None
+    ahead = kept[: int(np.flatnonzero(kept == row)[0])]
+    ahead = ahead[status[ahead] != st.PINNED]
+    pins, cost = _pins_cost(outcome, table), _budget_cost(outcome.rule, table)
+    needed = pins + int(cost[ahead].sum() + cost[row])
+    if status[row] == st.BELOW_CUT:
+        return needed
+    return needed - 1 if needed > pins else None  # a budget below the pins is no budget
+
+
+def _order_is_known(outcome: Outcome, table: SelectionInput) -> bool:
+    """True when a selection without a budget is cheap and keeps the same rows first."""
+    rule = outcome.rule
+    if find_strategy(rule.strategy).uses_threshold:
+        return table.graph is not None and table.graph.serves(rule.threshold)
+    below = outcome.trace.status == st.BELOW_CUT
+    return bool((outcome.trace.rank[below] > 0).all())
+
+
+def _search(
+    rule: SelectionRule, table: SelectionInput, row: int, inside: bool
+) -> tuple[Crossing | None, Crossing | None]:
+    """Crossings found by selecting at thresholds further and further away, in both directions."""
+    floor = table.graph.floor if table.graph is not None else 0.0
+
+    def changed(threshold: float) -> bool:
+        status = select(replace(rule, threshold=threshold), table).trace.status[row]
+        return bool(status in SELECTED) != inside
+
+    above = below = rule.threshold
+    while above < 1.0 or below > floor:
+        last_above, above = above, min(round(above + SEARCH_WIDTH, MOST_DECIMALS), 1.0)
+        last_below, below = below, max(round(below - SEARCH_WIDTH, MOST_DECIMALS), floor)
+        up = _halved(changed, last_above, above) if changed(above) else None
+        down = _halved(changed, last_below, below) if changed(below) else None
+        if up or down:
+            return up, down
+    return None, None
+
+
+def _halved(changed: Callable[[float], bool], near: float, far: float) -> Crossing:
+    """The crossing between a threshold where nothing has changed and one where the row has."""
+    upwards, end = far > near, far
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        if changed(middle):
+            far = middle
+        else:
+            near = middle
+    value = _short_from(far, end) if upwards else _short_below(far, end)
+    return Crossing(far, value if changed(value) else far, upwards)
