@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from typer import Option
-
-from deita_core.cli.options import ProjectOptions, RunningOptions
+from deita_core.cli.options import ProjectOptions, RunningOptions, value
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ModelError
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.jobs.steps import pilot_steps
-from deita_core.project import Project
 from deita_core.project.scorers import pilots
 
 
 def pilot(
     running: RunningOptions,
-    where: ProjectOptions,
-    complexity: Annotated[
-        str | None, Option(metavar="NAME", help="complexity scorer to try")
-    ] = None,
-    quality: Annotated[str | None, Option(metavar="NAME", help="quality scorer to try")] = None,
-    embedder: Annotated[str | None, Option(metavar="NAME", help="embedder to try")] = None,
-    rows: Annotated[int, Option(metavar="N", help="how many")] = 200,
-    price: Annotated[
-        float | None, Option(metavar="P", help="of the machine per hour, for the cost")
-    ] = None,
+    target: ProjectOptions,
+    complexity: Annotated[str | None, value("NAME", "complexity scorer to try")] = None,
+    quality: Annotated[str | None, value("NAME", "quality scorer to try")] = None,
+    embedder: Annotated[str | None, value("NAME", "embedder to try")] = None,
+    rows: Annotated[int, value("N", "how many")] = 200,
+    price: Annotated[float | None, value("P", "of the machine per hour, for the cost")] = None,
 ) -> None:
     """Try models on a few rows and say what the rest takes."""
     chosen = running.options()
@@ -42,9 +35,9 @@ def pilot(
     )
     if not steps:
         raise ModelError("name what to try: --complexity, --quality or --embedder")
-    with Project.open(where.path, wait=where.wait) as project:
+    with target.opened() as project:
         before = {p.pilot for p in pilots(project)}
-        records = run_jobs(project, steps, quiet=where.quiet)
+        records = run_jobs(project, steps, quiet=target.quiet)
         facts = [
             PilotFacts.from_json(p.facts) for p in pilots(project)[::-1] if p.pilot not in before
         ]
@@ -89,9 +82,7 @@ def in_words(seconds: float) -> str:
 
 
 def devices(
-    model: Annotated[
-        str | None, Option(metavar="NAME", help="say which precisions of it fit")
-    ] = None,
+    model: Annotated[str | None, value("NAME", "say which precisions of it fit")] = None,
 ) -> None:
     """List devices and what fits them."""
     from deita_core.models import device

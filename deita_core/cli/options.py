@@ -18,6 +18,7 @@ from deita_core.formats.read import LAYOUTS
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
+from deita_core.project import Project
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
@@ -48,6 +49,16 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def value(metavar: str, help: str) -> Any:
+    """An option that takes a value."""
+    return Option(metavar=metavar, help=help)
+
+
+def flag(name: str, help: str) -> Any:
+    """An option that is there or not."""
+    return Option(name, help=help)
+
+
 def choice(*known: str, help: str) -> Any:
     """An option that takes one of these names."""
 
@@ -61,16 +72,18 @@ def choice(*known: str, help: str) -> Any:
 
 def repeated(metavar: str, help: str) -> Any:
     """An option that may be given several times; without it the list is empty."""
-    return Option(
-        metavar=metavar, help=f"{help}; may be repeated", default_factory=list, show_default=False
-    )
+    help += "; may be repeated"
+    return Option(metavar=metavar, help=help, default_factory=list, show_default=False)
 
 
-Quiet = Annotated[bool, Option("--quiet", help="no progress bars")]
-Out = Annotated[Path, Option(metavar="FILE", help="the file to write")]
+_FILES = Argument(
+    metavar="FILE", help="files of the pool", default_factory=list, show_default=False
+)
+Quiet = Annotated[bool, flag("--quiet", "no progress bars")]
+Out = Annotated[Path, value("FILE", "the file to write")]
 ExportFormat = Annotated[str, choice(*EXPORT_FORMATS, help="how the file is written")]
-License = Annotated[str, Option(metavar="ID", help="for the dataset card, as the hub writes it")]
-Embedder = Annotated[str, Option(metavar="NAME", help="the embedder")]
+License = Annotated[str, value("ID", "for the dataset card, as the hub writes it")]
+Embedder = Annotated[str, value("NAME", "the embedder")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,50 +92,37 @@ class ProjectOptions:
 
     project: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="the project file, made when missing (default: default.duckdb in the folder of "
+        value(
+            "FILE",
+            "the project file, made when missing (default: default.duckdb in the folder of "
             "projects; for `run`, beside --out)",
         ),
     ] = None
     quiet: Quiet = False
-    wait: Annotated[
-        float,
-        Option(
-            metavar="SECONDS", help="how long to wait while another process has the project open"
-        ),
-    ] = 0.0
+    wait: Annotated[float, value("SECONDS", "for another process that has the project open")] = 0.0
 
-    @property
-    def path(self) -> Path:
-        """The project file."""
-        return self.project or path_of(projects_folder(), "default")
+    def opened(self, *, create: bool = False) -> Project:
+        """The project; closed by leaving it as a context."""
+        path = self.project or path_of(projects_folder(), "default")
+        return Project.open(path, create=create, wait=self.wait)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions:
     """The files of a pool."""
 
-    files: Annotated[
-        list[Path],
-        Argument(
-            metavar="FILE", help="files of the pool", default_factory=list, show_default=False
-        ),
-    ]
+    files: Annotated[list[Path], _FILES]
     hub: Annotated[
-        str | None,
-        Option(metavar="OWNER/NAME", help="also a dataset of the Hugging Face hub (needs network)"),
+        str | None, value("OWNER/NAME", "also a dataset of the Hugging Face hub (needs network)")
     ] = None
-    split: Annotated[str, Option(metavar="NAME", help="of that dataset")] = "train"
+    split: Annotated[str, value("NAME", "of that dataset")] = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappingOptions:
     """How to read records instead of detecting it."""
 
-    layout: Annotated[
-        str | None, choice(*LAYOUTS, help="how to read the records, instead of detecting it")
-    ] = None
+    layout: Annotated[str | None, choice(*LAYOUTS, help="how to read the records")] = None
     column: Annotated[
         list[str],
         repeated("OURS=THEIRS", "a field's name in the file, e.g. --column instruction=question"),
@@ -157,14 +157,10 @@ def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
 class ScorerOptions:
     """The scorers of a pool."""
 
-    complexity: Annotated[str, Option(metavar="NAME", help="complexity scorer")] = "light"
-    quality: Annotated[str, Option(metavar="NAME", help="quality scorer")] = "light"
+    complexity: Annotated[str, value("NAME", "complexity scorer")] = "light"
+    quality: Annotated[str, value("NAME", "quality scorer")] = "light"
     despite_health: Annotated[
-        bool,
-        Option(
-            "--despite-health",
-            help="go on with a scorer that looks hopeless after the first hundred turns",
-        ),
+        bool, flag("--despite-health", "go on with a scorer that looks hopeless after 100 turns")
     ] = False
 
 
@@ -173,37 +169,27 @@ class RunningOptions:
     """How models run; the light scorers, MiniLM and scorers of your own choose for themselves."""
 
     device: Annotated[
-        str | None,
-        Option(metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: the best one here)"),
+        str | None, value("NAME", "cpu, cuda, cuda:1 or mps (default: the best one here)")
     ] = None
     precision: Annotated[
         str | None, choice(*PRECISIONS, help="default: bf16 where the device has it")
     ] = None
-    batch_tokens: Annotated[
-        int | None, Option(metavar="N", help="most tokens at once (default: found out)")
-    ] = None
-    max_tokens: Annotated[
-        int | None, Option(metavar="N", help="longest prompt; longer ones are cut")
-    ] = None
+    batch_tokens: Annotated[int | None, value("N", "most tokens at once (default: found out)")] = (
+        None
+    )
+    max_tokens: Annotated[int | None, value("N", "longest prompt; longer ones are cut")] = None
     api: Annotated[str | None, choice(*APIS, help="of an endpoint (default: completions)")] = None
-    requests: Annotated[
-        int | None, Option(metavar="N", help="to an endpoint at once (default: 16)")
-    ] = None
+    requests: Annotated[int | None, value("N", "to an endpoint at once (default: 16)")] = None
     digit_ids: Annotated[
         str | None,
-        Option(
-            metavar="A,B,C,D,E,F",
-            help="ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly "
-            "these",
+        value(
+            "A,B,C,D,E,F",
+            "ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly these",
         ),
     ] = None
     key_variable: Annotated[
         str | None,
-        Option(
-            metavar="NAME",
-            help="the environment variable with an endpoint's API key (default: "
-            "DEITA_ENDPOINT_KEY)",
-        ),
+        value("NAME", "variable with an endpoint's API key (default: DEITA_ENDPOINT_KEY)"),
     ] = None
 
     def options(self) -> ModelOptions:
@@ -225,22 +211,12 @@ class RunningOptions:
 class RuleOptions:
     """Everything that decides which rows are selected."""
 
-    budget: Annotated[
-        int | None, Option(metavar="N", help="conversations to keep at most (default: all)")
-    ] = None
+    budget: Annotated[int | None, value("N", "conversations to keep at most (default: all)")] = None
     budget_tokens: Annotated[
-        int | None,
-        Option(
-            metavar="N", help="tokens to keep at most; ends at the first row that would go over it"
-        ),
+        int | None, value("N", "tokens to keep at most; ends at the first row that would go over")
     ] = None
     threshold: Annotated[
-        float,
-        Option(
-            metavar="T",
-            help="cosine similarity above which a row is too close to a kept one (0.9 is cosine "
-            "distance 0.1)",
-        ),
+        float, value("T", "cosine similarity above which a row is too close to a kept one")
     ] = 0.9
     aggregation: Annotated[
         str,
@@ -251,29 +227,23 @@ class RuleOptions:
         ),
     ] = "sum"
     complexity_weight: Annotated[
-        float,
-        Option(
-            metavar="POWER",
-            help="complexity is raised to this power in a turn's score; 0 leaves it out (1 is the "
-            "paper's)",
-        ),
+        float, value("POWER", "complexity is raised to this power; 0 leaves it out")
     ] = 1.0
-    quality_weight: Annotated[float, Option(metavar="POWER", help="the same for quality")] = 1.0
+    quality_weight: Annotated[float, value("POWER", "the same for quality")] = 1.0
     strategy: Annotated[
         str,
-        Option(
-            metavar="NAME",
-            help="repr_filter, top_score, random, longest_response, longest_instruction, "
-            "k_center, facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), "
-            "distilabel",
+        value(
+            "NAME",
+            "repr_filter, top_score, random, longest_response, longest_instruction, k_center, "
+            "facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), distilabel",
         ),
     ] = "repr_filter"
-    seed: Annotated[int, Option(metavar="N", help="for random")] = 0
+    seed: Annotated[int, value("N", "for random")] = 0
     include_no_response: Annotated[
         bool,
-        Option(
+        flag(
             "--include-no-response",
-            help="also rank conversations without any response, by complexity alone",
+            "also rank conversations without any response, by complexity alone",
         ),
     ] = False
     language: Annotated[list[str], repeated("CODE", "keep only this language")]
@@ -295,25 +265,13 @@ class RuleOptions:
             "flag; the name * is each of them by itself",
         ),
     ]
-    pin: Annotated[
-        list[str], repeated("ID", "always keep this conversation (@FILE: one id a line)")
-    ]
-    exclude: Annotated[
-        list[str], repeated("ID", "never keep this conversation (@FILE: one id a line)")
-    ]
+    pin: Annotated[list[str], repeated("ID", "always keep this row (@FILE: one id a line)")]
+    exclude: Annotated[list[str], repeated("ID", "never keep this row (@FILE: one id a line)")]
     with_choices: Annotated[
-        bool,
-        Option(
-            "--with-choices",
-            help="also pin and exclude what was pinned and excluded in the app",
-        ),
+        bool, flag("--with-choices", "also pin and exclude what was pinned and excluded in the app")
     ] = False
     pin_place: Annotated[
-        str,
-        choice(
-            *("first", "rank"),
-            help="pinned conversations come before all others, or where their score puts them",
-        ),
+        str, choice("first", "rank", help="pins come before all others, or where they rank")
     ] = "first"
 
     def rule(self) -> SelectionRule:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from deita_core.cli.options import (
     Embedder,
@@ -18,6 +18,8 @@ from deita_core.cli.options import (
     RunningOptions,
     ScorerOptions,
     choice,
+    flag,
+    value,
 )
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import PathError, ProjectError
@@ -44,11 +46,11 @@ from deita_core.project.scorers import forget_failures
 from deita_core.project.scores import scorers
 
 
-def import_files(pool: PoolOptions, mapping: MappingOptions, where: ProjectOptions) -> None:
+def import_files(pool: PoolOptions, mapping: MappingOptions, target: ProjectOptions) -> None:
     """Import pool files."""
-    with Project.open(where.path, create=True, wait=where.wait) as project:
+    with target.opened(create=True) as project:
         if numbers := register(project, pool, mapping):
-            run_jobs(project, [import_step(numbers)], quiet=where.quiet)
+            run_jobs(project, [import_step(numbers)], quiet=target.quiet)
         print_counts(project)
 
 
@@ -90,10 +92,8 @@ def preview(file: Annotated[Path, Argument(metavar="FILE")], mapping: MappingOpt
 def score(
     models: ScorerOptions,
     running: RunningOptions,
-    where: ProjectOptions,
-    retry_failed: Annotated[
-        bool, Option("--retry-failed", help="try rows without a score again")
-    ] = False,
+    target: ProjectOptions,
+    retry_failed: Annotated[bool, flag("--retry-failed", "try rows without a score again")] = False,
 ) -> None:
     """Score what has no score yet."""
     steps = score_steps(
@@ -102,12 +102,12 @@ def score(
         options=dict.fromkeys(("complexity", "quality"), running.options()),
         despite_health=models.despite_health,
     )
-    with Project.open(where.path, wait=where.wait) as project:
+    with target.opened() as project:
         if retry_failed:
             failed = [one.scorer for one in scorers(project) if one.active and one.failed]
             again = sum(forget_failures(project, scorer) for scorer in failed)
             print(f"{again:,} rows without a score are tried again")
-        run_jobs(project, steps, quiet=where.quiet)
+        run_jobs(project, steps, quiet=target.quiet)
         found = project_info(project)
         print(f"{found.scored:,} conversations scored, {found.failed:,} without a score")
         _print_health(project)
@@ -122,11 +122,11 @@ def _print_health(project: Project) -> None:
                 print(f"{scorer.dimension} by {scorer.model}: {verdict.sentence}")
 
 
-def embed(running: RunningOptions, where: ProjectOptions, embedder: Embedder = "minilm") -> None:
+def embed(running: RunningOptions, target: ProjectOptions, embedder: Embedder = "minilm") -> None:
     """Embed what has no vector yet."""
     step = embed_step(embedder, running.options())
-    with Project.open(where.path, wait=where.wait) as project:
-        run_jobs(project, [step], quiet=where.quiet)
+    with target.opened() as project:
+        run_jobs(project, [step], quiet=target.quiet)
         found = project_info(project)
         print(
             f"{found.embedded:,} conversations embedded, {found.embedding_failed:,} failed, "
@@ -134,16 +134,16 @@ def embed(running: RunningOptions, where: ProjectOptions, embedder: Embedder = "
         )
 
 
-def make_graph(where: ProjectOptions) -> None:
+def make_graph(target: ProjectOptions) -> None:
     """Find all pairs of similar rows, and the clusters."""
-    with Project.open(where.path, wait=where.wait) as project:
-        print(run_jobs(project, [graph_step()], quiet=where.quiet)[0].message)
+    with target.opened() as project:
+        print(run_jobs(project, [graph_step()], quiet=target.quiet)[0].message)
 
 
-def make_map(where: ProjectOptions) -> None:
+def make_map(target: ProjectOptions) -> None:
     """Lay the embeddings out on a plane (UMAP)."""
-    with Project.open(where.path, wait=where.wait) as project:
-        run_jobs(project, [map_step()], quiet=where.quiet)
+    with target.opened() as project:
+        run_jobs(project, [map_step()], quiet=target.quiet)
         print(f"{project_info(project).mapped:,} conversations on the map")
 
 
@@ -168,25 +168,21 @@ def sample(quiet: Quiet = False) -> None:
 
 
 def import_scores(
-    where: ProjectOptions,
+    target: ProjectOptions,
     file: Annotated[Path | None, Argument(metavar="FILE", help="default: the pool")] = None,
-    complexity: Annotated[
-        str | None, Option(metavar="FIELD", help="the field that holds complexity")
-    ] = None,
-    quality: Annotated[
-        str | None, Option(metavar="FIELD", help="the field that holds quality")
-    ] = None,
+    complexity: Annotated[str | None, value("FIELD", "the field that holds complexity")] = None,
+    quality: Annotated[str | None, value("FIELD", "the field that holds quality")] = None,
     list_columns: Annotated[
-        bool, Option("--list", help="list the pool's numeric columns, and do nothing else")
+        bool, flag("--list", "list the pool's numeric columns, and do nothing else")
     ] = False,
 ) -> None:
     """Take scores from a file, or from columns of the pool."""
     steps = [] if list_columns else [import_scores_step(complexity, quality, file=file)]
-    with Project.open(where.path, wait=where.wait) as project:
+    with target.opened() as project:
         if list_columns:
             _print_columns(project)
         else:
-            print(run_jobs(project, steps, quiet=where.quiet)[0].message)
+            print(run_jobs(project, steps, quiet=target.quiet)[0].message)
 
 
 def _print_columns(project: Project) -> None:
@@ -203,7 +199,7 @@ def _print_columns(project: Project) -> None:
 
 def export_scores(
     out: Out,
-    where: ProjectOptions,
+    target: ProjectOptions,
     format: Annotated[
         str,
         choice(
@@ -214,5 +210,5 @@ def export_scores(
 ) -> None:
     """Write the scores of every turn to a file."""
     step = export_scores_step(out, format)
-    with Project.open(where.path, wait=where.wait) as project:
-        print(f"{out}: {run_jobs(project, [step], quiet=where.quiet)[0].message}")
+    with target.opened() as project:
+        print(f"{out}: {run_jobs(project, [step], quiet=target.quiet)[0].message}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from deita_core.cli.options import (
     Embedder,
@@ -21,6 +21,8 @@ from deita_core.cli.options import (
     RuleOptions,
     RunningOptions,
     ScorerOptions,
+    flag,
+    value,
 )
 from deita_core.cli.pool_commands import print_counts, register
 from deita_core.cli.progress_bars import run_jobs
@@ -46,12 +48,12 @@ def run(
     models: ScorerOptions,
     running: RunningOptions,
     choosing: RuleOptions,
-    where: ProjectOptions,
+    target: ProjectOptions,
     embedder: Embedder = "minilm",
     no_map: Annotated[
-        bool, Option("--no-map", help="leave out the graph and the map (saves time)")
+        bool, flag("--no-map", "leave out the graph and the map (saves time)")
     ] = False,
-    name: Annotated[str, Option(metavar="NAME", help="name of the selection")] = "run",
+    name: Annotated[str, value("NAME", "name of the selection")] = "run",
     format: ExportFormat = "sharegpt",
     license: License = "other",
 ) -> None:
@@ -61,8 +63,8 @@ def run(
 
     rule, options = choosing.rule(), running.options()  # a bad one must show first
     out = out.expanduser()
-    path = where.project or out.with_name(f"{out.stem}.duckdb")
-    with Project.open(path, create=True, wait=where.wait) as project:
+    path = target.project or out.with_name(f"{out.stem}.duckdb")
+    with Project.open(path, create=True, wait=target.wait) as project:
         numbers = register(project, pool, mapping)
         steps = [import_step(numbers)] if numbers else []
         steps += score_steps(
@@ -71,46 +73,46 @@ def run(
             options=dict.fromkeys(("complexity", "quality"), options),
             despite_health=models.despite_health,
         )
-        run_jobs(project, [*steps, embed_step(embedder, options)], quiet=where.quiet)
+        run_jobs(project, [*steps, embed_step(embedder, options)], quiet=target.quiet)
         found = project_info(project)
         if (rule.needs_graph or not no_map) and not has_graph(project):
-            run_jobs(project, [graph_step()], quiet=where.quiet)
+            run_jobs(project, [graph_step()], quiet=target.quiet)
         if not no_map and found.mapped < found.embedded:
-            run_jobs(project, [map_step()], quiet=where.quiet)
+            run_jobs(project, [map_step()], quiet=target.quiet)
         print_counts(project)
         rule = with_choices(rule, project) if choosing.with_choices else rule
         check_rule_names(rule, load_arrays(project))
-        print(run_jobs(project, [select_step(rule, name)], quiet=where.quiet)[0].message)
-        _export(project, name, format, out, license, where.quiet)
+        print(run_jobs(project, [select_step(rule, name)], quiet=target.quiet)[0].message)
+        _export(project, name, format, out, license, target.quiet)
 
 
 def select(
     choosing: RuleOptions,
-    where: ProjectOptions,
-    name: Annotated[str, Option(metavar="NAME", help="name of the selection")],
-    replace: Annotated[bool, Option("--replace", help="replace one of the same name")] = False,
-    notes: Annotated[str, Option(metavar="TEXT", help="a note kept with it")] = "",
+    target: ProjectOptions,
+    name: Annotated[str, value("NAME", "name of the selection")],
+    replace: Annotated[bool, flag("--replace", "replace one of the same name")] = False,
+    notes: Annotated[str, value("TEXT", "a note kept with it")] = "",
 ) -> None:
     """Choose rows and save the selection."""
     from deita_core.jobs.curate import select_and_save, with_choices
 
     rule = choosing.rule()
-    with Project.open(where.path, wait=where.wait) as project:
+    with target.opened() as project:
         rule = with_choices(rule, project) if choosing.with_choices else rule
         outcome = select_and_save(project, rule, name, notes=notes, replace=replace)
         print(outcome.sentence())
 
 
 def export(
-    selection: Annotated[str, Option(metavar="NAME", help="the saved selection")],
+    selection: Annotated[str, value("NAME", "the saved selection")],
     out: Out,
-    where: ProjectOptions,
+    target: ProjectOptions,
     format: ExportFormat = "sharegpt",
     license: License = "other",
 ) -> None:
     """Write a saved selection to a file."""
-    with Project.open(where.path, wait=where.wait) as project:
-        _export(project, selection, format, out, license, where.quiet)
+    with target.opened() as project:
+        _export(project, selection, format, out, license, target.quiet)
 
 
 def _export(
@@ -125,11 +127,11 @@ def replay(
     manifest: Annotated[Path, Argument(metavar="MANIFEST")],
     out: Annotated[
         Path | None,
-        Option(metavar="FILE", help="default: replayed-NAME beside the manifest"),
+        value("FILE", "default: replayed-NAME beside the manifest"),
     ] = None,
     pool_dir: Annotated[
         list[Path] | None,
-        Option(metavar="FOLDER", help="where else to look for pool files; may be repeated"),
+        value("FOLDER", "where else to look for pool files; may be repeated"),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -148,11 +150,11 @@ def replay(
 
 
 def info(
-    where: ProjectOptions,
-    as_json: Annotated[bool, Option("--json", help="one JSON object")] = False,
+    target: ProjectOptions,
+    as_json: Annotated[bool, flag("--json", "one JSON object")] = False,
 ) -> None:
     """Say how far a project has come."""
-    with Project.open(where.path, wait=where.wait) as project:
+    with target.opened() as project:
         found = project_info(project).to_dict()
         if as_json:
             print(json.dumps(found, ensure_ascii=False))
