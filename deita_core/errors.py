@@ -6,8 +6,9 @@
     │   └── PathError         a path is missing, or lies outside the data folder
     ├── ProjectError          a project file cannot be used
     │   ├── ProjectLockedError    another process has it open (says which)
-    │   └── ProjectVersionError   written by a newer version
+    │   └── ProjectVersionError   written by another version
     ├── ModelError            a scorer or embedder cannot be loaded or used
+    │   └── HopelessScorerError   its first scores show that the rest would be a waste
     ├── SelectionError        (also a ValueError) arguments of a selection are out of range
     ├── ExportError           an export cannot be written, or not be replayed
     └── JobError              a background job failed
@@ -44,11 +45,15 @@ class ProjectLockedError(ProjectError):
 
 
 class ProjectVersionError(ProjectError):
-    """The project was written by a newer version of Deita Studio."""
+    """The project was written by another version of Deita Studio."""
 
 
 class ModelError(DeitaError):
     """A scorer or embedder cannot be loaded or used."""
+
+
+class HopelessScorerError(ModelError):
+    """The first scores of a scorer show that going on would be a waste."""
 
 
 class SelectionError(DeitaError, ValueError):

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import PathError, SelectionError
-from deita_core.jobs.curate import select_and_save, selection_input, with_choices
+from deita_core.jobs.curate import select_and_save, selection_input, with_pins
 from deita_core.jobs.steps import preparation, register_files, register_hub, sample_files
 from deita_core.project import Project
 from deita_core.project.browse import project_info
+from deita_core.project.pins import set_pins
 from deita_core.project.selections import (
     delete_selection,
     find_selection,
     rename_selection,
     selection_rows,
     selections,
-    set_choice,
 )
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import Quota
@@ -50,10 +50,10 @@ def test_selections_are_renamed_and_deleted(prepared: Project) -> None:
 
 
 def test_a_rule_takes_the_choices_made_by_hand(prepared: Project) -> None:
-    set_choice(prepared, [3, 4], "pinned")
-    set_choice(prepared, [5, 6], "excluded")
+    set_pins(prepared, [3, 4], "pinned")
+    set_pins(prepared, [5, 6], "excluded")
     at = [conversation(row).id for row in range(8)]
-    rule = with_choices(SelectionRule(pinned=(at[5], at[7]), excluded=(at[3],)), prepared)
+    rule = with_pins(SelectionRule(pinned=(at[5], at[7]), excluded=(at[3],)), prepared)
     assert (rule.pinned, rule.excluded) == ((at[5], at[7], at[4]), (at[3], at[6]))
     kept = select_and_save(prepared, rule, "by hand").kept.tolist()
     assert {4, 5, 7} <= set(kept)

@@ -13,7 +13,7 @@ import pytest
 
 from deita_core.errors import JobCancelledError, JobError, ProjectError
 from deita_core.jobs import JobRunner
-from deita_core.jobs.handover import Desk, Part
+from deita_core.jobs.handover import Part, WorkerChannel
 from deita_core.jobs.kinds.similarity import MakeGraph
 from deita_core.jobs.steps import map_step
 from deita_core.project import Project
@@ -170,19 +170,19 @@ def test_a_worker_builds_the_graph_and_the_map_uses_it(project: Project) -> None
 
 def test_a_cancelled_job_stops_in_the_middle(tmp_path: Path) -> None:
     class Leaving:
-        """A desk at which the user asks to stop after the first word."""
+        """A channel at which the user asks to stop after the first word."""
 
         told = 0
 
         def get_input(self, identity: object) -> tuple[Path, int]:
             return tmp_path, 3000
 
-        def report(self, done: int, total: int | None, message: str) -> None:
+        def report(self, progress: object) -> None:
             self.told += 1
             if self.told == 2:
                 raise JobCancelledError("cancelled")
 
     np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(3000, 8)))
     with pytest.raises(JobCancelledError):
-        MakeGraph().work({}, cast(Desk, Leaving()))
+        MakeGraph().work({}, cast(WorkerChannel, Leaving()))
     assert not (tmp_path / "graph").exists()

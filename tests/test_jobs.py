@@ -88,7 +88,7 @@ def test_a_second_run_has_nothing_left_to_do(
     do(runner, import_step(register_files(project, [pool_file])), FAKE)
     assert register_files(project, [pool_file]) == []
     (again,) = do(runner, FAKE)
-    assert (again.state, again.done, again.total) == ("done", 0, 0)
+    assert (again.state, again.progress.done, again.progress.total) == ("done", 0, 0)
 
 
 def test_a_killed_worker_is_started_again_and_loses_nothing(

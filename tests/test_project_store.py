@@ -1,4 +1,4 @@
-"""project.store and project.schema: opening, locking, transactions, versions, copies."""
+"""project.store: opening, locking, transactions, versions, copies."""
 
 import subprocess
 import sys
@@ -9,6 +9,8 @@ import pytest
 
 from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
 from deita_core.project import Project
+from deita_core.project.store import SCHEMA_VERSION
+from tests.builders import prepared_project
 
 _HOLD = """
 import sys, time
@@ -53,12 +55,31 @@ def test_a_second_process_is_told_who_has_it_open(tmp_path: Path) -> None:
         holder.wait()
 
 
-def test_a_project_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.duckdb"
-    with Project.open(path, create=True) as project, project.transaction() as cursor:
-        cursor.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
-    with pytest.raises(ProjectVersionError, match=r"schema version 999.*update Deita Studio"):
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (SCHEMA_VERSION + 1, "update Deita Studio to open it"),
+        (SCHEMA_VERSION - 1, "open it with the version that made it, or import its files"),
+    ],
+)
+def test_a_project_of_another_version_is_refused_and_left_as_it_is(
+    tmp_path: Path, version: int, remedy: str
+) -> None:
+    path = prepared_project(tmp_path / "a.duckdb", rows=12)
+    with Project.open(path) as project, project.transaction() as cursor:
+        cursor.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(version)])
+    before = path.read_bytes()
+    words = f"{path} has schema version {version}, but .* reads version {SCHEMA_VERSION}: {remedy}"
+    with pytest.raises(ProjectVersionError, match=words):
         Project.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_something_else_is_no_project(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
+        other.execute("CREATE TABLE birds (name VARCHAR)")
+    with pytest.raises(ProjectError, match=r"other\.duckdb is not a project file"):
+        Project.open(tmp_path / "other.duckdb")
 
 
 def test_a_name_survives_closing(tmp_path: Path) -> None:

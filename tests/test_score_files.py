@@ -19,13 +19,14 @@ from deita_core.jobs.kinds.score_files import ExportScores, ImportScores, deita_
 from deita_core.jobs.steps import export_scores_step, import_scores_step
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
+from deita_core.project.job_log import Progress
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import active_scorer, paired_scores, scorers, turn_scores
 from deita_core.scoring.given import FIRST_TURN_ONLY, score_of, scores_of_turns
 
 
 class Counter:
-    """A desk that runs a job's worker side in this process."""
+    """A channel that runs a job's worker side in this process."""
 
     def __init__(self, kind: Any, project: Project, parameters: Any, folder: Path) -> None:
         self.parts: list[Part] = []
@@ -43,8 +44,8 @@ class Counter:
     def put(self, part: Part) -> None:
         self.parts.append(part)
 
-    def report(self, done: int, total: int | None, message: str) -> None:
-        self.message = message
+    def report(self, progress: Progress) -> None:
+        self.message = progress.sentence()
 
 
 def do(project: Project, step: tuple[str, Any], folder: Path) -> str:

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from deita_core.jobs.curate import select_and_save
 from deita_core.project import Project
-from deita_core.project.selections import choices, selections, set_choice
+from deita_core.project.pins import pins, set_pins
+from deita_core.project.selections import selections
 from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project, with_graph
 
@@ -132,18 +133,18 @@ def test_a_change_lists_the_rows_that_left(page: AppTest) -> None:
 
 def test_pins_are_listed_and_can_be_taken_back(project_file: Path) -> None:
     with Project.open(project_file) as project:
-        set_choice(project, [3, 4], "excluded", note="boilerplate")
+        set_pins(project, [3, 4], "excluded", note="boilerplate")
     page = select_page(view="Pinned and excluded")
     ran(page.button(key="pins_chosen_None").click().run())
     assert "Nothing is pinned" in texts(page)
     st.cache_resource.clear()
     with Project.open(project_file) as project:
-        assert len(choices(project)) == 0
+        assert len(pins(project)) == 0
 
 
 def test_more_pins_than_budget_is_an_error_and_undo_is_at_hand(project_file: Path) -> None:
     with Project.open(project_file) as project:
-        set_choice(project, [3, 4], "pinned")
+        set_pins(project, [3, 4], "pinned")
     page = select_page(budget="1")
     assert page.error
     assert any(b.label == "Undo" for b in page.button)
@@ -166,10 +167,10 @@ def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) ->
 
 def test_loading_a_saved_rule_brings_its_pins_back(project_file: Path) -> None:
     with Project.open(project_file) as project:
-        pinned = choices_of(project, [3])
+        pinned = pins_of(project, [3])
         select_and_save(project, SelectionRule(threshold=0.99, budget=7, pinned=pinned), "pinned")
-        set_choice(project, [8], "excluded")
-        set_choice(project, [3], None)
+        set_pins(project, [8], "excluded")
+        set_pins(project, [3], None)
     page = select_page(view="Saved selections")
     ran(page.button(key="Load its rule-1").click().run())
     assert "1 of them is pinned" in texts(page)
@@ -178,9 +179,9 @@ def test_loading_a_saved_rule_brings_its_pins_back(project_file: Path) -> None:
     assert "1 row was excluded" in texts(page)
 
 
-def choices_of(project: Project, rows: list[int]) -> tuple[str, ...]:
-    set_choice(project, rows, "pinned")
-    return choices(project).pinned
+def pins_of(project: Project, rows: list[int]) -> tuple[str, ...]:
+    set_pins(project, rows, "pinned")
+    return pins(project).pinned
 
 
 def test_saved_selections_and_pins_do_not_read_the_pool_again(

@@ -73,10 +73,11 @@ def _watch_one(runner: JobRunner, number: int, quiet: bool) -> JobRecord:
 
 
 def _show(bar: Any, record: JobRecord) -> None:
-    if record.total is not None and bar.total != record.total:
-        bar.reset(record.total)
-    bar.n = record.done
-    bar.set_postfix_str(record.message, refresh=True)
+    progress = record.progress
+    if progress.total is not None and bar.total != progress.total:
+        bar.reset(progress.total)
+    bar.n = progress.done
+    bar.set_postfix_str(progress.sentence(), refresh=True)
 
 
 def _record(runner: JobRunner, number: int) -> JobRecord:

@@ -58,7 +58,7 @@ def run(
     license: License = "other",
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
-    from deita_core.jobs.curate import check_rule_names, with_choices
+    from deita_core.jobs.curate import check_rule_names, with_pins
     from deita_core.project.arrays import load_arrays
 
     rule, options = choosing.rule(), running.options()  # a bad one must show first
@@ -80,7 +80,7 @@ def run(
         if not no_map and found.mapped < found.embedded:
             run_jobs(project, [map_step()], quiet=target.quiet)
         print_counts(project)
-        rule = with_choices(rule, project) if choosing.with_choices else rule
+        rule = with_pins(rule, project) if choosing.with_choices else rule
         check_rule_names(rule, load_arrays(project))
         print(run_jobs(project, [select_step(rule, name)], quiet=target.quiet)[0].message)
         _export(project, name, format, out, license, target.quiet)
@@ -94,11 +94,11 @@ def select(
     notes: Annotated[str, value("TEXT", "a note kept with it")] = "",
 ) -> None:
     """Choose rows and save the selection."""
-    from deita_core.jobs.curate import select_and_save, with_choices
+    from deita_core.jobs.curate import select_and_save, with_pins
 
     rule = choosing.rule()
     with target.opened() as project:
-        rule = with_choices(rule, project) if choosing.with_choices else rule
+        rule = with_pins(rule, project) if choosing.with_choices else rule
         outcome = select_and_save(project, rule, name, notes=notes, replace=replace)
         print(outcome.sentence())
 

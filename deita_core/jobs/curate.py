@@ -12,7 +12,8 @@ from deita_core.errors import SelectionError
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
 from deita_core.project.graphs import load_clusters, load_graph
-from deita_core.project.selections import choices, save_selection
+from deita_core.project.pins import pins
+from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import SelectionInput
@@ -40,12 +41,12 @@ def selection_input(project: Project, arrays: PoolArrays | None = None) -> Selec
     return SelectionInput.of_pool(arrays, vectors, rows, graph=graph, cluster=cluster)
 
 
-def with_choices(rule: SelectionRule, project: Project) -> SelectionRule:
+def with_pins(rule: SelectionRule, project: Project) -> SelectionRule:
     """The rule with the project's pins and exclusions by hand added to its own.
 
     Where the two disagree about a conversation, the rule has its way.
     """
-    by_hand = choices(project)
+    by_hand = pins(project)
 
     def joined(own: Iterable[str], more: Iterable[str], opposite: Iterable[str]) -> tuple[str, ...]:
         against = set(opposite)

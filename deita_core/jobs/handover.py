@@ -8,7 +8,7 @@ atomic rename, so a kill at any moment leaves whole batches or none.
     identity.json    which model, before input     (worker)
     input/ready      the input is complete         (owner)
     parts/000001/    one batch: *.arrow, meta.json (worker; the owner deletes it once committed)
-    progress.json    done, total, rate, message    (worker)
+    progress.json    how far it has come           (worker)
     cancel           stop at the next batch        (owner)
     outcome.json     done, cancelled or failed     (worker)
 
@@ -25,13 +25,16 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deita_core.errors import JobCancelledError, JobError
+from pydantic import BaseModel, ConfigDict
+
+from deita_core.errors import DeitaError, JobCancelledError, JobError
 from deita_core.files import is_unfinished, whole_file, whole_folder
 from deita_core.project import Project
+from deita_core.project.job_log import Progress, State
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,14 +48,23 @@ class Part:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job has come. done and total count rows; rate is rows a second, or None."""
+class Outcome(BaseModel):
+    """How a job ended. error_code: the name of the error's class, None where it did not fail."""
 
-    done: int
-    total: int | None
-    rate: float | None
-    message: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: State
+    error: str | None = None
+    error_code: str | None = None
+
+    @staticmethod
+    def of(error: Exception) -> Outcome:
+        """The end of a job that raised."""
+        if isinstance(error, JobCancelledError):
+            return Outcome(state="cancelled")
+        code = type(error).__name__
+        said = str(error) if isinstance(error, DeitaError) else f"{code}: {error}"
+        return Outcome(state="failed", error=said, error_code=code)
 
 
 class Handover:
@@ -133,12 +145,12 @@ class Handover:
 
     def set_progress(self, progress: Progress) -> None:
         """Worker: how far it has come."""
-        self._write("progress.json", asdict(progress))
+        self._write("progress.json", progress.model_dump(exclude_defaults=True))
 
     def progress(self) -> Progress | None:
         """Owner: how far the worker has come, or None before its first word."""
         found = self._read("progress.json")
-        return None if found is None else Progress(**found)
+        return None if found is None else Progress.model_validate(found)
 
     def cancel(self) -> None:
         """Owner: ask the worker to stop at the next batch."""
@@ -149,14 +161,14 @@ class Handover:
         """Worker: was it asked to stop?"""
         return (self.folder / "cancel").exists()
 
-    def set_outcome(self, state: str, error: str | None = None) -> None:
+    def set_outcome(self, outcome: Outcome) -> None:
         """Worker: its last word."""
-        self._write("outcome.json", {"state": state, "error": error})
+        self._write("outcome.json", outcome.model_dump())
 
-    def outcome(self) -> tuple[str, str | None] | None:
-        """Owner: state and error, or None when the worker never came to its end."""
+    def outcome(self) -> Outcome | None:
+        """Owner: how it ended, or None when the worker never came to its end."""
         found = self._read("outcome.json")
-        return None if found is None else (str(found["state"]), found["error"])
+        return None if found is None else Outcome.model_validate(found)
 
     def remove(self) -> None:
         """Owner: the job is over and committed."""
@@ -179,7 +191,7 @@ _BACKLOG = 4
 _WINDOW_SECONDS = 30.0
 
 
-class Desk:
+class WorkerChannel:
     """Where a worker gets its input and puts its results."""
 
     def __init__(self, handover: Handover, parent: int) -> None:
@@ -198,10 +210,13 @@ class Desk:
             time.sleep(0.02)
         return self._handover.input, total
 
-    def report(self, done: int, total: int | None, message: str) -> None:
-        """Tell progress (written at most five times a second); raises when asked to stop."""
-        now = time.monotonic()
-        if now - self._told < 0.2 and done != total:
+    def report(self, progress: Progress) -> None:
+        """Tell progress (written at most five times a second), with the rate of late filled in.
+
+        Raises JobCancelledError when asked to stop.
+        """
+        now, done = time.monotonic(), progress.done
+        if now - self._told < 0.2 and done != progress.total:
             return
         self._told = now
         self._recent.append((now, done))
@@ -209,7 +224,7 @@ class Desk:
             self._recent.popleft()
         seconds = now - self._recent[0][0]
         rate = (done - self._recent[0][1]) / seconds if seconds > 0.5 else None
-        self._handover.set_progress(Progress(done, total, rate, message))
+        self._handover.set_progress(progress.model_copy(update={"rate": rate}))
         self.check()
 
     def put(self, part: Part) -> None:
@@ -238,8 +253,8 @@ class JobKind(Protocol):
     label: str
     unit: str
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
-        """Worker process: compute, and hand over batches at the desk. Never opens a project."""
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
+        """Worker process: compute, and hand over batches at the channel. Never opens a project."""
         ...
 
     def prepare(

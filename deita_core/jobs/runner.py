@@ -15,18 +15,20 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from deita_core.errors import DeitaError, JobError
-from deita_core.jobs.handover import Handover, Progress
+from deita_core.errors import JobError
+from deita_core.jobs.handover import Handover, Outcome
 from deita_core.jobs.kinds import KINDS
 from deita_core.project import Project
 from deita_core.project.job_log import (
     RESUMABLE,
     JobRecord,
+    Progress,
     add_job,
     interrupt_running,
     jobs,
@@ -70,8 +72,8 @@ class JobRunner:
         for kind, parameters in steps:
             if kind not in KINDS:
                 raise JobError(f"there is no job {kind!r}: use one of {', '.join(KINDS)}")
-            after = {"after": numbers[-1]} if numbers else {}
-            numbers.append(add_job(self._project, kind, {**parameters, **after}))
+            after = numbers[-1] if numbers else None
+            numbers.append(add_job(self._project, kind, parameters, after))
         self._wake.set()
         return numbers
 
@@ -85,7 +87,7 @@ class JobRunner:
     def resume(self, job: int) -> None:
         """Queue a cancelled, failed or interrupted job again, with the steps that waited for it."""
         for record in reversed(jobs(self._project, limit=1000)):
-            waits = record.parameters.get("after") in self._resumable_chain(job)
+            waits = record.after in self._resumable_chain(job)
             if record.state in RESUMABLE and (record.job == job or waits):
                 self._cancelled.discard(record.job)
                 set_job_state(self._project, record.job, "waiting")
@@ -93,21 +95,12 @@ class JobRunner:
 
     def records(self, limit: int = 50) -> list[JobRecord]:
         """The latest jobs, newest first, with their progress of this moment."""
-        from dataclasses import replace
-
-        found = []
-        for record in jobs(self._project, limit):
-            live = self._live.get(record.job)
-            if live is not None and record.state == "running":
-                record = replace(
-                    record,
-                    done=live.done,
-                    total=live.total,
-                    rate=live.rate,
-                    message=live.message,
-                )
-            found.append(record)
-        return found
+        return [
+            replace(record, progress=self._live.get(record.job, record.progress))
+            if record.state == "running"
+            else record
+            for record in jobs(self._project, limit)
+        ]
 
     @property
     def busy(self) -> bool:
@@ -138,33 +131,29 @@ class JobRunner:
             set_job_state(self._project, job.job, "cancelled", reason)
             return
         set_job_state(self._project, job.job, "running")
-        self._live[job.job] = Progress(job.done, job.total, None, "starting")
+        self._live[job.job] = Progress(done=job.progress.done, total=job.progress.total)
         try:
-            state, error = self._work_through(job)
-        except DeitaError as problem:
-            state, error = "failed", str(problem)
-        except Exception as problem:  # a bug must end the job, not the thread
-            state, error = "failed", f"{type(problem).__name__}: {problem}"
-        if self._stopping and state != "done":
+            end = self._work_through(job)
+        except Exception as error:  # a bug must end the job, not the thread
+            end = Outcome.of(error)
+        if self._stopping and end.state != "done":
             return  # stays "running": the next owner takes it up
-        live = self._live.pop(job.job)
-        set_job_progress(self._project, job.job, live.done, live.total, live.rate, live.message)
-        if state != "done":
+        set_job_progress(self._project, job.job, self._live.pop(job.job))
+        if end.state != "done":
             KINDS[job.kind].stopped(self._project, job.parameters)
         else:
             self._handover(job.job).remove()
-        set_job_state(self._project, job.job, state, error)
+        set_job_state(self._project, job.job, end.state, end.error, end.error_code)
 
     def _reason_not_to_start(self, job: JobRecord) -> str | None:
         if job.job in self._cancelled:
             return "cancelled before it started"
-        after = job.parameters.get("after")
-        before = next((j for j in jobs(self._project, 1000) if j.job == after), None)
+        before = next((j for j in jobs(self._project, 1000) if j.job == job.after), None)
         if before is not None and before.state in RESUMABLE:
             return f"not started: job {before.job} ({before.kind}) was {before.state}"
         return None
 
-    def _work_through(self, job: JobRecord) -> tuple[str, str | None]:
+    def _work_through(self, job: JobRecord) -> Outcome:
         handover = self._handover(job.job)
         for _ in range(1 + RESTARTS):
             self._commit_waiting(job, handover)
@@ -179,10 +168,11 @@ class JobRunner:
             if outcome is not None:
                 return outcome
             if job.job in self._cancelled:
-                return "cancelled", None
+                return Outcome(state="cancelled")
             if self._stopping:
-                return "interrupted", None
-        return "failed", _last_words(worker.returncode, handover.log)
+                return Outcome(state="interrupted")
+        said = _last_words(worker.returncode, handover.log)
+        return Outcome(state="failed", error=said, error_code="WorkerDied")
 
     def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
         """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""
@@ -217,7 +207,7 @@ class JobRunner:
     def _resumable_chain(self, job: int) -> set[int]:
         chain = {job}
         for record in reversed(jobs(self._project, limit=1000)):
-            if record.parameters.get("after") in chain:
+            if record.after in chain:
                 chain.add(record.job)
         return chain
 

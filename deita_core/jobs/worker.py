@@ -7,8 +7,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from deita_core.errors import DeitaError, JobCancelledError
-from deita_core.jobs.handover import Desk, Handover
+from deita_core.errors import DeitaError
+from deita_core.jobs.handover import Handover, Outcome, WorkerChannel
 from deita_core.jobs.kinds import KINDS
 
 
@@ -17,18 +17,14 @@ def main(folder: Path, parent: int) -> int:
     handover = Handover(folder)
     spec = handover.spec()
     try:
-        KINDS[spec["kind"]].work(spec["parameters"], Desk(handover, parent))
-    except JobCancelledError:
-        handover.set_outcome("cancelled")
-    except DeitaError as error:
-        handover.set_outcome("failed", str(error))
+        KINDS[spec["kind"]].work(spec["parameters"], WorkerChannel(handover, parent))
     except Exception as error:
-        traceback.print_exc()
-        handover.set_outcome("failed", f"{type(error).__name__}: {error}")
-    else:
-        handover.set_outcome("done")
-        return 0
-    return 1
+        if not isinstance(error, DeitaError):
+            traceback.print_exc()
+        handover.set_outcome(Outcome.of(error))
+        return 1
+    handover.set_outcome(Outcome(state="done"))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Queries on the log of background jobs."""
+"""The log of background jobs: what was asked for, how far it has come, and how it ended."""
 
 from __future__ import annotations
 
@@ -6,29 +6,104 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from deita_core.project.store import Project, now, whole_number
 
 # waiting -> running -> done | cancelled | failed; a running job whose process died without a
 # word is "interrupted" and can be resumed, as can cancelled and failed ones.
-STATES = ("waiting", "running", "done", "cancelled", "failed", "interrupted")
+State = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
 RESUMABLE = frozenset({"cancelled", "failed", "interrupted"})
+
+
+class ScorerNote(BaseModel):
+    """The worst that stands out about the scores of one dimension so far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Literal["good", "look", "hopeless"]
+    sentence: str
+
+
+class Progress(BaseModel):
+    """How far a job has come, in fields; `sentence` puts them into words.
+
+    stage: what it does now. done, total: in the unit of its kind; total is None while unknown.
+    rate: units a second over the last half minute, None before that can be told.
+    item, item_done: the file or dataset it is at, and how many of its rows are done.
+    found: rows kept or pairs found so far. floor: of the pairs' similarity.
+    model_rate, tokens_rate: rows and (about) tokens a second of the model's own time.
+    health: of the scores, by dimension. result: what it has to say at its end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str = "starting"
+    done: int = 0
+    total: int | None = None
+    rate: float | None = None
+    item: str | None = None
+    item_done: int = 0
+    found: int | None = None
+    floor: float | None = None
+    model_rate: float | None = None
+    tokens_rate: float | None = None
+    health: Mapping[str, ScorerNote] = Field(default_factory=dict)
+    result: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The part that is done, from 0 to 1; 0 while the total is unknown."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
+    def speed(self) -> str:
+        """ "about 1,234 tokens/s", or nothing where a job has no tokens."""
+        return "" if self.tokens_rate is None else f"about {_figures(self.tokens_rate)} tokens/s"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The health of the scores in words, one sentence a dimension."""
+        return tuple(f"{dimension}: {note.sentence}" for dimension, note in self.health.items())
+
+    def sentence(self) -> str:
+        """What there is to say beside done and total."""
+        if self.result:
+            return "; ".join(self.result)
+        if self.model_rate is not None:
+            return "; ".join([f"{_figures(self.model_rate)} rows/s, {self.speed}", *self.notes])
+        if self.item is not None:
+            return f"{self.stage} {self.item}: {self.item_done:,} rows"
+        if self.floor is not None:
+            return f"{self.found:,} above {self.floor:.2f}"
+        if self.found is not None:
+            return f"{self.found:,} kept"
+        return self.stage
+
+
+def _figures(rate: float) -> str:
+    """1,234 or 12.3 or 0.45."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as the log has it. done and total are in rows; total is None while unknown."""
+    """One job as the log has it.
+
+    after: the job that must be done first, when it is one of a chain. error_code: the name of
+    the error's class, None where the job did not fail.
+    """
 
     job: int
     kind: str
     parameters: Mapping[str, Any]
-    state: str
-    done: int
-    total: int | None
-    rate: float | None
-    message: str
+    after: int | None
+    state: State
+    progress: Progress
     error: str | None
+    error_code: str | None
     made: datetime
     started: datetime | None
     finished: datetime | None
@@ -37,6 +112,11 @@ class JobRecord:
     def active(self) -> bool:
         """Waiting for its turn, or running."""
         return self.state in ("waiting", "running")
+
+    @property
+    def message(self) -> str:
+        """What it does, or what it had to say at its end."""
+        return self.progress.sentence()
 
     @property
     def seconds(self) -> float | None:
@@ -48,58 +128,69 @@ class JobRecord:
     @property
     def seconds_left(self) -> float | None:
         """Time left at the present rate, or None while that cannot be told."""
-        if self.state != "running" or not self.rate or self.total is None:
+        progress = self.progress
+        if self.state != "running" or not progress.rate or progress.total is None:
             return None
-        return max(0.0, (self.total - self.done) / self.rate)
+        return max(0.0, (progress.total - progress.done) / progress.rate)
 
 
-def add_job(project: Project, kind: str, parameters: Mapping[str, Any]) -> int:
+def add_job(
+    project: Project, kind: str, parameters: Mapping[str, Any], after: int | None = None
+) -> int:
     """Log a new waiting job; returns its number."""
     with project.transaction(changes_data=False) as cursor:
         number = whole_number(cursor, "SELECT coalesce(max(job), 0) + 1 FROM jobs")
         cursor.execute(
-            "INSERT INTO jobs (job, kind, parameters, state, done, message, made) "
-            "VALUES (?, ?, ?, 'waiting', 0, '', ?)",
-            [number, kind, json.dumps(dict(parameters)), now()],
+            "INSERT INTO jobs (job, kind, parameters, after, state, progress, made) "
+            "VALUES (?, ?, ?, ?, 'waiting', ?, ?)",
+            [number, kind, json.dumps(dict(parameters)), after, _encoded(Progress()), now()],
         )
     return number
 
 
-def set_job_state(project: Project, job: int, state: str, error: str | None = None) -> None:
+def set_job_state(
+    project: Project,
+    job: int,
+    state: State,
+    error: str | None = None,
+    error_code: str | None = None,
+) -> None:
     """Move a job to another state; stamps its start and its end."""
     started = now() if state == "running" else None
     finished = None if state in ("waiting", "running") else now()
     with project.transaction(changes_data=False) as cursor:
         cursor.execute(
-            "UPDATE jobs SET state = ?, error = ?, started = coalesce(started, ?), finished = ? "
-            "WHERE job = ?",
-            [state, error, started, finished, job],
+            "UPDATE jobs SET state = ?, error = ?, error_code = ?, "
+            "started = coalesce(started, ?), finished = ? WHERE job = ?",
+            [state, error, error_code, started, finished, job],
         )
 
 
-def set_job_progress(
-    project: Project, job: int, done: int, total: int | None, rate: float | None, message: str
-) -> None:
+def set_job_progress(project: Project, job: int, progress: Progress) -> None:
     """Record how far a job has come."""
     with project.transaction(changes_data=False) as cursor:
-        cursor.execute(
-            "UPDATE jobs SET done = ?, total = ?, rate = ?, message = ? WHERE job = ?",
-            [done, total, rate, message, job],
-        )
+        cursor.execute("UPDATE jobs SET progress = ? WHERE job = ?", [_encoded(progress), job])
 
 
 def jobs(project: Project, limit: int = 50) -> list[JobRecord]:
     """The latest jobs, newest first."""
-    found = (
-        project.cursor()
-        .execute(
-            "SELECT job, kind, parameters, state, done, total, rate, message, error, made, "
-            "started, finished FROM jobs ORDER BY job DESC LIMIT ?",
-            [limit],
-        )
-        .fetchall()
+    found = project.cursor().execute(
+        "SELECT job, kind, parameters, after, state, progress, error, error_code, made, "
+        "started, finished FROM jobs ORDER BY job DESC LIMIT ?",
+        [limit],
     )
-    return [JobRecord(row[0], row[1], json.loads(row[2]), *row[3:]) for row in found]
+    return [
+        JobRecord(
+            job,
+            kind,
+            json.loads(parameters),
+            after,
+            state,
+            Progress.model_validate_json(progress),
+            *rest,
+        )
+        for job, kind, parameters, after, state, progress, *rest in found.fetchall()
+    ]
 
 
 def interrupt_running(project: Project) -> list[JobRecord]:
@@ -108,3 +199,7 @@ def interrupt_running(project: Project) -> list[JobRecord]:
     for job in left:
         set_job_state(project, job.job, "interrupted")
     return sorted(left, key=lambda job: job.job)
+
+
+def _encoded(progress: Progress) -> str:
+    return progress.model_dump_json(exclude_defaults=True)

@@ -1,9 +1,7 @@
-"""The tables of a project file, and how an older file is brought up to date.
+"""Opening a project file: its tables, the lock, transactions, name and data version.
 
 One DuckDB file holds one project. `row` numbers a conversation within its project (dense, in
 the order imported); `id` is its content hash and the same in every project.
-
-Opening a project file: the lock, transactions, name and data version.
 
 One process owns a project at a time (DuckDB's rule). Inside it, each thread takes a `cursor()`
 of its own; writers take `transaction()`, which is serialised and bumps the data version, so a
@@ -21,7 +19,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import psutil
@@ -29,10 +27,12 @@ import psutil
 from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
 from deita_core.files import whole_file
 
-if TYPE_CHECKING:
-    import duckdb
+# Raised with every change of the tables; a file of another version is refused.
+SCHEMA_VERSION = 3
 
-_VERSION_1 = """
+# An embedding is FLOAT[] in `vector`, or float16 bytes in `half` (wide embeddings: half the file).
+# `pins` has a row for each pinned or excluded conversation.
+_SCHEMA = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
 CREATE TABLE sources (
@@ -66,7 +66,7 @@ CREATE TABLE scorers (
 
 CREATE TABLE scores (
     scorer INTEGER NOT NULL, row INTEGER NOT NULL, turn INTEGER NOT NULL,
-    score FLOAT, reason VARCHAR, scored TIMESTAMP NOT NULL,
+    score FLOAT, reason VARCHAR, scored TIMESTAMP NOT NULL, mass FLOAT, truncated BOOLEAN,
     CHECK ((score IS NULL) = (reason IS NOT NULL)));
 
 CREATE TABLE embedders (
@@ -75,9 +75,14 @@ CREATE TABLE embedders (
     added TIMESTAMP NOT NULL);
 
 CREATE TABLE embeddings (
-    embedder INTEGER NOT NULL, row INTEGER NOT NULL, vector FLOAT[], tokens INTEGER NOT NULL,
-    truncated BOOLEAN NOT NULL, reason VARCHAR, embedded TIMESTAMP NOT NULL,
-    CHECK ((vector IS NULL) = (reason IS NOT NULL)));
+    embedder INTEGER NOT NULL, row INTEGER NOT NULL, vector FLOAT[], half BLOB,
+    tokens INTEGER NOT NULL, truncated BOOLEAN NOT NULL, reason VARCHAR,
+    embedded TIMESTAMP NOT NULL,
+    CHECK ((vector IS NULL AND half IS NULL) = (reason IS NOT NULL)));
+
+CREATE TABLE pilots (
+    pilot INTEGER PRIMARY KEY, model VARCHAR NOT NULL, facts VARCHAR NOT NULL,
+    made TIMESTAMP NOT NULL);
 
 CREATE TABLE map_points (embedder INTEGER NOT NULL, row INTEGER NOT NULL, x FLOAT, y FLOAT);
 CREATE TABLE maps (
@@ -86,89 +91,21 @@ CREATE TABLE maps (
 CREATE TABLE selections (
     selection INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, rule VARCHAR NOT NULL,
     sentence VARCHAR NOT NULL, notes VARCHAR NOT NULL, author VARCHAR NOT NULL,
-    made TIMESTAMP NOT NULL);
+    made TIMESTAMP NOT NULL, current BOOLEAN NOT NULL DEFAULT false);
 CREATE TABLE selection_rows (
     selection INTEGER NOT NULL, rank INTEGER NOT NULL, row INTEGER NOT NULL,
     score DOUBLE NOT NULL);
 
-CREATE TABLE decisions (
-    row INTEGER NOT NULL, decision VARCHAR NOT NULL, note VARCHAR NOT NULL,
-    author VARCHAR NOT NULL, decided TIMESTAMP NOT NULL);
+CREATE TABLE pins (
+    row INTEGER PRIMARY KEY, kind VARCHAR NOT NULL CHECK (kind IN ('pinned', 'excluded')),
+    note VARCHAR NOT NULL, author VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
 
 CREATE TABLE jobs (
     job INTEGER PRIMARY KEY, kind VARCHAR NOT NULL, parameters VARCHAR NOT NULL,
-    state VARCHAR NOT NULL, done BIGINT NOT NULL, total BIGINT, rate DOUBLE,
-    message VARCHAR NOT NULL, error VARCHAR, made TIMESTAMP NOT NULL,
+    after INTEGER, state VARCHAR NOT NULL, progress VARCHAR NOT NULL,
+    error VARCHAR, error_code VARCHAR, made TIMESTAMP NOT NULL,
     started TIMESTAMP, finished TIMESTAMP);
 """
-
-# A vector is FLOAT[] in `vector`, or float16 bytes in `half` (wide embeddings: half the file).
-# `choices` has a row for each pinned or excluded conversation.
-_VERSION_2 = """
-ALTER TABLE scores ADD COLUMN mass FLOAT;
-ALTER TABLE scores ADD COLUMN truncated BOOLEAN;
-
-CREATE TABLE embeddings_2 (
-    embedder INTEGER NOT NULL, row INTEGER NOT NULL, vector FLOAT[], half BLOB,
-    tokens INTEGER NOT NULL, truncated BOOLEAN NOT NULL, reason VARCHAR,
-    embedded TIMESTAMP NOT NULL,
-    CHECK ((vector IS NULL AND half IS NULL) = (reason IS NOT NULL)));
-INSERT INTO embeddings_2
-    SELECT embedder, row, vector, NULL, tokens, truncated, reason, embedded FROM embeddings;
-DROP TABLE embeddings;
-ALTER TABLE embeddings_2 RENAME TO embeddings;
-
-ALTER TABLE selections ADD COLUMN current BOOLEAN DEFAULT false;
-
-CREATE TABLE choices (
-    row INTEGER PRIMARY KEY, choice VARCHAR NOT NULL CHECK (choice IN ('pinned', 'excluded')),
-    note VARCHAR NOT NULL, author VARCHAR NOT NULL, chosen TIMESTAMP NOT NULL);
-
-CREATE TABLE pilots (
-    pilot INTEGER PRIMARY KEY, model VARCHAR NOT NULL, facts VARCHAR NOT NULL,
-    made TIMESTAMP NOT NULL);
-"""
-
-# migrations[i] brings a file of version i to version i + 1. Never edit one that was released.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
-SCHEMA_VERSION = len(MIGRATIONS)
-
-
-def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Bring the file to `SCHEMA_VERSION`, all steps in one transaction.
-
-    Raises ProjectVersionError when the file is newer than this program.
-    """
-    version = _version(connection)
-    if version > SCHEMA_VERSION:
-        raise ProjectVersionError(
-            f"{path} has schema version {version}, but this Deita Studio knows versions up to "
-            f"{SCHEMA_VERSION}: update Deita Studio to open it"
-        )
-    if version == SCHEMA_VERSION:
-        return
-    connection.begin()
-    try:
-        for step in MIGRATIONS[version:]:
-            connection.execute(step)
-        connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", [str(SCHEMA_VERSION)]
-        )
-        connection.commit()
-    except Exception:
-        connection.rollback()
-        raise
-
-
-def _version(connection: duckdb.DuckDBPyConnection) -> int:
-    found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'"
-    ).fetchall()
-    if not found[0][0]:
-        return 0
-    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
-    return int(row[0][0]) if row else 0
-
 
 SUFFIX = ".duckdb"
 # Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
@@ -196,7 +133,7 @@ class Project:
 
         wait: seconds to keep trying while another process has it open.
         Raises ProjectLockedError naming that process, ProjectError when the file is missing or
-        no project, ProjectVersionError when it is newer than this program.
+        no project, ProjectVersionError when another version of the program made it.
         """
         path = path.expanduser().resolve()
         if not path.exists() and not create:
@@ -204,14 +141,13 @@ class Project:
                 f"there is no project at {path}: check the name, or import a pool to make it"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
         connection = _connect(path, wait)
         try:
-            migrate(connection, str(path))
+            if whole_number(connection, "SELECT count(*) FROM duckdb_tables()"):
+                _check_version(connection, path)
+            else:
+                _create_tables(connection, path.name.removesuffix(SUFFIX))
             project = Project(path, connection)
-            if is_new:
-                project._set_meta("name", path.name.removesuffix(SUFFIX))
-                project._set_meta("made", now().isoformat(timespec="seconds"))
             project._data_version = project.counter("data_version")
             return project
         except Exception:
@@ -307,9 +243,6 @@ class Project:
         row = self.cursor().execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
         return str(row[0]) if row else None
 
-    def _set_meta(self, key: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
-
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
     """The one whole number that a query returns (NULL and no row give 0)."""
@@ -333,6 +266,48 @@ def sql_path(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
+def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.begin()
+    connection.execute(_SCHEMA)
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [
+            ["schema_version", str(SCHEMA_VERSION)],
+            ["name", name],
+            ["made", now().isoformat(timespec="seconds")],
+        ],
+    )
+    connection.commit()
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raises ProjectVersionError for a file of another version, ProjectError for no project."""
+    try:
+        found = whole_number(
+            connection, "SELECT value::BIGINT FROM meta WHERE key = 'schema_version'"
+        )
+    except duckdb.Error as error:
+        raise ProjectError(_no_project(path)) from error
+    if found == SCHEMA_VERSION:
+        return
+    remedy = (
+        "update Deita Studio to open it"
+        if found > SCHEMA_VERSION
+        else "open it with the version that made it, or import its files into a new project"
+    )
+    raise ProjectVersionError(
+        f"{path} has schema version {found}, but this Deita Studio reads version "
+        f"{SCHEMA_VERSION}: {remedy}"
+    )
+
+
+def _no_project(path: Path) -> str:
+    return (
+        f"{path} is not a project file: choose a file that ends in {SUFFIX} and was made by "
+        "Deita Studio"
+    )
+
+
 def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
     # Half of the memory DuckDB would take by default leaves room for models beside it.
     config: dict[str, Any] = {"memory_limit": "2GB", "preserve_insertion_order": "true"}
@@ -342,10 +317,7 @@ def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
             return duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
-                raise ProjectError(
-                    f"{path} is not a project file: choose a file that ends in {SUFFIX} and was "
-                    f"made by Deita Studio"
-                ) from error
+                raise ProjectError(_no_project(path)) from error
             if time.monotonic() >= deadline:
                 raise ProjectLockedError(_who_has_it(path, str(error))) from error
             time.sleep(0.2)

@@ -109,7 +109,7 @@ def _result(record: JobRecord, out: Path) -> None:
         facts = f"{words.size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
         selection = escape(str(record.parameters["selection"]))
         st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
-        for part in record.message.split("; "):
+        for part in record.progress.result:
             st.caption(part)
         with st.container(horizontal=True):
             _download("Data", out, primary=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from deita_core.embedding.catalogue import name_of_embedder
-from deita_core.errors import ModelError
+from deita_core.errors import HopelessScorerError, ModelError
 from deita_core.jobs.kinds import KINDS
 from deita_core.jobs.steps import Step, embed_step, graph_step, map_step, score_steps
 from deita_core.models.options import PRECISIONS, ModelOptions
@@ -28,7 +28,6 @@ from studio.shell.jobs_panel import describe_progress
 from studio.shell.resources import Opened
 
 _SHOWN = ("score", "pilot", "embed", "import_scores")
-_HOPELESS = "stopped: "
 _CANCELLED = "jobs_cancelled"
 _CLOSED = "jobs_closed"
 
@@ -73,15 +72,13 @@ def _draw(opened: Opened, record: JobRecord) -> None:
         st.caption(f":material/schedule: {label} {name}: waits for its turn")
         return
     with st.container(border=True):
-        share = min(1.0, record.done / record.total) if record.total else 0.0
-        if record.total is None or not record.done or record.message == "starting":
-            st.progress(share, text=f"**{label}** {name} · loading the model")
-        else:
-            st.progress(share, text=f"**{label}** {name} · {describe_progress(record)}")
-        speed, _, health = record.message.partition("; ")
-        if record.kind == "score" and record.done:
-            said = [speed.partition(", ")[2], *(health.split("; ") if health else ())]
-            st.caption("  \n".join(escape(sentence) for sentence in said if sentence))
+        progress = record.progress
+        loading = progress.total is None or not progress.done or progress.stage == "starting"
+        doing = "loading the model" if loading else describe_progress(record)
+        st.progress(progress.share, text=f"**{label}** {name} · {doing}")
+        if progress.speed:
+            said = (progress.speed, *progress.notes)
+            st.caption("  \n".join(escape(sentence) for sentence in said))
         if record.job in st.session_state.get(_CANCELLED, ()):
             st.caption(":material/stop_circle: Stops at the next batch, or once it is loaded.")
             return
@@ -96,15 +93,15 @@ def _draw(opened: Opened, record: JobRecord) -> None:
 
 
 def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
-    hopeless = (record.error or "").startswith(_HOPELESS)
+    hopeless = record.error_code == HopelessScorerError.__name__
     with st.container(border=True):
-        done = words.rows(record.done, "conversation", "conversations")
+        done = words.rows(record.progress.done, "conversation", "conversations")
         st.markdown(
             f":material/pause_circle: **{KINDS[record.kind].label}** {escape(models_of(record))} "
             f"{record.state} after {done}. What was finished is kept."
         )
         if record.error:
-            st.error(escape(record.error.removeprefix(_HOPELESS)))
+            st.error(escape(record.error))
         # Not callbacks: the page and the side column must see that something runs again.
         with st.container(horizontal=True):
             if st.button(
@@ -141,7 +138,7 @@ def _first_of_chain(records: list[JobRecord]) -> JobRecord:
     """The job that stopped; later steps only say that they did not start."""
     last = records[0]
     by_number = {record.job: record for record in records}
-    while (before := by_number.get(last.parameters.get("after") or 0)) is not None:
+    while (before := by_number.get(last.after or 0)) is not None:
         if before.state not in RESUMABLE:
             break
         last = before
@@ -164,8 +161,7 @@ def _close(opened: Opened, last: JobRecord) -> None:
 
 
 def _despite(opened: Opened, record: JobRecord) -> None:
-    given = {k: v for k, v in record.parameters.items() if k != "after"}
-    opened.runner.submit([("score", {**given, "despite_health": True})])
+    opened.runner.submit([("score", {**record.parameters, "despite_health": True})])
 
 
 _CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD.md"

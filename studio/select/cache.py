@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deita_core.jobs.curate import selection_input
 from deita_core.progress import FilterProgress, finish, told_as
 from deita_core.project.browse import search_rows
-from deita_core.project.selections import Choices, choices, choices_version
+from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
 from deita_core.selection.analysis.diversity import Diversity, diversity_steps
 from deita_core.selection.analysis.frontier import Frontier, FrontierProgress, frontier_steps
@@ -59,13 +59,13 @@ def pool_input(opened: Opened) -> SelectionInput:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _choices(path: str, version: int) -> Choices:
-    return choices(open_at(path).project)
+def _pins(path: str, version: int) -> Pins:
+    return pins(open_at(path).project)
 
 
-def choices_by_hand(opened: Opened) -> Choices:
+def current_pins(opened: Opened) -> Pins:
     """Pins and exclusions as of now."""
-    return _choices(opened.key, choices_version(opened.project))
+    return _pins(opened.key, pins_version(opened.project))
 
 
 # Filled by the functions below, because a cached function cannot show its progress. Apart, so

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import streamlit as st
 
 from deita_core.project.browse import row_of_id
-from deita_core.project.selections import ChoiceByHand, choices, set_choice
+from deita_core.project.pins import PinKind, pins, set_pins
 from deita_core.selection.rule import SelectionRule
 from studio.select.rule_form import load_rule
 from studio.shell import state
@@ -83,33 +83,33 @@ def _move(opened: Opened, by: int) -> None:
         return
     before, after = history.move(by)
     load_rule(after)
-    _restore_choices(opened, before, after)
+    _restore_pins(opened, before, after)
 
 
-def load_with_choices(opened: Opened, rule: SelectionRule) -> None:
+def load_with_pins(opened: Opened, rule: SelectionRule) -> None:
     """Set every control and the project's pins and exclusions to a rule; for a callback."""
-    present = choices(opened.project)
+    present = pins(opened.project)
     load_rule(rule)
     now = replace(SelectionRule(), pinned=present.pinned, excluded=present.excluded)
-    _restore_choices(opened, now, rule)
+    _restore_pins(opened, now, rule)
 
 
-def _restore_choices(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
+def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
     """Only what differs between the two rules is changed, so others' pins stay as they are."""
     history = history_of(opened)
-    kinds: tuple[tuple[ChoiceByHand, tuple[str, ...], tuple[str, ...]], ...] = (
+    kinds: tuple[tuple[PinKind, tuple[str, ...], tuple[str, ...]], ...] = (
         ("pinned", before.pinned, after.pinned),
         ("excluded", before.excluded, after.excluded),
     )
     gone = {i for _, old, new in kinds for i in set(old) - set(new)}
     rows = [row for row in (row_of_id(opened.project, i) for i in gone) if row is not None]
     history.notes |= {
-        one.row: (one.note, one.author) for one in choices(opened.project).all if one.row in rows
+        one.row: (one.note, one.author) for one in pins(opened.project).all if one.row in rows
     }
-    set_choice(opened.project, rows, None)
+    set_pins(opened.project, rows, None)
     for choice, old, new in kinds:
         for identity in set(new) - set(old):
             row = row_of_id(opened.project, identity)
             if row is not None:
                 note, author = history.notes.get(row, ("", ""))
-                set_choice(opened.project, [row], choice, note=note, author=author)
+                set_pins(opened.project, [row], choice, note=note, author=author)

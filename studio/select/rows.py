@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation
 from deita_core.project.browse import stored_row, table_of
-from deita_core.project.selections import ChoiceByHand, RowChoice, set_choice
+from deita_core.project.pins import Pin, PinKind, set_pins
 from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
 from studio.rows.conversation import RowFacts, marked_differences
 from studio.rows.table import row_table, rows_table, show_conversation
-from studio.select.cache import choices_by_hand, pool_input, rows_with
+from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state, words
 from studio.shell.resources import Opened, say
 
@@ -35,8 +35,8 @@ _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
 
 def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
     """Pin or exclude these rows, or take that back; one row or many."""
-    chosen = choices_by_hand(opened)
-    present = {one.row: one.choice for one in chosen.all}
+    chosen = current_pins(opened)
+    present = {one.row: one.kind for one in chosen.all}
     kinds = {present.get(int(row)) for row in rows} if len(present) else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
     for label, choice, icon in (
@@ -55,20 +55,20 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
         )
 
 
-def _set(opened: Opened, rows: Sequence[int], choice: ChoiceByHand | None) -> None:
-    kept = {one.row: one.note for one in choices_by_hand(opened).all}
+def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
+    kept = {one.row: one.note for one in current_pins(opened).all}
     author = str(st.session_state.get(state.AUTHOR, ""))
     by_note: dict[str, list[int]] = {}
     for row in rows:
         by_note.setdefault(kept.get(row, ""), []).append(row)
     for note, group in by_note.items():
-        set_choice(opened.project, group, choice, note=note, author=author)
+        set_pins(opened.project, group, choice, note=note, author=author)
     say(f"{_DONE[choice]}: {words.rows(len(rows))}. Undo takes it back.")
 
 
 def pins_view(opened: Opened) -> None:
     """Every pin and exclusion with its note; several can be chosen and changed at once."""
-    chosen = choices_by_hand(opened).all
+    chosen = current_pins(opened).all
     if not chosen:
         st.caption(
             "Nothing is pinned or excluded. Choose rows in the table or on the map: a pinned row "
@@ -79,10 +79,10 @@ def pins_view(opened: Opened) -> None:
     table = pd.DataFrame(
         {
             "row": [one.row for one in chosen],
-            "by hand": [one.choice for one in chosen],
+            "by hand": [one.kind for one in chosen],
             "note": [one.note for one in chosen],
             "author": [one.author for one in chosen],
-            "when (UTC)": [one.chosen for one in chosen],
+            "when (UTC)": [one.made for one in chosen],
             "first instruction": found["preview"],
         }
     )
@@ -101,13 +101,13 @@ def pins_view(opened: Opened) -> None:
         pin_buttons(opened, [one.row for one in picked], key="pins_chosen")
 
 
-def _note(opened: Opened, picked: Sequence[RowChoice]) -> None:
+def _note(opened: Opened, picked: Sequence[Pin]) -> None:
     note = str(st.session_state.get("pin_note", ""))
-    kinds: tuple[ChoiceByHand, ...] = ("pinned", "excluded")
+    kinds: tuple[PinKind, ...] = ("pinned", "excluded")
     for kind in kinds:
-        rows = [one.row for one in picked if one.choice == kind]
+        rows = [one.row for one in picked if one.kind == kind]
         author = str(st.session_state.get(state.AUTHOR, ""))
-        set_choice(opened.project, rows, kind, note=note, author=author)
+        set_pins(opened.project, rows, kind, note=note, author=author)
     st.session_state["pin_note"] = ""
 
 

@@ -30,7 +30,7 @@ from studio.charts.colours import INK, OTHER, PLAIN, STATUS_STYLES
 from studio.charts.map_chart import MapGroup
 from studio.charts.small_charts import Mark, Panel, small_charts
 from studio.rows.safe_text import escape
-from studio.select.cache import Scale, choices_by_hand, effects, pool_input, scale
+from studio.select.cache import Scale, current_pins, effects, pool_input, scale
 from studio.shell import state
 from studio.shell.aggregation import aggregation_control
 from studio.shell.resources import Opened, arrays, say
@@ -310,7 +310,7 @@ def rule_form(opened: Opened) -> SelectionRule | None:
             aggregation = aggregation_control()
             effect = st.container()
         strategy, seed = more(opened)
-    by_hand = choices_by_hand(opened)
+    by_hand = current_pins(opened)
     try:
         rule = SelectionRule(
             strategy=strategy,

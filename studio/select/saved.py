@@ -21,7 +21,7 @@ from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
 from studio.rows.safe_text import escape
 from studio.select.changes import difference_view
-from studio.select.history import load_with_choices
+from studio.select.history import load_with_pins
 from studio.shell import state, words
 from studio.shell.resources import Opened, say
 
@@ -91,7 +91,7 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
         st.markdown(escape(selection.notes))
     difference_view(opened, selection, result)
     with st.container(horizontal=True):
-        _button("Load its rule", "restore", selection, load_with_choices, opened, rule)
+        _button("Load its rule", "restore", selection, load_with_pins, opened, rule)
         if not selection.current:
             _button("Make current", "check_circle", selection, _make_current, opened, selection)
         _button("Duplicate", "content_copy", selection, _duplicate, opened, selection)

@@ -38,9 +38,7 @@ def _draw_active(opened: Opened, record: JobRecord) -> None:
         st.caption(f":material/schedule: {kind.label}: waiting")
         return
     with st.container(border=True):
-        known = record.total is not None and record.total > 0
-        share = min(1.0, record.done / record.total) if known and record.total else 0.0
-        st.progress(share, text=f"**{kind.label}** · {describe_progress(record)}")
+        st.progress(record.progress.share, text=f"**{kind.label}** · {describe_progress(record)}")
         if st.button(
             "Cancel",
             key=f"cancel-{record.job}",
@@ -56,11 +54,13 @@ def _draw_stopped(opened: Opened, records: list[JobRecord], last: JobRecord) -> 
     chain = [r for r in records if r.state in RESUMABLE and r.job <= last.job]
     first = last
     for record in chain:
-        if first.parameters.get("after") == record.job:
+        if first.after == record.job:
             first = record
     kind = KINDS[first.kind]
     with st.container(border=True):
-        st.markdown(f"**{kind.label}** {first.state} after {words.rows(first.done, 'row')}")
+        st.markdown(
+            f"**{kind.label}** {first.state} after {words.rows(first.progress.done, 'row')}"
+        )
         if first.error:
             st.caption(first.error)
         if st.button("Resume", key=f"resume-{first.job}", icon=":material/play_arrow:"):
@@ -70,16 +70,15 @@ def _draw_stopped(opened: Opened, records: list[JobRecord], last: JobRecord) -> 
 
 def describe_progress(record: JobRecord) -> str:
     """ "12,288 of 52,002 conversations, 404 a second, 1 min 38 s left"."""
-    unit = KINDS[record.kind].unit
-    done = f"{record.done:,}"
-    if record.total is None:
-        parts = [record.message or f"{done} {unit}"]
+    progress = record.progress
+    if progress.total is None:
+        parts = [progress.sentence()]
     elif record.kind == "map":
-        parts = [f"{record.message}, {record.done:,} of {record.total:,}"]
+        parts = [f"{progress.stage}, {progress.done:,} of {progress.total:,}"]
     else:
-        parts = [f"{done} of {record.total:,} {unit}"]
-    if record.rate and record.kind != "map":
-        parts.append(f"{record.rate:,.0f} a second")
+        parts = [f"{progress.done:,} of {progress.total:,} {KINDS[record.kind].unit}"]
+    if progress.rate and record.kind != "map":
+        parts.append(f"{progress.rate:,.0f} a second")
     if record.seconds_left is not None:
         parts.append(f"{words.duration(record.seconds_left)} left")
     return ", ".join(parts)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from deita_core.conversation import Conversation
 from deita_core.embedding.protocol import Embedder, Paced, text_for
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
+from deita_core.project.job_log import Progress
 from deita_core.project.vectors import (
     add_embeddings,
     count_unembedded,
@@ -33,7 +34,7 @@ class Embed:
     label = "Embed"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Embed batch by batch in row order."""
         import pyarrow.parquet as pq
 
@@ -42,17 +43,17 @@ class Embed:
 
         options = ModelOptions.from_json(parameters.get("options"))
         embedder = load_embedder(parameters["embedder"], options)
-        folder, total = desk.get_input(identity_of(embedder))
+        folder, total = channel.get_input(identity_of(embedder))
         done = 0
-        desk.report(0, total, "embedding")
+        channel.report(Progress(stage="embedding", total=total))
         size = BATCH if total < LARGE_POOL else LARGE_BATCH
         size = embedder.rows_at_once if isinstance(embedder, Paced) else size
         with pq.ParquetFile(folder / "rows.parquet") as file:
             for batch in file.iter_batches(size):
-                desk.put(_embed_batch(batch, embedder))
+                channel.put(_embed_batch(batch, embedder))
                 done += batch.num_rows
-                desk.report(done, total, "embedding")
-        desk.put(Part({}, {"identity": identity_of(embedder), "finished": True}))
+                channel.report(Progress(stage="embedding", done=done, total=total))
+        channel.put(Part({}, {"identity": identity_of(embedder), "finished": True}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path

@@ -25,8 +25,9 @@ from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write
 from deita_core.formats.write.export_format import ExportRow, WriteReport
 from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
+from deita_core.project.job_log import Progress
 from deita_core.project.pool import Source, sources
 from deita_core.project.scores import scorers
 from deita_core.project.selections import find_selection, write_selection
@@ -42,9 +43,9 @@ class Export:
     label = "Export"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Write the file, then what goes beside it."""
-        folder, total = desk.get_input({})
+        folder, total = channel.get_input({})
         out = Path(parameters["out"])
         rows = folder / "rows.parquet"
         export = parameters["format"]
@@ -55,7 +56,7 @@ class Export:
         def watched() -> Iterator[ExportRow]:
             for row in read_export_rows(rows):
                 written.append(row.id)
-                desk.report(len(written), total, "writing")
+                channel.report(Progress(stage="writing", done=len(written), total=total))
                 yield row
 
         report = write(watched(), export, out, with_scores=with_scores)
@@ -69,7 +70,7 @@ class Export:
         license = str(parameters.get("license") or "other")
         card = dataset_card(manifest, card_statistics(kept), license)
         _write_beside(out, manifest, card, report)
-        desk.report(total, total, _said(report))
+        channel.report(Progress(done=total, total=total, result=_said(report)))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
@@ -179,9 +180,9 @@ def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport)
         merge_dataset_info(out.with_name("dataset_info.json"), entry)
 
 
-def _said(report: WriteReport) -> str:
+def _said(report: WriteReport) -> tuple[str, ...]:
     parts = [f"{report.rows_written:,} conversations, {report.bytes:,} bytes"]
     if report.skipped:
         parts.append(f"{len(report.skipped):,} left out ({report.skipped[0][1]})")
     parts += [warning.text for warning in report.warnings]
-    return "; ".join(parts)
+    return tuple(parts)

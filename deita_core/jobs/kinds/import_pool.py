@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
 from deita_core.project.folder import data_folder
+from deita_core.project.job_log import Progress
 from deita_core.project.pool import (
     add_rows,
     finish_source,
@@ -37,20 +38,20 @@ class ImportPool:
     label = "Import"
     unit = "rows"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Read every file from where the project already is."""
-        folder, _ = desk.get_input({})
+        folder, _ = channel.get_input({})
         done = 0
         for source in json.loads((folder / "sources.json").read_text(encoding="utf-8")):
-            done = self._read_file(source, desk, done)
+            done = self._read_file(source, channel, done)
 
-    def _read_file(self, source: dict[str, Any], desk: Desk, done: int) -> int:
+    def _read_file(self, source: dict[str, Any], channel: WorkerChannel, done: int) -> int:
         from deita_core.formats.read import detect, read
 
-        path = _local_file(source["path"], desk)
+        path = _local_file(source["path"], channel)
         given = Mapping.from_json(source["mapping"]) if source["mapping"] else None
         found = detect(path, given)
-        desk.put(
+        channel.put(
             Part(
                 meta={
                     "source": source["source"],
@@ -69,14 +70,22 @@ class ImportPool:
         consumed = 0
         for batch in _batches(read(path, found.mapping, start)):
             part, position = _part(source["source"], batch), batch[-1].position + 1
-            desk.put(part)
+            channel.put(part)
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
             here = position - start
             # About how many rows are still to come, from the bytes that `here` rows took.
             whole = None if size is None else round(size * here / consumed) - start
             total = None if whole is None else done + max(here, whole)
-            desk.report(done + here, total, f"{source['name']}: {position:,} rows")
-        desk.put(Part(meta={"source": source["source"], "read": position}))
+            channel.report(
+                Progress(
+                    stage="reading",
+                    done=done + here,
+                    total=total,
+                    item=source["name"],
+                    item_done=position,
+                )
+            )
+        channel.put(Part(meta={"source": source["source"], "read": position}))
         return int(done + position - start)
 
     def prepare(
@@ -115,7 +124,7 @@ def hub_path(name: str, split: str) -> str:
     return f"{_HUB}{name}@{split}"
 
 
-def _local_file(path: str, desk: Desk) -> Path:
+def _local_file(path: str, channel: WorkerChannel) -> Path:
     if not path.startswith(_HUB):
         return Path(path)
     from deita_core.formats.hub import snapshot
@@ -123,7 +132,7 @@ def _local_file(path: str, desk: Desk) -> Path:
     name, _, split = path.removeprefix(_HUB).rpartition("@")
 
     def tell(rows: int) -> None:
-        desk.report(rows, None, f"downloading {name}: {rows:,} rows")
+        channel.report(Progress(stage="downloading", done=rows, item=name, item_done=rows))
 
     return snapshot(name, split, data_folder() / "hub", tell)
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.jobs.kinds.embed import embed_table
 from deita_core.jobs.kinds.embed import identity_of as embedder_identity
 from deita_core.jobs.kinds.score import (
@@ -27,6 +27,7 @@ from deita_core.jobs.kinds.score import (
 )
 from deita_core.jobs.kinds.score import identity_of as scorer_identity
 from deita_core.project import Project
+from deita_core.project.job_log import Progress
 from deita_core.project.scorers import add_pilot, reading_left, reading_of, write_pilot_rows
 from deita_core.project.scores import add_scores, register_scorer
 from deita_core.project.vectors import add_embeddings, register_embedder
@@ -89,12 +90,12 @@ class Pilot:
     label = "Pilot"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Load the model, do the rows, and note the times."""
         started = time.monotonic()
         run, identity = _loaded(parameters)
         loaded = time.monotonic() - started
-        folder, total = desk.get_input(identity)
+        folder, total = channel.get_input(identity)
         conversations = [one for part in read_windows(folder / "rows.parquet") for one in part]
         window = Window(conversations, [one.characters for one in conversations], spread=True)
         pace, done, seconds, tokens = Pace(first=_WARM_UP, most=ROWS), 0, 0.0, 0
@@ -113,10 +114,11 @@ class Pilot:
                 timed += [one.row for one in batch]
                 tokens += sum(one.tokens(dimension) for one in batch)
             done += len(batch)
-            desk.put(Part({"rows": table}, {"identity": identity}))
-            desk.report(done, total, "pilot")
+            channel.put(Part({"rows": table}, {"identity": identity}))
+            channel.report(Progress(stage="pilot", done=done, total=total))
         if not total:
-            desk.report(0, 0, "nothing is left to try it on: it has done all rows of the pool")
+            said = "nothing is left to try it on: it has done all rows of the pool"
+            channel.report(Progress(total=0, result=(said,)))
             return
         measured = {
             "rows": done,
@@ -127,7 +129,7 @@ class Pilot:
             "memory": _peak_memory(),
             "gpu_memory": _peak_gpu_memory(),
         }
-        desk.put(Part({}, {"identity": identity, "measured": measured}))
+        channel.put(Part({}, {"identity": identity, "measured": measured}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path

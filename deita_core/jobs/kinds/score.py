@@ -22,10 +22,11 @@ import numpy as np
 
 from deita_core.conversation import Conversation
 from deita_core.describe import approximate_tokens
-from deita_core.errors import ModelError
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.errors import HopelessScorerError
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.models.batches import out_of_memory
 from deita_core.project import Project
+from deita_core.project.job_log import Progress, ScorerNote
 from deita_core.project.scorers import score_columns
 from deita_core.project.scores import add_scores, count_unscored, register_scorer, write_unscored
 from deita_core.scoring.health import ENOUGH, Health, HealthTally, health_of
@@ -212,12 +213,12 @@ class Score:
     label = "Score"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Score in batches of a few seconds each, of like lengths."""
         scorers = loaded_scorers(parameters)
-        folder, total = desk.get_input(_identity(scorers))
-        run = _Run(scorers, desk, total, despite_health=bool(parameters.get("despite_health")))
-        desk.report(0, total, "scoring")
+        folder, total = channel.get_input(_identity(scorers))
+        run = _Run(scorers, channel, total, despite_health=bool(parameters.get("despite_health")))
+        channel.report(Progress(stage="scoring", total=total))
         spread = True
         for conversations in read_windows(folder / "rows.parquet"):
             lengths = [one.characters for one in conversations]
@@ -225,7 +226,7 @@ class Score:
             spread = False
             while window:
                 run.score(window.take(run.next_size))
-        desk.put(Part({}, {"identity": _identity(scorers), "finished": True}))
+        channel.put(Part({}, {"identity": _identity(scorers), "finished": True}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
@@ -253,12 +254,12 @@ class _Run:
     """The batches of one worker: hands them over, tells progress, stops a hopeless scorer."""
 
     def __init__(
-        self, scorers: Sequence[Scorer], desk: Desk, total: int, *, despite_health: bool
+        self, scorers: Sequence[Scorer], channel: WorkerChannel, total: int, *, despite_health: bool
     ) -> None:
         self.pace = Pace()
         self._scorers = scorers
         self._tallies = {scorer.dimension: HealthTally() for scorer in scorers}
-        self._desk = desk
+        self._channel = channel
         self._total = total
         self._despite_health = despite_health
         self._done = 0
@@ -282,27 +283,33 @@ class _Run:
         taken = time.monotonic() - started
         self.pace.took(len(conversations), taken)
         self._seconds += taken
-        self._desk.put(Part(tables, {"identity": _identity(self._scorers)}))
+        self._channel.put(Part(tables, {"identity": _identity(self._scorers)}))
         self._done += len(conversations)
-        self._desk.report(self._done, self._total, self._message())
+        self._channel.report(self._progress())
         self._check_health()
 
-    def _message(self) -> str:
-        rate = self._done / max(self._seconds, 1e-6)
-        tokens = self._tokens / max(self._seconds, 1e-6)
-        parts = [f"{_figures(rate)} rows/s, about {_figures(tokens)} tokens/s"]
-        for scorer in self._scorers:
-            health = self._tallies[scorer.dimension].health
-            parts += [f"{scorer.dimension}: {v.sentence}" for v in health.verdicts()[:1]]
-        return "; ".join(parts)
+    def _progress(self) -> Progress:
+        verdicts = {d: tally.health.verdicts() for d, tally in self._tallies.items()}
+        return Progress(
+            stage="scoring",
+            done=self._done,
+            total=self._total,
+            model_rate=self._done / max(self._seconds, 1e-6),
+            tokens_rate=self._tokens / max(self._seconds, 1e-6),
+            health={
+                d: ScorerNote(level=found[0].level, sentence=found[0].sentence)
+                for d, found in verdicts.items()
+                if found
+            },
+        )
 
     def _check_health(self) -> None:
         if self._despite_health:
             return
         for scorer in self._scorers:
             if sentence := self._tallies[scorer.dimension].health.hopeless:
-                raise ModelError(
-                    f"stopped: {scorer.dimension} by {scorer.id}: {sentence}. Choose another "
+                raise HopelessScorerError(
+                    f"{scorer.dimension} by {scorer.id}: {sentence}. Choose another "
                     "scorer, or start again with the setting to score despite its health"
                 )
 
@@ -341,8 +348,3 @@ def _numbers(project: Project, identity: Parameters, *, activate: bool) -> dict[
         )
         for dimension, model in identity.items()
     }
-
-
-def _figures(rate: float) -> str:
-    """1,234 or 12.3 or 0.45."""
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"

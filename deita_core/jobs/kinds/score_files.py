@@ -27,9 +27,10 @@ from deita_core.errors import JobError
 from deita_core.files import sha256_of, whole_file
 from deita_core.formats.read.layout import Reject
 from deita_core.formats.score_file import ScoreRow, read_scores
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
 from deita_core.project.columns import write_column
+from deita_core.project.job_log import Progress
 from deita_core.project.scores import (
     add_scores,
     register_scorer,
@@ -93,7 +94,7 @@ NO_SUCH_TURN = "its conversation has no such turn"
 
 
 def match_file(
-    path: Path, fields: Mapping[str, str], pool: Sequence[PoolRowKey], desk: Desk
+    path: Path, fields: Mapping[str, str], pool: Sequence[PoolRowKey], channel: WorkerChannel
 ) -> Matched:
     """Match every record of a file with the pool, by id or by content.
 
@@ -107,7 +108,7 @@ def match_file(
     tally = _Tally()
     for number, item in enumerate(read_scores(path, fields)):
         if number % 1000 == 0:
-            desk.report(number, None, f"reading {path.name}")
+            channel.report(Progress(stage="reading", done=number, item=path.name, item_done=number))
         if isinstance(item, Reject):
             tally.leave_out(item.reason, item.position)
             continue
@@ -154,11 +155,11 @@ class ImportScores:
     label = "Import scores"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Match the values with the turns of the pool; every turn gets a score or a reason."""
-        folder, total = desk.get_input({})
+        folder, total = channel.get_input({})
         fields: dict[str, str] = parameters["fields"]
-        desk.report(0, total, "reading")
+        channel.report(Progress(stage="reading", total=total))
         pool = list(_pool(folder / "rows.parquet", fields))
         if parameters["file"] is None:
             values = {d: {key.row: given[d] for key, given in pool} for d in fields}
@@ -168,7 +169,7 @@ class ImportScores:
             absent = "no value is given"
         else:
             file = Path(parameters["file"])
-            found = match_file(file, fields, [key for key, _ in pool], desk)
+            found = match_file(file, fields, [key for key, _ in pool], channel)
             names = {d: f"import:{file.name}#{field}" for d, field in fields.items()}
             revisions = dict.fromkeys(fields, sha256_of(file)[:32])
             absent = f"not in {file.name}"
@@ -179,10 +180,11 @@ class ImportScores:
             tables = {d: _table(keys, found, d, absent) for d in fields}
             for d, table in tables.items():
                 counts[d] += len(table) - table["score"].null_count
-            desk.put(Part(tables, {"identity": identity, "first": start == 0}))
-            desk.report(start + len(keys), total, "matching")
+            channel.put(Part(tables, {"identity": identity, "first": start == 0}))
+            channel.report(Progress(stage="matching", done=start + len(keys), total=total))
         said = [f"{d}: {count:,} turns scored" for d, count in counts.items()]
-        desk.report(total, total, "; ".join([*([found.said] if found.said else []), *said]))
+        result = (*([found.said] if found.said else []), *said)
+        channel.report(Progress(done=total, total=total, result=result))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
@@ -273,11 +275,11 @@ class ExportScores:
     label = "Export scores"
     unit = "rows"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Write the file; it appears whole or not at all."""
-        folder, total = desk.get_input({})
+        folder, total = channel.get_input({})
         out = Path(parameters["out"])
-        writers: Mapping[str, Callable[[Path, Path, Desk, int], str]] = {
+        writers: Mapping[str, Callable[[Path, Path, WorkerChannel, int], str]] = {
             "deita": _write_deita,
             "csv": _write_csv,
             "parquet": _write_parquet,
@@ -285,10 +287,12 @@ class ExportScores:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(out) as partial:
-                said = writers[parameters["format"]](folder / "rows.parquet", partial, desk, total)
+                write = writers[parameters["format"]]
+                said = write(folder / "rows.parquet", partial, channel, total)
         except OSError as error:
             raise JobError(f"{out} cannot be written: {error}") from error
-        desk.report(total, total, f"{said}, {out.stat().st_size:,} bytes")
+        result = (f"{said}, {out.stat().st_size:,} bytes",)
+        channel.report(Progress(done=total, total=total, result=result))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
@@ -305,7 +309,7 @@ class ExportScores:
         """A file that was not finished was never put in place."""
 
 
-def _write_deita(rows: Path, out: Path, desk: Desk, total: int) -> str:
+def _write_deita(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
     written = left_out = 0
     with out.open("w", encoding="utf-8") as file:
         file.write("[")
@@ -316,7 +320,7 @@ def _write_deita(rows: Path, out: Path, desk: Desk, total: int) -> str:
                 file.write(",\n" if written else "\n")
                 json.dump(deita_record(row), file, ensure_ascii=False)
                 written += 1
-            desk.report(written + left_out, total, "writing")
+            channel.report(Progress(stage="writing", done=written + left_out, total=total))
         file.write("\n]\n")
     said = f"{written:,} conversations"
     return f"{said}; {left_out:,} left out (a turn has no score)" if left_out else said
@@ -352,7 +356,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _write_csv(rows: Path, out: Path, desk: Desk, total: int) -> str:
+def _write_csv(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
@@ -361,11 +365,11 @@ def _write_csv(rows: Path, out: Path, desk: Desk, total: int) -> str:
         for batch in file.iter_batches(8192):
             writer.write_batch(batch)
             done += batch.num_rows
-            desk.report(done, total, "writing")
+            channel.report(Progress(stage="writing", done=done, total=total))
     return f"{done:,} turns"
 
 
-def _write_parquet(rows: Path, out: Path, desk: Desk, total: int) -> str:
+def _write_parquet(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
     import pyarrow.parquet as pq
 
     table = pq.read_table(rows)

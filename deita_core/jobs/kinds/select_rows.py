@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import JobError, ProjectError
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.progress import finish
 from deita_core.project import Project
 from deita_core.project.arrays import PoolArrays, load_arrays
 from deita_core.project.graphs import graph_folder, has_graph, load_clusters
+from deita_core.project.job_log import Progress
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import select_steps
@@ -32,11 +33,11 @@ class SelectRows:
     label = "Select"
     unit = "rows"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Select with progress; hand over the rows kept."""
         import pyarrow as pa
 
-        folder, total = desk.get_input({})
+        folder, total = channel.get_input({})
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         table = SelectionInput.of_pool(
             read_arrays(folder),
@@ -47,12 +48,15 @@ class SelectRows:
         )
         steps = select_steps(SelectionRule.from_json(parameters["rule"]), table)
         outcome = finish(
-            steps, lambda step: desk.report(step.visited, total, f"{step.kept:,} kept")
+            steps,
+            lambda step: channel.report(
+                Progress(stage="selecting", done=step.visited, total=total, found=step.kept)
+            ),
         )
         kept = outcome.kept
         rows = {"row": pa.array(kept, pa.int64()), "score": pa.array(outcome.scores[kept])}
-        desk.put(Part({"kept": pa.table(rows)}, {"sentence": outcome.sentence()}))
-        desk.report(total, total, outcome.sentence())
+        channel.put(Part({"kept": pa.table(rows)}, {"sentence": outcome.sentence()}))
+        channel.report(Progress(done=total, total=total, result=(outcome.sentence(),)))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path

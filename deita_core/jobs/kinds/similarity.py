@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deita_core.errors import JobError
-from deita_core.jobs.handover import Desk, Parameters, Part
+from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.progress import finish
 from deita_core.project import Project
 from deita_core.project.graphs import graph_folder, graph_key, load_graph, set_graph
+from deita_core.project.job_log import Progress
 from deita_core.project.vectors import active_embedder, load_vectors, set_map
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class MakeGraph:
     label = "Graph"
     unit = "million pairs"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """Compare all pairs of rows, then cluster them."""
         import numpy as np
 
@@ -38,27 +39,39 @@ class MakeGraph:
         from deita_core.similarity.graph import save_graph
         from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph_steps
 
-        folder, _ = desk.get_input({})
+        folder, _ = channel.get_input({})
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         floor = float(parameters.get("floor", WANTED_FLOOR))
         most = parameters.get("most_pairs")
 
         def compared(step: GraphProgress) -> None:
-            said = f"{step.pairs:,} above {step.floor:.2f}"
-            desk.report(_millions(step.done), _millions(step.total), said)
+            channel.report(
+                Progress(
+                    stage="comparing",
+                    done=_millions(step.done),
+                    total=_millions(step.total),
+                    found=step.pairs,
+                    floor=step.floor,
+                )
+            )
 
         # A cancel closes the generator, which stops its threads at once.
         graph = finish(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), compared)
         total = _millions(graph.groups * (graph.groups - 1) // 2)
         clusters = finish(
             kmeans_steps(vectors, parameters.get("clusters"), SEED),
-            lambda done: desk.report(total, total, f"clusters, pass {done} of at most {PASSES}"),
+            lambda done: channel.report(
+                Progress(
+                    stage=f"clusters, pass {done} of at most {PASSES}", done=total, total=total
+                )
+            ),
         )
-        desk.report(total, total, _sentence(graph, int(clusters.max(initial=-1)) + 1))
+        result = (_sentence(graph, int(clusters.max(initial=-1)) + 1),)
+        channel.report(Progress(done=total, total=total, result=result))
         key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         made = folder / "graph"
         save_graph(made, graph, key, {"rows": np.load(folder / "rows.npy"), "clusters": clusters})
-        desk.put(Part({}, {"made": str(made), "key": key}))
+        channel.put(Part({}, {"made": str(made), "key": key}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
@@ -107,7 +120,7 @@ class MakeMap:
     label = "Map"
     unit = "steps"
 
-    def work(self, parameters: Parameters, desk: Desk) -> None:
+    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
         """UMAP of all vectors."""
         import numpy as np
         import pyarrow as pa
@@ -115,7 +128,7 @@ class MakeMap:
         from deita_core.map.projection import project
         from deita_core.similarity.graph import open_graph
 
-        folder, _ = desk.get_input({})
+        folder, _ = channel.get_input({})
         seed = int(parameters.get("seed", SEED))
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
 
@@ -125,7 +138,7 @@ class MakeMap:
             graph = open_graph(Path(graph_path.read_text(encoding="utf-8"))).graph
 
         def tell(stage: str, done: int, total: int) -> None:
-            desk.report(done, total, stage)
+            channel.report(Progress(stage=stage, done=done, total=total))
 
         xy = project(vectors, seed=seed, graph=graph, progress=tell)
         points = pa.table(
@@ -136,7 +149,7 @@ class MakeMap:
             }
         )
         embedder = int((folder / "embedder").read_text(encoding="utf-8"))
-        desk.put(Part({"points": points}, {"embedder": embedder, "seed": seed}))
+        channel.put(Part({"points": points}, {"embedder": embedder, "seed": seed}))
 
     def prepare(
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
