@@ -56,6 +56,13 @@ class Server:
     keys: list[str | None] = field(default_factory=list)
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are part of the tests."""
+
+
 @contextmanager
 def serving(answer: Answer) -> Iterator[Server]:
     """A server that answers a request (and how many came before it) as `answer` says."""
@@ -85,8 +92,7 @@ def serving(answer: Answer) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
+    http = _Quiet(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{http.server_address[1]}/v1")
     thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
     thread.start()

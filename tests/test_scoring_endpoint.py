@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
-from deita_core.models import endpoint as endpoint_http
+from deita_core.models.endpoint import checked_url
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
 from deita_core.scoring.llm.endpoint import (
     EndpointScorer,
     NoLogprobsError,
     TopTokens,
-    checked_url,
     expectation,
     top_tokens,
 )
@@ -31,7 +30,7 @@ GOOD = completion(LOGPROBS)
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_http, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.delenv("DEITA_ENDPOINT_KEY", raising=False)
 
 
@@ -288,6 +287,12 @@ def test_the_key_is_sent_and_appears_nowhere_else(monkeypatch: pytest.MonkeyPatc
             scorer.score(TURNS)
     assert server.keys[0] == "Bearer sk-secret"
     assert "sk-secret" not in f"{caught.value} {scorer.id} {scorer.parameters}"
+
+
+def test_a_key_meant_for_another_service_is_not_sent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
+    _, server = scored(lambda request, _: GOOD)
+    assert not any("sk-other" in (key or "") for key in server.keys)
 
 
 def test_a_key_that_is_not_set_is_an_error_before_any_request():

@@ -1,32 +1,40 @@
-"""Asking an HTTP endpoint: connections kept open, a bounded number of requests, patience.
+"""The one client of OpenAI-compatible endpoints: the `openai` package, with our patience and words.
 
-What can pass by itself is tried again: connections that are refused or break off, timeouts,
-status 408, 429 and 5xx, an answer that is no JSON. Between attempts it waits 0.5 s, then twice as
-long each time (30 s at most, with a random share, so that requests do not come back together);
-a `Retry-After` holds back all requests. What will not pass ends the run with a ModelError.
+What can pass by itself is tried again, after a growing wait or the server's `Retry-After`: a
+connection that is refused or breaks off, a timeout, status 408, 409, 429 and 5xx, an answer that
+is no JSON. A request that still fails gets a `Reply` with the reason; a refusal of the whole run
+(a wrong key, no such model, a redirect) is a ModelError.
+
+The base URL is stored with the scores, the API key never: it comes out of an environment variable
+when the client is made. OPENAI_API_KEY, proxies and netrc, which `openai` would use, are not.
 """
 
 from __future__ import annotations
 
 import json
-import random
-import threading
-import time
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from deita_core.errors import ModelError
+from deita_core.models.options import ModelOptions
 
-_FIRST_WAIT, _LONGEST_WAIT, _LONGEST_HELD = 0.5, 30.0, 300.0
-_PASSING = frozenset({408, 409, 425, 429})
+KEY_VARIABLE = "DEITA_ENDPOINT_KEY"
+REQUESTS, ATTEMPTS, TIMEOUT = 16, 5, 120.0
+_LONGEST_CONNECT = 10.0  # seconds
+_NO_KEY = "EMPTY"  # what servers without a key are sent by convention
 _REFUSALS = {
     401: "it wants a valid API key",
     403: "it does not allow this",
     404: "it has no such address or model",
     405: "it takes no requests of this kind there",
 }
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,129 +50,148 @@ class Reply:
 
 
 class EndpointClient:
-    """Posts JSON to one address; safe to use from `requests` threads at once."""
+    """Posts JSON to one endpoint, from up to `options.requests` threads at once.
 
-    def __init__(
-        self, url: str, key: str | None, *, requests: int, attempts: int, timeout: float
-    ) -> None:
-        import urllib3
+    Raises ModelError when the URL may not be stored, or a key that was named is not set.
+    """
 
-        self._url = url
-        self._key = key
-        self._attempts = attempts
-        self._pool = urllib3.PoolManager(
-            maxsize=requests,
-            block=True,
-            timeout=urllib3.Timeout(connect=min(10.0, timeout), read=timeout),
-        )
-        self._stopped = threading.Event()
-        self._held_until = 0.0
+    def __init__(self, base_url: str, options: ModelOptions) -> None:
+        self.base_url = checked_url(base_url)
+        self._key = _key(options.key_variable)
+        self._requests = options.requests or REQUESTS
+        self._attempts = options.attempts or ATTEMPTS
+        self._timeout = options.timeout or TIMEOUT
 
-    def stop(self) -> None:
-        """Let waiting requests give up at once: the run is over."""
-        self._stopped.set()
+    def post(self, path: str, request: Mapping[str, Any]) -> Reply:
+        """The answer to a request, after as many attempts as it may take."""
+        import httpx2
+        import openai
 
-    def post(self, request: Mapping[str, Any]) -> Reply:
-        """The answer to a request, after as many attempts as it may take.
-
-        Raises ModelError when the endpoint refuses this run as a whole.
-        """
-        content = json.dumps(request, ensure_ascii=True).encode("ascii")
-        reply = Reply(None, "the run was stopped", 0)
-        for attempt in range(self._attempts):
-            if self._stopped.wait(max(0.0, self._held_until - time.monotonic())):
-                return reply
-            reply, after = self._once(content)
-            if reply.body is not None or after is None:
-                return reply
-            if attempt + 1 < self._attempts:
-                self._wait(attempt, after)
-        return Reply(None, f"{reply.reason} ({self._attempts} attempts)", reply.status)
-
-    def _wait(self, attempt: int, after: float) -> None:
-        if after:
-            self._held_until = max(self._held_until, time.monotonic() + min(after, _LONGEST_HELD))
-            return
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
-        self._stopped.wait(longest * random.uniform(0.5, 1.0))
-
-    def _once(self, content: bytes) -> tuple[Reply, float | None]:
-        """One attempt: the reply, and the seconds to wait before another (None: do not)."""
-        import urllib3
-
-        headers = {"Content-Type": "application/json"}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
         try:
-            answer = self._pool.request(
-                "POST", self._url, body=content, headers=headers, retries=False, redirect=False
-            )
-        except urllib3.exceptions.NewConnectionError:  # counts as a timeout in urllib3
-            return Reply(None, "nothing answers at the endpoint's address", 0), 0.0
-        except urllib3.exceptions.TimeoutError:
-            return Reply(None, "the endpoint did not answer in time", 0), 0.0
-        except urllib3.exceptions.HTTPError as error:
-            return Reply(None, f"the connection failed: {_first_words(str(error))}", 0), 0.0
-        return self._judged(answer.status, answer.data, answer.headers.get("Retry-After"))
+            answer = self._client.post(path, cast_to=httpx2.Response, body=dict(request))
+        except openai.APITimeoutError:
+            return self._given_up("the endpoint did not answer in time")
+        except openai.APIConnectionError as error:
+            cause = error.__cause__
+            if isinstance(cause, httpx2.ConnectError):
+                return self._given_up("nothing answers at the endpoint's address")
+            if isinstance(cause, httpx2.DecodingError):
+                return self._given_up(str(cause), 200)
+            return self._given_up(f"the connection failed: {_first_words(str(cause))}")
+        except openai.APIStatusError as error:
+            return self._refused(path, error.status_code, error.response.content)
+        return Reply(answer.json(), None, answer.status_code)
 
-    def _judged(
-        self, status: int, data: bytes, retry_after: str | None
-    ) -> tuple[Reply, float | None]:
-        if status == 200:
-            body = _json_object(data)
-            if body is not None:
-                return Reply(body, None, status), None
-            return Reply(None, "the endpoint's answer is not JSON", status), 0.0
-        said = self._without_key(_message(data))
+    def for_each(self, ask: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """`ask` for each of the items, side by side; results in their order.
+
+        The first error ends the run: nothing else is sent, and the client is closed.
+        """
+        client = self._client  # made here, not by the first threads at the same moment
+        threads = ThreadPoolExecutor(self._requests, thread_name_prefix="endpoint")
+        asked = [threads.submit(ask, item) for item in items]
+        try:
+            return [one.result() for one in asked]
+        except BaseException:
+            client.close()
+            raise
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _client(self) -> Any:
+        import openai
+
+        return openai.OpenAI(
+            api_key=self._key or _NO_KEY,
+            base_url=self.base_url,
+            max_retries=self._attempts - 1,
+            timeout=openai.Timeout(self._timeout, connect=min(_LONGEST_CONNECT, self._timeout)),
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False,
+                trust_env=False,
+                event_hooks={"response": [_refuse_what_is_no_json]},
+            ),
+        )
+
+    def _given_up(self, reason: str, status: int = 0) -> Reply:
+        return Reply(None, f"{reason} ({self._attempts} attempts)", status)
+
+    def _refused(self, path: str, status: int, content: bytes) -> Reply:
+        """The reply to a status that is not 200; ModelError where none will be."""
+        address = self.base_url + path
         if 300 <= status < 400:
             raise ModelError(
-                f"{self._url} redirects to another address: give the final one as base URL"
+                f"{address} redirects to another address: give the final one as base URL"
             )
+        said = _message(content)
+        if self._key:
+            said = said.replace(self._key, "***")
         if status in _REFUSALS:
             raise ModelError(
-                f"{self._url} refuses with status {status}: {_REFUSALS[status]}"
+                f"{address} refuses with status {status}: {_REFUSALS[status]}"
                 f"{f' ({said})' if said else ''}; check model, base URL and API key"
             )
-        reply = Reply(None, f"the endpoint answered with status {status}: {said}", status)
-        if status in _PASSING or status >= 500:
-            return reply, _seconds(retry_after)
-        return reply, None
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        reason = f"the endpoint answered with status {status}: {said}"
+        if status in (408, 409, 429) or status >= 500:
+            return self._given_up(reason, status)
+        return Reply(None, reason, status)
 
 
-def _json_object(data: bytes) -> dict[str, Any] | None:
+def checked_url(url: str) -> str:
+    """The base URL as it is stored: http(s), without user, password, query or final slash.
+
+    "/v1" is added when there is no path. Raises ModelError when it has one of these, since they
+    can be secrets.
+    """
     try:
-        found = json.loads(data)
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ModelError(f"the endpoint's URL is not valid: {error}") from error
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ModelError(f"the endpoint's URL must begin with http:// or https://, got {url!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ModelError(
+            "the endpoint's URL must have no user, password, query or fragment, because it is "
+            f"stored with the scores: put the API key into the variable {KEY_VARIABLE}"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port is None else f"{host}:{port}"
+    return f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/') or '/v1'}"
+
+
+def _key(variable: str | None) -> str | None:
+    key = os.environ.get(variable or KEY_VARIABLE, "").strip()
+    if variable is not None and not key:
+        raise ModelError(f"the environment variable {variable} is not set: put the API key there")
+    return key or None
+
+
+def _refuse_what_is_no_json(response: Any) -> None:
+    """Makes a good status with a garbled body an error that `openai` tries again."""
+    import httpx2
+
+    if response.is_success and _json_object(response.read()) is None:
+        raise httpx2.DecodingError("the endpoint's answer is not JSON", request=response.request)
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(content)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
 
-def _message(data: bytes) -> str:
+def _message(content: bytes) -> str:
     """What an error answer says, in a line."""
-    found = _json_object(data)
-    if found is not None:
-        inner = found.get("error", found)
-        said = inner.get("message", inner) if isinstance(inner, dict) else inner
-        return _first_words(str(said))
-    return _first_words(data.decode("utf-8", "replace"))
+    found = _json_object(content)
+    if found is None:
+        return _first_words(content.decode("utf-8", "replace"))
+    inner = found.get("error", found)
+    return _first_words(str(inner.get("message", inner) if isinstance(inner, dict) else inner))
 
 
 def _first_words(text: str) -> str:
     return " ".join(text.split())[:300]
-
-
-def _seconds(retry_after: str | None) -> float:
-    """Seconds of a Retry-After header: a number, or a date; 0 without one."""
-    if retry_after is None:
-        return 0.0
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return 0.0

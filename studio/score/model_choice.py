@@ -16,11 +16,11 @@ import streamlit as st
 from deita_core.embedding.catalogue import check_embedder
 from deita_core.errors import DeitaError, ModelError
 from deita_core.models.device import devices, what_fits
+from deita_core.models.endpoint import checked_url
 from deita_core.models.language_model import ModelFacts
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
 from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.catalogue import check_scorer
-from deita_core.scoring.llm.endpoint import checked_url
 from deita_core.scoring.protocol import Dimension
 from studio.rows.safe_text import escape
 from studio.score import files as score_files

@@ -1,43 +1,31 @@
-"""From an endpoint's answer to a score: which digits came back, and what the others can hide.
+"""A scorer behind an OpenAI-compatible endpoint that returns log probabilities.
 
-An endpoint returns the most probable tokens only. A digit that is missing is at most as probable
-as the least of them, and all missing ones together at most as what the returned ones leave over.
-With `seen` the probability of the digits returned, `score` their expectation and `unseen` that
-bound, the expectation over all six lies within
+    endpoint:MODEL@http://localhost:8000/v1
+
+Each turn is one request for one token; its score is the expectation over the digits 1 to 6 among
+the most probable tokens, as far as these tell it. A digit that is missing is at most as probable as
+the least of them, and all missing ones together at most as what the returned ones leave over. With
+`seen` the probability of the digits returned, `score` their expectation and `unseen` that bound,
+the expectation over all six lies within
 
     unseen / (seen + unseen) x the largest distance from `score` to a missing digit
 
 of `score`. A score is given when this is at most the tolerance; else there is none.
 
-A scorer behind an OpenAI-compatible endpoint that returns log probabilities.
-
-    endpoint:MODEL@http://localhost:8000/v1
-
-Each turn is one request for one token; its score is the expectation over the digits 1 to 6
-among the most probable tokens (`endpoint_answer` says when that is exact enough). What a
-fault leads to:
-
-- slow, busy (429, 5xx), broken off, no JSON: tried again, then NULL with the reason;
-- refused (401, 403, 404, a redirect), or nothing but failures from the start or many in a
-  row: the run ends with a ModelError and can be resumed;
-- no log probabilities in the first answers: the run ends with a ModelError;
-- too long for the model's context: the body is cut, the row flagged.
-
-The base URL is recorded in the project, the API key is not: it comes out of an environment
-variable, DEITA_ENDPOINT_KEY or the one named in the options.
+A row that fails (see `models.endpoint`) is NULL with the reason. The run ends with a ModelError,
+and can be resumed, when the first answers have no log probabilities, or when nothing but failures
+comes from the start or many come in a row. A text too long for the model's context is cut and
+flagged.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -158,8 +146,6 @@ def _least(tokens: TopTokens) -> float:
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
 
 
-KEY_VARIABLE = "DEITA_ENDPOINT_KEY"
-REQUESTS, ATTEMPTS, TIMEOUT = 16, 5, 120.0
 LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
 # How far a score may be from the one over all six digits.
 TOLERANCE = 0.1
@@ -193,20 +179,11 @@ class EndpointScorer:
         chosen = options or ModelOptions()
         self.dimension: Dimension = dimension
         self._model = model
-        self._base = checked_url(base_url)
+        self._client = EndpointClient(base_url, chosen)
         self._api = chosen.api or "completions"
         self._logprobs = chosen.logprobs or LOGPROBS
         self._digit_ids = chosen.digit_ids
         self._max_tokens = chosen.max_tokens
-        self._requests = chosen.requests or REQUESTS
-        path = "/chat/completions" if self._api == "chat" else "/completions"
-        self._client = EndpointClient(
-            self._base + path,
-            _key(chosen.key_variable),
-            requests=self._requests,
-            attempts=chosen.attempts or ATTEMPTS,
-            timeout=chosen.timeout or TIMEOUT,
-        )
         self._lock = threading.Lock()
         self._proven = False
         self._failed_in_a_row = 0
@@ -226,7 +203,7 @@ class EndpointScorer:
     @property
     def id(self) -> str:
         """endpoint:MODEL@URL, which is its name in the catalogue too."""
-        return f"endpoint:{self._model}@{self._base}"
+        return f"endpoint:{self._model}@{self._client.base_url}"
 
     @property
     def parameters(self) -> Mapping[str, str | int | float | bool]:
@@ -236,14 +213,7 @@ class EndpointScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
-        with ThreadPoolExecutor(self._requests, thread_name_prefix="endpoint") as threads:
-            asked = [threads.submit(self._one, turn) for turn in turns]
-            try:
-                results = [one.result() for one in asked]
-            except BaseException:
-                self._client.stop()
-                threads.shutdown(cancel_futures=True)
-                raise
+        results = self._client.for_each(self._one, turns)
         return ScoreBatch(
             np.array([r.score for r in results], np.float32),
             tuple(r.reason for r in results),
@@ -261,20 +231,20 @@ class EndpointScorer:
             length = approximate_tokens(whole.text)
             if length > self._max_tokens:
                 prompt = _shorter(whole, self._max_tokens / length)
-        reply = self._client.post(self._request(prompt))
+        reply = self._post(prompt)
         if reply.status in (400, 422) and "logprobs" in (reply.reason or ""):
             self._logprobs = min(self._logprobs, FEWEST_LOGPROBS)  # it returns no more than these
-            reply = self._client.post(self._request(prompt))
+            reply = self._post(prompt)
         for _ in range(_CUTS):
             if reply.body is not None or not _is_too_long(reply):
                 break
             prompt = _shorter(prompt, _share_that_fits(reply.reason or ""))
-            reply = self._client.post(self._request(prompt))
+            reply = self._post(prompt)
         result = self._result(reply, prompt is not whole)
         self._count(result.reason, reply)
         return result
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
+    def _post(self, prompt: Prompt) -> Reply:
         # Temperature 1 leaves the probabilities as they are on servers that return them after it.
         request: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1}
         if self._digit_ids is not None:
@@ -283,9 +253,11 @@ class EndpointScorer:
                 "return_tokens_as_token_ids": True,
             }
         if self._api == "chat":
-            said = [{"role": "user", "content": prompt.text}]
-            return request | {"messages": said, "logprobs": True, "top_logprobs": self._logprobs}
-        return request | {"prompt": prompt.text, "logprobs": self._logprobs}
+            request["messages"] = [{"role": "user", "content": prompt.text}]
+            request |= {"logprobs": True, "top_logprobs": self._logprobs}
+            return self._client.post("/chat/completions", request)
+        request |= {"prompt": prompt.text, "logprobs": self._logprobs}
+        return self._client.post("/completions", request)
 
     def _result(self, reply: Reply, truncated: bool) -> _Result:
         if reply.body is None:
@@ -319,39 +291,10 @@ class EndpointScorer:
             failed = self._failed_in_a_row
         if failed >= most:
             raise ModelError(
-                f"{self._base} failed {failed} times in a row, the last time because "
+                f"{self._client.base_url} failed {failed} times in a row, the last time because "
                 f"{reason}; check that the endpoint runs and returns logprobs, then resume: what "
                 "was scored before is kept"
             )
-
-
-def checked_url(url: str) -> str:
-    """The base URL as it is stored: http(s), without user, password, query or final slash.
-
-    Raises ModelError when it has one of these, since they can be secrets.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError as error:
-        raise ModelError(f"the endpoint's URL is not valid: {error}") from error
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ModelError(f"the endpoint's URL must begin with http:// or https://, got {url!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ModelError(
-            "the endpoint's URL must have no user, password, query or fragment, because it is "
-            f"stored with the scores: put the API key into the variable {KEY_VARIABLE}"
-        )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    place = host if port is None else f"{host}:{port}"
-    return f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/') or '/v1'}"
-
-
-def _key(variable: str | None) -> str | None:
-    key = os.environ.get(variable or KEY_VARIABLE, "").strip()
-    if variable is not None and not key:
-        raise ModelError(f"the environment variable {variable} is not set: put the API key there")
-    return key or None
 
 
 def _is_too_long(reply: Reply) -> bool:
