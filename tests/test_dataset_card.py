@@ -10,6 +10,7 @@ from test_manifest import MANIFEST
 
 from deita_core.errors import ExportError
 from deita_core.formats.card import card_statistics, dataset_card
+from deita_core.formats.manifest import Manifest
 
 yaml = pytest.importorskip("yaml")
 
@@ -18,6 +19,11 @@ STATISTICS = card_statistics([row(PLAIN, 0), replace(row(LONG, 1), language="no"
 
 def front_matter(card: str) -> dict:
     return yaml.safe_load(card.split("---\n")[1])
+
+
+def with_pool_file(**changed: str) -> Manifest:
+    file = MANIFEST.pool[0].model_copy(update=changed)
+    return MANIFEST.model_copy(update={"pool": (file,)})
 
 
 def test_the_front_matter_is_what_the_hub_reads():
@@ -46,7 +52,7 @@ def test_the_card_tells_how_the_selection_was_made():
 
 
 def test_the_card_names_no_path_of_the_machine():
-    manifest = replace(MANIFEST, pool=(replace(MANIFEST.pool[0], path="/home/me/pool.jsonl"),))
+    manifest = with_pool_file(path="/home/me/pool.jsonl")
     assert "/home/me" not in dataset_card(manifest, STATISTICS)
 
 
@@ -68,5 +74,5 @@ def test_an_empty_selection_still_gives_a_card():
 
 
 def test_a_pipe_in_a_file_name_does_not_break_the_table():
-    manifest = replace(MANIFEST, pool=(replace(MANIFEST.pool[0], name="a|b.json"),))
+    manifest = with_pool_file(name="a|b.json")
     assert "| a\\|b.json |" in dataset_card(manifest, STATISTICS)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from deita_core.errors import ExportError
-from deita_core.formats.manifest import Manifest, ModelUse, SelectionRule
+from deita_core.formats.manifest import Manifest, ModelUse, SelectionRecord
 from deita_core.formats.write.export_format import ExportRow
 
 PAPER = "https://arxiv.org/abs/2312.15685"
@@ -167,7 +167,7 @@ def _models(models: Iterable[ModelUse]) -> str:
     return "### Scorers and embedder\n\n" + _table(("for", "model", "revision", "with"), rows)
 
 
-def _rule(selection: SelectionRule) -> str:
+def _rule(selection: SelectionRecord) -> str:
     lines = [f"- strategy: {selection.strategy}"]
     for name, value in selection.parameters.items():
         if name == "threshold" and isinstance(value, int | float):

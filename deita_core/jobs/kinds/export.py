@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from deita_core.formats.manifest import (
     ModelUse,
     Output,
     PoolFile,
-    SelectionRule,
+    SelectionRecord,
     current_versions,
 )
 from deita_core.formats.read.layout import Mapping
@@ -29,9 +28,9 @@ from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
 from deita_core.project.pool import Source, sources
-from deita_core.project.scores import scorers
+from deita_core.project.scores import ScorerRecord, scorers
 from deita_core.project.selections import find_selection, write_selection
-from deita_core.project.vectors import embedders
+from deita_core.project.vectors import EmbedderRecord, embedders
 from deita_core.version import VERSION
 
 
@@ -63,9 +62,15 @@ class Export:
         skipped = {identity for identity, _ in report.skipped}
         ids = tuple(identity for identity in written if identity not in skipped)
         base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
-        manifest = replace(
-            base, output=Output(export, out.name, with_scores, report.bytes, report.sha256, ids)
+        output = Output(
+            format=export,
+            file_name=out.name,
+            with_scores=with_scores,
+            bytes=report.bytes,
+            sha256=report.sha256,
+            ids=ids,
         )
+        manifest = base.model_copy(update={"output": output})
         kept = (row for row in read_export_rows(rows) if row.id not in skipped)
         license = str(parameters.get("license") or "other")
         card = dataset_card(manifest, card_statistics(kept), license)
@@ -130,10 +135,14 @@ def manifest_of(project: Project, selection: str, export: str, file_name: str) -
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         pool=tuple(_pool_file(source) for source in sources(project)),
         models=tuple(_models(project)),
-        selection=SelectionRule(
-            selection, rule["strategy"], {k: v for k, v in rule.items() if k != "strategy"}
+        selection=SelectionRecord(
+            name=selection,
+            strategy=rule["strategy"],
+            parameters={k: v for k, v in rule.items() if k != "strategy"},
         ),
-        output=Output(export, file_name, False, 0, "0" * 64, ()),
+        output=Output(
+            format=export, file_name=file_name, with_scores=False, bytes=0, sha256="0" * 64, ids=()
+        ),
         versions=current_versions(VERSION),
     )
 
@@ -165,10 +174,16 @@ def _pool_file(source: Source) -> PoolFile:
 def _models(project: Project) -> Iterator[ModelUse]:
     for scorer in scorers(project):
         if scorer.active:
-            yield ModelUse(scorer.dimension, scorer.model, scorer.revision, scorer.parameters)
+            yield _model_use(scorer.dimension, scorer)
     for embedder in embedders(project):
         if embedder.active:
-            yield ModelUse("embedding", embedder.model, embedder.revision, embedder.parameters)
+            yield _model_use("embedding", embedder)
+
+
+def _model_use(role: str, used: ScorerRecord | EmbedderRecord) -> ModelUse:
+    return ModelUse(
+        role=role, id=used.model, revision=used.revision, parameters=dict(used.parameters)
+    )
 
 
 def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:
