@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import types
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from deita_core.errors import PoolError
@@ -76,20 +75,30 @@ def test_a_local_folder_is_never_taken_for_a_dataset(
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (urllib.error.URLError("no route"), "cannot be reached"),
-        (TimeoutError("slow"), "cannot be reached"),
-        (urllib.error.HTTPError("", 404, "", None, None), "no dataset 'owner/set'"),  # type: ignore[arg-type]
-        (urllib.error.HTTPError("", 503, "", None, None), "answered 503"),  # type: ignore[arg-type]
+        (httpx2.ConnectError("no route"), "cannot be reached"),
+        (httpx2.ReadTimeout("slow"), "cannot be reached"),
+        (404, "no dataset 'owner/set'"),
+        (403, "no dataset 'owner/set'"),
+        (503, "answered 503"),
     ],
 )
 def test_offline_and_unknown_are_told_apart(
-    monkeypatch: pytest.MonkeyPatch, answer: Exception, message: str
+    monkeypatch: pytest.MonkeyPatch, answer: Exception | int, message: str
 ):
-    def urlopen(request: urllib.request.Request, timeout: float):
-        assert timeout <= 10
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        assert request.url.path == "/api/datasets/owner/set"
+        assert request.extensions["timeout"]["connect"] <= 10
+        if isinstance(answer, int):
+            return httpx2.Response(answer)
         raise answer
 
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    client = httpx2.Client(transport=httpx2.MockTransport(respond))
+    monkeypatch.setattr("huggingface_hub.hf_api.get_session", lambda: client)
     with pytest.raises(PoolError, match=message):
+        hub.check_known("owner/set")
+
+
+def test_an_offline_setting_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(PoolError, match="HF_HUB_OFFLINE is set"):
         hub.check_known("owner/set")

@@ -107,25 +107,19 @@ def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = 
 
 
 def _front_matter(manifest: Manifest, statistics: CardStatistics, license: str) -> str:
-    # Quoted throughout: the code of Norwegian, no, is false in YAML.
+    from huggingface_hub import DatasetCardData
+
     codes = [code for code in statistics.languages if re.fullmatch(r"[a-z]{2,3}", code)]
-    lines = ["---", f"license: {license}"]
-    if codes:
-        lines += ["language:", *(f'- "{code}"' for code in codes)]
-    lines += [
-        "size_categories:",
-        f"- {_size(statistics.rows)}",
-        "task_categories:",
-        "- text-generation",
-        "tags:",
-        *(f"- {tag}" for tag in ("instruction-tuning", "data-selection", "deita")),
-        f"pretty_name: {json.dumps(manifest.selection.name, ensure_ascii=False)}",
-        "configs:",
-        "- config_name: default",
-        f"  data_files: {json.dumps(manifest.output.file_name, ensure_ascii=False)}",
-        "---",
-    ]
-    return "\n".join(lines)
+    data = DatasetCardData(
+        license=license,
+        language=codes or None,
+        size_categories=[_size(statistics.rows)],
+        task_categories=["text-generation"],
+        tags=["instruction-tuning", "data-selection", "deita"],
+        pretty_name=manifest.selection.name,
+        configs=[{"config_name": "default", "data_files": manifest.output.file_name}],
+    )
+    return f"---\n{data.to_yaml()}\n---"
 
 
 def _size(rows: int) -> str:

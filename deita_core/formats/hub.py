@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,25 +47,23 @@ def snapshot(name: str, split: str, into: Path, progress: Callable[[int], None])
 
 def check_known(path: str) -> None:
     """Asks the hub for the dataset. Raises PoolError when it does not answer or know it."""
-    from huggingface_hub import constants
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    if constants.HF_HUB_OFFLINE:
-        raise PoolError(f"HF_HUB_OFFLINE is set, so {path} cannot be fetched: unset it")
-    request = urllib.request.Request(f"{constants.ENDPOINT}/api/datasets/{path}")
-    token = os.environ.get("HF_TOKEN", "")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
-            return
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403, 404):
+        HfApi().dataset_info(path, timeout=SECONDS_TO_ANSWER)
+    except OfflineModeIsEnabled as error:
+        raise PoolError(f"HF_HUB_OFFLINE is set, so {path} cannot be fetched: unset it") from error
+    except HfHubHTTPError as error:
+        if error.response.status_code in (401, 403, 404):
             raise PoolError(
                 f"the hub has no dataset {path!r} that can be read here: check the name; a "
                 "private or gated one needs HF_TOKEN"
             ) from error
-        raise PoolError(f"the hub answered {error.code} for {path!r}: try again later") from error
-    except (OSError, ValueError) as error:
+        raise PoolError(
+            f"the hub answered {error.response.status_code} for {path!r}: try again later"
+        ) from error
+    except Exception as error:  # those of its HTTP client, or of the hub's own checks of a name
         raise PoolError(
             f"the hub cannot be reached ({error}): {path!r} needs the network; download the "
             "file elsewhere and import it from the data folder"
