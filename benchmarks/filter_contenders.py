@@ -105,9 +105,9 @@ def ours_as_distilabel(
     embeddings: NDArray[np.float32], scores: NDArray[np.float64], threshold: float, budget: int
 ) -> Rows:
     """Our strategy that replays distilabel's convention."""
-    from deita_core.selection import SelectionInput, SelectionRule, select
+    from deita_core.selection import PoolTable, SelectionRule, select
 
-    table = SelectionInput.of_scores(scores, np.ones(len(scores)), embeddings)
+    table = PoolTable.of_scores(scores, np.ones(len(scores)), embeddings)
     rule = SelectionRule(strategy="distilabel", threshold=threshold, budget=budget)
     return select(rule, table).kept
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.pools import generated_pool
 from benchmarks.results import write_section
-from deita_core.selection import SelectionInput, SelectionRule, repr_filter, select
+from deita_core.selection import PoolTable, SelectionRule, repr_filter, select
 from deita_core.similarity.graph_build import build_graph
 
 CALLS = 200
@@ -31,16 +31,16 @@ CALLS = 200
 COMPARED_BUDGET = 30_000
 
 
-def pool_table(vectors: NDArray[np.float32], seed: int = 0) -> SelectionInput:
+def pool_table(vectors: NDArray[np.float32], seed: int = 0) -> PoolTable:
     """Rows of one turn with scores like those of a scorer: 1 to 6, one decimal, so with ties."""
     rng = np.random.default_rng(seed)
     complexity = np.round(np.clip(rng.normal(3, 0.8, len(vectors)), 1, 6), 1).astype(np.float32)
     quality = np.round(np.clip(rng.normal(4, 0.7, len(vectors)), 1, 6), 1).astype(np.float32)
-    table = SelectionInput.of_scores(complexity, quality, vectors)
+    table = PoolTable.of_scores(complexity, quality, vectors)
     return dataclasses.replace(table, graph=build_graph(vectors))
 
 
-def random_rules(table: SelectionInput, new_order: bool, seed: int) -> list[SelectionRule]:
+def random_rules(table: PoolTable, new_order: bool, seed: int) -> list[SelectionRule]:
     """Rules as a curator's hand might make them."""
     assert table.graph is not None
     rng = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ def random_rules(table: SelectionInput, new_order: bool, seed: int) -> list[Sele
     return rules
 
 
-def timed(table: SelectionInput, new_order: bool) -> tuple[list[float], int]:
+def timed(table: PoolTable, new_order: bool) -> tuple[list[float], int]:
     """Seconds of each call, and how many selections were compared with the plain filter."""
     select(SelectionRule(threshold=0.95, budget=100), table)
     seconds, compared = [], 0

@@ -15,7 +15,7 @@ _PLACES = {
     "Message": "conversation",
     "MiniLM": "embedding.minilm",
     "Project": "project",
-    "SelectionInput": "selection",
+    "PoolTable": "selection",
     "SelectionRule": "selection",
     "detect": "formats",
     "evol_scores": "selection",

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from deita_core.errors import SelectionError
-from deita_core.selection import SelectionInput, SelectionRule, changes, select
+from deita_core.selection import PoolTable, SelectionRule, changes, select
 from tests.naive_graph import naive_graph
 
 RULE = SelectionRule(threshold=0.9, budget=3)
 
 
 @pytest.fixture(scope="module")
-def table() -> SelectionInput:
+def table() -> PoolTable:
     """Five rows, best first; 1 is near 0, 4 is near 2, 3 is near none."""
     angles = np.deg2rad([0, 10, 90, 180, 100])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    plain = SelectionInput.of_scores(np.array([5.0, 4, 3, 2, 1]), np.ones(5), vectors)
+    plain = PoolTable.of_scores(np.array([5.0, 4, 3, 2, 1]), np.ones(5), vectors)
     return replace(plain, ids=np.array(list("abcde")), graph=naive_graph(vectors, 0.5))
 
 
-def reasons(table: SelectionInput, **rule: object) -> dict[int, tuple[bool, int, str]]:
+def reasons(table: PoolTable, **rule: object) -> dict[int, tuple[bool, int, str]]:
     got = changes(select(RULE, table), select(replace(RULE, **rule), table))
     return {c.row: (c.entered, c.by, c.reason) for c in got}
 
@@ -69,6 +69,6 @@ def test_a_row_that_entered_is_named_as_the_one_too_close(table):
 
 
 def test_outcomes_of_two_pools_are_not_compared(table):
-    other = SelectionInput.of_scores(np.ones(2), np.ones(2), np.eye(2, dtype=np.float32))
+    other = PoolTable.of_scores(np.ones(2), np.ones(2), np.eye(2, dtype=np.float32))
     with pytest.raises(SelectionError, match=r"5 rows and one of 2"):
         changes(select(RULE, table), select(RULE, other))

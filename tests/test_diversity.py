@@ -10,7 +10,7 @@ import pytest
 
 from deita_core.errors import SelectionError
 from deita_core.selection import (
-    SelectionInput,
+    PoolTable,
     SelectionRule,
     aggregation_effects,
     compare,
@@ -28,14 +28,14 @@ from tests.naive_graph import naive_graph
 
 
 @pytest.fixture(scope="module")
-def table() -> SelectionInput:
+def table() -> PoolTable:
     """80 rows of one or two turns, some copies; row 3 has no vector."""
     rng = np.random.default_rng(4)
     vectors = rng.normal(size=(79, 5)).astype(np.float32)
     vectors[60:70] = vectors[:10]
     turns = np.arange(80) % 2 + 1
     turn_row = np.repeat(np.arange(80), turns)
-    return SelectionInput(
+    return PoolTable(
         vectors=vectors,
         vector_rows=np.delete(np.arange(80), 3),
         turn_row=turn_row,
@@ -49,7 +49,6 @@ def table() -> SelectionInput:
         source_names=("a.json",),
         flags=np.zeros(80, np.int64),
         flag_names=(),
-        no_response=np.zeros(80, bool),
         graph=naive_graph(vectors, 0.6),
         cluster=(np.arange(80) % 3 - 1).astype(np.int32),
     )
@@ -60,7 +59,7 @@ def rows() -> np.ndarray:
     return np.array([0, 3, 7, 8, 20, 41, 61, 62, 79])
 
 
-def similarities(table: SelectionInput, rows: np.ndarray) -> np.ndarray:
+def similarities(table: PoolTable, rows: np.ndarray) -> np.ndarray:
     """Of every vector (first axis) to those of the rows that have one."""
     units = table.vectors.astype(np.float64)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
@@ -73,7 +72,7 @@ def test_the_nearest_distance_is_the_mean_over_the_nearest_other_row(table, rows
 
 
 def test_the_nearest_distance_of_copies_is_zero():
-    copies = SelectionInput.of_scores(np.ones(3), np.ones(3), np.ones((3, 8), np.float32))
+    copies = PoolTable.of_scores(np.ones(3), np.ones(3), np.ones((3, 8), np.float32))
     assert nearest_distance(copies, np.arange(3)) == 0.0
     assert nearest_distance(copies, np.arange(1)) is None
 
@@ -93,8 +92,8 @@ def test_the_vendi_score_is_that_of_the_full_kernel(table, rows):
 
 
 def test_rows_all_alike_are_worth_one_and_rows_all_apart_their_number():
-    alike = SelectionInput.of_scores(np.ones(5), np.ones(5), np.ones((5, 3), np.float32))
-    apart = SelectionInput.of_scores(np.ones(5), np.ones(5), np.eye(5, dtype=np.float32))
+    alike = PoolTable.of_scores(np.ones(5), np.ones(5), np.ones((5, 3), np.float32))
+    apart = PoolTable.of_scores(np.ones(5), np.ones(5), np.eye(5, dtype=np.float32))
     assert vendi_score(alike, np.arange(5)) == pytest.approx(1.0)
     assert vendi_score(apart, np.arange(5)) == pytest.approx(5.0)
     assert vendi_score(apart, np.arange(0)) is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deita_core.selection import (
-    SelectionInput,
+    PoolTable,
     SelectionRule,
     compare,
     random_baseline,
@@ -17,10 +17,10 @@ from deita_core.selection import (
 
 
 @pytest.fixture(scope="module")
-def table() -> SelectionInput:
+def table() -> PoolTable:
     """60 rows: two turns each, three languages, two sources; row 3 has no vector."""
     rng = np.random.default_rng(1)
-    return SelectionInput(
+    return PoolTable(
         vectors=rng.normal(size=(59, 4)).astype(np.float32),
         vector_rows=np.delete(np.arange(60), 3),
         turn_row=np.repeat(np.arange(60), 2),
@@ -34,7 +34,6 @@ def table() -> SelectionInput:
         source_names=("a.json", "b.json"),
         flags=np.zeros(60, np.int64),
         flag_names=(),
-        no_response=np.zeros(60, bool),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.selection import Condition, Outcome, Quota, SelectionInput, SelectionRule, select
+from deita_core.selection import Condition, Outcome, PoolTable, Quota, SelectionRule, select
 from deita_core.selection import status as codes
 from deita_core.similarity.graph_build import build_graph
 
@@ -18,14 +18,14 @@ ROWS = 120
 IDS = tuple(f"id{i:03d}" for i in range(ROWS))
 
 
-def pool(seed: int = 0) -> SelectionInput:
+def pool(seed: int = 0) -> PoolTable:
     """Rows in a few directions; the last two have no vector, the two before them no score."""
     rng = np.random.default_rng(seed)
     vectors = rng.integers(-2, 3, (ROWS, 3)).astype(np.float32)
     vectors[~vectors.any(axis=1)] = 1
     complexity = rng.integers(1, 7, ROWS).astype(np.float32)
     complexity[-4:-2] = np.nan
-    base = SelectionInput.of_scores(complexity, rng.uniform(1, 6, ROWS).astype("f4"), vectors)
+    base = PoolTable.of_scores(complexity, rng.uniform(1, 6, ROWS).astype("f4"), vectors)
     return replace(
         base,
         vectors=vectors[:-2],
@@ -65,7 +65,7 @@ rules = st.builds(
 )
 
 
-def fits(rule: SelectionRule, table: SelectionInput) -> bool:
+def fits(rule: SelectionRule, table: PoolTable) -> bool:
     pins = table.rows_of(tuple(set(rule.pinned)))
     taken = table.tokens[pins].sum() if rule.budget_unit == "tokens" else len(pins)
     return bool(taken <= rule.budget)
@@ -141,7 +141,7 @@ def test_a_pin_of_low_rank_takes_the_last_place():
 
 def test_an_exclusion_makes_room_for_the_rows_it_blocked():
     vectors = np.array([[1, 0], [1, 0.01], [0, 1]], np.float32)
-    table = SelectionInput.of_scores(np.array([5.0, 4, 3]), np.ones(3), vectors)
+    table = PoolTable.of_scores(np.array([5.0, 4, 3]), np.ones(3), vectors)
     table = replace(table, ids=np.array(["a", "b", "c"]))
     assert select(SelectionRule(), table).kept.tolist() == [0, 2]
     outcome = select(SelectionRule(excluded=("a", "not in the pool")), table)

@@ -12,7 +12,7 @@ from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.layout import PoolRow
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.arrays import load_arrays
+from deita_core.project.arrays import load_pool_table
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import (
     active_scorer,
@@ -144,7 +144,7 @@ def test_arrays_hold_a_nan_where_a_score_or_place_is_missing(filled: Project) ->
     add_embeddings(filled, embedder, vectors([3], [[1.0, 0.0]]))
     points = pa.table({"row": pa.array([3], pa.int32()), "x": [1.0], "y": [2.0]})
     set_map(filled, embedder, points, {})
-    arrays = load_arrays(filled)
+    arrays = load_pool_table(filled)
     assert arrays.turn_row.tolist() == [0, 1, 2, 3, 3]
     assert np.array_equal(arrays.turn_quality, [np.nan, np.nan, np.nan, 2, 4], equal_nan=True)
     assert np.isnan(arrays.turn_complexity).all()
@@ -154,4 +154,4 @@ def test_arrays_hold_a_nan_where_a_score_or_place_is_missing(filled: Project) ->
 
 
 def test_arrays_of_an_empty_project_are_empty(project: Project) -> None:
-    assert len(load_arrays(project)) == 0
+    assert len(load_pool_table(project)) == 0

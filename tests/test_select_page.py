@@ -191,7 +191,9 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
     page = select_page(view="Saved selections")
     loaded: list[str] = []
-    monkeypatch.setattr("studio.shell.resources.load_arrays", lambda *_: loaded.append("arrays"))
+    monkeypatch.setattr(
+        "studio.shell.resources.load_pool_table", lambda *_: loaded.append("arrays")
+    )
     monkeypatch.setattr("studio.select.cache.selection_input", lambda *_: loaded.append("all"))
     ran(page.button(key="Make current-1").click().run())
     choose(page, "row_in_focus_map_" + str(project_file), 11)

@@ -17,7 +17,7 @@ from deita_core.selection import (
     FILTERS,
     STATUSES,
     STRATEGIES,
-    SelectionInput,
+    PoolTable,
     SelectionRule,
     finish,
     repr_filter,
@@ -29,7 +29,7 @@ from deita_core.selection import (
 from deita_core.selection.strategies import random_order
 
 
-def pool(rows: int = 200, seed: int = 0) -> SelectionInput:
+def pool(rows: int = 200, seed: int = 0) -> PoolTable:
     """Rows with copies, one to three turns, gaps in scores and vectors, flags and languages."""
     rng = np.random.default_rng(seed)
     turns = rng.integers(1, 4, rows)
@@ -42,7 +42,7 @@ def pool(rows: int = 200, seed: int = 0) -> SelectionInput:
     quality[np.repeat(flags & 1 == 1, turns)] = np.nan
     complexity = rng.uniform(1, 6, turns.sum()).astype(np.float32)
     complexity[rng.random(turns.sum()) < 0.05] = np.nan
-    return SelectionInput(
+    return PoolTable(
         vectors=vectors[numbers],
         vector_rows=numbers,
         turn_row=np.repeat(np.arange(rows), turns),
@@ -56,7 +56,6 @@ def pool(rows: int = 200, seed: int = 0) -> SelectionInput:
         source_names=("pool.json",),
         flags=flags,
         flag_names=("no response", "refusal"),
-        no_response=flags & 1 == 1,
     )
 
 
@@ -171,18 +170,18 @@ def test_rows_not_admitted_are_filtered():
 
 
 def test_rows_without_a_response_rank_by_complexity_when_asked_for():
-    table = SelectionInput.of_scores(
+    table = PoolTable.of_scores(
         np.array([5.0, 2.0]), np.array([np.nan, 1.5]), np.eye(2, dtype=np.float32)
     )
-    table = replace(table, no_response=np.array([True, False]))
+    table = replace(table, flags=np.array([1, 0]), flag_names=("no response",))
     assert select(SelectionRule(), table).kept.tolist() == [1]
     both = select(SelectionRule(include_no_response=True), table)
     assert both.kept.tolist() == [0, 1]
     assert both.scores.tolist() == [5.0, 3.0]
 
 
-def scored(scores, vectors) -> SelectionInput:
-    return SelectionInput.of_scores(np.array(scores, float), np.ones(len(scores)), vectors)
+def scored(scores, vectors) -> PoolTable:
+    return PoolTable.of_scores(np.array(scores, float), np.ones(len(scores)), vectors)
 
 
 def test_sentence_when_the_budget_fills():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from deita_core.errors import SelectionError
-from deita_core.selection import STRATEGIES, SelectionInput, SelectionRule, find_strategy, select
+from deita_core.selection import STRATEGIES, PoolTable, SelectionRule, find_strategy, select
 from deita_core.selection import status as st
 from tests.naive_graph import naive_graph
 
@@ -16,7 +16,7 @@ NAMES = tuple(strategy.name for strategy in STRATEGIES)
 names = pytest.mark.parametrize("name", NAMES)
 
 
-def pool(rows: int = 60, seed: int = 0) -> SelectionInput:
+def pool(rows: int = 60, seed: int = 0) -> PoolTable:
     """Rows with copies and all that a strategy may ask for; some without score or vector."""
     draw = np.random.default_rng(seed)
     vectors = draw.normal(size=(rows, 4)).astype(np.float32)
@@ -25,7 +25,7 @@ def pool(rows: int = 60, seed: int = 0) -> SelectionInput:
     quality = draw.uniform(1, 6, rows).astype(np.float32)
     quality[draw.random(rows) < 0.1] = np.nan
     characters = draw.integers(0, 50, (3, rows)).astype(np.int32)
-    return SelectionInput(
+    return PoolTable(
         vectors=vectors[numbers],
         vector_rows=numbers,
         turn_row=np.arange(rows),
@@ -39,7 +39,6 @@ def pool(rows: int = 60, seed: int = 0) -> SelectionInput:
         source_names=("a.json", "b.json"),
         flags=np.zeros(rows, np.int64),
         flag_names=(),
-        no_response=np.zeros(rows, np.bool_),
         graph=naive_graph(vectors[numbers], -1.0),
         cluster=draw.integers(-1, 3, rows).astype(np.int32),
         ids=np.array([f"id{row}" for row in range(rows)]),

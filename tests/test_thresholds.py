@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
-from deita_core.selection import Quota, SelectionInput, SelectionRule, select
+from deita_core.selection import PoolTable, Quota, SelectionRule, select
 from deita_core.selection.analysis.frontier import frontier
 from deita_core.selection.analysis.thresholds import flip_point, kept_spans
 from deita_core.selection.status import KEPT, PINNED
@@ -22,7 +22,7 @@ from tests.naive_graph import naive_graph
 class Case:
     """A pool with a graph, and a rule for it."""
 
-    table: SelectionInput
+    table: PoolTable
     rule: SelectionRule
 
     def inside(self, threshold: float, row: int) -> bool:
@@ -50,7 +50,7 @@ def cases(draw: st.DrawFn) -> Case:
     scores = rng.integers(1, draw(st.integers(2, 9)), n).astype(np.float32)
     scores[rng.random(n) < draw(st.sampled_from([0.0, 0.2]))] = np.nan
     table = replace(
-        SelectionInput.of_scores(scores, np.ones(n), vectors),
+        PoolTable.of_scores(scores, np.ones(n), vectors),
         vectors=vectors[there],
         vector_rows=there,
         tokens=rng.integers(0, 9, n),
@@ -108,7 +108,7 @@ def test_the_frontier_is_what_each_selection_gives(case):
         )
 
 
-def naive_coverage(table: SelectionInput, rows: np.ndarray, level: float) -> float:
+def naive_coverage(table: PoolTable, rows: np.ndarray, level: float) -> float:
     chosen = table.place[rows][table.place[rows] >= 0]
     units = table.vectors.astype(np.float64)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
@@ -163,12 +163,12 @@ def budget_side(case: Case, budget: int, row: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def table() -> SelectionInput:
+def table() -> PoolTable:
     """Five rows, best first; 1 is near 0, 4 lies between 2 and 3."""
     angles = np.deg2rad([0, 10, 90, 180, 130])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     return replace(
-        SelectionInput.of_scores(np.array([5.0, 4, 3, 2, 1]), np.ones(5), vectors),
+        PoolTable.of_scores(np.array([5.0, 4, 3, 2, 1]), np.ones(5), vectors),
         ids=np.array(list("abcde")),
         turns=np.array([1, 1, 1, 1, 2]),
         source=np.array([0, 1, 0, 0, 1]),
@@ -189,7 +189,7 @@ def test_a_flip_is_told_in_words(table):
 
 def test_a_copy_is_in_only_at_one():
     vectors = np.ones((2, 3), np.float32)
-    copies = SelectionInput.of_scores(np.ones(2), np.ones(2), vectors)
+    copies = PoolTable.of_scores(np.ones(2), np.ones(2), vectors)
     flip = flip_point(SelectionRule(), replace(copies, graph=naive_graph(vectors, 0.5)), 1)
     assert flip.sentence() == (
         "in only at similarity 1.00 (distance 0.00), where nothing counts as a near-duplicate"

@@ -59,7 +59,7 @@ def run(
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
     from deita_core.jobs.curate import check_rule_names, with_pins
-    from deita_core.project.arrays import load_arrays
+    from deita_core.project.arrays import load_pool_table
 
     rule, options = choosing.rule(), running.options()  # a bad one must show first
     out = out.expanduser()
@@ -81,7 +81,7 @@ def run(
             run_jobs(project, [map_step()], quiet=target.quiet)
         print_counts(project)
         rule = with_pins(rule, project) if choosing.with_choices else rule
-        check_rule_names(rule, load_arrays(project))
+        check_rule_names(rule, load_pool_table(project))
         print(run_jobs(project, [select_step(rule, name)], quiet=target.quiet)[0].message)
         _export(project, name, format, out, license, target.quiet)
 

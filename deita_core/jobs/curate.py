@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.project import Project
-from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.arrays import load_pool_table
 from deita_core.project.graphs import load_clusters, load_graph
 from deita_core.project.pins import pins
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import Outcome, select
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import EACH
 from deita_core.selection.strategies import find_strategy
 
 
-def selection_input(project: Project, arrays: PoolArrays | None = None) -> SelectionInput:
+def selection_input(project: Project, arrays: PoolTable | None = None) -> PoolTable:
     """The pool as `select` takes it, with the vectors of the active embedder.
 
     With the similarity graph and the clusters where the project has them.
     Raises SelectionError when the pool is empty, not scored or not embedded, saying what to do.
     """
-    arrays = arrays if arrays is not None else load_arrays(project)
+    arrays = arrays if arrays is not None else load_pool_table(project)
     if not len(arrays):
         raise SelectionError("the pool is empty: import a file first")
     if np.isnan(arrays.turn_complexity).all() and np.isnan(arrays.turn_quality).all():
@@ -38,7 +38,7 @@ def selection_input(project: Project, arrays: PoolArrays | None = None) -> Selec
         raise SelectionError("no conversation has an embedding: embed the pool first")
     rows, vectors = load_vectors(project, embedder)
     graph, cluster = load_graph(project), load_clusters(project)
-    return SelectionInput.of_pool(arrays, vectors, rows, graph=graph, cluster=cluster)
+    return arrays.with_vectors(vectors, rows, graph=graph, cluster=cluster)
 
 
 def with_pins(rule: SelectionRule, project: Project) -> SelectionRule:
@@ -59,7 +59,7 @@ def with_pins(rule: SelectionRule, project: Project) -> SelectionRule:
     )
 
 
-def check_rule_names(rule: SelectionRule, arrays: PoolArrays) -> None:
+def check_rule_names(rule: SelectionRule, arrays: PoolTable) -> None:
     """Raises SelectionError for a language, source or flag that no row of the pool has."""
     find_strategy(rule.strategy)
 
@@ -89,7 +89,7 @@ def select_and_save(
     replace: bool = False,
 ) -> Outcome:
     """Apply a rule to the project's pool and keep the result under a name."""
-    arrays = load_arrays(project)
+    arrays = load_pool_table(project)
     check_rule_names(rule, arrays)
     outcome = select(rule, selection_input(project, arrays))
     save_outcome(project, outcome, name, notes=notes, author=author, replace=replace)

@@ -1,11 +1,7 @@
-"""The pool as columns: what selection, charts and the map compute on.
-
-Position i of every array is row i of the project (rows are dense and never renumbered).
-"""
+"""Reading a project's pool as a `PoolTable`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,55 +10,13 @@ from numpy.typing import NDArray
 from deita_core.project.scores import active_scorer
 from deita_core.project.store import Project
 from deita_core.project.vectors import active_embedder
+from deita_core.selection.pool_table import PoolTable
 
 _FETCHED_AT_ONCE = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class PoolArrays:
-    """Columns of a pool of n conversations with t turns.
-
-    turns, characters, tokens: (n,) int32. source, language: (n,) int16 codes into
-    `source_names`, `language_names`. flags: (n,) int64, bit i set for `flag_names[i]`.
-    turn_row: (t,) int64, ascending; turn_complexity, turn_quality: (t,) float32, NaN where there
-    is no score. has_vector, truncated: (n,) bool. xy: (n, 2) float32, NaN where not on the map.
-    ids: (n,) bytes, the conversations' ids. instruction_characters, response_characters: (n,)
-    int32, summed over the turns.
-    """
-
-    turns: NDArray[np.int32]
-    characters: NDArray[np.int32]
-    tokens: NDArray[np.int32]
-    source: NDArray[np.int16]
-    source_names: tuple[str, ...]
-    language: NDArray[np.int16]
-    language_names: tuple[str, ...]
-    flags: NDArray[np.int64]
-    flag_names: tuple[str, ...]
-    turn_row: NDArray[np.int64]
-    turn_complexity: NDArray[np.float32]
-    turn_quality: NDArray[np.float32]
-    has_vector: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    xy: NDArray[np.float32]
-    ids: NDArray[np.bytes_]
-    instruction_characters: NDArray[np.int32]
-    response_characters: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.turns)
-
-    def has_flag(self, flag: str) -> NDArray[np.bool_]:
-        """(n,) bool: rows with this flag; all False for a flag that no row has."""
-        if flag not in self.flag_names:
-            return np.zeros(len(self), np.bool_)
-        bit = np.int64(1 << self.flag_names.index(flag))
-        carried: NDArray[np.bool_] = (self.flags & bit) != 0
-        return carried
-
-
-def load_arrays(project: Project) -> PoolArrays:
-    """Read the columns of the whole pool (about 0.3 s at 52,000 rows)."""
+def load_pool_table(project: Project) -> PoolTable:
+    """The columns of the whole pool, without its vectors (about 0.3 s at 52,000 rows)."""
     cursor = project.cursor()
     source_names = _names(cursor, "SELECT name FROM sources ORDER BY source")
     language_names = _names(
@@ -83,25 +37,25 @@ def load_arrays(project: Project) -> PoolArrays:
     turn_row, complexity, quality = _turn_scores(project)
     has_vector, truncated, xy = _placement(project, count)
     instructions, responses = _characters_of_turns(project, count)
-    return PoolArrays(
-        _plain(rows["turns"], np.int32),
-        _plain(rows["characters"], np.int32),
-        _plain(rows["tokens"], np.int32),
-        _plain(rows["source"], np.int16),
-        source_names,
-        _plain(rows["language"], np.int16),
-        language_names,
-        _plain(rows["flags"], np.int64),
-        flag_names,
-        turn_row,
-        complexity,
-        quality,
-        has_vector,
-        truncated,
-        xy,
-        _ids(project),
-        instructions,
-        responses,
+    return PoolTable(
+        turns=_plain(rows["turns"], np.int32),
+        tokens=_plain(rows["tokens"], np.int32),
+        source=_plain(rows["source"], np.int16),
+        source_names=source_names,
+        language=_plain(rows["language"], np.int16),
+        language_names=language_names,
+        flags=_plain(rows["flags"], np.int64),
+        flag_names=flag_names,
+        turn_row=turn_row,
+        turn_complexity=complexity,
+        turn_quality=quality,
+        ids=_ids(project),
+        characters=_plain(rows["characters"], np.int32),
+        instruction_characters=instructions,
+        response_characters=responses,
+        has_vector=has_vector,
+        truncated=truncated,
+        xy=xy,
     )
 
 

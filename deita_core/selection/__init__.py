@@ -50,7 +50,7 @@ from deita_core.selection.analysis.thresholds import (
 from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
 from deita_core.selection.filters import FILTERS, filter_names
 from deita_core.selection.outcome import Counts, Outcome, select, select_steps
-from deita_core.selection.pool_table import PoolColumns, SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
 from deita_core.selection.rule import (
     PRESETS,
@@ -90,10 +90,9 @@ __all__ = [
     "Nearest",
     "NearestSimilarities",
     "Outcome",
-    "PoolColumns",
+    "PoolTable",
     "Preset",
     "Quota",
-    "SelectionInput",
     "SelectionRule",
     "SelectionTrace",
     "SimilarityHistogram",

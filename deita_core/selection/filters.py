@@ -20,7 +20,7 @@ from deita_core.selection.evol import (
     row_scores,
     turn_scores,
 )
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import Condition, number_text
 
@@ -33,7 +33,7 @@ def score_key(rule: SelectionRule) -> Hashable:
     return rule.aggregation, weights, rule.include_no_response
 
 
-def rule_scores(rule: SelectionRule, table: SelectionInput) -> NDArray[np.float64]:
+def rule_scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
     """Evol scores under the rule: (n,) float64, NaN where there is none.
 
     Kept with the table and must not be changed.
@@ -41,7 +41,7 @@ def rule_scores(rule: SelectionRule, table: SelectionInput) -> NDArray[np.float6
     return table.remember(("scores", score_key(rule)), lambda: _scores(rule, table))
 
 
-def ranked_rows(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int64]:
+def ranked_rows(rule: SelectionRule, table: PoolTable) -> NDArray[np.int64]:
     """Places in `table.vectors` from the highest score of their row down: (m,) int64.
 
     Ties by place, those without a score last. Kept with the table and must not be changed.
@@ -53,7 +53,7 @@ def ranked_rows(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int64]
     return table.remember(("ranked", score_key(rule)), made)
 
 
-def _scores(rule: SelectionRule, table: SelectionInput) -> NDArray[np.float64]:
+def _scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
     rows, a, b = len(table), rule.complexity_weight, rule.quality_weight
     turns = (table.turn_row, table.turn_complexity, table.turn_quality)
     scores = evol_scores(*turns, rows, rule.aggregation, a, b)
@@ -85,7 +85,7 @@ def filter_names(rule: SelectionRule) -> tuple[str, ...]:
     return tuple(names)
 
 
-def apply_filters(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
+def apply_filters(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
     """Index into `filter_names` of the first that leaves a row out, else -1: (n,) int8.
 
     Kept with the table and must not be changed.
@@ -104,7 +104,7 @@ def apply_filters(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8
     return table.remember(key, lambda: _filtered(rule, table))
 
 
-def _filtered(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
+def _filtered(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
     admitted = table.admitted
     first = np.full(len(table), -1, np.int8)
     for place in reversed(range(len(rule.conditions))):
@@ -116,7 +116,7 @@ def _filtered(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int8]:
     _apply_range(table.tokens, rule.min_tokens, rule.max_tokens, "tokens", first)
     _apply_range(table.turns, rule.min_turns, rule.max_turns, "turns", first)
     if rule.excluded_flags:
-        first[table.has_flag(rule.excluded_flags)] = FILTERS.index("flag")
+        first[table.has_flag(*rule.excluded_flags)] = FILTERS.index("flag")
     if rule.sources:
         first[~_named(table.source, table.source_names, rule.sources)] = FILTERS.index("source")
     if rule.languages:
@@ -130,7 +130,7 @@ def _apply_condition(
     condition: Condition,
     code: int,
     rule: SelectionRule,
-    table: SelectionInput,
+    table: PoolTable,
     first: NDArray[np.int8],
 ) -> None:
     values = numeric_column(condition.column, rule, table)
@@ -144,7 +144,7 @@ def _apply_condition(
         first[values < 0] = code + _UNKNOWN
 
 
-def numeric_column(column: str, rule: SelectionRule, table: SelectionInput) -> NDArray[Any]:
+def numeric_column(column: str, rule: SelectionRule, table: PoolTable) -> NDArray[Any]:
     """A column that conditions look at: (n,), NaN (cluster: -1) where there is no value.
 
     Raises SelectionError when the pool does not have it.
@@ -162,7 +162,7 @@ def numeric_column(column: str, rule: SelectionRule, table: SelectionInput) -> N
     return values
 
 
-def mean_scores(table: SelectionInput) -> RowScores:
+def mean_scores(table: PoolTable) -> RowScores:
     """Mean complexity and quality of each row, kept with the table."""
     turns = (table.turn_row, table.turn_complexity, table.turn_quality)
     return table.remember("mean scores", lambda: row_scores(*turns, len(table)))

@@ -14,7 +14,7 @@ from deita_core.progress import FilterProgress, finish
 from deita_core.selection import status as st
 from deita_core.selection.filters import apply_filters, filter_names, ranked_rows, rule_scores
 from deita_core.selection.greedy import check_room, closest_similarity
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.quotas import QuotaTable, quota_table
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import Candidates, Choice, find_strategy
@@ -108,7 +108,7 @@ def _named_counts(codes: NDArray[np.integer], names: tuple[str, ...]) -> dict[st
     return {name: number for name, number in zip(names, counts, strict=True) if number}
 
 
-def select(rule: SelectionRule, table: SelectionInput) -> Outcome:
+def select(rule: SelectionRule, table: PoolTable) -> Outcome:
     """Applies the rule: a pure function, the same inputs give the same rows.
 
     Rows without an evol score or an embedding are selected only when pinned; their status says
@@ -117,9 +117,7 @@ def select(rule: SelectionRule, table: SelectionInput) -> Outcome:
     return finish(select_steps(rule, table))
 
 
-def select_steps(
-    rule: SelectionRule, table: SelectionInput
-) -> Generator[FilterProgress, None, Outcome]:
+def select_steps(rule: SelectionRule, table: PoolTable) -> Generator[FilterProgress, None, Outcome]:
     """`select` as a generator: yields progress, returns the outcome."""
     scores, filtered_by = rule_scores(rule, table), apply_filters(rule, table)
     pinned, excluded = _by_hand(rule, table)
@@ -151,7 +149,7 @@ def select_steps(
     return Outcome(rule, trace, scores, filtered_by, tokens, names)
 
 
-def rule_quotas(rule: SelectionRule, table: SelectionInput) -> QuotaTable | None:
+def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable | None:
     """The counters of the rule's quotas, for the n rows of the pool; kept with the table."""
     key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
     return table.remember(
@@ -159,9 +157,7 @@ def rule_quotas(rule: SelectionRule, table: SelectionInput) -> QuotaTable | None
     )
 
 
-def _by_hand(
-    rule: SelectionRule, table: SelectionInput
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _by_hand(rule: SelectionRule, table: PoolTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows pinned and rows excluded, ascending."""
     pinned, excluded = table.rows_of(rule.pinned), table.rows_of(rule.excluded)
     if (pinned < 0).any():
@@ -176,7 +172,7 @@ def _by_hand(
 
 def _candidates(
     rule: SelectionRule,
-    table: SelectionInput,
+    table: PoolTable,
     rows: NDArray[np.int64],
     status: NDArray[np.int8],
     quota: QuotaTable | None,
@@ -216,7 +212,7 @@ def _candidates(
 
 def _choice(
     rule: SelectionRule,
-    table: SelectionInput,
+    table: PoolTable,
     pinned: NDArray[np.int64],
     outside: NDArray[np.int64],
 ) -> Choice:

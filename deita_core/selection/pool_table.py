@@ -1,145 +1,173 @@
-"""What a selection is made from: the columns of a pool."""
+"""The columns of a pool: what selection, charts and the map compute on.
+
+Position i of every column is row i of the project (rows are dense and never renumbered).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
 from deita_core.selection.evol import Memo, Value
 from deita_core.similarity.definition import as_embeddings, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
 
-_COLUMNS = (
+_BY_ROW: Final = (
     "tokens",
-    "language",
     "source",
+    "language",
     "flags",
-    "no_response",
-    "admitted",
-    "cluster",
     "ids",
     "characters",
     "instruction_characters",
     "response_characters",
+    "has_vector",
+    "truncated",
+    "cluster",
+    "admitted",
 )
 
 
-class PoolColumns(Protocol):
-    """The columns of a pool of n rows with t turns; see `SelectionInput` for each."""
-
-    @property
-    def turns(self) -> NDArray[np.int32]: ...
-    @property
-    def tokens(self) -> NDArray[np.int32]: ...
-    @property
-    def source(self) -> NDArray[np.int16]: ...
-    @property
-    def source_names(self) -> tuple[str, ...]: ...
-    @property
-    def language(self) -> NDArray[np.int16]: ...
-    @property
-    def language_names(self) -> tuple[str, ...]: ...
-    @property
-    def flags(self) -> NDArray[np.int64]: ...
-    @property
-    def flag_names(self) -> tuple[str, ...]: ...
-    @property
-    def turn_row(self) -> NDArray[np.int64]: ...
-    @property
-    def turn_complexity(self) -> NDArray[np.float32]: ...
-    @property
-    def turn_quality(self) -> NDArray[np.float32]: ...
-    @property
-    def ids(self) -> NDArray[np.bytes_]: ...
-    @property
-    def characters(self) -> NDArray[np.int32]: ...
-    @property
-    def instruction_characters(self) -> NDArray[np.int32]: ...
-    @property
-    def response_characters(self) -> NDArray[np.int32]: ...
-
-
-@dataclass(frozen=True)
-class SelectionInput:
+@dataclass(frozen=True, eq=False)
+class PoolTable:
     """A pool of n rows with t turns, of which m have an embedding.
 
-    vectors: (m, d) float32, need not be normalised. vector_rows: (m,) ascending row numbers.
-    turn_row: (t,), row of each turn, turns in their order. turn_complexity, turn_quality: (t,)
-    float, 1 to 6, NaN where not scored. turns, tokens: (n,) int. language, source: (n,) codes
-    into their names. flags: (n,) int64, bit i set for `flag_names[i]`.
-    no_response: (n,) bool, rows in which no turn has a response.
-    admitted: (n,) bool, rows let through by something outside the rule (a lasso, a query); None:
-    all of them.
-    graph: the similarity graph of `vectors`, its places are their rows. cluster: (n,) int32, -1 for
-    none. ids: (n,), the conversations' ids, for pins and exclusions. characters,
-    instruction_characters, response_characters: (n,) int32. None: not known.
+    turns, tokens: (n,) int. source, language: (n,) codes into `source_names`, `language_names`.
+    flags: (n,) int64, bit i set for `flag_names[i]`.
+    turn_row: (t,) ascending, row of each turn, turns in their order. turn_complexity,
+    turn_quality: (t,) float, 1 to 6, NaN where there is no score.
+    ids: (n,), the conversations' ids. characters, instruction_characters, response_characters:
+    (n,) int32, summed over the turns. has_vector, truncated: (n,) bool, whether a row was
+    embedded, and whether the embedder read only its beginning. xy: (n, 2) float32, NaN where a
+    row is not on the map. None: not known.
+
+    What `with_vectors` attaches: vectors: (m, d) floats, of any length. vector_rows: (m,) int64,
+    their rows, ascending. graph: the similarity graph of `vectors`. cluster: (n,) int32, -1 for
+    none. admitted: (n,) bool, rows let through by something outside a rule (a lasso, a query);
+    None: all of them.
     """
 
-    vectors: NDArray[np.floating]
-    vector_rows: NDArray[np.integer]
+    turns: NDArray[np.integer]
+    tokens: NDArray[np.integer]
+    source: NDArray[np.integer]
+    source_names: tuple[str, ...]
+    language: NDArray[np.integer]
+    language_names: tuple[str, ...]
+    flags: NDArray[np.int64]
+    flag_names: tuple[str, ...]
     turn_row: NDArray[np.integer]
     turn_complexity: NDArray[np.floating]
     turn_quality: NDArray[np.floating]
-    turns: NDArray[np.integer]
-    tokens: NDArray[np.integer]
-    language: NDArray[np.integer]
-    language_names: tuple[str, ...]
-    source: NDArray[np.integer]
-    source_names: tuple[str, ...]
-    flags: NDArray[np.int64]
-    flag_names: tuple[str, ...]
-    no_response: NDArray[np.bool_]
-    admitted: NDArray[np.bool_] | None = None
-    graph: SimilarityGraph | None = None
-    cluster: NDArray[np.int32] | None = None
     ids: NDArray[np.bytes_] | NDArray[np.str_] | None = None
     characters: NDArray[np.int32] | None = None
     instruction_characters: NDArray[np.int32] | None = None
     response_characters: NDArray[np.int32] | None = None
-    place: NDArray[np.int64] = field(init=False, repr=False)
-    """(n,) int64: where a row's vector is in `vectors`; -1 when it has none that can be used."""
-    _memo: Memo = field(init=False, repr=False, compare=False)
+    has_vector: NDArray[np.bool_] | None = None
+    truncated: NDArray[np.bool_] | None = None
+    xy: NDArray[np.float32] | None = None
+    vectors: NDArray[np.floating] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    vector_rows: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
+    graph: SimilarityGraph | None = None
+    cluster: NDArray[np.int32] | None = None
+    admitted: NDArray[np.bool_] | None = None
+    _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        vectors = as_embeddings(self.vectors)
-        rows = len(self.turns)
-        object.__setattr__(self, "vectors", vectors)
-        object.__setattr__(self, "_memo", Memo())
-        for name in _COLUMNS:
+        rows = len(self)
+        for name in _BY_ROW:
             column = getattr(self, name)
             if column is not None and column.shape != (rows,):
                 raise SelectionError(f"{name} must be ({rows},) like turns, got {column.shape}")
-        if self.vector_rows.shape != (len(vectors),):
+        vectors, numbers = as_embeddings(self.vectors), self.vector_rows.astype(np.int64)
+        object.__setattr__(self, "vectors", vectors)
+        object.__setattr__(self, "vector_rows", numbers)
+        if numbers.shape != (len(vectors),):
             raise SelectionError(
                 f"vector_rows must be ({len(vectors)},), one row number for each vector, "
-                f"got {self.vector_rows.shape}"
+                f"got {numbers.shape}"
             )
-        numbers = self.vector_rows.astype(np.int64)
-        if len(numbers) and not (0 <= numbers[0] <= numbers[-1] < rows and _ascending(numbers)):
+        ascending = (np.diff(numbers) > 0).all()
+        if len(numbers) and not (0 <= numbers[0] <= numbers[-1] < rows and ascending):
             raise SelectionError(f"vector_rows must ascend from 0 to {rows - 1} at most")
         if self.graph is not None and len(self.graph) != len(vectors):
             raise SelectionError(
                 f"the similarity graph is of {len(self.graph)} vectors, but there are "
                 f"{len(vectors)}: make the graph again"
             )
-        usable = np.flatnonzero(usable_rows(vectors))
-        place = np.full(rows, -1, np.int64)
-        place[numbers[usable]] = usable
-        object.__setattr__(self, "place", place)
 
     def __len__(self) -> int:
         return len(self.turns)
 
-    def has_flag(self, names: tuple[str, ...]) -> NDArray[np.bool_]:
-        """(n,) bool: rows with at least one of these flags; unknown flags are on no row."""
+    def with_vectors(
+        self,
+        vectors: NDArray[np.floating],
+        rows: NDArray[np.integer],
+        *,
+        graph: SimilarityGraph | None = None,
+        cluster: NDArray[np.int32] | None = None,
+    ) -> PoolTable:
+        """The same rows with embeddings; see the class for shapes.
+
+        Raises SelectionError when the shapes do not fit the table or each other.
+        """
+        return replace(self, vectors=vectors, vector_rows=rows, graph=graph, cluster=cluster)
+
+    @staticmethod
+    def of_scores(
+        complexity: NDArray[np.floating],
+        quality: NDArray[np.floating],
+        vectors: NDArray[np.floating],
+        graph: SimilarityGraph | None = None,
+    ) -> PoolTable:
+        """The table from arrays alone: n rows of one turn each, all with a vector."""
+        rows = len(complexity)
+        zeros = np.zeros(rows, np.int16)
+        bare = PoolTable(
+            turns=np.ones(rows, np.int32),
+            tokens=np.zeros(rows, np.int32),
+            source=zeros,
+            source_names=("pool",),
+            language=zeros,
+            language_names=("unknown",),
+            flags=np.zeros(rows, np.int64),
+            flag_names=(),
+            turn_row=np.arange(rows),
+            turn_complexity=complexity,
+            turn_quality=quality,
+        )
+        return bare.with_vectors(vectors, np.arange(rows), graph=graph)
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Where a row's vector is in `vectors`: (n,) int64, -1 when it has none of any use."""
+        place = np.full(len(self), -1, np.int64)
+        usable = np.flatnonzero(usable_rows(self.vectors))
+        place[self.vector_rows[usable]] = usable
+        return place
+
+    @cached_property
+    def no_response(self) -> NDArray[np.bool_]:
+        """Rows in which no turn has a response: (n,) bool."""
+        return self.has_flag(NO_RESPONSE)
+
+    def has_flag(self, *names: str) -> NDArray[np.bool_]:
+        """Rows with at least one of these flags: (n,) bool; unknown flags are on no row."""
         mask = sum(1 << i for i, name in enumerate(self.flag_names) if name in names)
         carried: NDArray[np.bool_] = (self.flags & np.int64(mask)) != 0
         return carried
+
+    def cost(self, unit: str) -> NDArray[np.int64]:
+        """What each row takes of a budget in this unit, "rows" or "tokens": (n,) int64."""
+        if unit == "tokens":
+            return self.tokens.astype(np.int64)
+        return np.ones(len(self), np.int64)
 
     def rows_of(self, ids: tuple[str, ...]) -> NDArray[np.int64]:
         """The row of each id: (k,) int64, -1 for one that is not in the pool."""
@@ -152,7 +180,7 @@ class SelectionInput:
             return np.full(len(ids), -1, np.int64)
         by_id = self.remember("by id", lambda: np.argsort(known, kind="stable"))
         is_bytes = known.dtype.kind == "S"
-        asked = np.array([i.encode() for i in ids] if is_bytes else ids)
+        asked: NDArray[Any] = np.array([i.encode() for i in ids] if is_bytes else ids)
         place = np.searchsorted(known, asked, sorter=by_id).clip(max=len(known) - 1)
         rows: NDArray[np.int64] = by_id[place]
         return np.where(known[rows] == asked, rows, -1)
@@ -164,73 +192,3 @@ class SelectionInput:
         values must not be changed.
         """
         return self._memo.get(key, make)
-
-    @staticmethod
-    def of_pool(
-        columns: PoolColumns,
-        vectors: NDArray[np.floating],
-        vector_rows: NDArray[np.integer],
-        *,
-        no_response_flag: str = "no response",
-        admitted: NDArray[np.bool_] | None = None,
-        graph: SimilarityGraph | None = None,
-        cluster: NDArray[np.int32] | None = None,
-    ) -> SelectionInput:
-        """The input from the columns of a project; `no_response_flag` is one of their flags."""
-        bare = np.zeros(len(columns.turns), np.bool_)
-        if no_response_flag in columns.flag_names:
-            bit = columns.flag_names.index(no_response_flag)
-            bare = (columns.flags >> np.int64(bit)) & 1 == 1
-        return SelectionInput(
-            vectors,
-            vector_rows,
-            columns.turn_row,
-            columns.turn_complexity,
-            columns.turn_quality,
-            columns.turns,
-            columns.tokens,
-            columns.language,
-            columns.language_names,
-            columns.source,
-            columns.source_names,
-            columns.flags,
-            columns.flag_names,
-            bare,
-            admitted,
-            graph,
-            cluster,
-            columns.ids,
-            columns.characters,
-            columns.instruction_characters,
-            columns.response_characters,
-        )
-
-    @staticmethod
-    def of_scores(
-        complexity: NDArray[np.floating],
-        quality: NDArray[np.floating],
-        vectors: NDArray[np.floating],
-    ) -> SelectionInput:
-        """The input from arrays alone: n rows of one turn each, all with a vector."""
-        rows = len(complexity)
-        zeros = np.zeros(rows, np.int16)
-        return SelectionInput(
-            vectors,
-            np.arange(rows),
-            np.arange(rows),
-            complexity,
-            quality,
-            np.ones(rows, np.int32),
-            np.zeros(rows, np.int32),
-            zeros,
-            ("unknown",),
-            zeros,
-            ("pool",),
-            np.zeros(rows, np.int64),
-            (),
-            np.zeros(rows, np.bool_),
-        )
-
-
-def _ascending(numbers: NDArray[np.int64]) -> bool:
-    return bool((np.diff(numbers) > 0).all())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule_parts import EACH, BudgetUnit, Quota
 
 
@@ -47,7 +47,7 @@ class QuotaTable:
 
 
 def quota_table(
-    quotas: Sequence[Quota], budget: int | None, unit: BudgetUnit, table: SelectionInput
+    quotas: Sequence[Quota], budget: int | None, unit: BudgetUnit, table: PoolTable
 ) -> QuotaTable | None:
     """The counters of a rule's quotas for the n rows of the pool; None without a quota."""
     if not quotas:
@@ -80,13 +80,11 @@ def _share(share: float | None, budget: int | None) -> int:
     return math.floor(round(share * budget, 6))  # 0.29 x 100 is 29, not 28.999...
 
 
-def _columns(
-    quota: Quota, table: SelectionInput
-) -> list[tuple[NDArray[np.integer], tuple[str, ...]]]:
+def _columns(quota: Quota, table: PoolTable) -> list[tuple[NDArray[np.integer], tuple[str, ...]]]:
     """Columns of counters, numbered from 0 (-1: none), each with what its counters stand for."""
     if quota.column == "flag":
         wanted = [n for n in table.flag_names if quota.name in (EACH, n)]
-        return [(np.where(table.has_flag((name,)), 0, -1), (f"flag {name}",)) for name in wanted]
+        return [(np.where(table.has_flag(name), 0, -1), (f"flag {name}",)) for name in wanted]
     codes, names = _codes(quota, table)
     wanted = [n for n in dict.fromkeys(names) if quota.name in (EACH, n)]
     place = {name: number for number, name in enumerate(wanted)}
@@ -95,7 +93,7 @@ def _columns(
     return [(counter[codes], tuple(f"{quota.column} {name}" for name in wanted))]
 
 
-def _codes(quota: Quota, table: SelectionInput) -> tuple[NDArray[np.integer], tuple[str, ...]]:
+def _codes(quota: Quota, table: PoolTable) -> tuple[NDArray[np.integer], tuple[str, ...]]:
     if quota.column == "source":
         return table.source, table.source_names
     if quota.column == "language":

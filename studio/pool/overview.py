@@ -14,9 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from deita_core.jobs.steps import preparation
-from deita_core.project.arrays import PoolArrays
 from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
 from deita_core.project.pool import sources
+from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
 from studio.charts.colours import PLAIN
 from studio.charts.map_chart import MapGroup
@@ -101,7 +101,7 @@ def pool_overview(opened: Opened) -> None:
         _shares(opened, "flag")
 
 
-def _figures(pool: PoolArrays) -> None:
+def _figures(pool: PoolTable) -> None:
     columns = st.columns(4)
     several = int((pool.turns > 1).sum())
     flagged = int((pool.flags != 0).sum())

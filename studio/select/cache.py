@@ -37,7 +37,7 @@ from deita_core.selection.analysis.similarities import (
     typical_similarity,
 )
 from deita_core.selection.outcome import Outcome, select_steps
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from studio.shell.resources import Opened, arrays, open_at
 
@@ -48,12 +48,12 @@ _OUTCOME = "outcome"
 
 
 @st.cache_resource(show_spinner="Loading the embeddings", max_entries=1)
-def _input(path: str, version: int) -> SelectionInput:
+def _input(path: str, version: int) -> PoolTable:
     opened = open_at(path)
     return selection_input(opened.project, arrays(opened))
 
 
-def pool_input(opened: Opened) -> SelectionInput:
+def pool_input(opened: Opened) -> PoolTable:
     """The pool as `select` takes it; raises SelectionError saying what is missing."""
     return _input(opened.key, opened.project.data_version())
 

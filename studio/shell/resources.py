@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
-from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.arrays import load_pool_table
 from deita_core.project.browse import ProjectInfo, previews, project_info
 from deita_core.project.selections import selections_version
 from deita_core.selection.evol import evol_scores, row_scores
+from deita_core.selection.pool_table import PoolTable
 from studio.charts.map_chart import pack_hover_texts
 from studio.shell import state
 
@@ -91,11 +92,11 @@ _MOST_HOVER_TEXTS = 60_000
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _arrays(path: str, version: int) -> PoolArrays:
-    return load_arrays(open_at(path).project)
+def _arrays(path: str, version: int) -> PoolTable:
+    return load_pool_table(open_at(path).project)
 
 
-def arrays(opened: Opened) -> PoolArrays:
+def arrays(opened: Opened) -> PoolTable:
     """The pool's columns as of now."""
     return _arrays(opened.key, opened.project.data_version())
 

@@ -15,13 +15,13 @@ from deita_core.errors import JobError, ProjectError
 from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.progress import finish
 from deita_core.project import Project
-from deita_core.project.arrays import PoolArrays, load_arrays
+from deita_core.project.arrays import load_pool_table
 from deita_core.project.graphs import graph_folder, has_graph, load_clusters
 from deita_core.project.job_log import Progress
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import select_steps
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.similarity.graph import SimilarityGraph, open_graph
 
@@ -39,8 +39,7 @@ class SelectRows:
 
         folder, total = channel.get_input({})
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        table = SelectionInput.of_pool(
-            read_arrays(folder),
+        table = read_columns(folder).with_vectors(
             vectors,
             np.load(folder / "vector_rows.npy"),
             graph=_graph(folder),
@@ -62,7 +61,7 @@ class SelectRows:
         self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
     ) -> int:
         """Write the pool's columns and vectors."""
-        arrays = load_arrays(project)
+        arrays = load_pool_table(project)
         embedder = active_embedder(project)
         scores = (arrays.turn_complexity, arrays.turn_quality)
         if embedder is None or all(np.isnan(of_turns).all() for of_turns in scores):
@@ -70,7 +69,7 @@ class SelectRows:
         rows, vectors = load_vectors(project, embedder)
         np.save(folder / "vector_rows.npy", rows)
         np.save(folder / "vectors.npy", vectors)
-        write_arrays(arrays, folder)
+        write_columns(arrays, folder)
         if has_graph(project):
             (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
         clusters = load_clusters(project)
@@ -110,18 +109,19 @@ def _clusters(folder: Path) -> NDArray[np.int32] | None:
     return np.load(path) if path.is_file() else None
 
 
-def write_arrays(arrays: PoolArrays, folder: Path) -> None:
+def write_columns(table: PoolTable, folder: Path) -> None:
     """The columns as columns.npz, their names as names.json."""
-    values = {field.name: getattr(arrays, field.name) for field in fields(arrays)}
+    values = {field.name: getattr(table, field.name) for field in fields(table)}
     names = {name: value for name, value in values.items() if isinstance(value, tuple)}
     (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
-    np.savez(folder / "columns.npz", **{n: v for n, v in values.items() if n not in names})
+    columns: dict[str, Any] = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
+    np.savez(folder / "columns.npz", **columns)
 
 
-def read_arrays(folder: Path) -> PoolArrays:
-    """The inverse of `write_arrays`."""
+def read_columns(folder: Path) -> PoolTable:
+    """The inverse of `write_columns`."""
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     with np.load(folder / "columns.npz") as columns:
         values: dict[str, Any] = {name: columns[name] for name in columns.files}
     values |= {name: tuple(value) for name, value in names.items()}
-    return PoolArrays(**values)
+    return PoolTable(**values)

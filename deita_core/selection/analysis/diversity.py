@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.strategies import random_order
 from deita_core.selection.strategies.protocol import read_only_edges
 from deita_core.similarity.definition import unit_rows
@@ -46,7 +46,7 @@ class Diversity:
 
 
 def diversity(
-    table: SelectionInput, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
 ) -> Diversity:
     """All figures of a set of rows, (k,) int64; those without an embedding are left out.
 
@@ -56,7 +56,7 @@ def diversity(
 
 
 def diversity_steps(
-    table: SelectionInput, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
 ) -> Generator[str, None, Diversity]:
     """`diversity` as a generator: yields the name of each figure that is done."""
     nearest = nearest_distance(table, rows, seed=seed)
@@ -72,7 +72,7 @@ def diversity_steps(
 
 
 def nearest_distance(
-    table: SelectionInput, rows: NDArray[np.int64], sample: int = SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = SAMPLE, seed: int = 0
 ) -> float | None:
     """Mean cosine distance of a row to the nearest other row of the set; None for under two.
 
@@ -88,7 +88,7 @@ def nearest_distance(
 
 
 def pool_distance(
-    table: SelectionInput, rows: NDArray[np.int64], sample: int = POOL_SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = POOL_SAMPLE, seed: int = 0
 ) -> float | None:
     """Mean cosine distance of the pool's embedded rows to the nearest row of the set.
 
@@ -104,7 +104,7 @@ def pool_distance(
 
 
 def vendi_score(
-    table: SelectionInput, rows: NDArray[np.int64], sample: int = VENDI_SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = VENDI_SAMPLE, seed: int = 0
 ) -> float | None:
     """How many different rows the set is worth: from 1 (all alike) to their number (all apart).
 
@@ -124,7 +124,7 @@ def vendi_score(
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def coverage(table: SelectionInput, rows: NDArray[np.int64], level: float) -> float:
+def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
     """Share of the pool's embedded rows that are in `rows`, or nearer than `level` to one of them.
 
     rows: (k,) int64; those without an embedding cover nothing. level: similarity from -1 to below
@@ -151,7 +151,7 @@ def coverage(table: SelectionInput, rows: NDArray[np.int64], level: float) -> fl
     return float(sizes[covered].sum() / sizes.sum())
 
 
-def _places(table: SelectionInput, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(table: PoolTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Numbers of the vectors of those rows that have one: (j,) int64."""
     places = table.place[rows]
     present: NDArray[np.int64] = places[places >= 0]
@@ -159,7 +159,7 @@ def _places(table: SelectionInput, rows: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def _to_nearest(
-    table: SelectionInput,
+    table: PoolTable,
     asked: NDArray[np.int64],
     places: NDArray[np.int64],
     *,

@@ -27,7 +27,7 @@ from deita_core.selection.analysis.thresholds import (
 )
 from deita_core.selection.evol import RowScores, row_scores
 from deita_core.selection.outcome import Outcome, select
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import find_strategy
 
@@ -92,14 +92,14 @@ class _Point(NamedTuple):
 class _Pool:
     """What the points of a frontier share."""
 
-    table: SelectionInput
+    table: PoolTable
     scores: RowScores
     covered_at: float
 
 
 def frontier(
     rule: SelectionRule,
-    table: SelectionInput,
+    table: PoolTable,
     thresholds: Sequence[float] | None = None,
     covered_at: float | None = None,
 ) -> Frontier:
@@ -116,7 +116,7 @@ def frontier(
 
 def frontier_steps(
     rule: SelectionRule,
-    table: SelectionInput,
+    table: PoolTable,
     thresholds: Sequence[float] | None = None,
     covered_at: float | None = None,
 ) -> Generator[FrontierProgress, None, Frontier]:
@@ -148,9 +148,7 @@ def frontier_steps(
     return Frontier(level, np.array(grid), *columns)
 
 
-def _grid(
-    rule: SelectionRule, table: SelectionInput, thresholds: Sequence[float] | None
-) -> list[float]:
+def _grid(rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | None) -> list[float]:
     if thresholds is not None:
         if not len(thresholds):
             raise SelectionError("a frontier needs at least one threshold")
@@ -163,7 +161,7 @@ def _grid(
     return sorted(grid)
 
 
-def _level(table: SelectionInput, covered_at: float | None) -> float:
+def _level(table: PoolTable, covered_at: float | None) -> float:
     if covered_at is None:
         return LOWEST_WITHOUT_GRAPH if table.graph is None else typical_similarity(table.graph)
     if not -1.0 <= covered_at < 1.0:

@@ -16,7 +16,7 @@ from deita_core.errors import SelectionError
 from deita_core.selection import status as st
 from deita_core.selection.evol import AGGREGATIONS, RowScores, row_scores
 from deita_core.selection.outcome import Outcome, select
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import random_order
 
@@ -67,7 +67,7 @@ class Comparison:
     random_rows: NDArray[np.int64]
 
 
-def compare(table: SelectionInput, outcome: Outcome, *, seed: int = 0) -> Comparison:
+def compare(table: PoolTable, outcome: Outcome, *, seed: int = 0) -> Comparison:
     """The selection beside the pool and the random baseline of this seed."""
     scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
     baseline = random_baseline(outcome, seed)
@@ -93,7 +93,7 @@ def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
 
 
 def _measure(
-    table: SelectionInput, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
+    table: PoolTable, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
 ) -> Measures:
     tokens = table.tokens[rows]
     clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
@@ -141,7 +141,7 @@ class Distribution:
 
 
 def distributions(
-    table: SelectionInput, outcome: Outcome, random_rows: NDArray[np.int64]
+    table: PoolTable, outcome: Outcome, random_rows: NDArray[np.int64]
 ) -> tuple[Distribution, ...]:
     """The distribution of every column of `COLUMNS` over the same bins for all three sets.
 
@@ -215,9 +215,7 @@ class AggregationEffect:
     shared: float
 
 
-def aggregation_effects(
-    rule: SelectionRule, table: SelectionInput
-) -> tuple[AggregationEffect, ...]:
+def aggregation_effects(rule: SelectionRule, table: PoolTable) -> tuple[AggregationEffect, ...]:
     """The effect of each of `AGGREGATIONS`, everything else as the rule says."""
     kept = {
         info.name: select(replace(rule, aggregation=info.name), table).kept for info in AGGREGATIONS

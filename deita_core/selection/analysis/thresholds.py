@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
 from deita_core.selection.outcome import Outcome, select
-from deita_core.selection.pool_table import SelectionInput
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule, similarity_text
 from deita_core.selection.strategies import find_strategy
 from deita_core.selection.strategies.protocol import read_only_edges
@@ -79,7 +79,7 @@ class KeptSpans:
         return kept
 
 
-def kept_spans(outcome: Outcome, table: SelectionInput) -> KeptSpans:
+def kept_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     """The spans for the order of an outcome of the Repr Filter on this pool.
 
     Kept with the table, so it costs something only once for all thresholds and budgets. Raises
@@ -92,12 +92,12 @@ def kept_spans(outcome: Outcome, table: SelectionInput) -> KeptSpans:
     return table.remember(("spans", rule), lambda: _find_spans(outcome, table))
 
 
-def spans_serve(rule: SelectionRule, table: SelectionInput) -> bool:
+def spans_serve(rule: SelectionRule, table: PoolTable) -> bool:
     """True when `kept_spans` has an answer."""
     return not _why_no_spans(rule, table)
 
 
-def _why_no_spans(rule: SelectionRule, table: SelectionInput) -> str:
+def _why_no_spans(rule: SelectionRule, table: PoolTable) -> str:
     if rule.strategy != "repr_filter":
         return (
             f"{rule.strategy} does not keep rows by their similarity to those kept before: "
@@ -110,7 +110,7 @@ def _why_no_spans(rule: SelectionRule, table: SelectionInput) -> str:
     return ""
 
 
-def _find_spans(outcome: Outcome, table: SelectionInput) -> KeptSpans:
+def _find_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     from deita_core.selection.pass_kernel import extend_spans
 
     graph = table.graph
@@ -149,7 +149,7 @@ class WithinBudget:
 
 
 def within_budget(
-    spans: KeptSpans, places: NDArray[np.int64], outcome: Outcome, table: SelectionInput
+    spans: KeptSpans, places: NDArray[np.int64], outcome: Outcome, table: PoolTable
 ) -> WithinBudget:
     """What the budget of the rule leaves of the places (k,) kept without one.
 
@@ -175,20 +175,20 @@ def within_budget(
     return WithinBudget(kept, last + int(rest[0]) if len(rest) else everyone, True)
 
 
-def _budget_cost(rule: SelectionRule, table: SelectionInput) -> NDArray[np.int64]:
+def _budget_cost(rule: SelectionRule, table: PoolTable) -> NDArray[np.int64]:
     """What each row of the pool takes of the budget: (n,) int64."""
     if rule.budget_unit == "tokens":
         return table.tokens.astype(np.int64)
     return np.ones(len(table), np.int64)
 
 
-def _pins_cost(outcome: Outcome, table: SelectionInput) -> int:
+def _pins_cost(outcome: Outcome, table: PoolTable) -> int:
     """What the pinned rows take of the budget."""
     pinned = outcome.trace.status == st.PINNED
     return int(_budget_cost(outcome.rule, table)[pinned].sum())
 
 
-def _room_beside_pins(outcome: Outcome, table: SelectionInput) -> int | None:
+def _room_beside_pins(outcome: Outcome, table: PoolTable) -> int | None:
     """What the pinned rows leave of the budget; None without one."""
     budget = outcome.rule.budget
     return None if budget is None else budget - _pins_cost(outcome, table)
@@ -274,7 +274,7 @@ def _short_below(edge: float, begin: float) -> float:
     return begin
 
 
-def _membership(outcome: Outcome, table: SelectionInput, row: int) -> Membership:
+def _membership(outcome: Outcome, table: PoolTable, row: int) -> Membership:
     """Of a row that the pass of the outcome visits or would visit."""
     spans = kept_spans(outcome, table)
     place = int(np.flatnonzero(spans.order == row)[0])
@@ -354,7 +354,7 @@ class Flip:
 
 
 def flip_point(
-    rule: SelectionRule, table: SelectionInput, row: int, outcome: Outcome | None = None
+    rule: SelectionRule, table: PoolTable, row: int, outcome: Outcome | None = None
 ) -> Flip:
     """What would move a row of the pool into the selection, or out of it.
 
@@ -384,7 +384,7 @@ def flip_point(
     return Flip(inside, rule.threshold, up, down, budget, rule.budget_unit, advice)
 
 
-def _why_no_crossings(rule: SelectionRule, table: SelectionInput) -> str:
+def _why_no_crossings(rule: SelectionRule, table: PoolTable) -> str:
     """Why no threshold can be given for a row that one could move; "" when one can."""
     if not find_strategy(rule.strategy).uses_threshold:
         return ""
@@ -395,7 +395,7 @@ def _why_no_crossings(rule: SelectionRule, table: SelectionInput) -> str:
     return ""
 
 
-def _budget(outcome: Outcome, table: SelectionInput, row: int) -> int | None:
+def _budget(outcome: Outcome, table: PoolTable, row: int) -> int | None:
     """The nearest budget at which the row enters or leaves, None where there is none."""
     if any(quota.share is not None for quota in outcome.rule.quotas):
         return None  # another budget would also be another quota
@@ -418,7 +418,7 @@ def _budget(outcome: Outcome, table: SelectionInput, row: int) -> int | None:
     return needed - 1 if needed > pins else None  # a budget below the pins is no budget
 
 
-def _order_is_known(outcome: Outcome, table: SelectionInput) -> bool:
+def _order_is_known(outcome: Outcome, table: PoolTable) -> bool:
     """True when a selection without a budget is cheap and keeps the same rows first."""
     rule = outcome.rule
     if find_strategy(rule.strategy).uses_threshold:
@@ -428,7 +428,7 @@ def _order_is_known(outcome: Outcome, table: SelectionInput) -> bool:
 
 
 def _search(
-    rule: SelectionRule, table: SelectionInput, row: int, inside: bool
+    rule: SelectionRule, table: PoolTable, row: int, inside: bool
 ) -> tuple[Crossing | None, Crossing | None]:
     """Crossings found by selecting at thresholds further and further away, in both directions."""
     floor = table.graph.floor if table.graph is not None else 0.0
