@@ -5,15 +5,14 @@ import streamlit as st
 
 from deita_core.errors import SelectionError
 from studio.charts.map_chart import map_chart, status_groups
-from studio.select.baseline import baseline_line, baseline_view
-from studio.select.baseline import distributions_view as distributions
+from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
 from studio.select.changes import changes_view
-from studio.select.frontier import frontier_view
 from studio.select.history import history_of, undo_buttons
-from studio.select.rows import explain_row, focused, pins_view, rows_view
-from studio.select.rule_form import graph_notice, rule_form
+from studio.select.rows import pins_view, row_in_focus, rows_view
+from studio.select.rule_form import rule_form
 from studio.select.saved import save_button, saved_selections
+from studio.select.threshold import frontier_view, graph_notice
 from studio.shell import state
 from studio.shell.resources import arrays, current, hover_texts, info
 
@@ -74,34 +73,32 @@ with left:
     else:
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
 with right:
-    distributions(opened, result)
+    status_distributions(opened, result)
     baseline_line(opened, result)
 
 inside = None
 if event is not None:
     inside = event.rows_inside(pool.xy, status) if event.has_outline else None
     clicked = () if event.clicked is None else (event.clicked,)
-    row = focused(opened, "map", "map", clicked)
-    if row is not None:
-        with st.container(border=True):
-            explain_row(opened, result, row, key="map")
+    row_in_focus(opened, result, "map", "map", clicked)
 
-# Their names stand in the URL, so no number that changes is part of them.
 views = {
-    "Rows": lambda: rows_view(opened, result, inside),
-    "Frontier": lambda: frontier_view(opened, rule),
-    "Beside a random selection": lambda: baseline_view(opened, result),
-    "Last change": lambda: changes_view(opened, changed, result),
-    "Pinned and excluded": lambda: pins_view(opened),
-    "Saved selections": lambda: saved_selections(opened, result),
+    "rows": ("Rows", lambda: rows_view(opened, result, inside)),
+    "frontier": ("Frontier", lambda: frontier_view(opened, rule)),
+    "random": ("Beside a random selection", lambda: baseline_view(opened, result)),
+    "change": ("Last change", lambda: changes_view(opened, changed, result)),
+    "pins": ("Pinned and excluded", lambda: pins_view(opened)),
+    "saved": ("Saved selections", lambda: saved_selections(opened, result)),
 }
+labels = {key: label for key, (label, _) in views.items()}
 view = st.segmented_control(
     "View",
     list(views),
-    default="Rows",
+    format_func=labels.__getitem__,
+    default="rows",
     required=True,
     key=state.SELECT_VIEW,
     bind="query-params",
     label_visibility="collapsed",
 )
-views[view]()
+views[view][1]()

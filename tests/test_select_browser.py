@@ -98,7 +98,7 @@ def test_a_row_on_the_map_can_be_pinned_and_that_undone(page: Any) -> None:
             break
     page.mouse.down()
     page.mouse.up()
-    page.get_by_text("It would change sides:").wait_for()
+    page.get_by_text("What would change that:").wait_for()
     page.get_by_role("button", name="Pin", exact=True).click()
     page.get_by_text(re.compile("1 of them is pinned")).first.wait_for()
     page.get_by_role("button", name="Undo").click()

@@ -94,9 +94,9 @@ def test_a_row_in_focus_says_why_and_what_would_change_it(
     page: AppTest, project_file: Path
 ) -> None:
     choose(page, "row_in_focus_map_" + str(project_file), 11)
-    assert "It would change sides:" in texts(page)
+    assert "What would change that:" in texts(page)
     ran(page.button(key="close_map").click().run())
-    assert "It would change sides:" not in texts(page)
+    assert "What would change that:" not in texts(page)
 
 
 def test_filters_and_quotas_stand_in_the_url(project_file: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_view_of_the_page_is_drawn(project_file: Path, view: str, says: st
 
 
 def test_a_change_lists_the_rows_that_left(page: AppTest) -> None:
-    choose(page, "view", "Last change")
+    choose(page, "view", "change")
     ran(page.slider(key="threshold").set_value(0.99).run())
     ran(page.number_input(key="budget").set_value(5).run())
     assert "0 rows entered, 10 left" in texts(page)

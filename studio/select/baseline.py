@@ -1,7 +1,4 @@
-"""The selection beside a seeded random one of the same size, and beside the pool.
-
-What became of the rows by score and by length, beside the map.
-"""
+"""The selection beside a seeded random one of the same size, and beside the pool."""
 
 from __future__ import annotations
 
@@ -13,7 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from deita_core.selection.analysis.diversity import Diversity
-from deita_core.selection.analysis.measures import Distribution, Measures, distributions
+from deita_core.selection.analysis.measures import (
+    Distribution,
+    Measures,
+    distributions,
+    mean_or_nan,
+)
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group
@@ -24,6 +26,51 @@ from studio.select.cache import comparison, diversity_of, pool_input, random_row
 from studio.shell.resources import Opened, arrays, scores
 
 _SHOWN = 10
+_SCORES = (1.0, 6.0)
+
+
+def status_distributions(opened: Opened, result: Outcome) -> None:
+    """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
+    groups = status_groups()
+    known = scores(opened, result.rule.aggregation)
+    tokens = arrays(opened).tokens.astype(np.float64)
+    status = result.trace.status
+    drawn = random_rows(opened, result.rule)
+    panels = [
+        _status_panel(name, note, values, status, drawn, extent)
+        for name, note, values, extent in (
+            ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
+            ("Complexity", "1 to 6", known.complexity, _SCORES),
+            ("Quality", "1 to 6", known.quality, _SCORES),
+            ("Tokens", "estimated", tokens, None),
+        )
+    ]
+    small_charts(panels, groups, key="select-distributions")
+
+
+def _status_panel(
+    name: str,
+    note: str,
+    values: NDArray[np.float64],
+    status: NDArray[np.int8],
+    drawn: NDArray[np.int64],
+    extent: tuple[float, float] | None,
+) -> Panel:
+    if extent is None:
+        extent = _bulk(values)
+        note += "; longer tails count in the last bar"
+    bars = count_by_group(values, status, len(STATUSES), extent=extent)
+    middles = (bars.edges[:-1] + bars.edges[1:]) / 2
+    random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
+    line = Line("random selection", middles, random, INK, dashed=True)
+    alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
+    return Panel(name, alt, note, bars=bars, lines=(line,))
+
+
+def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
+    """From 0 to the 99th percentile: the longest chats reach far beyond the rest."""
+    present = values[np.isfinite(values)]
+    return (0.0, float(np.quantile(present, 0.99)) or 1.0) if len(present) else (0.0, 1.0)
 
 
 def baseline_line(opened: Opened, result: Outcome) -> None:
@@ -36,16 +83,11 @@ def baseline_line(opened: Opened, result: Outcome) -> None:
         ("tokens", table.tokens, 0),
         ("turns", table.turns, 2),
     ):
-        ours, theirs = (_mean(values[rows]) for rows in (result.kept, drawn))
+        ours, theirs = (mean_or_nan(values[rows]) for rows in (result.kept, drawn))
         parts.append(f"{name} **{ours:,.{digits}f}** ({theirs:,.{digits}f})")
     st.caption(
         f"Dashed: a random selection as large. Means of this one (of that one): {', '.join(parts)}."
     )
-
-
-def _mean(values: NDArray[np.number]) -> float:
-    present = values[~np.isnan(values)]
-    return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
 
 
 def baseline_view(opened: Opened, result: Outcome) -> None:
@@ -146,50 +188,3 @@ def _shares(title: str, columns: Mapping[str, Measures], what: str) -> None:
     table = pd.DataFrame(shares).fillna("0 %")
     st.caption(title if len(table) <= _SHOWN else f"{title}: the largest of {len(table)}")
     st.table(table.head(_SHOWN), alt=f"Shares of {title.lower()}")
-
-
-_SCORES = (1.0, 6.0)
-
-
-def distributions_view(opened: Opened, result: Outcome) -> None:
-    """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
-    groups = status_groups()
-    known = scores(opened, result.rule.aggregation)
-    tokens = arrays(opened).tokens.astype(np.float64)
-    status = result.trace.status
-    drawn = random_rows(opened, result.rule)
-    panels = [
-        _spread_panel(name, note, values, status, drawn, extent)
-        for name, note, values, extent in (
-            ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
-            ("Complexity", "1 to 6", known.complexity, _SCORES),
-            ("Quality", "1 to 6", known.quality, _SCORES),
-            ("Tokens", "estimated", tokens, None),
-        )
-    ]
-    small_charts(panels, groups, key="select-distributions")
-
-
-def _spread_panel(
-    name: str,
-    note: str,
-    values: NDArray[np.float64],
-    status: NDArray[np.int8],
-    drawn: NDArray[np.int64],
-    extent: tuple[float, float] | None,
-) -> Panel:
-    if extent is None:
-        extent = _most(values)
-        note += "; longer tails count in the last bar"
-    bars = count_by_group(values, status, len(STATUSES), extent=extent)
-    middles = (bars.edges[:-1] + bars.edges[1:]) / 2
-    random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
-    line = Line("random selection", middles, random, INK, dashed=True)
-    alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
-    return Panel(name, alt, note, bars=bars, lines=(line,))
-
-
-def _most(values: NDArray[np.float64]) -> tuple[float, float]:
-    """From 0 to the 99th percentile: the longest chats reach far beyond the rest."""
-    present = values[np.isfinite(values)]
-    return (0.0, float(np.quantile(present, 0.99)) or 1.0) if len(present) else (0.0, 1.0)

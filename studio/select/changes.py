@@ -1,42 +1,39 @@
-"""What the last change of the rule did: the rows that entered and those that left, with why.
-
-What the selection on the page has that a saved one lacks, and the other way round.
-"""
+"""Rows that differ, with why: since the last change of the rule, and from a saved selection."""
 
 from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from deita_core.project.selections import SavedSelection, selection_rows
 from deita_core.selection.analysis.changes import Changes
 from deita_core.selection.outcome import Outcome
 from studio.rows.table import row_table, rows_table
-from studio.select.rows import explain_row, focused
+from studio.select.rows import row_in_focus
 from studio.shell import words
 from studio.shell.resources import Opened
 
 _MOST_REASONS = 5000
+_MOST_DIFFERENCES = 2000
 
 
 def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None:
-    """A table of the rows that changed sides, with the reason of each."""
+    """A table of the rows that entered or left, with the reason of each."""
     if found is None or not len(found):
         st.caption("The last change of the rule, if there was one, moved no row.")
         return
     st.markdown(f"{found.sentence()} with the last change of the rule.")
-    sides = {"left": len(found.left), "entered": len(found.entered)}
-    side = st.segmented_control(
+    sets = {"left": found.left, "entered": found.entered}
+    chosen_set = st.segmented_control(
         "Rows that",
-        [name for name, count in sides.items() if count],
-        format_func=lambda name: f"{name} · {sides[name]:,}",
-        default="left" if sides["left"] else "entered",
+        [name for name, rows in sets.items() if len(rows)],
+        format_func=lambda name: f"{name} · {len(sets[name]):,}",
+        default="left" if len(found.left) else "entered",
         required=True,
         key="changes_side",
         label_visibility="collapsed",
     )
-    rows = found.left if side == "left" else found.entered
+    rows = sets[chosen_set]
     reasons = np.full(len(result.trace.status), "", object)
     wanted = set(rows[:_MOST_REASONS].tolist())
     for change in found:
@@ -45,17 +42,11 @@ def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None
     chosen = rows_table(
         opened,
         rows,
-        key=f"changes_{side}",
+        key=f"changes_{chosen_set}",
         aggregation=result.rule.aggregation,
         extra={"why": reasons},
     )
-    row = focused(opened, "changes", chosen.table, chosen.rows)
-    if row is not None:
-        with st.container(border=True):
-            explain_row(opened, result, row, key="changes")
-
-
-_MOST_DIFFERENCES = 2000
+    row_in_focus(opened, result, "changes", chosen.table, chosen.rows)
 
 
 def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
@@ -73,26 +64,18 @@ def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) 
             width="content",
         )
         shown = st.toggle("Show them", key=f"difference-{selection.selection}")
-    if shown:
-        _table(opened, selection, result, np.concatenate([fewer, more]), len(fewer))
-
-
-def _table(
-    opened: Opened,
-    selection: SavedSelection,
-    result: Outcome,
-    rows: NDArray[np.int64],
-    fewer: int,
-) -> None:
-    side = np.full(len(result.trace.status), "", object)
-    side[rows[:fewer]], side[rows[fewer:]] = "only in the saved one", "only in the one above"
-    reason = np.full(len(side), "", object)
+    if not shown:
+        return
+    rows = np.concatenate([fewer, more])
+    which = np.full(len(result.trace.status), "", object)
+    which[fewer], which[more] = "only in the saved one", "only in the one above"
+    reasons = np.full(len(which), "", object)
     for row in rows[:_MOST_DIFFERENCES].tolist():
-        reason[row] = result.why(row)
+        reasons[row] = result.why(row)
     row_table(
         opened,
         rows,
         key=f"difference_rows_{selection.selection}",
         aggregation=result.rule.aggregation,
-        extra={"which": side, "now": reason},
+        extra={"which": which, "now": reasons},
     )

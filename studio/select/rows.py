@@ -1,10 +1,6 @@
-"""Pins and exclusions by hand: to set them, to see them, to take them back.
+"""The rows of a selection: to list by status and search, to read one with its reasons, to pin.
 
-One row: what became of it, what would change that, and the row that blocks it beside it.
-
-The rows of a selection by what became of them, to read, to pin and to exclude.
-
-The row somebody is reading, which stays in view while the rule changes around it.
+The row that somebody reads stays in view while the rule changes around it.
 """
 
 from __future__ import annotations
@@ -31,6 +27,173 @@ from studio.shell import state, words
 from studio.shell.resources import Opened, say
 
 _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
+_LIKE_THIS = 20
+# Buttons for more rows at once would send as many numbers along.
+_MOST_AT_ONCE = 20_000
+
+
+def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None) -> None:
+    """The rows of one status, those inside the outline, those that a search finds."""
+    counts = {s.code: result.trace.count(s.code) for s in STATUSES}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        status = st.segmented_control(
+            "Show",
+            [code for code, count in counts.items() if count],
+            default=KEPT if counts[KEPT] else None,
+            format_func=lambda code: f"{STATUSES[code].label} · {counts[code]:,}",
+            key="rows_status",
+        )
+        text = st.text_input(
+            "Search in the text",
+            type="search",
+            placeholder="any row, e.g. sourdough",
+            key=state.SELECT_SEARCH,
+            persist_state="session",
+        )
+    shown = None if text else status
+    rows = _in_order(result, shown)
+    if text:
+        rows = rows[np.isin(rows, rows_with(opened, text))]
+        st.caption(f"Rows of any kind that contain “{text}”.")
+    if inside is not None:
+        rows = rows[np.isin(rows, inside)]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Only rows inside your outline on the map.", width="content")
+            if 0 < len(rows) <= _MOST_AT_ONCE:
+                pin_buttons(opened, rows.tolist(), key="pins_outline")
+    chosen = rows_table(
+        opened,
+        rows,
+        key=f"select_rows_{status}",
+        aggregation=result.rule.aggregation,
+        extra=_columns(result, shown),
+        many=True,
+    )
+    if len(chosen.rows) > 1:
+        with st.container(horizontal=True):
+            pin_buttons(opened, chosen.rows, key="pins_table")
+    row_in_focus(opened, result, "table", chosen.table, chosen.rows)
+
+
+def _in_order(result: Outcome, status: int | None) -> NDArray[np.int64]:
+    """Kept rows as they were kept; others by rank, those without one last."""
+    if status == KEPT:
+        kept = result.kept
+        return kept[result.trace.status[kept] == KEPT]
+    rank = result.trace.rank
+    rows = np.arange(len(rank)) if status is None else np.flatnonzero(result.trace.status == status)
+    ordered: NDArray[np.int64] = rows[
+        np.argsort(np.where(rank[rows] > 0, rank[rows], np.iinfo(np.int32).max), kind="stable")
+    ]
+    return ordered
+
+
+def _columns(result: Outcome, status: int | None) -> dict[str, NDArray[Any]]:
+    rank = result.trace.rank
+    extra: dict[str, NDArray[Any]] = {"rank": np.where(rank > 0, rank, -1)}
+    if status == NEAR_DUPLICATE:
+        extra["similarity"] = np.round(result.trace.similarity, 3)
+        extra["too close to row"] = result.trace.blocker
+    if status is None:
+        extra["what became of it"] = _status_labels(result)
+    return extra
+
+
+def _status_labels(result: Outcome) -> NDArray[Any]:
+    labels = np.array([s.label for s in STATUSES], object)
+    return labels[result.trace.status]
+
+
+def row_in_focus(
+    opened: Opened, result: Outcome, place: str, source: str, chosen: Sequence[int]
+) -> None:
+    """The row that is read at this place of the page, explained; nothing when there is none.
+
+    chosen: what is chosen in the table or map now. source: names that table; another one, drawn
+    because other rows came to stand in it, takes nothing away.
+    """
+    seen, focus = f"{state.FOCUS}_seen_{place}_{opened.key}", f"{state.FOCUS}_{place}_{opened.key}"
+    before, now = st.session_state.get(seen), (source, tuple(chosen))
+    if before != now:
+        st.session_state[seen] = now
+        if len(chosen) == 1:
+            st.session_state[focus] = int(chosen[0])
+        elif before is not None and before[0] == source:
+            st.session_state.pop(focus, None)
+    row: int | None = st.session_state.get(focus)
+    if row is not None:
+        with st.container(border=True):
+            _explained(opened, result, row, place, focus)
+
+
+def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str) -> None:
+    """The row with its why, its flip point and what can be done; its blocker beside it."""
+    blocker = int(result.trace.blocker[row])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pin_buttons(opened, [row], key=f"{place}_pins")
+        like_this = st.toggle("Rows like this", key=f"{place}_like")
+        compare = blocker >= 0 and st.toggle("Mark differences", key=f"{place}_compare", value=True)
+        st.button(
+            "Close",
+            icon=":material/close:",
+            type="tertiary",
+            key=f"close_{place}",
+            on_click=st.session_state.pop,
+            args=(focus, None),
+        )
+    sentence = st.container()
+    why = result.why(row)
+    sentence.markdown(f"**{why[:1].upper()}{why[1:]}.**")
+    if like_this:
+        _neighbours(opened, result, row, key=f"{place}_neighbours")
+    if compare:
+        _side_by_side(opened, row, blocker, float(result.trace.similarity[row]))
+    else:
+        _conversations(opened, result, row, blocker, place)
+    # Last: the first row that is asked about in a large pool takes seconds, the next ones none.
+    with sentence, st.spinner("Looking for what would move it in or out"):
+        flip = flip_point(result.rule, pool_input(opened), row, result)
+    sentence.markdown(f"What would change that: {flip.sentence()}.")
+
+
+def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, place: str) -> None:
+    columns = st.columns(2) if blocker >= 0 else [st.container()]
+    for column, shown in zip(columns, (row, blocker), strict=False):
+        reason = None if shown == row else result.why(shown)
+        facts = RowFacts(status=int(result.trace.status[shown]), reason=reason)
+        how = result.rule.aggregation
+        with column:
+            show_conversation(opened, shown, key=f"{place}_{shown}", aggregation=how, facts=facts)
+
+
+def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
+    texts = [_text(stored_row(opened.project, shown).conversation) for shown in (row, blocker)]
+    names = (f"Row {row:,}", f"Row {blocker:,}, which blocks it (similarity {similarity:.3f})")
+    for column, name, text in zip(st.columns(2), names, marked_differences(*texts), strict=True):
+        with column.container(border=True):
+            st.caption(name)
+            st.markdown(text, anchors=False)
+
+
+def _text(conversation: Conversation) -> str:
+    return "\n".join(
+        f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
+        for message in conversation.messages
+    )
+
+
+def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
+    table = pool_input(opened)
+    place = int(table.place[row])
+    if place < 0:
+        st.caption("This row has no embedding, so no other row is known to be like it.")
+        return
+    places, similarity = similar_rows(table.vectors, place, _LIKE_THIS, graph=table.graph)
+    rows = table.vector_rows[places].astype(np.int64)
+    column = np.full(len(result.trace.status), np.nan)
+    column[rows] = np.round(similarity, 3)
+    extra = {"similarity": column, "what became of it": _status_labels(result)}
+    row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
 
 
 def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
@@ -109,191 +272,3 @@ def _note(opened: Opened, picked: Sequence[Pin]) -> None:
         author = str(st.session_state.get(state.AUTHOR, ""))
         set_pins(opened.project, rows, kind, note=note, author=author)
     st.session_state["pin_note"] = ""
-
-
-_LIKE_THIS = 20
-
-
-def explain_row(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
-    """The row with its why, its flip point and what can be done; its blocker beside it.
-
-    key: the place of the page, as `focused` knows it.
-    """
-    with st.container(horizontal=True, vertical_alignment="center"):
-        pin_buttons(opened, [row], key=f"{key}_pins")
-        like_this = st.toggle("Rows like this", key=f"{key}_like")
-        blocker = int(result.trace.blocker[row])
-        compare = blocker >= 0 and st.toggle("Mark differences", key=f"{key}_compare", value=True)
-        close_button(opened, key)
-    sentence = st.container()
-    sentence.markdown(f"**{_capital(result.why(row))}.**")
-    _conversations(opened, result, row, key=key, like_this=like_this, compare=compare)
-    # Last: the first row that is asked about in a large pool takes seconds, the next ones none.
-    with sentence, st.spinner("Looking for what would change its side"):
-        flip = flip_point(result.rule, pool_input(opened), row, result)
-    sentence.markdown(f"It would change sides: {flip.sentence()}.")
-
-
-def _conversations(
-    opened: Opened, result: Outcome, row: int, *, key: str, like_this: bool, compare: bool
-) -> None:
-    blocker = int(result.trace.blocker[row])
-    if like_this:
-        _neighbours(opened, result, row, key=f"{key}_neighbours")
-    if compare:
-        _side_by_side(opened, row, blocker, float(result.trace.similarity[row]))
-        return
-    columns = st.columns(2) if blocker >= 0 else [st.container()]
-    for column, shown in zip(columns, (row, blocker), strict=False):
-        reason = None if shown == row else result.why(shown)
-        facts = RowFacts(status=int(result.trace.status[shown]), reason=reason)
-        how = result.rule.aggregation
-        with column:
-            show_conversation(opened, shown, key=f"{key}_{shown}", aggregation=how, facts=facts)
-
-
-def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
-    texts = [_text(stored_row(opened.project, shown).conversation) for shown in (row, blocker)]
-    names = (f"Row {row:,}", f"Row {blocker:,}, which blocks it (similarity {similarity:.3f})")
-    for column, name, text in zip(st.columns(2), names, marked_differences(*texts), strict=True):
-        with column.container(border=True):
-            st.caption(name)
-            st.markdown(text, anchors=False)
-
-
-def _text(conversation: Conversation) -> str:
-    return "\n".join(
-        f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
-        for message in conversation.messages
-    )
-
-
-def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
-    table = pool_input(opened)
-    place = int(table.place[row])
-    if place < 0:
-        st.caption("This row has no embedding, so no other row is known to be like it.")
-        return
-    places, similarity = similar_rows(table.vectors, place, _LIKE_THIS, graph=table.graph)
-    rows = table.vector_rows[places].astype(np.int64)
-    column = np.full(len(result.trace.status), np.nan)
-    column[rows] = np.round(similarity, 3)
-    labels = np.array([s.label for s in STATUSES], object)[result.trace.status]
-    extra = {"similarity": column, "what became of it": labels}
-    row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-# Buttons for more rows at once would send as many numbers along.
-_MOST_AT_ONCE = 20_000
-
-
-def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None) -> None:
-    """The rows of one status, those inside the outline, those that a search finds."""
-    counts = {s.code: result.trace.count(s.code) for s in STATUSES}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        choice = st.segmented_control(
-            "Show",
-            [s.code for s in STATUSES if counts[s.code]],
-            default=KEPT if counts[KEPT] else None,
-            format_func=lambda code: f"{STATUSES[code].label} · {counts[code]:,}",
-            key="rows_status",
-        )
-        text = st.text_input(
-            "Search in the text",
-            type="search",
-            placeholder="any row, e.g. sourdough",
-            key=state.SELECT_SEARCH,
-            persist_state="session",
-        )
-    rows = _in_order(result, choice if not text else None)
-    if text:
-        rows = rows[np.isin(rows, rows_with(opened, text))]
-        st.caption(f"Rows of any kind that contain “{text}”.")
-    if inside is not None:
-        rows = rows[np.isin(rows, inside)]
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Only rows inside your outline on the map.", width="content")
-            if 0 < len(rows) <= _MOST_AT_ONCE:
-                pin_buttons(opened, rows.tolist(), key="pins_outline")
-    chosen = rows_table(
-        opened,
-        rows,
-        key=f"select_rows_{choice}",
-        aggregation=result.rule.aggregation,
-        extra=_columns(result, None if text else choice),
-        many=True,
-    )
-    if len(chosen.rows) > 1:
-        with st.container(horizontal=True):
-            pin_buttons(opened, chosen.rows, key="pins_table")
-    row = focused(opened, "table", chosen.table, chosen.rows)
-    if row is not None:
-        with st.container(border=True):
-            explain_row(opened, result, row, key="table")
-
-
-def _in_order(result: Outcome, choice: int | None) -> NDArray[np.int64]:
-    """Kept rows as they were kept; others by rank, those without one last."""
-    if choice == KEPT:
-        kept = result.kept
-        return kept[result.trace.status[kept] == KEPT]
-    rank = result.trace.rank
-    rows = np.arange(len(rank)) if choice is None else np.flatnonzero(result.trace.status == choice)
-    ordered: NDArray[np.int64] = rows[
-        np.argsort(np.where(rank[rows] > 0, rank[rows], np.iinfo(np.int32).max), kind="stable")
-    ]
-    return ordered
-
-
-def _columns(result: Outcome, choice: int | None) -> dict[str, NDArray[Any]]:
-    rank = result.trace.rank
-    extra: dict[str, NDArray[Any]] = {"rank": np.where(rank > 0, rank, -1)}
-    if choice == NEAR_DUPLICATE:
-        extra["similarity"] = np.round(result.trace.similarity, 3)
-        extra["too close to row"] = result.trace.blocker
-    if choice is None:
-        labels = np.array([s.label for s in STATUSES], object)
-        extra["what became of it"] = labels[result.trace.status]
-    return extra
-
-
-def focused(opened: Opened, place: str, source: str, chosen: Sequence[int]) -> int | None:
-    """The row to read at this place of the page.
-
-    chosen: what is chosen in the table or map now. source: names that table; another one, drawn
-    because other rows came to stand in it, takes nothing away.
-    """
-    seen, row = f"{state.FOCUS}_seen_{place}_{opened.key}", _key(opened, place)
-    before, now = st.session_state.get(seen), (source, tuple(chosen))
-    if before != now:
-        st.session_state[seen] = now
-        if len(chosen) == 1:
-            st.session_state[row] = int(chosen[0])
-        elif before is not None and before[0] == source:
-            st.session_state.pop(row, None)
-    found: int | None = st.session_state.get(row)
-    return found
-
-
-def close_button(opened: Opened, place: str) -> None:
-    """Stop reading the row."""
-    st.button(
-        "Close",
-        icon=":material/close:",
-        type="tertiary",
-        key=f"close_{place}",
-        on_click=_close,
-        args=(_key(opened, place),),
-    )
-
-
-def _key(opened: Opened, place: str) -> str:
-    return f"{state.FOCUS}_{place}_{opened.key}"
-
-
-def _close(key: str) -> None:
-    st.session_state.pop(key, None)

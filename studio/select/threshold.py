@@ -1,0 +1,226 @@
+"""The threshold: its slider with the pool behind it, presets, and the frontier to click into."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from deita_core.selection.analysis.frontier import Frontier
+from deita_core.selection.rule import PRESETS, Preset, SelectionRule, similarity_text
+from deita_core.selection.status import KEPT, NEAR_DUPLICATE
+from deita_core.selection.strategies import STRATEGIES, find_strategy
+from studio.charts.charts import Histogram
+from studio.charts.colours import CATEGORIES, INK, OTHER, PLAIN, STATUS_STYLES
+from studio.charts.map_chart import MapGroup
+from studio.charts.small_charts import Line, Mark, Panel, small_charts
+from studio.select.cache import Scale, frontier_of, pool_input, scale
+from studio.shell import state
+from studio.shell.resources import Opened, say
+
+_KEPT = STATUS_STYLES[KEPT].shade
+_ALERT = STATUS_STYLES[NEAR_DUPLICATE].shade
+_GROUPS = (
+    MapGroup("nearest row is farther", PLAIN),
+    MapGroup("nearest row is nearer than the threshold", _ALERT),
+)
+
+
+def threshold_control(opened: Opened) -> float:
+    """Slider, similarity and distance, the distribution behind it, suggestion and presets."""
+    st.markdown(
+        ":small[Threshold (cosine similarity)]",
+        help="A row is dropped when its similarity to a kept, better row is above this.",
+    )
+    above = st.container()  # filled afterwards: only the slider knows a threshold from the address
+    known = scale(opened)
+    value = st.slider(
+        "Threshold (cosine similarity)",
+        0.0,
+        1.0,
+        value=0.8,
+        step=0.01,
+        key=state.THRESHOLD,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if known is not None:
+        with above:
+            _distribution(known, float(value))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(similarity_text(value), width="content")
+        if known is not None:
+            start = known.start
+            st.button(
+                f"Suggested start: {start.threshold:g}",
+                icon=":material/lightbulb:",
+                type="tertiary",
+                help=start.reason[:1].upper() + start.reason[1:] + ".",
+                on_click=_set_threshold,
+                args=(start.threshold,),
+            )
+        with st.popover("Presets", icon=":material/history_edu:", type="tertiary"):
+            for preset in PRESETS:
+                st.button(
+                    f"{preset.label}: similarity {preset.threshold:g}",
+                    key=f"preset-{preset.name}",
+                    on_click=_apply,
+                    args=(preset,),
+                )
+                st.caption(preset.explanation)
+    return float(value)
+
+
+def _set_threshold(threshold: float) -> None:
+    st.session_state[state.THRESHOLD] = min(1.0, max(0.0, round(threshold, 6)))
+
+
+def _pick_threshold(threshold: float) -> None:
+    """Move the slider to the nearest hundredth, after a click into a chart."""
+    _set_threshold(round(threshold, 2))
+
+
+def _apply(preset: Preset) -> None:
+    st.session_state[state.STRATEGY] = preset.strategy
+    st.session_state[state.THRESHOLD] = preset.threshold
+    st.session_state[state.COMPLEXITY_WEIGHT] = st.session_state[state.QUALITY_WEIGHT] = 1.0
+    st.session_state[state.AGGREGATION] = "sum"
+
+
+def _distribution(known: Scale, threshold: float) -> None:
+    """Rows by the similarity to their nearest other row, on the axis of the slider."""
+    found, pool = known.histogram, known.nearest
+    near = found.edges[:-1] >= threshold - 1e-9
+    counts = np.stack([np.where(near, 0, found.rows), np.where(near, found.rows, 0)])
+    share = pool.share_above(max(threshold, pool.floor))
+    marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", INK)]
+    if pool.floor > 0:
+        marks.append(Mark(pool.floor, "", OTHER, dashed=True))
+    panel = Panel(
+        "",
+        "Rows by the similarity to their nearest other row, behind the threshold",
+        bars=Histogram(found.edges, counts.astype(np.int64), np.zeros(2, np.int64)),
+        marks=tuple(marks),
+        extent=(0.0, 1.0),
+        bare=True,
+        pick=True,
+        height=54,
+    )
+    small_charts([panel], _GROUPS, key="threshold_scale", on_pick=_pick_threshold)
+
+
+def graph_notice(opened: Opened, rule: SelectionRule) -> None:
+    """Say when a rule cannot be read off the similarity graph, and offer to build it."""
+    strategy = find_strategy(rule.strategy)
+    if not (strategy.uses_threshold or strategy.needs_graph):
+        return
+    graph = pool_input(opened).graph
+    if graph is not None and graph.serves(rule.threshold):
+        return
+    if graph is not None:
+        st.caption(
+            f":material/hourglass: Below similarity {graph.floor:.2f} the similarity graph knows "
+            "nothing: every step is computed from the embeddings and takes longer."
+        )
+        return
+    jobs = opened.runner.records(20)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if any(job.kind == "graph" and job.active for job in jobs):
+            st.caption(":material/hub: The similarity graph is being built, see the side column.")
+            return
+        st.caption(
+            ":material/hub: There is no similarity graph of these embeddings: steps of the "
+            "threshold take longer, and the frontier and flip points are not known.",
+            width="stretch",
+        )
+        if st.button("Build the graph", icon=":material/hub:"):
+            opened.runner.submit([("graph", {})])
+            say("The similarity graph is being built.")
+            st.rerun()
+
+
+def frontier_view(opened: Opened, rule: SelectionRule) -> None:
+    """Rows, scores, tokens and coverage over the threshold, with the present place on it."""
+    strategy = find_strategy(rule.strategy)
+    if not strategy.uses_threshold:
+        st.caption(f"{strategy.label} does not look at similarities, so no threshold moves it.")
+        return
+    no_graph = pool_input(opened).graph is None
+    takes_long = no_graph or rule.strategy != STRATEGIES[0].name or bool(rule.quotas)
+    if takes_long and not st.toggle(
+        "Compute it: under this rule every threshold is a selection of its own", key="frontier_slow"
+    ):
+        return
+    found = frontier_of(opened, rule)
+    st.markdown(_budget_sentence(found, rule))
+    st.caption("Click into a chart to move the threshold there.")
+    panels = _panels(found, rule)
+    for column, half, key in zip(
+        st.columns(2), (panels[::2], panels[1::2]), ("left", "right"), strict=True
+    ):
+        with column:
+            small_charts(half, key=f"frontier-{key}", on_pick=_pick_threshold)
+
+
+def _budget_sentence(found: Frontier, rule: SelectionRule) -> str:
+    if rule.budget is None:
+        return "Without a budget, every row that fits is kept."
+    unit = "" if rule.budget_unit == "rows" else " tokens"
+    lowest = found.lowest_that_fills()
+    if lowest is None:
+        return f"The budget of {rule.budget:,}{unit} cannot be filled at any threshold."
+    if lowest <= float(found.thresholds[0]):
+        return f"The budget of {rule.budget:,}{unit} fills at every threshold shown."
+    return f"The budget of {rule.budget:,}{unit} fills from {similarity_text(lowest)} up."
+
+
+def _panels(found: Frontier, rule: SelectionRule) -> list[Panel]:
+    x = found.thresholds
+    possible = np.where(found.possible >= 0, found.possible, np.nan).astype(np.float64)
+    kept = found.kept.astype(np.float64)
+    selected = Line("selected", x, kept, _KEPT)
+    rows = [
+        Line("fit without a budget", x, possible, OTHER, dashed=True),
+        selected,
+        Line("selected, budget not filled", x, np.where(found.filled, np.nan, kept), _ALERT),
+    ]
+    if rule.budget is None:
+        rows = [selected]
+    scores = [
+        Line("complexity", x, found.complexity, CATEGORIES[0]),
+        Line("quality", x, found.quality, CATEGORIES[1]),
+    ]
+    tokens = [Line("tokens", x, found.tokens.astype(float))]
+    ranks = [Line("rank", x, found.rank_reached.astype(float))]
+    near = f"rows with a selected one nearer than {found.covered_at:.2f}"
+    every = (
+        ("Rows", "selected; dashed: fit without a budget; orange: not filled", rows, True, ""),
+        ("Mean complexity and quality", "green: complexity; purple: quality", scores, False, ""),
+        ("Mean evol score", "", [Line("evol score", x, found.evol_score)], False, ""),
+        ("Tokens", "in all", tokens, True, ""),
+        ("Coverage of the pool", near, [Line("covered", x, found.coverage)], True, "share"),
+        ("Rank reached", "", ranks, True, ""),
+    )
+    return [
+        Panel(
+            title,
+            f"{title} by threshold",
+            note,
+            lines=tuple(lines),
+            marks=_present(selected if lines is rows else lines[0], rule.threshold),
+            unit=unit,
+            from_zero=from_zero,
+            extent=(float(x[0]), float(x[-1])),
+            pick=True,
+            height=150,
+        )
+        for title, note, lines, from_zero, unit in every
+        if not all(np.isnan(line.y).all() for line in lines)
+    ]
+
+
+def _present(line: Line, threshold: float) -> tuple[Mark, ...]:
+    """The present threshold, with a dot on the line."""
+    if not line.x[0] <= threshold <= line.x[-1]:
+        return ()
+    value = float(np.interp(threshold, line.x, line.y))
+    return (Mark(threshold, dot=None if np.isnan(value) else value),)
