@@ -6,8 +6,8 @@ import streamlit as st
 
 from studio.shell import state
 from studio.shell.jobs_panel import jobs_panel
-from studio.shell.navigation import first_run_of_server, prepare_sample_if_alone, steps
-from studio.shell.project_picker import apply_pending_choice, project_picker
+from studio.shell.navigation import first_run_of_server, pages_with_state
+from studio.shell.projects import prepare_sample_if_alone, project_picker
 
 ASSETS = Path(__file__).parent / "assets"
 # A picture of our own: a Material icon here would be fetched from the network by the browser.
@@ -15,10 +15,9 @@ st.set_page_config(page_title="Deita Studio", page_icon=ASSETS / "icon.png", lay
 st.logo(ASSETS / "logo.svg", size="large")
 
 prepare_sample_if_alone()
-apply_pending_choice()
 with st.sidebar:
     opened = project_picker()
-pages = steps(opened)
+pages = pages_with_state(opened)
 page = st.navigation(pages, position="sidebar")
 if first_run_of_server():
     st.rerun()

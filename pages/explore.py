@@ -21,14 +21,8 @@ if not found.imported:
 
 pool = arrays(opened)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    how = st.segmented_control(
-        "Colour by",
-        list(COLOURINGS),
-        default=next(iter(COLOURINGS)),
-        required=True,
-        key=state.COLOUR,
-        bind="query-params",
-    )
+    names = {name: name for name in COLOURINGS} | {"evol": "evol score"}
+    how = state.bound_choice("Colour by", names, key=state.COLOUR)
     text = st.text_input(
         "Search in the text",
         type="search",

@@ -23,24 +23,28 @@ st.markdown(sentence(opened, found))
 run_view(opened)
 run_buttons(opened, found)
 
-RUN, MODELS, AGREEMENT, FILES = "Run a model", "Models", "Agreement", score_files.NAME
-view = st.segmented_control(
+views = {
+    "scores": "Scores",
+    "run": "Run a model",
+    "models": "Models",
+    "agreement": "Agreement",
+    "files": score_files.NAME,
+}
+view = state.bound_choice(
     "Show",
-    ["Scores", RUN, MODELS, AGREEMENT, FILES],
-    default="Scores" if found.imported > found.unscored else RUN,
-    required=True,
+    views,
     key=state.SCORE_VIEW,
-    bind="query-params",
-    label_visibility="collapsed",
+    default="scores" if found.imported > found.unscored else "run",
+    show_label=False,
 )
-if view == RUN:
+if view == "run":
     run_form(opened, found)
-elif view == MODELS:
+elif view == "models":
     models_view(opened, found)
     model_card()
-elif view == AGREEMENT:
+elif view == "agreement":
     agreement_view(opened)
-elif view == FILES:
+elif view == "files":
     score_files.score_files(opened, found)
 else:
     score_distributions(opened)

@@ -6,11 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from deita_core.project import Project
+
+if TYPE_CHECKING:
+    from streamlit.runtime.pages_manager import PagesManager
 
 # The same examples every time where a run decides something; new ones on a developer's machine.
 settings.register_profile("ci", derandomize=True)
@@ -34,9 +38,22 @@ def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
     monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _pages_of_the_frame())
     yield tmp_path / "projects"
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+def _pages_of_the_frame() -> type[PagesManager]:
+    """Without it AppTest runs a file of `pages/` alone, which a server does at its start only."""
+    from streamlit.runtime.pages_manager import PagesManager
+
+    class Framed(PagesManager):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            PagesManager.uses_pages_directory = False
+            super().__init__(*args, **options)
+
+    return Framed
 
 
 @pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])

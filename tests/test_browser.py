@@ -190,5 +190,19 @@ def test_everything_is_there_after_a_reload(page: Any) -> None:
     assert page.get_by_text("“hundred”").count() >= 1
 
 
+@pytest.mark.parametrize(
+    ("key", "title"), [("sample", "Sample project"), ("journey", "Journey"), ("gone", None)]
+)
+def test_a_link_opens_its_project_in_a_new_session(page: Any, key: str, title: str | None) -> None:
+    page.goto(f"/select?project={key}")
+    side = page.locator('[data-testid="stSidebar"]')
+    if title is None:
+        side.get_by_text("There is no project “gone” here").wait_for()
+    else:
+        page.get_by_role("heading", name="Select", exact=True).wait_for()
+        side.locator('[data-testid="stSelectbox"]').get_by_text(title).wait_for()
+    assert f"project={key}" in page.url
+
+
 def test_the_browser_never_asked_the_network(page: Any) -> None:
     assert page.outside == []

@@ -32,7 +32,7 @@ def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
     with served(ROOT, environment) as address, browser(chromium) as running:
         view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=address)
         view.set_default_timeout(90_000)
-        view.goto("/score?part=Run+a+model")
+        view.goto("/score?part=run")
         view.locator(".st-key-model_complexity").wait_for()
         yield view
 

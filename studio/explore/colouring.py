@@ -56,7 +56,7 @@ def _named(names: NDArray[np.str_] | NDArray[np.object_]) -> Coloured:
 
 
 COLOURINGS: dict[str, Callable[[Opened], Coloured]] = {
-    "evol score": _evol,
+    "evol": _evol,
     "complexity": _complexity,
     "quality": _quality,
     "language": _language,

@@ -19,7 +19,7 @@ from deita_core.jobs.steps import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
 from studio.rows.safe_text import escape
 from studio.shell import words
-from studio.shell.navigation import make_sample
+from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, say
 
 _AUTO = "Detect"
@@ -139,7 +139,7 @@ def loader(opened: Opened, *, first: bool) -> None:
             "No data at hand? The sample pool has more than 1,300 conversations on many topics."
         )
         if st.button("Open the sample project", icon=":material/auto_awesome:"):
-            make_sample()
+            open_sample()
             st.rerun()
 
 

@@ -25,8 +25,8 @@ from studio.rows.safe_text import escape
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
 from studio.shell import words
-from studio.shell.aggregation import aggregation_control
 from studio.shell.resources import Opened, arrays, open_at, scores
+from studio.shell.state import aggregation_control
 
 _OF_SCALE = (1.0, 6.0)
 

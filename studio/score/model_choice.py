@@ -23,7 +23,6 @@ from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.catalogue import check_scorer
 from deita_core.scoring.protocol import Dimension
 from studio.rows.safe_text import escape
-from studio.score import files as score_files
 from studio.shell import state, words
 from studio.shell.resources import Opened, info, open_at
 
@@ -251,7 +250,7 @@ def _same(dimension: str, first: Choice) -> Choice:
 
 
 def _show_files() -> None:
-    st.session_state[state.SCORE_VIEW] = score_files.NAME
+    st.session_state[state.SCORE_VIEW] = "files"
 
 
 def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:

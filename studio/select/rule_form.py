@@ -20,8 +20,8 @@ from studio.rows.safe_text import escape
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
 from studio.shell import state
-from studio.shell.aggregation import aggregation_control
 from studio.shell.resources import Opened, arrays
+from studio.shell.state import aggregation_control
 
 Part = TypeVar("Part")
 

@@ -1,20 +1,15 @@
-"""The steps down the side column, each with its state.
-
-The first start: with no project at all, the sample project is made and prepared.
-"""
+"""The pages down the side column, in the order of the work, each with its state."""
 
 from __future__ import annotations
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
-from deita_core.project.folder import create_project, list_projects, path_of, projects_folder
-from studio.shell import state, words
-from studio.shell.resources import Opened, info, open_project, say
+from studio.shell import words
+from studio.shell.resources import Opened, info
 
 
-def steps(opened: Opened | None) -> list[StreamlitPage]:
+def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
     """The pages in the order of the work; titles carry how far the project has come."""
     pool = score = select = ""
     if opened is not None:
@@ -58,24 +53,3 @@ def _page(name: str, title: str, facts: str, icon: str, help: str) -> StreamlitP
         default=name == "pool",
         help=help,
     )
-
-
-def prepare_sample_if_alone() -> None:
-    """Make the sample project when the folder of projects is empty."""
-    if list_projects(projects_folder()):
-        return
-    make_sample()
-
-
-def make_sample() -> None:
-    """Go to the sample project; when there is none, make it: its jobs run in the background."""
-    if path_of(projects_folder(), SAMPLE_KEY).exists():
-        st.session_state[state.NEXT_PROJECT] = SAMPLE_KEY
-        return
-    with create_project(projects_folder(), SAMPLE_KEY) as project:
-        project.rename(SAMPLE_NAME)
-        path = project.path
-    opened = open_project(path)
-    opened.runner.submit(sample_steps(opened.project))
-    st.session_state[state.NEXT_PROJECT] = path.name.removesuffix(".duckdb")
-    say("This is the sample project. It is being prepared: watch the side column.")

@@ -57,7 +57,11 @@ def open_at(path: str) -> Opened:
 
 def open_project(path: Path) -> Opened:
     """The project, opened once for the whole server; raises as `Project.open` does."""
-    return open_at(str(path))
+    opened = open_at(str(path))
+    if opened.project.closed:  # deleted or copied by another session meanwhile
+        close_project(path)
+        opened = open_at(str(path))
+    return opened
 
 
 def close_project(path: Path) -> None:
@@ -69,9 +73,9 @@ def close_project(path: Path) -> None:
 
 def current() -> Opened:
     """The project that the side column has picked; stops the page when there is none."""
-    if CURRENT not in st.session_state:
+    if state.OPENED not in st.session_state:
         _go_through_the_frame()
-    opened = st.session_state.get(CURRENT)
+    opened = st.session_state.get(state.OPENED)
     if not isinstance(opened, Opened) or opened.project.closed:
         st.info("Choose or create a project in the side column to begin.", icon=":material/folder:")
         st.stop()
@@ -86,7 +90,6 @@ def _go_through_the_frame() -> None:
     st.switch_page("app.py", query_params=st.query_params.to_dict())
 
 
-CURRENT = "opened_project"
 # More texts than this would make the map slow to arrive; a click still opens the row.
 _MOST_HOVER_TEXTS = 60_000
 

@@ -1,14 +1,26 @@
-"""Every session and query-parameter key of the app, named once.
+"""Every session and address key of the app, named once, and the choices that stand in the address.
 
-Keys that stand in the URL are short words, because people read and share them. The session
+Keys that stand in the address are short words, because people read and share them. The session
 holds choices; data is in the project file.
+
+Streamlit's own `bind="query-params"` writes what is on the screen into the address. That is right
+for numbers and for names that are shown as they are. A choice whose options have labels goes
+through `bound_choice`, which writes the option's key instead.
 """
 
 from __future__ import annotations
 
-# In the URL, so that a link shows the same view again.
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from deita_core.selection.evol import AGGREGATIONS
+
+# In the address, so that a link shows the same view again.
 PROJECT = "project"
-ROW = "row"
 THRESHOLD = "threshold"
 BUDGET = "budget"
 AGGREGATION = "turns"
@@ -29,6 +41,7 @@ COLOUR = "colour"
 SCORE_VIEW = "part"
 
 # In the session, kept across pages.
+OPENED = "opened_project"
 EXPLORE_MAP = "explore_map"
 SELECT_MAP = "select_map"
 SEARCH = "search_text"
@@ -39,3 +52,71 @@ AUTHOR = "author"
 NOTICE = "notice"
 WANTED_PAGE = "wanted_page"
 NEXT_PROJECT = "next_project"
+
+
+def address_decides(key: str) -> bool:
+    """True where the address is newer than the session.
+
+    So it is when this session meets the key for the first time (a link was opened), and after the
+    browser's Back and Forward.
+    """
+    context = get_script_run_ctx()
+    return key not in st.session_state or (context is not None and context.is_history_navigation)
+
+
+def put_in_address(key: str, value: str | None) -> None:
+    """Let the address say `value`, or nothing of this key; the page does not run again for it."""
+    if value is None:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != value:
+        st.query_params[key] = value
+
+
+def bound_choice(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    key: str,
+    default: str | None = None,
+    kind: Literal["segments", "list"] = "segments",
+    show_label: bool = True,
+    help: str | None = None,
+) -> str:
+    """Draw a choice of one; its key stands in the address, its label on the screen.
+
+    options: label by key. default: chosen at first and left out of the address; None for the
+    first option. kind: a row of segments, or a list that drops down. An address that asks for
+    what is not among the options is told so, and gets the default.
+    """
+    usual = next(iter(options)) if default is None else default
+    if address_decides(key):
+        asked = st.query_params.get(key, usual)
+        if asked not in options:
+            st.toast(f"The address asks for {key}={asked}; there are {', '.join(options)}.")
+            asked = usual
+        st.session_state[key] = asked
+    elif st.session_state[key] not in options:
+        st.session_state[key] = usual
+    draw = st.selectbox if kind == "list" else partial(st.segmented_control, required=True)
+    value = str(
+        draw(
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=key,
+            persist_state="session",
+            label_visibility="visible" if show_label else "collapsed",
+            help=help,
+        )
+    )
+    put_in_address(key, None if value == usual else value)
+    return value
+
+
+def aggregation_control() -> str:
+    """How turns count: the control and the explanation of what is chosen."""
+    explanations = {one.name: one.explanation for one in AGGREGATIONS}
+    names = {name: name for name in explanations}
+    chosen = bound_choice("Turns count as", names, key=AGGREGATION, default="sum")
+    st.caption(explanations[chosen])
+    return chosen

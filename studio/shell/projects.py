@@ -1,0 +1,229 @@
+"""The project at the top of the side column: pick, create, rename, duplicate, delete.
+
+The address holds the key of the project, which is the name of its file. A key that names no
+project opens nothing: to open another one in its place would put pins into the wrong file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import streamlit as st
+
+from deita_core.errors import DeitaError
+from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
+from deita_core.project.folder import (
+    create_project,
+    delete_project,
+    duplicate_project,
+    list_projects,
+    path_of,
+    projects_folder,
+)
+from studio.rows.safe_text import escape
+from studio.shell import state, words
+from studio.shell.resources import Opened, close_project, open_project, say
+
+_TITLES = "project_titles"
+_PASSED_OVER = "projects_passed_over"
+# In the folder of projects: the key of the project that was opened last.
+_LAST_USED = ".last-used"
+
+
+def project_picker() -> Opened | None:
+    """Draw the picker; the project that is open now, or None when there is none."""
+    folder = projects_folder()
+    keys = [file.key for file in list_projects(folder)]
+    # Opened before the picker is drawn, because only the project itself knows its title.
+    opened, problem = _open_wanted(folder, keys)
+    key = st.session_state[state.PROJECT]
+    if keys:
+        st.selectbox(
+            "Project",
+            keys,
+            index=None if key is None else 0,
+            key=state.PROJECT,
+            format_func=_labels(keys).__getitem__,
+            placeholder="Choose a project",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+    if key is not None:
+        state.put_in_address(state.PROJECT, key)
+    if problem:
+        st.error(problem, icon=":material/lock:")
+        if st.button("Try again", icon=":material/refresh:"):
+            st.rerun()
+    opened_instead, reasons = st.session_state.get(_PASSED_OVER, ("", []))
+    if opened_instead == key:
+        for reason in reasons:
+            st.warning(reason, icon=":material/lock:")
+    st.session_state[state.OPENED] = opened
+    _manage(folder, opened)
+    return opened
+
+
+def _open_wanted(folder: Path, keys: list[str]) -> tuple[Opened | None, str]:
+    """Open what a dialog, the session or the address asks for; else say why it is not open."""
+    if state.NEXT_PROJECT in st.session_state:
+        wanted = st.session_state.pop(state.NEXT_PROJECT)
+    else:
+        wanted = st.session_state.get(state.PROJECT)
+        if wanted is None or state.address_decides(state.PROJECT):
+            wanted = st.query_params.get(state.PROJECT, wanted)
+    st.session_state[state.PROJECT] = wanted if wanted in keys else None
+    if wanted is None:
+        return _open_first(folder, keys)
+    if wanted not in keys:
+        return None, (
+            f"There is no project “{escape(wanted)}” here. Choose one from the list, or make a "
+            "new one."
+        )
+    return _try_open(folder, wanted)
+
+
+def _open_first(folder: Path, keys: list[str]) -> tuple[Opened | None, str]:
+    """The project used last, or else the first that opens; the others' reasons are kept."""
+    last = ""
+    with suppress(OSError, UnicodeDecodeError):
+        last = (folder / _LAST_USED).read_text(encoding="utf-8").strip()
+    reasons: list[str] = []
+    for key in sorted(keys, key=lambda key: key != last):
+        opened, problem = _try_open(folder, key)
+        if opened is not None:
+            st.session_state[state.PROJECT] = key
+            st.session_state[_PASSED_OVER] = (key, reasons)
+            return opened, ""
+        reasons.append(problem)
+    return None, "\n\n".join(reasons)
+
+
+def _try_open(folder: Path, key: str) -> tuple[Opened | None, str]:
+    """The project and an empty text, or None and why it cannot be opened."""
+    try:
+        opened = open_project(path_of(folder, key))
+    except DeitaError as error:
+        return None, escape(str(error))
+    st.session_state.setdefault(_TITLES, {})[key] = opened.project.name
+    if st.session_state.get(state.OPENED) != opened:
+        with suppress(OSError):  # a folder that is not ours to write to can be looked at
+            (folder / _LAST_USED).write_text(key, encoding="utf-8")
+    return opened, ""
+
+
+def _labels(keys: list[str]) -> dict[str, str]:
+    """Titles where they are known; two projects of one title are told apart by their keys."""
+    known = st.session_state.get(_TITLES, {})
+    titles = {key: str(known.get(key, key)) for key in keys}
+    count = Counter(titles.values())
+    return {
+        key: title if count[title] == 1 else f"{title} ({key})" for key, title in titles.items()
+    }
+
+
+def prepare_sample_if_alone() -> None:
+    """Make the sample project when the folder of projects is empty."""
+    if not list_projects(projects_folder()):
+        _make_sample()
+
+
+def open_sample() -> None:
+    """Go to the sample project at the next run, made first when there is none."""
+    if not path_of(projects_folder(), SAMPLE_KEY).exists():
+        _make_sample()
+    st.session_state[state.NEXT_PROJECT] = SAMPLE_KEY
+
+
+def _make_sample() -> None:
+    with create_project(projects_folder(), SAMPLE_KEY) as project:
+        project.rename(SAMPLE_NAME)
+        path = project.path
+    opened = open_project(path)
+    opened.runner.submit(sample_steps(opened.project))
+    say("This is the sample project. It is being prepared: watch the side column.")
+
+
+def _manage(folder: Path, opened: Opened | None) -> None:
+    with st.container(horizontal=True):
+        if st.button("New", icon=":material/add:", key="project-new"):
+            _ask_new(folder)
+        if opened is None:
+            return
+        choice = st.menu_button(
+            "Manage",
+            ["Rename", "Duplicate", "Delete"],
+            icon=":material/more_horiz:",
+            key="project-manage",
+        )
+        if choice == "Rename":
+            _ask_rename(opened)
+        elif choice == "Duplicate":
+            _ask_duplicate(opened)
+        elif choice == "Delete":
+            _ask_delete(opened)
+
+
+@st.dialog("New project")
+def _ask_new(folder: Path) -> None:
+    name = st.text_input("Name", max_chars=100, placeholder="e.g. Support chats, round 1")
+    if st.button("Create", type="primary", disabled=not name.strip()):
+        with _errors_shown():
+            with create_project(folder, name) as project:
+                path = project.path
+            _go_to(path, f"Created “{name}”. Load a pool to begin.")
+
+
+@st.dialog("Rename project")
+def _ask_rename(opened: Opened) -> None:
+    name = st.text_input("Name", opened.project.name, max_chars=100)
+    if st.button("Rename", type="primary", disabled=not name.strip()):
+        with _errors_shown():
+            opened.project.rename(name)
+            st.rerun()
+
+
+@st.dialog("Duplicate project")
+def _ask_duplicate(opened: Opened) -> None:
+    name = st.text_input("Name of the copy", f"{opened.project.name} (copy)", max_chars=100)
+    st.caption("The copy has everything: pool, scores, embeddings, map and selections.")
+    if opened.runner.busy:
+        st.warning("Jobs are running: the copy has what they have finished so far.")
+    if st.button("Duplicate", type="primary", disabled=not name.strip()):
+        with _errors_shown():
+            _go_to(duplicate_project(opened.project, name), f"Made “{name}”.")
+
+
+@st.dialog("Delete project")
+def _ask_delete(opened: Opened) -> None:
+    name, path = opened.project.name, opened.project.path
+    st.markdown(
+        f"This deletes **{escape(name)}** ({words.size(path.stat().st_size)}) with its scores, "
+        "embeddings and selections. The pool files it was imported from and files you exported "
+        "stay."
+    )
+    sure = st.checkbox("Yes, delete it; this cannot be undone")
+    if st.button("Delete", type="primary", disabled=not sure, icon=":material/delete:"):
+        with _errors_shown():
+            close_project(path)
+            delete_project(path)
+            _go_to(None, f"Deleted “{name}”.")
+
+
+def _go_to(path: Path | None, message: str) -> None:
+    """Run again with that project, or with the first that opens; the picker is drawn already."""
+    key = None if path is None else path.name.removesuffix(".duckdb")
+    st.session_state[state.NEXT_PROJECT] = key
+    say(message)
+    st.rerun()
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    """Show an expected error inside the dialog instead of breaking the page."""
+    try:
+        yield
+    except DeitaError as error:
+        st.error(escape(str(error)))
