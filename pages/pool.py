@@ -5,7 +5,7 @@ import streamlit as st
 from deita_core.project.browse import tally
 from studio.pool.loader import loader
 from studio.pool.overview import duplicates_view, files_table, pool_overview, rejects_view
-from studio.shell import words
+from studio.shell.formatting import percent, plural
 from studio.shell.resources import current, info
 
 opened = current()
@@ -21,7 +21,7 @@ if not found.files:
     st.stop()
 
 parts = [
-    f"**{found.imported:,}** conversations from {words.rows(found.files, 'file', 'files')}: "
+    f"**{found.imported:,}** conversations from {plural(found.files, 'file', 'files')}: "
     f"{found.read:,} rows read = {found.imported:,} imported + {found.duplicates:,} duplicates "
     f"+ {found.rejected:,} rejected"
 ]
@@ -46,7 +46,7 @@ if flags.open:
         counts = tally(opened.project, "flag")
         st.caption("Flags need no model. A row can have several, and most have none.")
         counts["meaning"] = [FLAGS.get(name, "") for name in counts["name"]]
-        counts["share"] = [words.share(count, found.imported) for count in counts["rows"]]
+        counts["share"] = [percent(count, found.imported) for count in counts["rows"]]
         st.dataframe(
             counts[["name", "rows", "share", "meaning"]],
             hide_index=True,

@@ -17,9 +17,9 @@ from deita_core.jobs.kinds.export import card_path, manifest_path
 from deita_core.jobs.steps import export_step
 from deita_core.project.job_log import JobRecord
 from deita_core.project.selections import SavedSelection
-from studio.rows.safe_text import escape
-from studio.shell import words
+from studio.shell.formatting import file_size, plural
 from studio.shell.resources import Opened, say
+from studio.shell.safe_text import escape
 
 _LICENSES = ["other", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "apache-2.0", "mit"]
 
@@ -61,7 +61,7 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
     if problem:
         st.error(problem)
     if st.button(
-        f"Export {words.rows(selection.rows, 'conversation', 'conversations')}",
+        f"Export {plural(selection.rows, 'conversation', 'conversations')}",
         type="primary",
         icon=":material/download:",
         disabled=bool(problem) or opened.runner.busy,
@@ -106,7 +106,7 @@ def results_view(opened: Opened) -> None:
 
 def _result(record: JobRecord, out: Path) -> None:
     with st.container(border=True):
-        facts = f"{words.size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
+        facts = f"{file_size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
         selection = escape(str(record.parameters["selection"]))
         st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
         for part in record.progress.result:

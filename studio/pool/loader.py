@@ -17,10 +17,10 @@ from deita_core.formats.read import LAYOUTS, detect
 from deita_core.formats.read.layout import Detection, Mapping, PoolRow
 from deita_core.jobs.steps import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
-from studio.rows.safe_text import escape
-from studio.shell import words
+from studio.shell.formatting import plural
 from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, say
+from studio.shell.safe_text import escape
 
 _AUTO = "Detect"
 
@@ -146,7 +146,7 @@ def loader(opened: Opened, *, first: bool) -> None:
 def _import_button(opened: Opened, files: list[Path]) -> None:
     mapping, readable = preview_files(files)
     if st.button(
-        f"Import {words.rows(len(files), 'file', 'files')} and prepare",
+        f"Import {plural(len(files), 'file', 'files')} and prepare",
         type="primary",
         disabled=not readable,
         icon=":material/play_arrow:",

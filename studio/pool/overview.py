@@ -20,7 +20,7 @@ from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
 from studio.charts.colours import PLAIN
 from studio.charts.map_chart import MapGroup
-from studio.shell import words
+from studio.shell.formatting import compact, file_size, percent, plural
 from studio.shell.resources import Opened, arrays, info
 
 
@@ -36,7 +36,7 @@ def files_table(opened: Opened) -> None:
             "rejected": [s.rejected for s in files],
             "adds up": ["yes" if s.complete else "no" for s in files],
             "state": [s.state for s in files],
-            "size": [words.size(s.bytes) if s.bytes is not None else "" for s in files],
+            "size": [file_size(s.bytes) if s.bytes is not None else "" for s in files],
             "read as": [s.explanation or "" for s in files],
             "SHA-256": [(s.sha256 or "")[:16] for s in files],
         }
@@ -50,7 +50,7 @@ def files_table(opened: Opened) -> None:
     stopped = [s.source for s in files if s.state == "incomplete"]
     if stopped and not opened.runner.busy:
         st.warning(
-            f"{words.rows(len(stopped), 'file was', 'files were')} not read to the end.",
+            f"{plural(len(stopped), 'file was', 'files were')} not read to the end.",
             icon=":material/pause_circle:",
         )
         if st.button("Go on importing", icon=":material/play_arrow:"):
@@ -105,10 +105,10 @@ def _figures(pool: PoolTable) -> None:
     columns = st.columns(4)
     several = int((pool.turns > 1).sum())
     flagged = int((pool.flags != 0).sum())
-    columns[0].metric("Tokens in all", words.short(int(pool.tokens.sum())), border=True)
+    columns[0].metric("Tokens in all", compact(int(pool.tokens.sum())), border=True)
     columns[1].metric("Median length", f"{np.median(pool.tokens):,.0f} tokens", border=True)
-    columns[2].metric("With several turns", words.share(several, len(pool)), border=True)
-    columns[3].metric("With a flag", words.share(flagged, len(pool)), border=True)
+    columns[2].metric("With several turns", percent(several, len(pool)), border=True)
+    columns[3].metric("With a flag", percent(flagged, len(pool)), border=True)
 
 
 def _extent(values: np.ndarray) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import streamlit as st
 
 from deita_core.conversation import Conversation, Message
 from studio.charts.colours import STATUS_STYLES
-from studio.rows.safe_text import (
+from studio.shell.safe_text import (
     escape,
     escape_badge,
     is_right_to_left,

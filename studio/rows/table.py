@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
 from studio.rows.conversation import RowFacts, TurnScore, conversation_view
-from studio.rows.safe_text import escape
-from studio.shell import words
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened, arrays, scores
+from studio.shell.safe_text import escape
 
 PAGE = 50
 # Not a flag of the text: it belongs to the embedder, which read only the beginning.
@@ -68,7 +68,7 @@ def rows_table(
     pages = (len(rows) + PAGE - 1) // PAGE
     page = 0
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(words.rows(len(rows)))
+        st.caption(plural(len(rows)))
         if pages > 1:
             # Its own key for each number of pages, or it would stand on one that is gone.
             page = int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1

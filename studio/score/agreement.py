@@ -21,11 +21,11 @@ from studio.charts.charts import (
 )
 from studio.charts.colours import PLAIN
 from studio.charts.map_chart import MapGroup
-from studio.rows.safe_text import escape
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
-from studio.shell import words
+from studio.shell.formatting import model_label
 from studio.shell.resources import Opened, arrays, open_at, scores
+from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control
 
 _OF_SCALE = (1.0, 6.0)
@@ -93,7 +93,7 @@ def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, Sc
                 numbers,
                 index=numbers.index(start),
                 format_func=lambda n: (
-                    f"{words.model(by_number[n].model)} "
+                    f"{model_label(by_number[n].model)} "
                     f"({by_number[n].revision[:8]}) · {by_number[n].scored:,} turns"
                 ),
                 key=f"agreement_{label}_{dimension}",
@@ -103,7 +103,7 @@ def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, Sc
 
 
 def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
-    one, two = words.model(first.model), words.model(second.model)
+    one, two = model_label(first.model), model_label(second.model)
     if one == two:
         return f"{one} ({first.revision[:8]})", f"{two} ({second.revision[:8]}, 2nd)"
     return one, two

@@ -16,9 +16,9 @@ from deita_core.project.browse import ProjectInfo
 from deita_core.project.folder import data_folder
 from deita_core.project.job_log import jobs
 from studio.export.form import exports_folder
-from studio.rows.safe_text import escape
-from studio.shell import words
+from studio.shell.formatting import file_size
 from studio.shell.resources import Opened
+from studio.shell.safe_text import escape
 
 # The name of this part of the Score page.
 NAME = "Import and export"
@@ -124,7 +124,7 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         return
     _last(opened, "export_scores")
     st.download_button(
-        f"Download {out.name} ({words.size(out.stat().st_size)})",
+        f"Download {out.name} ({file_size(out.stat().st_size)})",
         lambda: out.open("rb"),
         file_name=out.name,
         icon=":material/download:",

@@ -22,9 +22,10 @@ from deita_core.models.options import APIS, PRECISIONS, ModelOptions
 from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.catalogue import check_scorer
 from deita_core.scoring.protocol import Dimension
-from studio.rows.safe_text import escape
-from studio.shell import state, words
+from studio.shell import state
+from studio.shell.formatting import file_size
 from studio.shell.resources import Opened, info, open_at
+from studio.shell.safe_text import escape
 
 # What has to be typed or chosen to name a model of a kind.
 Field = Literal["", "model", "endpoint", "seed", "column", "file"]
@@ -353,8 +354,8 @@ def _fit(facts: ModelFacts, options: ModelOptions) -> None:
         st.warning(f"{size} {device.label} does not run {chosen}: {_others(fits)}.")
         return
     needs = (
-        f"Needs about {words.size(fits[chosen].needed)} in {chosen}; {device.label} has "
-        f"{words.size(device.free)} free"
+        f"Needs about {file_size(fits[chosen].needed)} in {chosen}; {device.label} has "
+        f"{file_size(device.free)} free"
     )
     if fits[chosen].fits:
         st.caption(f":material/check: {size} {needs}.")
@@ -394,7 +395,7 @@ def model_settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
 
 def _local(dimension: str) -> dict[str, Any]:
     found = {one.name: one for one in devices()}
-    labels = {n: f"{d.label}, {words.size(d.free)} of {words.size(d.total)} free"
+    labels = {n: f"{d.label}, {file_size(d.free)} of {file_size(d.total)} free"
               for n, d in found.items()}  # fmt: skip
     device = None
     if len(found) > 1:

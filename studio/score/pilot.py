@@ -12,11 +12,11 @@ from deita_core.project.browse import table_of
 from deita_core.project.job_log import jobs
 from deita_core.project.scorers import ScoredTurn, extreme_turns, pilots
 from deita_core.project.scores import ScorerRecord, scorers
-from studio.rows.safe_text import escape
 from studio.rows.table import show_conversation
 from studio.score.model_choice import EMBEDDING, Choice
-from studio.shell import words
+from studio.shell.formatting import duration, file_size
 from studio.shell.resources import Opened
+from studio.shell.safe_text import escape
 
 LEVELS = {
     "good": ":green[:material/check_circle:]",
@@ -63,7 +63,7 @@ def pilot_view(opened: Opened, found: list[Tried], price: float | None) -> None:
     if len(found) > 1:
         seconds = sum(one.facts.left_seconds for one in found)
         cost = f", which costs {price * seconds / 3600:,.2f}" if price else ""
-        st.caption(f"One after the other: {words.duration(seconds)} for the rest{cost}.")
+        st.caption(f"One after the other: {duration(seconds)} for the rest{cost}.")
     for one in found:
         for sentence in one.facts.health:
             st.markdown(
@@ -82,10 +82,10 @@ def _line(facts: PilotFacts, price: float | None) -> dict[str, object]:
         "tried": f"{facts.rows:,} rows",
         "rows a second": _figures(facts.rows_per_second),
         "tokens a second": f"about {_figures(facts.tokens_per_second)}",
-        "loading": words.duration(facts.load_seconds),
-        "memory": words.size(facts.gpu_memory or facts.memory or 0),
+        "loading": duration(facts.load_seconds),
+        "memory": file_size(facts.gpu_memory or facts.memory or 0),
         "left": f"{facts.left_rows:,} rows",
-        "time for the rest": words.duration(facts.left_seconds),
+        "time for the rest": duration(facts.left_seconds),
     }
     if price:
         line["cost"] = f"{facts.cost(price):,.2f}"

@@ -23,11 +23,11 @@ from deita_core.project.vectors import (
     count_unembedded,
     embedders,
 )
-from studio.rows.safe_text import escape
 from studio.score.model_choice import EMBEDDING, Choice, model_choice
 from studio.score.pilot import Tried, pilot_view, scorer_of, tried
-from studio.shell import words
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened
+from studio.shell.safe_text import escape
 
 PILOT_ROWS = 200
 _DIMENSIONS = ("complexity", "quality", EMBEDDING)
@@ -161,11 +161,11 @@ def _activate(baseline: bool) -> bool:
 def _run_label(found: ProjectInfo, chosen: list[Choice], left: dict[str, int]) -> str:
     numbers = {left.get(choice.dimension, found.imported) for choice in chosen}
     if left and len(numbers) == 1:
-        count = words.rows(numbers.pop(), "conversation", "conversations")
+        count = plural(numbers.pop(), "conversation", "conversations")
         return f"Run on the remaining {count}"
     if left:
         return "Run on the rest"
-    return f"Run on all {words.rows(found.imported, 'conversation', 'conversations')}"
+    return f"Run on all {plural(found.imported, 'conversation', 'conversations')}"
 
 
 def _start(opened: Opened, choices: list[Choice], chains: list[list[Step]]) -> None:

@@ -21,11 +21,11 @@ from deita_core.project.scores import ScorerRecord
 from deita_core.project.vectors import EmbedderRecord
 from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.scoring.protocol import DIMENSIONS
-from studio.rows.safe_text import escape
 from studio.score.scorer_table import known_embedders, known_scorers
-from studio.shell import words
+from studio.shell.formatting import model_label, plural
 from studio.shell.jobs_panel import describe_progress
 from studio.shell.resources import Opened
+from studio.shell.safe_text import escape
 
 _SHOWN = ("score", "pilot", "embed", "import_scores")
 _CANCELLED = "jobs_cancelled"
@@ -42,12 +42,12 @@ def models_of(record: JobRecord) -> str:
     """Which models a job runs, in words."""
     given = record.parameters
     if record.kind == "pilot":
-        return f"{given['dimension']} by {words.model(given['model'])}"
+        return f"{given['dimension']} by {model_label(given['model'])}"
     if record.kind == "embed":
-        return words.model(given["embedder"])
+        return model_label(given["embedder"])
     if record.kind == "import_scores":
         return " and ".join(given["fields"].values())
-    named = {d: words.model(given[d]) for d in ("complexity", "quality") if given.get(d)}
+    named = {d: model_label(given[d]) for d in ("complexity", "quality") if given.get(d)}
     if len(set(named.values())) == 1 and len(named) == 2:
         return f"complexity and quality by {next(iter(named.values()))}"
     return ", ".join(f"{d} by {name}" for d, name in named.items())
@@ -95,7 +95,7 @@ def _draw(opened: Opened, record: JobRecord) -> None:
 def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
     hopeless = record.error_code == HopelessScorerError.__name__
     with st.container(border=True):
-        done = words.rows(record.progress.done, "conversation", "conversations")
+        done = plural(record.progress.done, "conversation", "conversations")
         st.markdown(
             f":material/pause_circle: **{KINDS[record.kind].label}** {escape(models_of(record))} "
             f"{record.state} after {done}. What was finished is kept."
@@ -170,9 +170,9 @@ _CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD
 def sentence(opened: Opened, found: ProjectInfo) -> str:
     """ "52,002 of 52,002 conversations are scored with ...; 51,974 are embedded with ..."."""
     active = {r.dimension: r for r in known_scorers(opened) if r.active}
-    names = [words.model(active[d].model) for d in DIMENSIONS if d in active]
+    names = [model_label(active[d].model) for d in DIMENSIONS if d in active]
     by = " and ".join(f"`{name}`" for name in dict.fromkeys(names))
-    failed = f" ({words.rows(found.failed)} with no complete turn)" if found.failed else ""
+    failed = f" ({plural(found.failed)} with no complete turn)" if found.failed else ""
     said = (
         f"**{found.scored:,}** of {found.imported:,} conversations have an evol score"
         f"{f' by {by}' if by else ''}{failed}"
@@ -181,7 +181,7 @@ def sentence(opened: Opened, found: ProjectInfo) -> str:
     if embedder is None:
         return f"{said}, and none has an embedding."
     return (
-        f"{said}, and **{found.embedded:,}** have an embedding by `{words.model(embedder.model)}`."
+        f"{said}, and **{found.embedded:,}** have an embedding by `{model_label(embedder.model)}`."
     )
 
 
@@ -236,7 +236,7 @@ def _stopped_names(opened: Opened) -> bool:
 def _by(opened: Opened, *, scoring: bool, embedding: bool) -> str:
     active = [r.model for r in known_scorers(opened) if r.active and scoring]
     active += [e.model for e in known_embedders(opened) if e.active and embedding]
-    names = dict.fromkeys(words.model(model) for model in active)
+    names = dict.fromkeys(model_label(model) for model in active)
     return f"With the models in use: {', '.join(names)}." if names else ""
 
 

@@ -22,11 +22,11 @@ from deita_core.project.scorers import (
 from deita_core.project.scores import ScorerRecord, scorers
 from deita_core.project.vectors import EmbedderRecord, activate_embedder, embedders, truncated_rows
 from deita_core.scoring.health import Health
-from studio.rows.safe_text import escape
 from studio.rows.table import row_table
 from studio.score.pilot import LEVELS, extremes
-from studio.shell import words
+from studio.shell.formatting import model_label, percent, plural
 from studio.shell.resources import Opened, open_at, say
+from studio.shell.safe_text import escape
 
 _USED = st.column_config.CheckboxColumn(help="Used for selection")
 
@@ -99,7 +99,7 @@ def _active_choice(opened: Opened, records: list[ScorerRecord], found: ProjectIn
 
 
 def _label(record: ScorerRecord | EmbedderRecord, done: int, unit: str) -> str:
-    return f"{words.model(record.model)} · {done:,} {unit}"
+    return f"{model_label(record.model)} · {done:,} {unit}"
 
 
 def _choose(opened: Opened, dimension: str, labels: dict[int, str], active: int | None) -> None:
@@ -138,9 +138,9 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
         lines.append(
             {
                 "dimension": record.dimension,
-                "model": words.model(record.model),
+                "model": model_label(record.model),
                 "used": record.active,
-                "rows": words.share(known.rows, found.imported),
+                "rows": percent(known.rows, found.imported),
                 "scored": record.scored,
                 "failed": record.failed,
                 "cut": known.truncated,
@@ -191,7 +191,7 @@ def _details(opened: Opened, record: ScorerRecord, found: ProjectInfo) -> None:
     extremes(opened, record.scorer, key=key)
     _failures(opened, record, key)
     cut = cut_rows(opened.project, record.scorer)
-    if cut and st.toggle(f"Show {words.rows(len(cut))} cut to fit the model", key=f"{key}_cut"):
+    if cut and st.toggle(f"Show {plural(len(cut))} cut to fit the model", key=f"{key}_cut"):
         row_table(opened, cut, key=f"{key}_cut_rows")
 
 
@@ -225,7 +225,7 @@ def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
 
 def _forget(opened: Opened, record: ScorerRecord) -> None:
     count = forget_failures(opened.project, record.scorer)
-    say(f"{words.rows(count)} will be tried again by the next run of this model.")
+    say(f"{plural(count)} will be tried again by the next run of this model.")
 
 
 def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
@@ -235,9 +235,9 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
         return
     lines = [
         {
-            "model": words.model(e.model),
+            "model": model_label(e.model),
             "used": e.active,
-            "rows": words.share(e.embedded + e.failed, found.imported),
+            "rows": percent(e.embedded + e.failed, found.imported),
             "embedded": e.embedded,
             "failed": e.failed,
             "cut": e.truncated,
@@ -258,7 +258,7 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
     if active is not None and active.truncated:
         longest = active.parameters.get("max_tokens", "its limit of")
         shown = st.toggle(
-            f"Show {words.rows(active.truncated)} longer than {longest} tokens, of which only "
+            f"Show {plural(active.truncated)} longer than {longest} tokens, of which only "
             "the beginning is embedded",
             key="show_truncated",
         )

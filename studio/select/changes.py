@@ -10,7 +10,7 @@ from deita_core.selection.analysis.changes import Changes
 from deita_core.selection.outcome import Outcome
 from studio.rows.table import row_table, rows_table
 from studio.select.rows import row_in_focus
-from studio.shell import words
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened
 
 _MOST_REASONS = 5000
@@ -59,7 +59,7 @@ def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) 
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"The selection above has {words.rows(len(more))} more that this one lacks, and lacks "
+            f"The selection above has {plural(len(more))} more that this one lacks, and lacks "
             f"{len(fewer):,} of this one.",
             width="content",
         )

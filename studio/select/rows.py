@@ -23,7 +23,8 @@ from deita_core.similarity.neighbours import similar_rows
 from studio.rows.conversation import RowFacts, marked_differences
 from studio.rows.table import row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
-from studio.shell import state, words
+from studio.shell import state
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened, say
 
 _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
@@ -226,7 +227,7 @@ def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
         by_note.setdefault(kept.get(row, ""), []).append(row)
     for note, group in by_note.items():
         set_pins(opened.project, group, choice, note=note, author=author)
-    say(f"{_DONE[choice]}: {words.rows(len(rows))}. Undo takes it back.")
+    say(f"{_DONE[choice]}: {plural(len(rows))}. Undo takes it back.")
 
 
 def pins_view(opened: Opened) -> None:
@@ -259,7 +260,7 @@ def pins_view(opened: Opened) -> None:
     )
     picked = [chosen[i] for i in event.selection.rows if i < len(chosen)] or list(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        note = st.text_input(f"Note on {words.rows(len(picked))}", key="pin_note")
+        note = st.text_input(f"Note on {plural(len(picked))}", key="pin_note")
         st.button("Set the note", on_click=_note, args=(opened, picked), disabled=not note)
         pin_buttons(opened, [one.row for one in picked], key="pins_chosen")
 

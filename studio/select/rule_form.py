@@ -16,11 +16,11 @@ from deita_core.errors import SelectionError
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, EACH, BudgetUnit, Condition, Quota
 from deita_core.selection.strategies import STRATEGIES, find_strategy
-from studio.rows.safe_text import escape
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
 from studio.shell import state
 from studio.shell.resources import Opened, arrays
+from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control
 
 Part = TypeVar("Part")

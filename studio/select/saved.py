@@ -19,11 +19,12 @@ from deita_core.project.selections import (
 )
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
-from studio.rows.safe_text import escape
 from studio.select.changes import difference_view
 from studio.select.history import load_with_pins
-from studio.shell import state, words
+from studio.shell import state
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened, say
+from studio.shell.safe_text import escape
 
 
 def save_button(opened: Opened, result: Outcome) -> None:
@@ -76,7 +77,7 @@ def saved_selections(opened: Opened, result: Outcome) -> None:
 
 def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     rule = SelectionRule.from_json(selection.rule)
-    size = words.rows(selection.rows, "conversation", "conversations")
+    size = plural(selection.rows, "conversation", "conversations")
     by = f" · {escape(selection.author)}" if selection.author else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from deita_core.jobs.kinds import KINDS
 from deita_core.project.job_log import RESUMABLE, JobRecord
-from studio.shell import words
+from studio.shell.formatting import duration, plural
 from studio.shell.resources import Opened
 
 _SEEN = "jobs_seen"
@@ -58,9 +58,7 @@ def _draw_stopped(opened: Opened, records: list[JobRecord], last: JobRecord) -> 
             first = record
     kind = KINDS[first.kind]
     with st.container(border=True):
-        st.markdown(
-            f"**{kind.label}** {first.state} after {words.rows(first.progress.done, 'row')}"
-        )
+        st.markdown(f"**{kind.label}** {first.state} after {plural(first.progress.done, 'row')}")
         if first.error:
             st.caption(first.error)
         if st.button("Resume", key=f"resume-{first.job}", icon=":material/play_arrow:"):
@@ -80,5 +78,5 @@ def describe_progress(record: JobRecord) -> str:
     if progress.rate and record.kind != "map":
         parts.append(f"{progress.rate:,.0f} a second")
     if record.seconds_left is not None:
-        parts.append(f"{words.duration(record.seconds_left)} left")
+        parts.append(f"{duration(record.seconds_left)} left")
     return ", ".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from studio.shell import words
+from studio.shell.formatting import plural
 from studio.shell.resources import Opened, info
 
 
@@ -14,7 +14,7 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
     pool = score = select = ""
     if opened is not None:
         found = info(opened)
-        pool = words.rows(found.imported) if found.imported else "empty"
+        pool = plural(found.imported) if found.imported else "empty"
         tried = found.imported - found.unscored
         score = f"{100 * tried // found.imported} %" if found.imported else ""
         select = f"{found.selections} saved" if found.selections else ""

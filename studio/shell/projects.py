@@ -23,9 +23,10 @@ from deita_core.project.folder import (
     path_of,
     projects_folder,
 )
-from studio.rows.safe_text import escape
-from studio.shell import state, words
+from studio.shell import state
+from studio.shell.formatting import file_size
 from studio.shell.resources import Opened, close_project, open_project, say
+from studio.shell.safe_text import escape
 
 _TITLES = "project_titles"
 _PASSED_OVER = "projects_passed_over"
@@ -200,7 +201,7 @@ def _ask_duplicate(opened: Opened) -> None:
 def _ask_delete(opened: Opened) -> None:
     name, path = opened.project.name, opened.project.path
     st.markdown(
-        f"This deletes **{escape(name)}** ({words.size(path.stat().st_size)}) with its scores, "
+        f"This deletes **{escape(name)}** ({file_size(path.stat().st_size)}) with its scores, "
         "embeddings and selections. The pool files it was imported from and files you exported "
         "stay."
     )

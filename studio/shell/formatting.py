@@ -1,9 +1,9 @@
-"""Numbers and times as people read them."""
+"""Numbers, times and names as people read them."""
 
 from __future__ import annotations
 
 
-def rows(count: int, one: str = "row", many: str = "rows") -> str:
+def plural(count: int, one: str = "row", many: str = "rows") -> str:
     """ "1 row", "52,002 rows"."""
     return f"{count:,} {one if count == 1 else many}"
 
@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def size(count: int) -> str:
+def file_size(count: int) -> str:
     """ "512 bytes", "21.1 MB"."""
     if count < 1000:
         return f"{count} bytes"
@@ -28,19 +28,19 @@ def size(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
-def short(count: int) -> str:
+def compact(count: int) -> str:
     """ "912", "1.2 million"."""
     if count < 1_000_000:
         return f"{count:,}"
     return f"{count / 1e6:.1f} million"
 
 
-def share(part: int, whole: int) -> str:
+def percent(part: int, whole: int) -> str:
     """ "12.3 %", or "0 %" of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else "0 %"
 
 
-def model(name: str) -> str:
+def model_label(name: str) -> str:
     """A model's id as a label: of a folder its last two parts."""
     prefix, colon, rest = name.partition(":")
     if colon and rest.startswith("/"):
