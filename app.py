@@ -4,16 +4,18 @@ from pathlib import Path
 
 import streamlit as st
 
+from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
 from studio.shell.jobs_panel import jobs_panel
 from studio.shell.navigation import first_run_of_server, pages_with_state
 from studio.shell.projects import prepare_sample_if_alone, project_picker
 
-ASSETS = Path(__file__).parent / "assets"
+HERE = Path(__file__).parent
 # A picture of our own: a Material icon here would be fetched from the network by the browser.
-st.set_page_config(page_title="Deita Studio", page_icon=ASSETS / "icon.png", layout="wide")
-st.logo(ASSETS / "logo.svg", size="large")
+st.set_page_config(page_title="Deita Studio", page_icon=HERE / "assets" / "icon.png", layout="wide")
+st.logo(HERE / "assets" / "logo.svg", size="large")
 
+ensure_plotly(HERE / "static")
 prepare_sample_if_alone()
 with st.sidebar:
     opened = project_picker()

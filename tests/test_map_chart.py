@@ -235,7 +235,7 @@ st.text(f"kind={{kind}} inside={{inside}} clicked={{event.clicked}} hidden={{eve
 def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     root, folder = Path(__file__).parents[1], tmp_path_factory.mktemp("map")
     (folder / "app.py").write_text(APP.format(root=str(root)), encoding="utf-8")
-    (folder / "static").symlink_to(ensure_plotly().parent)
+    ensure_plotly(folder / "static")
     (folder / ".streamlit").symlink_to(root / ".streamlit")
     with served(folder) as address, browser(chromium) as running:
         view = running.new_page(viewport={"width": 1200, "height": 900})

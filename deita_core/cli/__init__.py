@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Exit, Option, Typer
 
-from deita_core.cli import model_commands, pool_commands, select_commands
+from deita_core.cli import app_command, model_commands, pool_commands, select_commands
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.version import VERSION
@@ -43,6 +43,7 @@ _COMMANDS = (
     (model_commands.devices, "devices", "--model FOLDER"),
     (select_commands.replay, "replay", "selected.manifest.json --pool-dir pools"),
     (select_commands.info, "info", "--json"),
+    (app_command.open_app, "app", "--port 8502"),
 )
 for _function, _name, _arguments in _COMMANDS:
     _example = f"Example: {PROGRAM} {_name} {_arguments}".rstrip()

@@ -230,11 +230,16 @@ SAMPLE_RULE = SelectionRule(threshold=0.7, budget=600)
 
 
 def sample_files() -> list[Path]:
-    """The files of the sample pool, in the repository's `sample` folder."""
-    folder = Path(__file__).resolve().parents[2] / "sample"
-    files = sorted(p for p in folder.glob("*") if p.suffix in (".json", ".jsonl"))
+    """The files of the sample pool: in the installed package, or at the repository's top level."""
+    package = Path(__file__).resolve().parents[1]
+    files = [
+        path
+        for folder in (package / "sample", package.parent / "sample")
+        for path in sorted(folder.glob("*"))
+        if path.suffix in (".json", ".jsonl")
+    ]
     if not files:
-        raise PathError(f"the sample pool is missing: {folder} has no .json or .jsonl file")
+        raise PathError(f"the sample pool is missing: there is no folder {package.parent}/sample")
     return files
 
 

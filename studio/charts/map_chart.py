@@ -196,7 +196,6 @@ def colour_by_category(values: Sequence[str | None], most: int = 8) -> Coloured:
 
 
 _HERE = Path(__file__).parent / "map_component"
-_STATIC = Path(__file__).parents[2] / "static"
 # Session keys. Streamlit may forget a component's state while it is off the page; these stay.
 _CLEARED = "_map_cleared_"
 _LAST = "_map_last_state_"
@@ -271,7 +270,6 @@ def map_chart(
     report_viewport: also rerun the page when the user zooms or moves.
     Outline, view and hidden groups are there again when the user comes back from another page.
     """
-    ensure_plotly()
     # One component per version, so that neither side can mistake the rows of one for another's.
     place = st.session_state[_SHOWN + key] = f"{key}@{version}"
     if len(codes) != len(xy):
@@ -336,20 +334,21 @@ def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:
     )
 
 
-def ensure_plotly() -> Path:
-    """Put plotly.min.js of the installed package where Streamlit serves it; return its place.
+def ensure_plotly(folder: Path) -> None:
+    """Put plotly.min.js of the installed package into the folder that Streamlit serves.
 
-    A copy, because Streamlit serves nothing that a link leads out of `static/`.
+    folder: `static/` beside the app's script. A copy, because Streamlit serves nothing that a
+    link leads out of it.
     """
-    target = _STATIC / _plotly_name()
+    target = folder / _plotly_name()
     if not target.exists():
         spec = find_spec("plotly")
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
-        _STATIC.mkdir(exist_ok=True)
-        with whole_file(target) as partial:
-            shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
-    return target
+        folder.mkdir(exist_ok=True)
+        partial = target.with_suffix(f".{os.getpid()}.part")
+        shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
+        partial.replace(target)
 
 
 @cache
