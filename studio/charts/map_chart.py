@@ -346,9 +346,8 @@ def ensure_plotly(folder: Path) -> None:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
         folder.mkdir(exist_ok=True)
-        partial = target.with_suffix(f".{os.getpid()}.part")
-        shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
 
 
 @cache
