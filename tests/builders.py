@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
+from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
@@ -80,8 +81,7 @@ def _import(project: Project, rows: int) -> None:
         "path": "/data/topics.jsonl",
         "sha256": "ab" * 32,
         "bytes": 1234,
-        "container": "jsonl",
-        "compression": "",
+        "container": Container("jsonl", "").to_json(),
         "mapping": Mapping("sharegpt").to_json(),
         "explanation": "JSON Lines in the layout ShareGPT.",
     }

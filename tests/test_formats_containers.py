@@ -69,7 +69,7 @@ def test_every_container_and_compression_gives_the_same_rows(
     rows = read_bytes(tmp_path, pack(FILES[kind]))
     assert pairs(rows) == EXPECTED
     detection = detect(tmp_path / "pool")
-    assert (detection.container, detection.compression) == (kind, packing)
+    assert (detection.container.kind, detection.container.compression) == (kind, packing)
     assert json.loads(rows[7].raw) == ROWS[7]
 
 

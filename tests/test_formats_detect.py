@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import deita_core.formats.read as reader
 from deita_core.errors import FormatError
 from deita_core.formats.read import Mapping, PoolRow, Reject, detect, read
+from deita_core.formats.read.containers import Container
 from deita_core.formats.read.detect import SAMPLE
 
 QA = [("user", "Hi"), ("assistant", "Hello")]
@@ -209,3 +211,20 @@ def test_rejects_and_missing_answers_are_told_before_the_import(tmp_path: Path):
     told = detect(path).explanation
     assert "Of its 4 rows 2 would be rejected: its user messages are all empty (1); " in told
     assert told.endswith("Of its 4 rows 1 has no response.")
+
+
+@pytest.mark.parametrize("head", ["", ' {"version": 1, "rows": [', "["])
+def test_what_was_detected_is_kept_and_not_detected_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+):
+    records = [json.dumps({"instruction": f"Q{n}", "output": "A"}) for n in range(3)]
+    path = tmp_path / "pool.json"
+    closing = {"": "", "[": "]"}.get(head, "]}")
+    path.write_text(head + ("," if head else "\n").join(records) + closing)
+    found = detect(path)
+    rows = list(read(path))
+    monkeypatch.setattr(reader, "detect", None)
+    mapping = Mapping.from_json(found.mapping.to_json())
+    container = Container.from_json(found.container.to_json())
+    assert list(read(path, mapping, container=container)) == rows
+    assert len(rows) == 3

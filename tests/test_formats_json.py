@@ -61,8 +61,8 @@ def test_every_way_of_writing_records_down_gives_the_same_rows(tmp_path: Path, t
 def test_the_content_decides_and_not_the_name(tmp_path: Path):
     (tmp_path / "lines.json").write_text("\n".join(texts(*ROWS)))
     (tmp_path / "array.jsonl").write_text(json.dumps(ROWS))
-    assert detect(tmp_path / "lines.json").container == "jsonl"
-    assert detect(tmp_path / "array.jsonl").container == "json"
+    assert detect(tmp_path / "lines.json").container.kind == "jsonl"
+    assert detect(tmp_path / "array.jsonl").container.kind == "json"
 
 
 def test_a_single_record_is_a_pool_of_one_row(tmp_path: Path):

@@ -44,7 +44,7 @@ def test_every_row_of_a_real_pool_is_accounted_for(
 ):
     detection = detect(POOLS / name)
     rows = rows_of(name)
-    assert (detection.container, detection.mapping.layout) == (container, layout)
+    assert (detection.container.kind, detection.mapping.layout) == (container, layout)
     assert sum(isinstance(row, PoolRow) for row in rows) == good
     assert sum(isinstance(row, Reject) for row in rows) == bad
     assert [row.position for row in rows] == list(range(len(rows)))

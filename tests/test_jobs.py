@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
 from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.handover import Handover, Part
@@ -80,6 +81,18 @@ def test_a_pool_is_imported_scored_and_embedded(
     assert (found.scored, found.failed, found.unscored) == (2497, 1, 0)
     assert found.embedded == 2498
     assert embedders(project)[0].model == "tests/hash"
+
+
+def test_a_file_is_imported_as_it_was_detected(
+    project: Project, runner: JobRunner, pool_file: Path
+) -> None:
+    found = detect(pool_file)
+    numbers = register_files(project, [pool_file], detected=[found])
+    (source,) = sources(project)
+    assert (source.container, source.explanation) == (found.container.to_json(), found.explanation)
+    (done,) = do(runner, import_step(numbers))
+    assert (done.state, project_info(project).imported) == ("done", 2498)
+    assert sources(project)[0].mapping == found.mapping.to_json()
 
 
 def test_a_second_run_has_nothing_left_to_do(

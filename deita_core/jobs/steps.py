@@ -13,6 +13,7 @@ from typing import Any
 
 from deita_core.errors import ExportError, FormatError, PathError
 from deita_core.files import sha256_of
+from deita_core.formats.read.detect import Detection
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.score_file import score_fields
 from deita_core.jobs.kinds.import_pool import hub_path
@@ -28,15 +29,21 @@ Step = tuple[str, MappingType[str, Any]]
 
 
 def register_files(
-    project: Project, files: Sequence[Path], mapping: Mapping | None = None
+    project: Project,
+    files: Sequence[Path],
+    mapping: Mapping | None = None,
+    *,
+    detected: Sequence[Detection] = (),
 ) -> list[int]:
     """Add files to the pool (they are read by the import step); returns the ones to import.
 
     A file with the same content as one that is already imported is left out, and one whose
     import was stopped is gone on with, so the same command can be given twice.
-    Raises PathError for a file that does not exist.
+    detected: what `detect` has found for some of the files; the import detects the others, with
+    `mapping`. Raises PathError for a file that does not exist.
     """
     known = sources(project)
+    found = {one.path: one for one in detected}
     numbers = []
     for file in files:
         if not file.is_file():
@@ -47,6 +54,9 @@ def register_files(
             continue
         if same:
             numbers.append(same[0].source)
+        elif one := found.get(file):
+            how = one.mapping.to_json(), one.container.to_json(), one.explanation
+            numbers.append(add_source(project, file.name, path, *how))
         else:
             given = mapping.to_json() if mapping else None
             numbers.append(add_source(project, file.name, path, given))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Source:
     """One file of the pool, and what became of its rows.
 
+    container, mapping: how the file is read, as JSON text; None while it is not detected.
     state: "importing", "imported", or "incomplete" (stopped before its end; can be resumed).
     """
 
@@ -26,7 +27,6 @@ class Source:
     sha256: str | None
     bytes: int | None
     container: str | None
-    compression: str | None
     mapping: str | None
     explanation: str | None
     state: str
@@ -42,15 +42,23 @@ class Source:
 
 
 def add_source(
-    project: Project, name: str, path: str, mapping: str | None, explanation: str | None = None
+    project: Project,
+    name: str,
+    path: str,
+    mapping: str | None,
+    container: str | None = None,
+    explanation: str | None = None,
 ) -> int:
-    """Register a file that is about to be imported; returns its number."""
+    """Register a file that is about to be imported; returns its number.
+
+    mapping, container: JSON text; without a container the importer detects the rest.
+    """
     with project.transaction() as cursor:
         number = whole_number(cursor, "SELECT coalesce(max(source), -1) + 1 FROM sources")
         cursor.execute(
-            "INSERT INTO sources (source, name, path, mapping, explanation, state, added) "
-            "VALUES (?, ?, ?, ?, ?, 'importing', ?)",
-            [number, name, path, mapping, explanation, now()],
+            "INSERT INTO sources (source, name, path, mapping, container, explanation, state, "
+            "added) VALUES (?, ?, ?, ?, ?, ?, 'importing', ?)",
+            [number, name, path, mapping, container, explanation, now()],
         )
     return number
 
@@ -58,9 +66,9 @@ def add_source(
 def set_source_facts(project: Project, source: int, facts: Mapping[str, Any]) -> None:
     """Record what the importer found out about a file before reading it.
 
-    facts: path, sha256, bytes, container, compression, mapping (JSON text), explanation.
+    facts: path, sha256, bytes, container and mapping (JSON text), explanation.
     """
-    names = ("path", "sha256", "bytes", "container", "compression", "mapping", "explanation")
+    names = ("path", "sha256", "bytes", "container", "mapping", "explanation")
     with project.transaction() as cursor:
         cursor.execute(
             f"UPDATE sources SET {', '.join(f'{name} = ?' for name in names)} WHERE source = ?",
@@ -159,7 +167,7 @@ def sources(project: Project) -> list[Source]:
         project.cursor()
         .execute(
             """
-            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container, s.compression,
+            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container,
                    s.mapping, s.explanation, s.state,
                    s.read, coalesce(c.n, 0), coalesce(d.n, 0), coalesce(r.n, 0)
             FROM sources s

@@ -37,7 +37,7 @@ CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
 CREATE TABLE sources (
     source INTEGER PRIMARY KEY, name VARCHAR NOT NULL, path VARCHAR NOT NULL,
-    sha256 VARCHAR, bytes BIGINT, container VARCHAR, compression VARCHAR, mapping VARCHAR,
+    sha256 VARCHAR, bytes BIGINT, container VARCHAR, mapping VARCHAR,
     explanation VARCHAR,
     read BIGINT NOT NULL DEFAULT 0, state VARCHAR NOT NULL, added TIMESTAMP NOT NULL);
 

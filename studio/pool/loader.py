@@ -13,8 +13,7 @@ import streamlit as st
 from deita_core.conversation import ROLES
 from deita_core.errors import DeitaError
 from deita_core.files import resolve_below
-from deita_core.formats.read import LAYOUTS, detect
-from deita_core.formats.read.layout import Detection, Mapping, PoolRow
+from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.steps import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
 from studio.shell.formatting import plural
@@ -30,10 +29,10 @@ def _detect(path: str, modified: float, mapping: str | None) -> Detection:
     return detect(Path(path), Mapping.from_json(mapping) if mapping else None)
 
 
-def preview_files(files: list[Path]) -> tuple[Mapping | None, bool]:
-    """Show each file's first rows; the mapping chosen (None: detected), and can all be read?"""
+def preview_files(files: list[Path]) -> list[Detection]:
+    """Show each file's first rows as they would be read; what is returned can be imported."""
     mapping = _mapping_form(files)
-    readable = True
+    detected = []
     for path in files:
         with st.container(border=True):
             try:
@@ -43,11 +42,11 @@ def preview_files(files: list[Path]) -> tuple[Mapping | None, bool]:
             except DeitaError as error:
                 st.markdown(f"**{escape(path.name)}**")
                 st.error(str(error), icon=":material/error:")
-                readable = False
                 continue
+            detected.append(found)
             st.markdown(f"**{escape(path.name)}** · {escape(found.explanation)}")
             _preview_rows(found)
-    return mapping, readable
+    return detected
 
 
 def _preview_rows(found: Detection) -> None:
@@ -144,16 +143,16 @@ def loader(opened: Opened, *, first: bool) -> None:
 
 
 def _import_button(opened: Opened, files: list[Path]) -> None:
-    mapping, readable = preview_files(files)
+    detected = preview_files(files)
     if st.button(
         f"Import {plural(len(files), 'file', 'files')} and prepare",
         type="primary",
-        disabled=not readable,
+        disabled=len(detected) < len(files),
         icon=":material/play_arrow:",
         help="Imports, scores, embeds and maps in the background; you can look around meanwhile.",
     ):
         try:
-            numbers = register_files(opened.project, files, mapping)
+            numbers = register_files(opened.project, files, detected=detected)
         except DeitaError as error:
             st.error(str(error))
             return

@@ -1,7 +1,7 @@
 """Reading pools: detect what a file is, read it row by row, whatever is wrong with it.
 
     detection = detect(path)                 # the first rows only; preview and mapping
-    for row in read(path, detection.mapping):
+    for row in read(path, detection.mapping, container=detection.container):
         ...                                  # PoolRow or Reject, positions 0, 1, 2, ...
 
 What is defined, for every layout:
@@ -41,19 +41,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from deita_core.formats.read.containers import records
-from deita_core.formats.read.detect import LAYOUTS, container_of, detect, rows_of
-from deita_core.formats.read.layout import Detection, Mapping, PoolRow, Reject
+from deita_core.formats.read.containers import Container, records
+from deita_core.formats.read.detect import LAYOUTS, Detection, detect, record_test, rows_of
+from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 
 __all__ = ["LAYOUTS", "Detection", "Mapping", "PoolRow", "Reject", "detect", "read"]
 
 
-def read(path: Path, mapping: Mapping | None = None, start: int = 0) -> Iterator[PoolRow | Reject]:
+def read(
+    path: Path,
+    mapping: Mapping | None = None,
+    start: int = 0,
+    *,
+    container: Container | None = None,
+) -> Iterator[PoolRow | Reject]:
     """Every row of the file from position `start` on, streamed.
 
-    Without a mapping, or with one that leaves columns out, the rest is detected first. Skipped
-    rows are parsed, but not converted. Raises what `detect` raises, before the first row.
+    container: as detected, together with the whole mapping; without it both are detected first,
+    and `mapping` may leave columns out. Skipped rows are parsed, but not converted. Raises what
+    `detect` raises, before the first row.
     """
-    complete = detect(path, mapping).mapping
-    container, is_record = container_of(path, complete)
-    return rows_of(records(path, container, is_record), complete, start)
+    if container is None or mapping is None:
+        found = detect(path, mapping)
+        container, mapping = found.container, found.mapping
+    return rows_of(records(path, container, record_test(mapping)), mapping, start)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from deita_core.errors import FormatError
 from deita_core.formats.read.json_records import Start, Style, parse, scan
 from deita_core.formats.read.table_records import MAGIC, delimiter_of, scan_csv, scan_parquet
@@ -30,6 +32,18 @@ class Container:
     compression: str
     start: Start | None = None
     delimiter: str = ","
+
+    def to_json(self) -> str:
+        """JSON text, to be kept with the source in the project."""
+        return _ADAPTER.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> Container:
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER = TypeAdapter(Container)
 
 
 def sniff(path: Path, is_record: IsRecord) -> Container:

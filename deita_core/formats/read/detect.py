@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,6 @@ from deita_core.formats.read.layout import (
     MISSING,
     WHOLE_RECORD,
     Column,
-    Detection,
     Layout,
     Mapping,
     PoolRow,
@@ -213,6 +213,24 @@ def _roles(mapping: Mapping, values: Sequence[object]) -> list[str]:
     return [f"Role names that are not known: {names}; say in the mapping which role each one is"]
 
 
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a file looks like before it is imported.
+
+    container, mapping: how the file will be read, complete: `read` with them gives the rows of
+    the preview.
+    fields: names of the record's fields, most common first (to choose a mapping from).
+    preview: the first rows as they would be imported. explanation: a few plain sentences.
+    """
+
+    path: Path
+    container: Container
+    mapping: Mapping
+    fields: tuple[str, ...]
+    preview: tuple[PoolRow | Reject, ...]
+    explanation: str
+
+
 SAMPLE = 200
 PREVIEW = 8
 
@@ -226,7 +244,7 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     Raises PathError when there is no file, PoolError when it cannot be read, FormatError when
     nothing fits (naming the fields it saw) or a required column of the mapping is not there.
     """
-    known = _predicate(mapping)
+    known = record_test(mapping)
     container = sniff(path, known)
     sample = list(islice(records(path, container, known), SAMPLE))
     values = [item.value for item in sample if isinstance(item, Record)]
@@ -235,18 +253,12 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     complete = _complete(path, layout, mapping, values, fields)
     rows = tuple(rows_of(iter(sample), complete))
     explanation = explain(container, layout, complete, values, rows, len(sample) == SAMPLE)
-    return Detection(
-        path, container.kind, container.compression, complete, fields, rows[:PREVIEW], explanation
-    )
+    # The columns that the mapping requires tell a record better than any layout's do.
+    container = sniff(path, record_test(complete))
+    return Detection(path, container, complete, fields, rows[:PREVIEW], explanation)
 
 
-def container_of(path: Path, mapping: Mapping) -> tuple[Container, IsRecord]:
-    """The container of a file that is read by a known mapping."""
-    known = _predicate(mapping)
-    return sniff(path, known), known
-
-
-def _predicate(mapping: Mapping | None) -> IsRecord:
+def record_test(mapping: Mapping | None) -> IsRecord:
     """Whether a value can be a row: by the columns that the mapping requires, if it has any."""
     if mapping is None or mapping.layout not in LAYOUTS:
         return is_record

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import ConfigDict
 
@@ -73,25 +72,6 @@ class Mapping:
         """The inverse of `to_json`."""
         found = json.loads(text)
         return Mapping(found["layout"], found["columns"], found["roles"])
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """What a file looks like before it is imported.
-
-    container: "json", "jsonl", "csv" or "parquet". compression: "", "gzip" or "zstd".
-    mapping: how the file will be read, complete: `read` with it gives the rows of the preview.
-    fields: names of the record's fields, most common first (to choose a mapping from).
-    preview: the first rows as they would be imported. explanation: a few plain sentences.
-    """
-
-    path: Path
-    container: str
-    compression: str
-    mapping: Mapping
-    fields: tuple[str, ...]
-    preview: tuple[PoolRow | Reject, ...]
-    explanation: str
 
 
 # Lower case; a file's own names (localised ones, too) come through Mapping.roles.

@@ -20,6 +20,7 @@ from deita_core.formats.manifest import (
     SelectionRecord,
     current_versions,
 )
+from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write
 from deita_core.formats.write.export_format import ExportRow, WriteReport
@@ -154,15 +155,21 @@ def _portable(path: str) -> str:
 
 
 def _pool_file(source: Source) -> PoolFile:
-    if source.sha256 is None or source.bytes is None or source.mapping is None:
+    if (
+        source.sha256 is None
+        or source.bytes is None
+        or source.container is None
+        or source.mapping is None
+    ):
         raise ExportError(f"{source.name} is not imported yet: import it, or delete the project")
+    container = Container.from_json(source.container)
     return PoolFile(
         name=source.name,
         path=_portable(source.path),
         sha256=source.sha256,
         bytes=source.bytes,
-        container=source.container or "",
-        compression=source.compression or "",
+        container=container.kind,
+        compression=container.compression,
         mapping=Mapping.from_json(source.mapping),
         read=source.read,
         imported=source.imported,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.files import sha256_of
+from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs.handover import Parameters, Part, WorkerChannel
 from deita_core.project import Project
@@ -49,8 +50,12 @@ class ImportPool:
         from deita_core.formats.read import detect, read
 
         path = _local_file(source["path"], channel)
-        given = Mapping.from_json(source["mapping"]) if source["mapping"] else None
-        found = detect(path, given)
+        mapping = Mapping.from_json(source["mapping"]) if source["mapping"] else None
+        container = Container.from_json(source["container"]) if source["container"] else None
+        explanation = source["explanation"]
+        if mapping is None or container is None:  # not detected yet where it was registered
+            found = detect(path, mapping)
+            mapping, container, explanation = found.mapping, found.container, found.explanation
         channel.put(
             Part(
                 meta={
@@ -58,17 +63,17 @@ class ImportPool:
                     "path": str(path),
                     "sha256": sha256_of(path),
                     "bytes": path.stat().st_size,
-                    "container": found.container,
-                    "compression": found.compression,
-                    "mapping": found.mapping.to_json(),
-                    "explanation": found.explanation,
+                    "container": container.to_json(),
+                    "mapping": mapping.to_json(),
+                    "explanation": explanation,
                 }
             )
         )
         position = start = source["start"]
-        size = None if found.compression or found.container == "parquet" else path.stat().st_size
+        plain = container.kind != "parquet" and not container.compression
+        size = path.stat().st_size if plain else None
         consumed = 0
-        for batch in _batches(read(path, found.mapping, start)):
+        for batch in _batches(read(path, mapping, start, container=container)):
             part, position = _part(source["source"], batch), batch[-1].position + 1
             channel.put(part)
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
