@@ -49,7 +49,7 @@ from deita_core.selection.analysis.thresholds import (
 )
 from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
 from deita_core.selection.filters import FILTERS, filter_names
-from deita_core.selection.outcome import Counts, Outcome, select, select_steps
+from deita_core.selection.outcome import Outcome, select, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.repr_filter import repr_filter, repr_filter_steps, trace, trace_steps
 from deita_core.selection.rule import (
@@ -61,7 +61,7 @@ from deita_core.selection.rule import (
     threshold_to_distance,
 )
 from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
-from deita_core.selection.status import STATUSES, SelectionTrace, Status
+from deita_core.selection.status import STATUSES, Counts, SelectionTrace, Status
 from deita_core.selection.strategies import STRATEGIES, Strategy, find_strategy
 from deita_core.similarity.nearest import Nearest, nearest_of
 

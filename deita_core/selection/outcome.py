@@ -23,32 +23,6 @@ from deita_core.selection.wording import outcome_sentence, why_sentence
 _CANDIDATE: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows by what became of them; they add up to the pool."""
-
-    kept: int
-    near_duplicates: int
-    below_cut: int
-    pinned: int
-    excluded: int
-    filtered: int
-    not_scored: int
-    not_embedded: int
-    over_quota: int = 0
-
-    @property
-    def selected(self) -> int:
-        """Rows in the selection: kept on their score, or pinned."""
-        return self.kept + self.pinned
-
-    @property
-    def total(self) -> int:
-        """All rows of the pool."""
-        out = self.near_duplicates + self.below_cut + self.excluded + self.filtered
-        return self.selected + out + self.not_scored + self.not_embedded + self.over_quota
-
-
 @dataclass(frozen=True)
 class Outcome:
     """A selection and its reasons.
@@ -72,26 +46,16 @@ class Outcome:
         return self.trace.kept
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> st.Counts:
         """Rows by status."""
-        return Counts(
-            kept=self.trace.count(st.KEPT),
-            near_duplicates=self.trace.count(st.NEAR_DUPLICATE),
-            below_cut=self.trace.count(st.BELOW_CUT),
-            pinned=self.trace.count(st.PINNED),
-            excluded=self.trace.count(st.EXCLUDED),
-            filtered=self.trace.count(st.FILTERED),
-            not_scored=self.trace.count(st.NOT_SCORED),
-            not_embedded=self.trace.count(st.NOT_EMBEDDED),
-            over_quota=self.trace.count(st.OVER_QUOTA),
-        )
+        return self.trace.counts
 
     def sentence(self) -> str:
         """The outcome in one sentence with its numbers (no full stop)."""
         filtered = _named_counts(self.filtered_by, filter_names(self.rule))
         quotas = self.trace.quota
         full = {} if quotas is None else _named_counts(quotas, self.quota_names)
-        return outcome_sentence(self.rule, self.trace, self.counts, filtered, full, self.tokens)
+        return outcome_sentence(self.rule, self.trace, filtered, full, self.tokens)
 
     def why(self, row: int) -> str:
         """What became of this row and why, in one phrase."""

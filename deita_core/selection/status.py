@@ -43,6 +43,32 @@ STATUSES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows by what became of them; they add up to the pool."""
+
+    kept: int
+    near_duplicates: int
+    below_cut: int
+    pinned: int
+    excluded: int
+    filtered: int
+    not_scored: int
+    not_embedded: int
+    over_quota: int = 0
+
+    @property
+    def selected(self) -> int:
+        """Rows in the selection: kept on their score, or pinned."""
+        return self.kept + self.pinned
+
+    @property
+    def total(self) -> int:
+        """All rows of the pool."""
+        out = self.near_duplicates + self.below_cut + self.excluded + self.filtered
+        return self.selected + out + self.not_scored + self.not_embedded + self.over_quota
+
+
+@dataclass(frozen=True, slots=True)
 class SelectionTrace:
     """What a selection did with each of the n rows of a pool.
 
@@ -81,6 +107,21 @@ class SelectionTrace:
     def count(self, code: int) -> int:
         """Rows with this status."""
         return int(np.count_nonzero(self.status == code))
+
+    @property
+    def counts(self) -> Counts:
+        """Rows by status."""
+        return Counts(
+            kept=self.count(KEPT),
+            near_duplicates=self.count(NEAR_DUPLICATE),
+            below_cut=self.count(BELOW_CUT),
+            pinned=self.count(PINNED),
+            excluded=self.count(EXCLUDED),
+            filtered=self.count(FILTERED),
+            not_scored=self.count(NOT_SCORED),
+            not_embedded=self.count(NOT_EMBEDDED),
+            over_quota=self.count(OVER_QUOTA),
+        )
 
 
 def trace_of_order(

@@ -1,42 +1,17 @@
-"""Selections in plain words."""
+"""A selection, and the status of one row in it, in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from deita_core.selection import status as st
 from deita_core.selection.rule import SelectionRule, similarity_text
 from deita_core.selection.strategies import find_strategy
 
 
-class RowCounts(Protocol):
-    """What `outcome_sentence` needs of `outcome.Counts`."""
-
-    @property
-    def selected(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-    @property
-    def near_duplicates(self) -> int: ...
-    @property
-    def pinned(self) -> int: ...
-    @property
-    def over_quota(self) -> int: ...
-    @property
-    def excluded(self) -> int: ...
-    @property
-    def filtered(self) -> int: ...
-    @property
-    def not_scored(self) -> int: ...
-    @property
-    def not_embedded(self) -> int: ...
-
-
 def outcome_sentence(
     rule: SelectionRule,
     trace: st.SelectionTrace,
-    counts: RowCounts,
     filtered: Mapping[str, int],
     full: Mapping[str, int],
     tokens: int,
@@ -45,6 +20,7 @@ def outcome_sentence(
 
     filtered, full: rows left out by each filter, and by each quota. tokens: of the rows selected.
     """
+    counts = trace.counts
     parts = [f"{_head(rule, counts)}{_end_of_pass(trace, counts, tokens)}"]
     if counts.pinned:
         parts.append(f"{counts.pinned:,} of them {'is' if counts.pinned == 1 else 'are'} pinned")
@@ -74,7 +50,7 @@ def _listed(numbers: Mapping[str, int]) -> str:
     return listed if len(numbers) <= 5 else f"{listed} and {len(numbers) - 5} more"
 
 
-def _head(rule: SelectionRule, counts: RowCounts) -> str:
+def _head(rule: SelectionRule, counts: st.Counts) -> str:
     strategy = find_strategy(rule.strategy)
     how = strategy.phrase
     if rule.strategy == "repr_filter":
@@ -86,7 +62,7 @@ def _head(rule: SelectionRule, counts: RowCounts) -> str:
     return f"{counts.selected:,} of {counts.total:,} selected {how}"
 
 
-def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts, tokens: int) -> str:
+def _end_of_pass(trace: st.SelectionTrace, counts: st.Counts, tokens: int) -> str:
     if not counts.total:
         return ": the pool is empty"
     if not trace.rank.any() and not (counts.pinned or counts.near_duplicates):
@@ -105,7 +81,7 @@ def _end_of_pass(trace: st.SelectionTrace, counts: RowCounts, tokens: int) -> st
 
 
 def why_sentence(trace: st.SelectionTrace, row: int, reason: str | None) -> str:
-    """What became of one row; reason: the filter that left it out, or the quota that was full."""
+    """The status of one row; reason: the filter that left it out, or the quota that was full."""
     code, rank = int(trace.status[row]), int(trace.rank[row])
     if code == st.KEPT:
         return f"kept at rank {rank:,}"
@@ -126,14 +102,14 @@ def why_sentence(trace: st.SelectionTrace, row: int, reason: str | None) -> str:
 def _why_near_duplicate(trace: st.SelectionTrace, row: int) -> str:
     blocker, rank = int(trace.blocker[row]), int(trace.rank[row])
     status = int(trace.status[blocker])
-    fate = st.STATUSES[status].label
+    its_status = st.STATUSES[status].label
     if status in (st.KEPT, st.PINNED):
-        fate += f" at rank {int(trace.rank[blocker]):,}"
+        its_status += f" at rank {int(trace.rank[blocker]):,}"
     else:  # strategies that drop near-duplicates beforehand also hold rows against those
-        fate = f"itself {fate}"
+        its_status = f"itself {its_status}"
     own = f"; its own rank is {rank:,}" if rank else ""
     similarity = float(trace.similarity[row])
-    return f"near-duplicate of row {blocker:,}, {fate}: similarity {similarity:.3f}{own}"
+    return f"near-duplicate of row {blocker:,}, {its_status}: similarity {similarity:.3f}{own}"
 
 
 def _rows(number: int) -> str:
