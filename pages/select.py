@@ -91,14 +91,5 @@ views = {
     "saved": ("Saved selections", lambda: saved_selections(opened, result)),
 }
 labels = {key: label for key, (label, _) in views.items()}
-view = st.segmented_control(
-    "View",
-    list(views),
-    format_func=labels.__getitem__,
-    default="rows",
-    required=True,
-    key=state.SELECT_VIEW,
-    bind="query-params",
-    label_visibility="collapsed",
-)
+view = state.bound_choice("View", labels, key=state.SELECT_VIEW, show_label=False)
 views[view][1]()

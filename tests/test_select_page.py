@@ -110,14 +110,45 @@ def test_what_is_no_filter_is_an_error_that_shows_one(project_file: Path) -> Non
     assert "write, for example, tokens 50 to 2000" in texts(select_page(where="long ones"))
 
 
+def test_the_address_holds_the_keys_of_strategy_pins_and_view(project_file: Path) -> None:
+    page = select_page(strategy="nemo_curator", pins="rank", view="frontier", turns="mean")
+    assert page.selectbox(key="strategy").value == "nemo_curator"
+    assert page.session_state["pins"] == "rank"
+    assert "turns: mean" in texts(page)
+    assert "fills" in texts(page)
+    ran(page.selectbox(key="strategy").set_value("semdedup").run())
+    choose(page, "view", "random")
+    assert page.query_params["strategy"] == ["semdedup"]
+    assert page.query_params["view"] == ["random"]
+    choose(page, "strategy", "repr_filter")
+    assert "strategy" not in page.query_params
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [("strategy", "repr_filter"), ("pins", "first"), ("view", "rows"), ("turns", "sum")],
+)
+def test_an_unknown_key_in_the_address_is_told(project_file: Path, key: str, known: str) -> None:
+    page = select_page(**{key: "gone"})
+    assert [t.value for t in page.toast if f"{key}=gone" in t.value and known in t.value]
+    assert page.session_state[key] == known
+
+
+@pytest.mark.parametrize("key", ["language", "file", "without"])
+def test_names_that_the_pool_lacks_are_told(project_file: Path, key: str) -> None:
+    page = select_page(**{key: "gone"})
+    assert [w.value for w in page.warning if "gone" in w.value]
+    assert page.session_state[key] == []
+
+
 @pytest.mark.parametrize(
     ("view", "says"),
     [
-        ("Frontier", "fills"),
-        ("Beside a random selection", "drawn by a seed"),
-        ("Last change", "moved no row"),
-        ("Pinned and excluded", "Nothing is pinned"),
-        ("Saved selections", "Nothing saved yet"),
+        ("frontier", "fills"),
+        ("random", "drawn by a seed"),
+        ("change", "moved no row"),
+        ("pins", "Nothing is pinned"),
+        ("saved", "Nothing saved yet"),
     ],
 )
 def test_every_view_of_the_page_is_drawn(project_file: Path, view: str, says: str) -> None:
@@ -134,7 +165,7 @@ def test_a_change_lists_the_rows_that_left(page: AppTest) -> None:
 def test_pins_are_listed_and_can_be_taken_back(project_file: Path) -> None:
     with Project.open(project_file) as project:
         set_pins(project, [3, 4], "excluded", note="boilerplate")
-    page = select_page(view="Pinned and excluded")
+    page = select_page(view="pins")
     ran(page.button(key="pins_chosen_None").click().run())
     assert "Nothing is pinned" in texts(page)
     st.cache_resource.clear()
@@ -153,7 +184,7 @@ def test_more_pins_than_budget_is_an_error_and_undo_is_at_hand(project_file: Pat
 def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) -> None:
     with Project.open(project_file) as project:
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
-    page = select_page(view="Saved selections")
+    page = select_page(view="saved")
     assert "lacks" in texts(page)
     ran(page.toggle(key="difference-1").set_value(True).run())
     ran(page.button(key="Duplicate-1").click().run())
@@ -171,7 +202,7 @@ def test_loading_a_saved_rule_brings_its_pins_back(project_file: Path) -> None:
         select_and_save(project, SelectionRule(threshold=0.99, budget=7, pinned=pinned), "pinned")
         set_pins(project, [8], "excluded")
         set_pins(project, [3], None)
-    page = select_page(view="Saved selections")
+    page = select_page(view="saved")
     ran(page.button(key="Load its rule-1").click().run())
     assert "1 of them is pinned" in texts(page)
     assert "The selection above has the same rows." in texts(page)
@@ -189,7 +220,7 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
 ) -> None:
     with Project.open(project_file) as project:
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
-    page = select_page(view="Saved selections")
+    page = select_page(view="saved")
     loaded: list[str] = []
     monkeypatch.setattr(
         "studio.shell.resources.load_pool_table", lambda *_: loaded.append("arrays")

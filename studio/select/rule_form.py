@@ -21,7 +21,7 @@ from studio.select.threshold import threshold_control
 from studio.shell import state
 from studio.shell.resources import Opened, arrays
 from studio.shell.safe_text import escape
-from studio.shell.state import aggregation_control
+from studio.shell.state import aggregation_control, bound_choice
 
 Part = TypeVar("Part")
 
@@ -199,15 +199,7 @@ def _details(opened: Opened) -> tuple[str, int]:
 
 def _strategy() -> tuple[str, int]:
     labels = {one.name: one.label for one in STRATEGIES}
-    name = str(
-        st.selectbox(
-            "Strategy",
-            list(labels),
-            format_func=labels.__getitem__,
-            key=state.STRATEGY,
-            bind="query-params",
-        )
-    )
+    name = bound_choice("Strategy", labels, key=state.STRATEGY, kind="list")
     st.caption(find_strategy(name).source)
     if name != "random":
         return name, 0
@@ -233,15 +225,10 @@ def _weights() -> None:
 
 
 def _pin_place() -> None:
-    labels = {"first": "before all others", "rank": "at their rank"}
-    st.segmented_control(
+    bound_choice(
         "Pinned rows enter",
-        list(labels),
-        format_func=labels.__getitem__,
-        default="first",
-        required=True,
+        {"first": "before all others", "rank": "at their rank"},
         key=state.PIN_PLACE,
-        bind="query-params",
         help="First, they block what is too close to them whatever its score; at their rank, "
         "better rows come before them.",
     )
