@@ -1,9 +1,8 @@
 """Exact neighbours and the map: time, memory, and how well the map keeps neighbours.
 
-    python -m benchmarks.neighbours VECTORS.npy [ROWS] [--peer]
+    python -m benchmarks.neighbours VECTORS.npy [ROWS]
 
-VECTORS.npy is (n, d) float32, as `benchmarks.embedding` saves it. --peer lays the same rows out
-with umap-learn on one thread too (seeded, from the same neighbours, compiled beforehand).
+VECTORS.npy is (n, d) float32, as `benchmarks.embedding` saves it.
 """
 
 from __future__ import annotations
@@ -43,35 +42,24 @@ def kept(xy: NDArray[np.float32], near: Neighbours, sample: int = 2000) -> float
     )
 
 
-def umap_learn(vectors: NDArray[np.float32], near: Neighbours) -> NDArray[np.float32]:
-    """The peer's map from the same neighbours."""
-    import umap
-
-    own = np.arange(len(vectors), dtype=np.int32)[:, None]
-    indices = np.concatenate([own, near.indices[:, : K - 1]], axis=1)
-    apart = np.maximum(1 - near.similarities[:, : K - 1], 0)
-    knn = (indices, np.concatenate([np.zeros((len(own), 1), np.float32), apart], axis=1), None)
-    settings = {"metric": "cosine", "random_state": 42, "n_jobs": 1, "precomputed_knn": knn}
-    return umap.UMAP(K, force_approximation_algorithm=True, **settings).fit_transform(vectors)
-
-
 def main() -> None:
-    """Prints one line per step."""
-    arguments = [a for a in sys.argv[1:] if a != "--peer"]
+    """Prints one line per measurement."""
+    from sklearn.manifold import trustworthiness
+
+    arguments = sys.argv[1:]
     vectors = np.load(arguments[0])
     vectors = vectors[np.isfinite(vectors).all(axis=1)]
     if len(arguments) > 1:
         vectors = vectors[: int(arguments[1])]
     print(f"{len(vectors):,} rows of {vectors.shape[1]}")
-    project(vectors[:500])
+    timed("first map of 500 rows, compilation included", lambda: project(vectors[:500]))
     near = timed(f"{K} nearest", lambda: nearest_neighbours(vectors, K))
     xy = timed("map, neighbours included", lambda: project(vectors))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"neighbours kept on the map: {kept(xy, near):.3f}; peak memory {peak} MB")
-    if "--peer" in sys.argv:
-        umap_learn(vectors[:500], nearest_neighbours(vectors[:500], K))
-        peer = timed("umap-learn, neighbours given", lambda: umap_learn(vectors, near))
-        print(f"neighbours kept on its map: {kept(peer, near):.3f}")
+    rows = np.random.default_rng(0).choice(len(xy), min(3000, len(xy)), replace=False)
+    trust = trustworthiness(vectors[rows], xy[rows], n_neighbors=K, metric="cosine")
+    print(f"trustworthiness of {len(rows):,} of its rows: {trust:.3f}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.map.projection import STAGES, project
+from deita_core.map.projection import STAGES, epochs_for, place, project
 from deita_core.similarity.graph_build import build_graph
 from deita_core.similarity.neighbours import nearest_neighbours
 
@@ -141,3 +141,81 @@ def test_a_row_without_an_embedding_is_refused() -> None:
 def test_the_map_is_the_same_with_a_similarity_graph() -> None:
     vectors, _ = clusters(300)
     np.testing.assert_array_equal(project(vectors), project(vectors, graph=build_graph(vectors)))
+
+
+def test_points_pack_tighter_with_a_smaller_distance() -> None:
+    vectors, _ = clusters(200)
+    tight, loose = project(vectors, min_dist=0.0), project(vectors, min_dist=0.9)
+    assert _gap(tight) < _gap(loose)
+
+
+def _gap(xy: NDArray[np.float32]) -> float:
+    """The usual distance of a point to the nearest other, by the width of the map."""
+    distance = np.linalg.norm(xy[:, None] - xy, axis=2)
+    return float(np.median(np.sort(distance, axis=1)[:, 1]) / np.ptp(xy))
+
+
+def test_large_maps_take_fewer_epochs() -> None:
+    assert [epochs_for(n) for n in (10_000, 52_002, 300_000)] == [500, 200, 100]
+
+
+def test_the_order_of_the_rows_does_not_matter_to_the_neighbours() -> None:
+    angle = np.sort(np.random.default_rng(0).uniform(0, 2 * np.pi, 300))
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    shuffled = ring[np.random.default_rng(1).permutation(300)]
+    kept = [_kept(project(r), nearest_neighbours(r, 10).indices) for r in (ring, shuffled)]
+    assert abs(kept[0] - kept[1]) < 0.1
+
+
+def test_the_vectors_are_left_as_they_were() -> None:
+    vectors, _ = clusters(50)
+    before = vectors.copy()
+    project(vectors)
+    np.testing.assert_array_equal(vectors, before)
+
+
+def test_the_layout_is_compiled_once_per_machine() -> None:
+    from umap import layouts, umap_
+
+    project(clusters(20)[0])
+    for function in (
+        umap_.smooth_knn_dist,
+        umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch,
+    ):
+        assert function.stats.cache_path is not None
+
+
+def test_new_rows_are_placed_among_those_like_them() -> None:
+    vectors, of = clusters(400)
+    old, new = slice(0, 300), slice(300, 400)
+    xy = project(vectors[old])
+    before = xy.copy()
+    placed = place(vectors[new], vectors[old], xy)
+    np.testing.assert_array_equal(xy, before)
+    centres = np.array([xy[of[old] == c].mean(axis=0) for c in range(6)])
+    nearest = np.linalg.norm(placed[:, None] - centres, axis=2).argmin(axis=1)
+    assert (nearest == of[new]).mean() > 0.95
+
+
+def test_a_copy_is_placed_near_its_row_every_time() -> None:
+    vectors, _ = clusters(300)
+    xy = project(vectors)
+    placed = place(3 * vectors[40:60], vectors, xy)
+    away = np.linalg.norm(placed - xy[40:60], axis=1)
+    assert away.max() < 0.1 * np.ptp(xy)
+    np.testing.assert_array_equal(placed, place(3 * vectors[40:60], vectors, xy))
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (3, 1), (20, 0)])
+def test_new_rows_have_a_place_on_the_smallest_maps(n: int, m: int) -> None:
+    vectors, _ = clusters(n + m)
+    placed = place(vectors[n:], vectors[:n], project(vectors[:n]))
+    assert placed.shape == (m, 2)
+    assert np.isfinite(placed).all()
+
+
+def test_a_map_of_other_rows_is_refused() -> None:
+    vectors, _ = clusters(20)
+    with pytest.raises(SelectionError, match=r"must be \(m, d\), \(n, d\) and \(n, 2\)"):
+        place(vectors, vectors, np.zeros((19, 2), np.float32))

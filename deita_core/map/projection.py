@@ -1,180 +1,33 @@
-"""UMAP's graph: how strongly each row belongs to the neighbourhood of each other row.
+"""The map: every conversation as a point, similar ones close together.
 
-Source of the formulas: McInnes, Healy and Melville 2018 (arXiv 1802.03426), section 3.1 and
-algorithms 2 and 3.
+umap-learn (McInnes, Healy and Melville 2018, arXiv 1802.03426) lays the points out on our exact
+neighbours. It starts from the two main axes of the embeddings, since its spectral start can take
+minutes or fail on a graph that falls into pieces, as graphs of near-duplicates do.
 
-UMAP's layout: points pulled along the edges of a graph and pushed apart elsewhere.
-
-Source: McInnes, Healy and Melville 2018 (arXiv 1802.03426), section 3.2 and algorithm 5.
-
-The map: every conversation as a point, near ones near to each other.
-
-UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426), written here on top of the exact
-neighbours rather than taken from umap-learn: loading that compiles for 18 s on a fresh machine
-(against 2 s), and with a seed it lays out on one thread only. The layout starts from the two
-main axes of the embeddings: the usual spectral start can take minutes or fail when the graph
-falls into pieces, as graphs of near-duplicates do; the main axes always exist.
+umap-learn compiles for 15 to 20 s when a machine uses it for the first time; numba keeps that on
+disk, for the layout too because `_umap` asks for it. `compile_umap` does it ahead of time.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.models.device import cpu_threads
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.neighbours import nearest_neighbours, normalised
-
-HALVINGS = 40
-# A neighbourhood is never narrower than this part of its mean distance: among near-duplicates
-# the equation for its width has no solution.
-NARROWEST = 1e-3
-
-
-def fuzzy_graph(indices: NDArray[np.int32], similarities: NDArray[np.float32]) -> Any:
-    """Symmetric scipy CSR matrix (n, n) float32, weights in (0, 1], without a diagonal.
-
-    indices, similarities: (n, k), the nearest rows of each row, nearest first, itself left out.
-    Distance is 1 - similarity. Two one-sided weights p and q join as p + q - pq.
-    """
-    from scipy.sparse import csr_matrix
-
-    n, k = indices.shape
-    weights = memberships(np.maximum(1.0 - similarities.astype(np.float64), 0.0))
-    ends = np.arange(0, n * k + 1, k)
-    # As numbers of 32 bits, both ways of an edge get the very same weight.
-    one_sided = csr_matrix((weights.ravel().astype(np.float32), indices.ravel(), ends), (n, n))
-    other = one_sided.T.tocsr()
-    graph = (one_sided + other - one_sided.multiply(other)).tocsr()
-    graph.eliminate_zeros()
-    graph.sort_indices()
-    return graph
-
-
-def memberships(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """exp(-max(0, distance - nearest) / width) for each row: (n, k), in [0, 1].
-
-    distances: (n, k), ascending. nearest is the row's smallest distance above 0, so that every
-    row is tied fully to at least one other; width makes the weights of a row add up to
-    log2(k + 1), the size of the neighbourhood with the row itself.
-    """
-    nearest = np.where(distances > 0, distances, np.inf).min(axis=1, keepdims=True)
-    beyond = np.maximum(distances - np.where(np.isfinite(nearest), nearest, 0.0), 0.0)
-    return np.asarray(np.exp(-beyond / _widths(distances, beyond)))
-
-
-def _widths(distances: NDArray[np.float64], beyond: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 1): found by halving an interval that holds the solution, all rows at once."""
-    target = np.log2(distances.shape[1] + 1)
-    low = np.zeros((len(distances), 1))
-    # Beyond this width every weight is above target / k, which is too much.
-    high = np.maximum(beyond.max(axis=1, keepdims=True), 1e-12) * 64.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        too_wide = np.exp(-beyond / middle).sum(axis=1, keepdims=True) > target
-        high = np.where(too_wide, middle, high)
-        low = np.where(too_wide, low, middle)
-    mean = distances.mean(axis=1, keepdims=True)
-    mean = np.where(mean > 0, mean, max(float(distances.mean()), 1e-12))
-    widths: NDArray[np.float64] = np.maximum((low + high) / 2, NARROWEST * mean)
-    return widths
-
-
-SPREAD = 1.0  # how far apart points that are not packed lie
-# Below this many points per thread, starting the threads costs more than they save.
-POINTS_PER_THREAD = 2_000
-
-
-def epochs_for(n: int) -> int:
-    """Passes over the edges: umap-learn's numbers, and half beyond 100,000 rows.
-
-    A pass takes time in proportion to n, and a large map has settled after 100.
-    """
-    return 500 if n <= 10_000 else 200 if n <= 100_000 else 100
-
-
-def lay_out(
-    graph: Any,
-    places: NDArray[np.float32],
-    *,
-    min_dist: float,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> NDArray[np.float32]:
-    """Where the points of `places`, (n, 2) float32, end up: (n, 2) float32.
-
-    graph: symmetric scipy CSR matrix (n, n) float32 of weights. The outcome depends neither on
-    the number of threads nor on their timing. progress: epochs done and epochs in all.
-    """
-    from deita_core.map.layout_kernel import move_points
-
-    epochs = epochs_for(len(places))
-    start, to, rate = _edges(graph, epochs)
-    a, b = curve(min_dist)
-    bounds = _shares(start)
-    old, new = places.copy(), np.empty_like(places)
-    with ThreadPoolExecutor(len(bounds) - 1) as pool:
-        for epoch in range(epochs):
-            rest = (start, to, rate, epoch, np.float32(1 - epoch / epochs), a, b, np.uint64(seed))
-            moves = [
-                pool.submit(move_points, old, new, first, last, *rest)
-                for first, last in pairwise(bounds)
-            ]
-            for move in moves:
-                move.result()
-            old, new = new, old
-            if progress is not None:
-                progress(epoch + 1, epochs)
-    return old
-
-
-def curve(min_dist: float) -> tuple[np.float32, np.float32]:
-    """a and b for which 1 / (1 + a d**2b) is nearest to 1 up to `min_dist` and
-    exp(-(d - min_dist) / SPREAD) beyond (least squares over 300 distances up to 3 SPREAD).
-    """
-    from scipy.optimize import curve_fit
-
-    distance = np.linspace(0, 3 * SPREAD, 300)
-    wanted = np.minimum(1.0, np.exp(-(distance - min_dist) / SPREAD))
-    (a, b), _ = curve_fit(lambda d, a, b: 1 / (1 + a * d ** (2 * b)), distance, wanted)
-    return np.float32(a), np.float32(b)
-
-
-def _edges(
-    graph: Any, epochs: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """start (n + 1,), to (e,), and how often an edge is drawn per epoch (e,), at most once."""
-    rate = graph.data / graph.data.max()
-    # An edge this weak would not be drawn once in all epochs.
-    kept = rate * epochs >= 1
-    start = np.concatenate([[0], np.cumsum(kept)])[graph.indptr]
-    return (
-        start.astype(np.int32),
-        graph.indices[kept].astype(np.int32),
-        rate[kept].astype(np.float32),
-    )
-
-
-def _shares(start: NDArray[np.int32]) -> list[int]:
-    """Bounds of the points each thread moves, about as many edges for each."""
-    n = len(start) - 1
-    threads = max(1, min(cpu_threads(), n // POINTS_PER_THREAD))
-    inner = np.searchsorted(start, np.linspace(0, start[-1], threads + 1)[1:-1])
-    return [0, *inner.tolist(), n]
-
 
 Progress = Callable[[str, int, int], None]
 STAGES = ("neighbours", "layout")
 # Fewer points have no neighbourhoods to speak of: they keep their places on the main axes.
 SMALLEST_LAYOUT = 5
-EXTENT = 10.0  # side of the square in which the layout starts, as in umap-learn
+EXTENT = 10.0  # side of the square that umap-learn starts in
+PLACED_AT_ONCE = 512
 
 
 def project(
@@ -191,7 +44,7 @@ def project(
     vectors: (n, d) float32, not necessarily normalised. neighbours: size of a neighbourhood,
     the row itself included (smaller in a smaller pool). min_dist: how tightly points pack,
     0 to 1. graph: the similarity graph of the same vectors; the map is the same with it and
-    without, and sooner with it. progress: called with one of STAGES, steps done and steps in all.
+    without, and sooner with it. progress: called with one of STAGES, units done and in all.
 
     Raises SelectionError for arguments out of range and rows that are NaN or zero.
     """
@@ -202,14 +55,174 @@ def project(
     if not 0 <= min_dist <= 1:
         raise SelectionError(f"min_dist must be between 0 and 1, got {min_dist}")
     unit = normalised(vectors)
-    if len(unit) < SMALLEST_LAYOUT:
-        return _main_axes(unit)
+    axes = _main_axes(unit)
+    n = len(unit)
+    if n < SMALLEST_LAYOUT:
+        return axes
+    k = min(neighbours, n - 1)
     near = partial(progress, "neighbours") if progress is not None else None
-    found = nearest_neighbours(vectors, min(neighbours, len(unit)) - 1, graph=graph, progress=near)
-    fuzzy = fuzzy_graph(found.indices, found.similarities)
-    start = _spread(_main_axes(unit), np.random.default_rng(seed))
-    laid = partial(progress, "layout") if progress is not None else None
-    return lay_out(fuzzy, start, min_dist=min_dist, seed=seed, progress=laid)
+    found = nearest_neighbours(vectors, k - 1, graph=graph, progress=near)
+    # umap-learn counts a row among its own neighbours.
+    indices = np.column_stack([np.arange(n, dtype=np.int32), found.indices])
+    distances = np.zeros((n, k), np.float32)
+    distances[:, 1:] = np.maximum(1 - found.similarities, 0)
+    random = np.random.RandomState(np.random.MT19937(seed))
+    return _lay_out(
+        unit,
+        (indices, distances),
+        _spread(axes, random),
+        min_dist=min_dist,
+        epochs=epochs_for(n),
+        random=random,
+        progress=partial(progress, "layout") if progress is not None else None,
+    )
+
+
+def place(
+    new: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    xy: NDArray[np.float32],
+    *,
+    seed: int = 42,
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+) -> NDArray[np.float32]:
+    """Where new rows belong on a map that exists and stays as it is: (m, 2) float32.
+
+    new: (m, d) and vectors: (n, d) float32 by the same embedder; xy: (n, 2) float32, what
+    `project` made of `vectors`; the other arguments as there. umap-learn's `transform`, from
+    what a project stores instead of the fitted object: a row starts at the mean of its nearest
+    rows, weighted by membership, and is then laid out against the map.
+
+    Raises SelectionError for shapes that do not fit and rows that are NaN or zero.
+    """
+    from scipy.sparse import coo_matrix
+
+    umap = _umap()
+    unit, there = normalised(new), normalised(vectors)
+    if xy.shape != (len(there), 2) or not len(there) or unit.shape[1] != there.shape[1]:
+        raise SelectionError(
+            f"new rows {unit.shape}, vectors {there.shape} and map {xy.shape} must be (m, d), "
+            "(n, d) and (n, 2) with n > 0"
+        )
+    if not len(unit):
+        return np.zeros((0, 2), np.float32)
+    k = min(neighbours, len(there))
+    indices, distances = _nearest_of(unit, there, k)
+    sigmas, rhos = umap.smooth_knn_dist(distances, float(k), local_connectivity=0.0)
+    rows, columns, weights, _ = umap.compute_membership_strengths(
+        indices, distances, sigmas, rhos, bipartite=True
+    )
+    graph = coo_matrix((weights, (rows, columns)), (len(unit), len(there)))
+    places = umap.init_graph_transform(graph.tocsr(), xy)
+    epochs = epochs_for(len(there)) // 3
+    graph.data[graph.data < graph.data.max() / epochs] = 0.0
+    graph.eliminate_zeros()
+    random = np.random.RandomState(np.random.MT19937(seed))
+    a, b = umap.find_ab_params(1.0, min_dist)
+    placed: NDArray[np.float32] = umap.optimize_layout_euclidean(
+        places,
+        xy.astype(np.float32),
+        graph.row,
+        graph.col,
+        epochs,
+        len(there),
+        umap.make_epochs_per_sample(graph.data, epochs),
+        a,
+        b,
+        random.randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64),
+        initial_alpha=0.25,
+    )
+    return placed
+
+
+def epochs_for(n: int) -> int:
+    """Passes over the edges: umap-learn's numbers, and half beyond 100,000 rows.
+
+    A pass takes time in proportion to n, and a large map has settled after 100.
+    """
+    return 500 if n <= 10_000 else 200 if n <= 100_000 else 100
+
+
+def compile_umap() -> None:
+    """Fills numba's cache with what `project` and `place` need of umap-learn."""
+    angle = np.linspace(0, 6, 8, dtype=np.float32)
+    ring = np.column_stack([np.cos(angle), np.sin(angle)])
+    random = np.random.RandomState(0)
+    _lay_out(ring, _nearest_of(ring, ring, 3), ring, min_dist=0.1, epochs=1, random=random)
+
+
+def _umap() -> Any:
+    """umap-learn's module `umap_`, its compiled functions cached on disk (not so by itself)."""
+    from umap import layouts, umap_
+
+    umap_.smooth_knn_dist.enable_caching()
+    umap_.compute_membership_strengths.enable_caching()
+    layouts._nb_optimize_layout_euclidean_single_epoch.enable_caching()
+    return umap_
+
+
+def _lay_out(
+    unit: NDArray[np.float32],
+    nearest: tuple[NDArray[np.int32], NDArray[np.float32]],
+    start: NDArray[np.float32],
+    *,
+    min_dist: float,
+    epochs: int,
+    random: np.random.RandomState,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """The layout of n unit rows by umap-learn: (n, 2) float32.
+
+    nearest: indices and distances, (n, k), the row itself first. start: (n, 2).
+    """
+    layout = _umap().UMAP(
+        n_neighbors=nearest[0].shape[1],
+        min_dist=min_dist,
+        metric="cosine",
+        precomputed_knn=(*nearest, None),
+        n_epochs=epochs,
+        init=start,
+        random_state=random,
+        n_jobs=1,
+        tqdm_kwds=None
+        if progress is None
+        else {"disable": False, "file": _Epochs(progress), "bar_format": "{n} {total}"},
+    )
+    with warnings.catch_warnings():
+        # About `transform`, which wants umap-learn's own search: see `place`.
+        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
+        xy: NDArray[np.float32] = layout.fit_transform(unit)
+    return xy
+
+
+class _Epochs:
+    """A file for the progress bar, umap-learn's only way to tell how far it is."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+
+    def write(self, text: str) -> None:
+        """Passes "done total" on; what else a bar writes moves the cursor."""
+        if len(numbers := text.split()) == 2:
+            self._progress(int(numbers[0]), int(numbers[1]))
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def _nearest_of(
+    unit: NDArray[np.float32], others: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The k nearest of n unit rows for each of m: indices and distances, (m, k), nearest first."""
+    indices = np.empty((len(unit), k), np.int32)
+    distances = np.empty((len(unit), k), np.float32)
+    for first in range(0, len(unit), PLACED_AT_ONCE):
+        part = slice(first, first + PLACED_AT_ONCE)
+        away = np.maximum(1 - unit[part] @ others.T, 0)
+        indices[part] = np.argsort(away, axis=1, kind="stable")[:, :k]
+        distances[part] = np.take_along_axis(away, indices[part], axis=1)
+    return indices, distances
 
 
 def _main_axes(unit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -226,10 +239,8 @@ def _main_axes(unit: NDArray[np.float32]) -> NDArray[np.float32]:
     return places
 
 
-def _spread(places: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """`places` stretched over the starting square; a little noise parts identical rows."""
+def _spread(places: NDArray[np.float32], random: np.random.RandomState) -> NDArray[np.float32]:
+    """`places` stretched to the starting square; a little noise parts identical rows."""
     widest = np.abs(places).max()
-    noisy = places * (EXTENT / widest if widest > 0 else 0.0)
-    noisy = noisy + random.normal(scale=1e-4, size=places.shape)
-    low, high = noisy.min(axis=0), noisy.max(axis=0)
-    return np.ascontiguousarray(EXTENT * (noisy - low) / (high - low), dtype=np.float32)
+    stretched = places * (EXTENT / widest if widest > 0 else 0.0)
+    return (stretched + random.normal(scale=1e-4, size=places.shape)).astype(np.float32)

@@ -183,15 +183,6 @@ def row_cosines(vectors: NDArray[np.floating], row: Floats, out: Floats) -> None
         out[i] = dot(vectors[i], row) / length if 0.0 < length < np.inf else -2.0
 
 
-@numba.njit(nogil=True, cache=True)
-def add_rows(rows: NDArray[np.float32], label: Int32s, sums: NDArray[np.float64]) -> None:
-    """Adds each row of (m, d) to sums[label], (k, d)."""
-    for i in range(len(rows)):
-        total = sums[label[i]]
-        for j in range(total.size):
-            total[j] += rows[i, j]
-
-
 Float32s = NDArray[np.float32]
 
 

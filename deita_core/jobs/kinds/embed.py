@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from deita_core.conversation import Conversation
@@ -21,7 +22,8 @@ from deita_core.project.vectors import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Larger batches pad less (3 % faster); smaller ones show progress sooner.
+# Larger batches pad less (3 % faster); smaller ones show progress sooner. While a large pool is
+# embedded there is time to compile what its map will need.
 BATCH, LARGE_BATCH = 512, 2048
 LARGE_POOL = 20_000
 
@@ -39,18 +41,23 @@ class Embed:
         import pyarrow.parquet as pq
 
         from deita_core.embedding.catalogue import load_embedder
+        from deita_core.map.projection import compile_umap
         from deita_core.models.options import ModelOptions
 
         options = ModelOptions.from_json(parameters.get("options"))
         embedder = load_embedder(parameters["embedder"], options)
         folder, total = channel.get_input(identity_of(embedder))
-        done = 0
         channel.report(Progress(stage="embedding", total=total))
         size = BATCH if total < LARGE_POOL else LARGE_BATCH
         size = embedder.rows_at_once if isinstance(embedder, Paced) else size
+        done = 0
         with pq.ParquetFile(folder / "rows.parquet") as file:
             for batch in file.iter_batches(size):
                 channel.put(_embed_batch(batch, embedder))
+                # Once the embedder's own libraries are loaded: two threads that import the same
+                # module wait for each other.
+                if done == 0 and total >= LARGE_POOL:
+                    Thread(target=compile_umap).start()
                 done += batch.num_rows
                 channel.report(Progress(stage="embedding", done=done, total=total))
         channel.put(Part({}, {"identity": identity_of(embedder), "finished": True}))

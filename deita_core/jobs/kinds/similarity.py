@@ -35,7 +35,7 @@ class MakeGraph:
         """Compare all pairs of rows, then cluster them."""
         import numpy as np
 
-        from deita_core.map.clusters import PASSES, kmeans_steps
+        from deita_core.map.clusters import cluster
         from deita_core.similarity.graph import save_graph
         from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph_steps
 
@@ -58,14 +58,8 @@ class MakeGraph:
         # A cancel closes the generator, which stops its threads at once.
         graph = finish(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), compared)
         total = _millions(graph.groups * (graph.groups - 1) // 2)
-        clusters = finish(
-            kmeans_steps(vectors, parameters.get("clusters"), SEED),
-            lambda done: channel.report(
-                Progress(
-                    stage=f"clusters, pass {done} of at most {PASSES}", done=total, total=total
-                )
-            ),
-        )
+        channel.report(Progress(stage="clusters", done=total, total=total))
+        clusters = cluster(vectors, parameters.get("clusters"), SEED)
         result = (_sentence(graph, int(clusters.max(initial=-1)) + 1),)
         channel.report(Progress(done=total, total=total, result=result))
         key = json.loads((folder / "key.json").read_text(encoding="utf-8"))

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums in another order would give other last bits
         data = read_alpaca(asked.labels, asked.pools)
