@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,9 @@ def test_the_score_is_the_expectation_over_the_six_digits():
 
 
 def test_a_chat_endpoint_gives_the_same():
-    found, server = scored(lambda request, _: chat(LOGPROBS), options=replace(QUICK, api="chat"))
+    found, server = scored(
+        lambda request, _: chat(LOGPROBS), options=QUICK.model_copy(update={"api": "chat"})
+    )
     assert found.scores == pytest.approx([SCORE] * 12)
     assert server.paths[0] == "/v1/chat/completions"
     assert server.asked[0]["top_logprobs"] == 20
@@ -80,7 +81,9 @@ def test_a_chat_endpoint_gives_the_same():
 def test_exact_tokens_can_be_asked_for_by_id():
     ids = (31, 32, 33, 34, 35, 36)
     named = {f"token_id:{i}": v for i, v in zip(ids, LOGPROBS.values(), strict=True)}
-    found, server = scored(lambda r, _: completion(named), options=replace(QUICK, digit_ids=ids))
+    found, server = scored(
+        lambda r, _: completion(named), options=QUICK.model_copy(update={"digit_ids": ids})
+    )
     assert found.scores == pytest.approx([SCORE] * 12)
     assert server.asked[0]["logprob_token_ids"] == list(ids)
 
@@ -192,7 +195,7 @@ def test_a_prompt_too_long_is_cut_and_flagged_with_its_cue():
 
 def test_a_prompt_over_the_limit_given_is_cut_before_it_is_sent():
     long = [TurnText("word " * 3000, "a")]
-    found, server = scored(lambda r, _: GOOD, long, replace(QUICK, max_tokens=200))
+    found, server = scored(lambda r, _: GOOD, long, QUICK.model_copy(update={"max_tokens": 200}))
     assert found.truncated is not None
     assert found.truncated.all()
     assert len(server.asked[0]["prompt"]) < 1200
@@ -233,7 +236,9 @@ def test_an_endpoint_that_is_of_no_use_ends_the_run(fault: dict[str, Any] | Faul
 
 def test_an_endpoint_that_goes_away_ends_the_run():
     with serving(lambda request, n: GOOD if n < 12 else Fault(502)) as server:
-        scorer = EndpointScorer("m", server.url, "quality", replace(QUICK, attempts=1))
+        scorer = EndpointScorer(
+            "m", server.url, "quality", QUICK.model_copy(update={"attempts": 1})
+        )
         scorer.score(TURNS)
         with pytest.raises(ModelError, match="resume"):
             scorer.score(TURNS * 50)
@@ -282,7 +287,9 @@ def test_a_name_without_url_is_refused():
 def test_the_key_is_sent_and_appears_nowhere_else(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MY_KEY", "sk-secret")
     with serving(lambda request, _: Fault(401, b"bad key sk-secret")) as server:
-        scorer = EndpointScorer("m", server.url, "quality", replace(QUICK, key_variable="MY_KEY"))
+        scorer = EndpointScorer(
+            "m", server.url, "quality", QUICK.model_copy(update={"key_variable": "MY_KEY"})
+        )
         with pytest.raises(ModelError) as caught:
             scorer.score(TURNS)
     assert server.keys[0] == "Bearer sk-secret"

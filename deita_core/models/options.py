@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from deita_core.errors import ModelError
 
@@ -19,9 +29,8 @@ Api = Literal["completions", "chat"]
 APIS: tuple[Api, ...] = get_args(Api)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """None leaves the choice to the model.
+class ModelOptions(BaseModel):
+    """None leaves the choice to the model. A value out of range is a ModelError.
 
     device: "cpu", "cuda", "cuda:1" or "mps". precision: one of `PRECISIONS`. batch_tokens: most
     tokens of a batch, padding included. max_tokens: longest prompt in tokens; what is longer is
@@ -34,53 +43,72 @@ class ModelOptions:
     (per row), timeout (seconds to wait for an answer).
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     device: str | None = None
     precision: Precision | None = None
-    batch_tokens: int | None = None
-    max_tokens: int | None = None
+    batch_tokens: PositiveInt | None = None
+    max_tokens: PositiveInt | None = None
     api: Api | None = None
-    requests: int | None = None
-    logprobs: int | None = None
+    requests: PositiveInt | None = None
+    logprobs: PositiveInt | None = None
     digit_ids: tuple[int, ...] | None = None
     key_variable: str | None = None
-    attempts: int | None = None
-    timeout: float | None = None
+    attempts: PositiveInt | None = None
+    timeout: PositiveFloat | None = None
 
-    def __post_init__(self) -> None:
-        if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
-            raise ModelError(f"device must be cpu, cuda, cuda:N or mps, got {self.device!r}")
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("api", self.api, APIS)
-        for name in ("batch_tokens", "max_tokens", "requests", "logprobs", "attempts", "timeout"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ModelError(f"{name} must be above 0, got {value}")
-        if self.digit_ids is not None and len(set(self.digit_ids)) != 6:
-            raise ModelError(
-                f"digit_ids are the ids of the six tokens 1 to 6, got {self.digit_ids}"
-            )
-        if self.key_variable is not None and not re.fullmatch(r"[A-Za-z_]\w*", self.key_variable):
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", value):
+            raise ModelError(f"device must be cpu, cuda, cuda:N or mps, got {value!r}")
+        return value
+
+    @field_validator("digit_ids")
+    @classmethod
+    def _are_six(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and len(set(value)) != 6:
+            raise ModelError(f"digit_ids are the ids of the six tokens 1 to 6, got {value}")
+        return value
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
             raise ModelError(
                 "key_variable is the name of an environment variable, not the key itself: "
                 "set a variable and name it"
             )
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_our_words(
+        cls, given: Any, handler: ModelWrapValidatorHandler[ModelOptions]
+    ) -> ModelOptions:
+        try:
+            return handler(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name, value = first["loc"][0], first["input"]
+            match first["type"]:
+                case "extra_forbidden":
+                    known = ", ".join(cls.model_fields)
+                    said = f"no option {name!r} for a model (known: {known})"
+                case "literal_error":
+                    known = ", ".join(PRECISIONS if name == "precision" else APIS)
+                    said = f"{name} must be one of {known}, got {value!r}"
+                case "greater_than":
+                    said = f"{name} must be above 0, got {value}"
+                case _:
+                    said = f"{name}: {first['msg']}, got {value!r}"
+            raise ModelError(said) from error
 
     def to_json(self) -> dict[str, Any]:
         """What was chosen, without what was left open; for a job's parameters."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return self.model_dump(mode="json", exclude_none=True)
 
     @staticmethod
     def from_json(given: Mapping[str, Any] | None) -> ModelOptions:
         """The inverse of `to_json`; ModelError for a name that is not known."""
-        values = dict(given or {})
-        known = {field.name for field in fields(ModelOptions)}
-        if unknown := sorted(set(values) - known):
-            raise ModelError(f"no option {unknown[0]!r} for a model (known: {', '.join(known)})")
-        if values.get("digit_ids") is not None:
-            values["digit_ids"] = tuple(values["digit_ids"])
-        return ModelOptions(**values)
-
-
-def _one_of(name: str, value: str | None, known: tuple[str, ...]) -> None:
-    if value is not None and value not in known:
-        raise ModelError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        return ModelOptions.model_validate(dict(given or {}))
