@@ -23,7 +23,7 @@ def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "deita_core.jobs.steps.preparation",
         lambda numbers: [("import", {"sources": numbers}), *steps],
     )
-    monkeypatch.setattr("deita_core.scoring.catalogue.NAMES", {"light": LengthScorer})
+    monkeypatch.setattr("deita_core.scoring.light.scorer.LightScorer", LengthScorer)
     monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

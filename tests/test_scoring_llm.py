@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from deita_core.errors import ModelError
 from deita_core.models.language_model import load_language_model
 from deita_core.scoring import LLMScorer, ModelOptions, TurnText
-from deita_core.scoring.catalogue import DEITA, load_scorer, name_of_scorer
+from deita_core.scoring.catalogue import load_scorer, name_of_scorer
 from deita_core.scoring.llm import replicas as llm_run
 from deita_core.scoring.llm import scorer as llm_module
-from deita_core.scoring.llm.prompts import prompt_of
+from deita_core.scoring.llm.prompts import DEITA, prompt_of
 from deita_core.scoring.llm.replicas import Replica
 from tests.tiny_models import DIGITS, SPEECH, Kind, random_model, tiny_model, tiny_tokenizer
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
-from deita_core.models.language_model import ModelFacts, model_facts
+from deita_core.models.language_model import ModelFacts, check_precision, model_facts
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.catalogue import check_precision, imported
+from deita_core.models.registry import imported
 
 
 def _minilm() -> Embedder:
@@ -110,5 +110,5 @@ def check_embedder(
             )
         if importlib.util.find_spec("sentence_transformers") is None:
             raise ModelError("st: needs the package sentence-transformers: install it")
-    check_precision(options)
+    check_precision(options.precision)
     return model_facts(rest, ask_hub=thorough)

@@ -118,7 +118,7 @@ def score_steps(
         )
 
     one_model = complexity == quality != "deita"
-    if not (complexity and quality) or one_model or {complexity, quality} <= NAMES.keys():
+    if not (complexity and quality) or one_model or {complexity, quality} <= set(NAMES):
         return [step(complexity, quality)]
     return [step(complexity, None), step(None, quality)]
 

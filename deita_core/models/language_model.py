@@ -153,8 +153,7 @@ def _settings(precision: str, where: str, device: Device, attention: str | None)
     import torch
     from transformers import BitsAndBytesConfig
 
-    if precision not in _DTYPES:
-        _check_quantisation(precision)
+    check_precision(precision)
     plain = precision if precision in _DTYPES else pick_precision(None, device)
     settings: dict[str, Any] = {"dtype": getattr(torch, _DTYPES[plain])}
     if attention is not None:
@@ -169,7 +168,10 @@ def _settings(precision: str, where: str, device: Device, attention: str | None)
     return settings
 
 
-def _check_quantisation(precision: str) -> None:
+def check_precision(precision: str | None) -> None:
+    """Raises ModelError when what loads 8 and 4 bits is not installed."""
+    if precision not in ("int8", "int4"):
+        return
     missing = [name for name in ("bitsandbytes", "accelerate") if find_spec(name) is None]
     if missing:
         raise ModelError(

@@ -1,11 +1,11 @@
-"""Baselines that need no model: lengths and chance, to compare other scorers with.
+"""Baselines to compare other scorers with: lengths and chance, perplexity and IFD.
 
-The paper compares its scorers with the length of the instruction (for complexity), the length
-of the response (for quality) and a random choice (arXiv 2312.15685). Lengths are in characters
-(Unicode code points), so no tokenizer decides them; a response without a text has length 0,
-and a turn without a response has no length of one.
+The paper compares its scorers with the length of the instruction and the perplexity (for
+complexity), the length of the response (for quality) and a random choice (arXiv 2312.15685).
+Lengths are in characters (Unicode code points), so no tokenizer decides them.
 
-How surprising a response is to a language model: its loss, with the instruction and without.
+Perplexity and IFD come from any causal language model: how surprising is the response to it, with
+the instruction and without?
 
     with      <s> instruction, a line end, response
     without   <s> response
@@ -15,19 +15,13 @@ texts, because instruction and response are made into tokens apart. <s> is the t
 text of the model (or, without one, the token that ends it); with neither, the first token of
 the response is left out of the mean in both, because nothing precedes it in the second.
 
-Baselines by any causal language model: perplexity and IFD of a turn's response.
-
-Perplexity (the paper's baseline for complexity, arXiv 2312.15685): that of the response after
-its instruction, exp(loss). The higher, the less the model expected the response.
-
-IFD, instruction-following difficulty (Li et al. 2023, arXiv 2308.12032): how much the
-instruction helps to foresee the response, perplexity with it / perplexity without it. Near 1 (or
-above) it does not help. The paper divides the losses, its later form the perplexities
+Perplexity is exp(loss with). IFD, instruction-following difficulty (Li et al. 2023, arXiv
+2308.12032), is perplexity with / perplexity without: near 1 or above, the instruction does not help
+to foresee the response. The paper divides the losses, its later form the perplexities
 (Superfiltering, arXiv 2402.00530) as does this; the exponential of a difference keeps a short,
 easy response from dividing by nearly nothing.
 
-A conversation of several turns: each turn by itself, its response given its own instruction and
-nothing before it, as the paper's scorers see turns. What the loss is: `response_loss`.
+Each turn stands by itself, with nothing before it, as the paper's scorers see turns.
 """
 
 from __future__ import annotations
@@ -45,36 +39,26 @@ from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.llm.prompts import reason_against
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, spread_out, why_unscorable
 
 Part = Literal["instruction", "response"]
 NO_RESPONSE = "no response"
 
 
 class LengthScorer:
-    """The length of the instruction or of the response, in characters; its range is open."""
+    """The length of the instruction or of the response, in characters; its range is open.
+
+    Its id is "instruction-length" or "response-length". The dimension is what it stands in for.
+    A response without a text has length 0, a turn without a response has none.
+    """
 
     revision = "1"
+    parameters: Mapping[str, str] = {"unit": "characters"}
 
     def __init__(self, part: Part, dimension: Dimension) -> None:
         self._part = part
-        self._dimension: Dimension = dimension
-
-    @property
-    def dimension(self) -> Dimension:
-        """The dimension it stands in for; it is the same length in both."""
-        return self._dimension
-
-    @property
-    def id(self) -> str:
-        """ "instruction-length" or "response-length"."""
-        return f"{self._part}-length"
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """unit."""
-        return {"unit": "characters"}
+        self.dimension: Dimension = dimension
+        self.id = f"{part}-length"
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Lengths; NaN with a reason where a response is asked for and there is none."""
@@ -86,9 +70,10 @@ class LengthScorer:
 
 
 class RandomScorer:
-    """A number in [1, 6) drawn for each turn from a seed and its content.
+    """A number in [1, 6) drawn for each turn from a seed and its content; "random:SEED".
 
-    The same turn gets the same number in every pool and order, and twins get the same one.
+    The same turn gets the same number in every pool and order, and twins get the same one. The
+    numbers of the two dimensions are independent.
     """
 
     revision = "1"
@@ -97,22 +82,16 @@ class RandomScorer:
         if seed < 0:
             raise ModelError(f"the seed must be 0 or more, got {seed}")
         self._seed = seed
-        self._dimension: Dimension = dimension
+        self.dimension: Dimension = dimension
+        self.id = f"random:{seed}"
+        self.parameters: Mapping[str, int] = {"seed": seed}
 
-    @property
-    def dimension(self) -> Dimension:
-        """The dimension it stands in for; the numbers of the two are independent."""
-        return self._dimension
-
-    @property
-    def id(self) -> str:
-        """ "random:SEED"."""
-        return f"random:{self._seed}"
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """seed."""
-        return {"seed": self._seed}
+    @staticmethod
+    def of_name(seed: str, dimension: Dimension) -> RandomScorer:
+        """The scorer called "random:SEED"; ModelError when that is no whole number."""
+        if not seed.isdecimal():
+            raise ModelError(f"random: takes a whole number as its seed, got {seed!r}")
+        return RandomScorer(int(seed), dimension)
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """A number for every turn; none fails."""
@@ -122,16 +101,9 @@ class RandomScorer:
 
     def _uniform(self, turn: TurnText) -> float:
         """In [0, 1), from a hash of everything the number depends on."""
-        content = repr((self._seed, self._dimension, turn.instruction, turn.response))
+        content = repr((self._seed, self.dimension, turn.instruction, turn.response))
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
-
-
-def random_of_name(rest: str, dimension: Dimension) -> RandomScorer:
-    """The scorer called "random:REST"; ModelError when REST is no whole number."""
-    if not rest.isdecimal():
-        raise ModelError(f"random: takes a whole number as its seed, got {rest!r}")
-    return RandomScorer(int(rest), dimension)
 
 
 # Numbers held at once as logits: tokens of a batch x vocabulary.
@@ -230,6 +202,7 @@ MAX_TOKENS = 2048
 class LossScorer:
     """Perplexity or IFD of each response; the range is open, from 0 up.
 
+    Its id is the name that loads it again: "perplexity:" or "ifd:", then the folder or hub name.
     Use one instance from one thread at a time, and hand it many turns at once: they are sorted
     by length inside.
     """
@@ -248,50 +221,33 @@ class LossScorer:
             raise ModelError(f"{measure}: needs a folder or the name of a model on the hub")
         options = options or ModelOptions()
         self._measure = measure
-        self._dimension: Dimension = dimension
+        self.dimension: Dimension = dimension
         self._model = load_language_model(name, precision=options.precision, device=options.device)
         self._limit = min(self._model.limit, options.max_tokens or MAX_TOKENS)
+        self.id = f"{measure}:{self._model.name}"
+        self.revision = self._model.revision
+        self.parameters: Mapping[str, str | int] = {
+            "precision": self._model.precision,
+            "max_tokens": self._limit,
+        }
         self._budget = logits_budget(self._model, options.batch_tokens)
-
-    @property
-    def dimension(self) -> Dimension:
-        """The dimension it stands in for; it is the same number in both."""
-        return self._dimension
-
-    @property
-    def id(self) -> str:
-        """The name that loads it again: "perplexity:" or "ifd:", then the folder or hub name."""
-        return f"{self._measure}:{self._model.name}"
-
-    @property
-    def revision(self) -> str:
-        """The hub's commit, or a hash of the folder."""
-        return self._model.revision
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens."""
-        return {"precision": self._model.precision, "max_tokens": self._limit}
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is no response."""
-        reasons = [reason_against("quality", turn) for turn in turns]
-        pairs: list[Pair | None] = []
+        reasons = [why_unscorable("quality", turn) for turn in turns]
+        pairs: list[Pair] = []
         for place, turn in enumerate(turns):
-            pair = None if reasons[place] else pair_of(turn, self._model, self._limit)
-            if pair is None and reasons[place] is None:
+            if reasons[place] is not None:
+                continue
+            pair = pair_of(turn, self._model, self._limit)
+            if pair is None:
                 reasons[place] = "the response has too few tokens to be scored"
-            pairs.append(pair)
-        found = [place for place, pair in enumerate(pairs) if pair is not None]
-        scores = np.full(len(turns), np.nan, np.float32)
-        scores[found], failed = self._scores([pair for pair in pairs if pair is not None])
-        for place, reason in zip(found, failed, strict=True):
-            reasons[place] = reason
-        cut = np.array([pair is not None and pair.truncated for pair in pairs], np.bool_)
-        return ScoreBatch(scores, tuple(reasons), truncated=cut)
+            else:
+                pairs.append(pair)
+        return spread_out(reasons, self._scored(pairs))
 
-    def _scores(self, pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], list[str | None]]:
-        """The measure of each pair, and why it is NaN where it is."""
+    def _scored(self, pairs: Sequence[Pair]) -> ScoreBatch:
+        """The measure of each pair; NaN with the reason where the model failed."""
         count = len(pairs)
         passages = [pair.conditioned for pair in pairs]
         if self._measure == "ifd":
@@ -302,8 +258,12 @@ class LossScorer:
             scores = np.exp(exponent).astype(np.float32)
         bad = ~np.isfinite(scores)
         scores[bad] = np.nan
-        said = [failed.get(n) or failed.get(n + count) for n in range(count)]
-        return scores, [
-            (known or "the model gave a number that is not finite") if wrong else None
-            for known, wrong in zip(said, bad.tolist(), strict=True)
+        reasons = [
+            failed.get(n) or failed.get(n + count) or "the model gave a number that is not finite"
+            for n in range(count)
         ]
+        return ScoreBatch(
+            scores,
+            tuple(why if wrong else None for why, wrong in zip(reasons, bad, strict=True)),
+            truncated=np.array([pair.truncated for pair in pairs], np.bool_),
+        )

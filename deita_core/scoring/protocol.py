@@ -21,6 +21,17 @@ class TurnText:
     response: str | None
 
 
+def why_unscorable(dimension: Dimension, turn: TurnText) -> str | None:
+    """Why a turn has nothing to score in this dimension, or None when it has."""
+    if not turn.instruction.strip():
+        return "empty instruction"
+    if dimension == "complexity":
+        return None
+    if turn.response is None:
+        return "no response"
+    return None if turn.response.strip() else "empty response"
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreBatch:
     """Scores of a batch of turns.
@@ -54,28 +65,49 @@ class ScoreBatch:
 
 def joined(batches: Sequence[ScoreBatch]) -> ScoreBatch:
     """Several batches as one."""
+    lengths = [len(batch.scores) for batch in batches]
     return ScoreBatch(
         np.concatenate([b.scores for b in batches]),
         tuple(reason for b in batches for reason in b.reasons),
-        _joined([b.mass for b in batches], batches, np.nan, np.float32),
-        _joined([b.truncated for b in batches], batches, False, np.bool_),
+        _joined([b.mass for b in batches], lengths, np.float32(np.nan)),
+        _joined([b.truncated for b in batches], lengths, np.bool_(False)),
     )
 
 
 def _joined(
-    parts: Sequence[NDArray[Any] | None],
-    batches: Sequence[ScoreBatch],
-    missing: float | bool,
-    kind: type[np.generic],
+    parts: Sequence[NDArray[Any] | None], lengths: Sequence[int], missing: np.generic
 ) -> NDArray[Any] | None:
     if all(part is None for part in parts):
         return None
     filled = [
-        np.full(len(batch.scores), missing, kind) if part is None else part
-        for part, batch in zip(parts, batches, strict=True)
+        np.full(length, missing) if part is None else part
+        for part, length in zip(parts, lengths, strict=True)
     ]
-    whole: NDArray[Any] = np.concatenate(filled)
-    return whole
+    return np.concatenate(filled)
+
+
+def spread_out(reasons: Sequence[str | None], scored: ScoreBatch) -> ScoreBatch:
+    """The batch of all turns, from that of the turns that have no reason yet, in their order."""
+    places = [place for place, reason in enumerate(reasons) if reason is None]
+    whole = list(reasons)
+    for place, reason in zip(places, scored.reasons, strict=True):
+        whole[place] = reason
+
+    def spread(values: NDArray[Any] | None, missing: np.generic) -> NDArray[Any] | None:
+        if values is None:
+            return None
+        filled = np.full(len(whole), missing)
+        filled[places] = values
+        return filled
+
+    scores = spread(scored.scores, np.float32(np.nan))
+    assert scores is not None
+    return ScoreBatch(
+        scores,
+        tuple(whole),
+        spread(scored.mass, np.float32(np.nan)),
+        spread(scored.truncated, np.bool_(False)),
+    )
 
 
 class Scorer(Protocol):

@@ -4,12 +4,8 @@ They are small models on static token embeddings and surface numbers, trained on
 (weights/MODEL_CARD.md says which, how well they do, and where they fail). They are not Deita's
 LLM scorers and do not reproduce their numbers.
 
-What a turn gets:
-
-- an instruction without any visible character: NaN, "empty instruction" (both dimensions);
-- no response: complexity is scored; quality is NaN, "no response";
-- a response without any visible character: complexity is scored; quality is NaN,
-  "empty response". There is nothing to judge, and a low number would hide that in the sums.
+A turn with nothing to judge (`why_unscorable`) gets NaN and the reason: a low number would hide
+that in the sums.
 
 Texts are read up to `MAX_CHARS` characters each, so a turn of any length takes bounded time.
 
@@ -29,9 +25,16 @@ from pathlib import Path
 import numpy as np
 
 from deita_core.errors import ModelError
-from deita_core.scoring.light.features import F32, MAX_CHARS, Encoded, shared_encoder
+from deita_core.scoring.light.features import F32, MAX_CHARS, shared_encoder
 from deita_core.scoring.light.heads import Arrays, DifficultyHead, RatingHead, StepsHead, product
-from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, TurnText
+from deita_core.scoring.protocol import (
+    DIMENSIONS,
+    Dimension,
+    ScoreBatch,
+    TurnText,
+    spread_out,
+    why_unscorable,
+)
 
 WEIGHTS = Path(__file__).parent / "weights"
 BLOCK = 512  # turns encoded at a time: bounds memory, and is past the gain from batching
@@ -45,14 +48,17 @@ class LightScorer:
     """Scores turns 1 to 6 in one dimension; see `Scorer`.
 
     `weights` is a folder with `light-<dimension>.safetensors`; the default ships with the code.
+    The revision is the first 16 hex digits of that file's SHA-256.
     Raises ModelError when the dimension is unknown or the weights are missing or unreadable.
     """
 
     def __init__(self, dimension: Dimension, weights: Path = WEIGHTS) -> None:
         if dimension not in DIMENSIONS:
             raise ModelError(f"dimension must be one of {DIMENSIONS}, got {dimension!r}")
-        self._dimension: Dimension = dimension
-        arrays, self._revision = _load(weights / f"light-{dimension}.safetensors")
+        self.dimension: Dimension = dimension
+        self.id = f"deita-studio/light-{dimension}"
+        arrays, self.revision = _load(weights / f"light-{dimension}.safetensors")
+        self.parameters: Mapping[str, int] = {"max_chars": MAX_CHARS}
         self._head_mean = np.asarray(arrays["blend.mean"], np.float32)
         self._head_weight = np.asarray(arrays["blend.weight"], np.float32)
         self._offset, self._slope = (float(x) for x in arrays["calibration"])
@@ -63,34 +69,11 @@ class LightScorer:
             else None
         )
 
-    @property
-    def dimension(self) -> Dimension:
-        """complexity (from the instruction) or quality (from instruction and response)."""
-        return self._dimension
-
-    @property
-    def id(self) -> str:
-        """deita-studio/light-complexity or deita-studio/light-quality."""
-        return f"deita-studio/light-{self._dimension}"
-
-    @property
-    def revision(self) -> str:
-        """The first 16 hex digits of the SHA-256 of the weights file."""
-        return self._revision
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """The longest text read."""
-        return {"max_chars": MAX_CHARS}
-
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is nothing to score."""
-        reasons = tuple(self._reason(turn) for turn in turns)
-        scores = np.full(len(turns), np.nan, np.float32)
-        good = [i for i, reason in enumerate(reasons) if reason is None]
-        if good:
-            scores[good] = self.blend(self.heads([turns[i] for i in good]))
-        return ScoreBatch(scores, reasons)
+        reasons = [why_unscorable(self.dimension, turn) for turn in turns]
+        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
+        return spread_out(reasons, ScoreBatch(self.blend(self.heads(good)), (None,) * len(good)))
 
     def heads(self, turns: Sequence[TurnText]) -> F32:
         """What the score is made of: (n, len(HEADS[dimension])) float32, before blending.
@@ -108,25 +91,12 @@ class LightScorer:
     def _block(self, turns: Sequence[TurnText]) -> F32:
         encode = shared_encoder().encode
         instruction = encode([turn.instruction for turn in turns])
-        if self._complexity_heads is not None:
-            return self._complexity(instruction)
-        response = encode([turn.response or "" for turn in turns])
-        return self._rating((instruction, response))[:, None]
-
-    def _complexity(self, instruction: Encoded) -> F32:
-        assert self._complexity_heads is not None
+        if self._complexity_heads is None:
+            response = encode([turn.response or "" for turn in turns])
+            return self._rating((instruction, response))[:, None]
         difficulty, steps = self._complexity_heads
         columns = [difficulty(instruction), self._rating((instruction,)), steps(instruction)]
         return np.stack(columns, axis=1)
-
-    def _reason(self, turn: TurnText) -> str | None:
-        if not turn.instruction.strip():
-            return "empty instruction"
-        if self._dimension == "complexity":
-            return None
-        if turn.response is None:
-            return "no response"
-        return None if turn.response.strip() else "empty response"
 
 
 def calibrated(raw: F32, offset: float, slope: float) -> F32:

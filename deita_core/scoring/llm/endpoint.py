@@ -33,10 +33,17 @@ from deita_core.describe import approximate_tokens
 from deita_core.errors import ModelError
 from deita_core.models.endpoint import EndpointClient, Reply
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.llm.prompts import TEMPLATE, Prompt, prompt_of, reason_against
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+from deita_core.scoring.llm.prompts import DIGITS, TEMPLATE, Prompt, prompt_of
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, why_unscorable
 
-DIGITS = ("1", "2", "3", "4", "5", "6")
+LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
+# How far a score may be from the one over all six digits.
+TOLERANCE = 0.1
+# So many failures before the first score, or in a row after it, end the run.
+_FAILED_FIRST, _FAILED_IN_A_ROW = 8, 32
+_CUTS = 6
+_TOO_LONG = re.compile(r"context|too long|too large|maximum.{0,20}length|max_model_len", re.I)
+_NAME = re.compile(r"(.+)@(https?://.+)", re.I | re.S)
 _SPACES = " \t\n\u2581\u0120"  # also how tokenizers spell a space
 
 
@@ -64,6 +71,18 @@ class Expectation:
     mass: float
     bound: float
     missing: int
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the score is not exact enough to be given, or None when it is."""
+        if math.isnan(self.score):
+            return "none of the digits 1 to 6 is among the most probable tokens"
+        if self.bound <= TOLERANCE:
+            return None
+        return (
+            f"{self.missing} of the digits 1 to 6 are not among the most probable tokens: "
+            f"the score could be off by {self.bound:.1f}"
+        )
 
 
 def top_tokens(body: Mapping[str, Any]) -> TopTokens:
@@ -146,16 +165,6 @@ def _least(tokens: TopTokens) -> float:
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
 
 
-LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
-# How far a score may be from the one over all six digits.
-TOLERANCE = 0.1
-# So many failures before the first score, or in a row after it, end the run.
-_FAILED_FIRST, _FAILED_IN_A_ROW = 8, 32
-_CUTS = 6
-_TOO_LONG = re.compile(r"context|too long|too large|maximum.{0,20}length|max_model_len", re.I)
-_NAME = re.compile(r"(.+)@(https?://.+)", re.I | re.S)
-
-
 @dataclass(frozen=True, slots=True)
 class _Result:
     score: float
@@ -222,7 +231,7 @@ class EndpointScorer:
         )
 
     def _one(self, turn: TurnText) -> _Result:
-        reason = reason_against(self.dimension, turn)
+        reason = why_unscorable(self.dimension, turn)
         if reason is not None:
             return _Result(float("nan"), reason)
         whole = prompt_of(self.dimension, turn)
@@ -266,16 +275,8 @@ class EndpointScorer:
             found = expectation(top_tokens(reply.body), self._digit_ids)
         except NoLogprobsError as error:
             return _Result(float("nan"), str(error), truncated=truncated)
-        reason = None
-        if found.score != found.score:
-            reason = "none of the digits 1 to 6 is among the most probable tokens"
-        elif found.bound > TOLERANCE:
-            reason = (
-                f"{found.missing} of the digits 1 to 6 are not among the most probable tokens: "
-                f"the score could be off by {found.bound:.1f}"
-            )
-        score = found.score if reason is None else float("nan")
-        return _Result(score, reason, found.mass, truncated)
+        score = found.score if found.doubt is None else float("nan")
+        return _Result(score, found.doubt, found.mass, truncated)
 
     def _count(self, reason: str | None, reply: Reply) -> None:
         """Ends the run when the endpoint answers nothing that is of use.

@@ -1,16 +1,13 @@
-"""The prompts of the released Deita scorers, and what of them may be cut when they are too long.
+"""The prompts of the released Deita scorers, as text and as tokens, and their answer as a score.
 
-The fixed parts never are: the cue at the end ("##Quality: ") is what makes the next token a score.
-Both prompts are the reference's (hkust-nlp/deita), letter by letter, its odd spaces included.
-
-From the logits at the end of a prompt to a score and its health.
-
-Prompts into tokens: never longer than the model reads, the cue at the end always whole.
+Both prompts are the reference's (hkust-nlp/deita), letter by letter, its odd spaces included. One
+that is too long loses the end of its texts, never of its fixed parts: the cue at the end
+("##Quality: ") is what makes the next token a score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +18,14 @@ from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, TurnText
 
+# Below this a prompt shows too little of its text to be worth a score.
+LEAST_BODY = 16
+# No tokenizer packs more characters into a token on average; longer texts are cut before they
+# are tokenized, so that a book costs no more than a chapter.
+CHARACTERS_A_TOKEN = 32
+# With less probability than this on the digits, the answer is no score.
+LEAST_MASS = 0.01
+DIGITS = ("1", "2", "3", "4", "5", "6")
 _COMPLEXITY_HEAD = (
     "You are a helpful assistant. Please identify the complexity score of the following user "
     "query. \n##Query: "
@@ -32,10 +37,13 @@ _QUALITY_HEAD = (
 )
 _BETWEEN = "\n#Response#:\n"
 _QUALITY_CUE = " \n##Quality: "
-
-
 # Recorded beside each score: other words would be another scorer.
 TEMPLATE = "deita-1"
+# The released scorers, a model for each dimension.
+DEITA: Mapping[Dimension, str] = {
+    "complexity": "hkust-nlp/deita-complexity-scorer",
+    "quality": "hkust-nlp/deita-quality-scorer",
+}
 
 
 def fixed_parts(dimension: Dimension) -> tuple[str, ...]:
@@ -55,9 +63,18 @@ class Prompt:
     @property
     def text(self) -> str:
         """The whole prompt."""
-        fixed = fixed_parts(self.dimension)
-        cued = [body + part for body, part in zip(self.bodies, fixed[1:], strict=True)]
-        return fixed[0] + "".join(cued)
+        head, *tails = fixed_parts(self.dimension)
+        return head + "".join(b + tail for b, tail in zip(self.bodies, tails, strict=True))
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Start and end of each body in the text, in characters."""
+        found, start = [], 0
+        for part, body in zip(fixed_parts(self.dimension), self.bodies, strict=False):
+            start += len(part)
+            found.append((start, start + len(body)))
+            start += len(body)
+        return found
 
     def cut_to(self, characters: int) -> Prompt:
         """With at most that many characters in all, at the cost of the longer bodies' ends."""
@@ -68,7 +85,7 @@ class Prompt:
 
 
 def prompt_of(dimension: Dimension, turn: TurnText) -> Prompt:
-    """The prompt for a turn that has what the dimension needs (see `reason_against`)."""
+    """The prompt for a turn that has what the dimension needs (see `why_unscorable`)."""
     if dimension == "complexity":
         return Prompt(dimension, (turn.instruction,))
     return Prompt(dimension, (turn.instruction, turn.response or ""))
@@ -89,67 +106,6 @@ def shares(lengths: Sequence[int], room: int) -> list[int]:
         kept[place] = min(lengths[place], left // (len(order) - done))
         left -= kept[place]
     return kept
-
-
-def reason_against(dimension: Dimension, turn: TurnText) -> str | None:
-    """Why a turn cannot be scored in this dimension, or None when it can."""
-    if not turn.instruction.strip():
-        return "empty instruction"
-    if dimension == "complexity":
-        return None
-    if turn.response is None:
-        return "no response"
-    return None if turn.response.strip() else "empty response"
-
-
-SCORES = np.arange(1, 7, dtype=np.float64)
-
-
-def expected_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum of k * softmax(logits)_k over the scores 1 to 6: (n, 6) float32 -> (n,) in [1, 6].
-
-    As the released scorers are read (arXiv 2312.15685). A row with a number that is not finite
-    gives NaN.
-    """
-    wide = np.asarray(logits, np.float64)
-    with np.errstate(invalid="ignore"):
-        weights = np.exp(wide - wide.max(axis=1, keepdims=True))
-        scores = (weights @ SCORES) / weights.sum(axis=1)
-    scores[~np.isfinite(wide).all(axis=1)] = np.nan
-    return np.asarray(scores, np.float64)
-
-
-def mass_on_scores(logits: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The probability on the six scores, (n,) float32 in [0, 1].
-
-    logits: (n, 6). others: (n,) logsumexp of the logits of all other tokens.
-    """
-    wide = np.asarray(logits, np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        top = wide.max(axis=1)
-        ours = top + np.log(np.exp(wide - top[:, None]).sum(axis=1))
-        return np.asarray(1.0 / (1.0 + np.exp(others - ours)), np.float32)
-
-
-# Below this a prompt shows too little of its text to be worth a score.
-LEAST_BODY = 16
-# No tokenizer packs more characters into a token on average; longer texts are cut before they
-# are tokenized, so that a book costs no more than a chapter.
-CHARACTERS_A_TOKEN = 32
-
-
-DIGITS = "123456"
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A whole prompt, and where in it stand the texts that may be cut.
-
-    bodies: (start, end) in characters: the instruction, and for quality the response.
-    """
-
-    text: str
-    bodies: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +181,8 @@ class PromptTokenizer:
         """
         most = self.max_tokens * CHARACTERS_A_TOKEN
         prompts = [
-            passage(dimension, [without_surrogates(b[:most]) for b in some]) for some in bodies
+            Prompt(dimension, tuple(without_surrogates(body[:most]) for body in some))
+            for some in bodies
         ]
         encodings = self._backend.encode_batch_fast([prompt.text for prompt in prompts])
         ids = [encoding.ids for encoding in encodings]
@@ -240,11 +197,11 @@ class PromptTokenizer:
         ids: list[int] = self._backend.encode(text).ids
         return ids
 
-    def _fitted(self, prompt: Passage) -> list[int]:
+    def _fitted(self, prompt: Prompt) -> list[int]:
         encoding = self._backend.encode(prompt.text)
         inside = [
             [i for i, (a, b) in enumerate(encoding.offsets) if start <= a < b <= end]
-            for start, end in prompt.bodies
+            for start, end in prompt.spans
         ]
         lengths = [len(places) for places in inside]
         room = self.max_tokens - (len(encoding.ids) - sum(lengths))
@@ -256,11 +213,28 @@ class PromptTokenizer:
         return [token for place, token in enumerate(encoding.ids) if place not in dropped]
 
 
-def passage(dimension: Dimension, bodies: Sequence[str]) -> Passage:
-    """The prompt for (instruction,) or (instruction, response)."""
-    parts = fixed_parts(dimension)
-    text, spans = parts[0], []
-    for body, part in zip(bodies, parts[1:], strict=True):
-        spans.append((len(text), len(text) + len(body)))
-        text += body + part
-    return Passage(text, tuple(spans))
+def expected_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of k * softmax(logits)_k over the scores 1 to 6: (n, 6) float32 -> (n,) in [1, 6].
+
+    As the released scorers are read (arXiv 2312.15685). A row with a number that is not finite
+    gives NaN.
+    """
+    wide = np.asarray(logits, np.float64)
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(wide - wide.max(axis=1, keepdims=True))
+        # No matrix product: a row's sum must not depend on how many rows there are.
+        scores = (weights * np.arange(1, 7)).sum(axis=1) / weights.sum(axis=1)
+    scores[~np.isfinite(wide).all(axis=1)] = np.nan
+    return np.asarray(scores, np.float64)
+
+
+def mass_on_scores(logits: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability on the six scores, (n,) float32 in [0, 1].
+
+    logits: (n, 6). others: (n,) logsumexp of the logits of all other tokens.
+    """
+    wide = np.asarray(logits, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        top = wide.max(axis=1)
+        ours = top + np.log(np.exp(wide - top[:, None]).sum(axis=1))
+        return np.asarray(1.0 / (1.0 + np.exp(others - ours)), np.float32)

@@ -4,10 +4,12 @@ The released Deita scorers, and any causal language model of `transformers` like
 ends in a cue ("##Complexity: "), and the score is the expectation over the probabilities of the
 tokens 1 to 6 that may follow (arXiv 2312.15685). One pass over the prompt; nothing is generated.
 
-What a turn gets beside a score: see `reason_against` (no instruction, no response: NaN with the
-reason), "out of memory" for a text that does not fit even alone, and a reason when the model's
-numbers are not finite or leave the six tokens next to no probability. A text that is too long is
-cut (the cue never is) and flagged.
+NaN with a reason: a turn with nothing to judge (`why_unscorable`), one that does not fit the memory
+even alone, and one where the model's numbers are not finite or leave the six tokens next to no
+probability. A text that is too long is cut (the cue never is) and flagged.
+
+A score is not exact to the last bit: the products of a batch are the matrix library's, which adds
+up in an order that depends on the batch.
 """
 
 from __future__ import annotations
@@ -21,19 +23,26 @@ from numpy.typing import NDArray
 from deita_core.errors import ModelError
 from deita_core.models.device import pick_device
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.catalogue import DEITA
 from deita_core.scoring.llm.prompts import (
+    DEITA,
+    LEAST_MASS,
     TEMPLATE,
     PromptTokenizer,
     expected_scores,
     mass_on_scores,
-    reason_against,
+    prompt_of,
 )
 from deita_core.scoring.llm.replicas import Bodies, raw_logits, shared_replica
-from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, TurnText
+from deita_core.scoring.protocol import (
+    DIMENSIONS,
+    Dimension,
+    ScoreBatch,
+    TurnText,
+    spread_out,
+    why_unscorable,
+)
 
 DEITA_TOKENS = 2048  # what the released scorers were trained on
-LEAST_MASS = 0.01
 
 
 class LLMScorer:
@@ -120,18 +129,10 @@ class LLMScorer:
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is none."""
         dimension = self.dimension
-        reasons = [reason_against(dimension, turn) for turn in turns]
-        good = [row for row, reason in enumerate(reasons) if reason is None]
-        done = self._score(dimension, [_bodies(dimension, turns[row]) for row in good])
-        scores = np.full(len(turns), np.nan, np.float32)
-        mass = np.full(len(turns), np.nan, np.float32)
-        truncated = np.zeros(len(turns), np.bool_)
-        assert done.mass is not None
-        assert done.truncated is not None
-        scores[good], mass[good], truncated[good] = done.scores, done.mass, done.truncated
-        for row, reason in zip(good, done.reasons, strict=True):
-            reasons[row] = reason
-        return ScoreBatch(scores, tuple(reasons), mass, truncated)
+        reasons = [why_unscorable(dimension, turn) for turn in turns]
+        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
+        bodies = [prompt_of(dimension, turn).bodies for turn in good]
+        return spread_out(reasons, self._score(dimension, bodies))
 
     def complexity(self, instructions: Sequence[str]) -> NDArray[np.float32]:
         """Complexity of each instruction, (n,) float32; NaN where the model gave none.
@@ -182,12 +183,6 @@ class LLMScorer:
     def _check(self, dimension: Dimension) -> None:
         if self._name in DEITA.values() and dimension != self._dimension:
             raise ModelError(f"{self._name} scores {self._dimension}, not {dimension}")
-
-
-def _bodies(dimension: Dimension, turn: TurnText) -> tuple[str, ...]:
-    if dimension == "complexity":
-        return (turn.instruction,)
-    return (turn.instruction, turn.response or "")
 
 
 def _dimension(name: str, wanted: Dimension | None) -> Dimension | None:

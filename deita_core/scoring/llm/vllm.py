@@ -2,8 +2,8 @@
 
 vLLM is no dependency: it needs a GPU and its own version of torch. It is asked for one token and
 the log probabilities of exactly the six score tokens (`logprob_token_ids`); a vLLM too old for
-that gives the 20 most probable tokens, of which `endpoint_answer` makes a score where they
-suffice. Developed against a stand-in of the package, not against vLLM itself.
+that gives the 20 most probable tokens, of which `endpoint.expectation` makes a score where
+they suffice. Developed against a stand-in of the package, not against vLLM itself.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ import numpy as np
 from deita_core.errors import ModelError
 from deita_core.models.language_model import folder_revision
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.llm.endpoint import TopTokens, expectation
-from deita_core.scoring.llm.prompts import TEMPLATE, PromptTokenizer, prompt_of, reason_against
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText
+from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, expectation
+from deita_core.scoring.llm.prompts import LEAST_MASS, TEMPLATE, PromptTokenizer, prompt_of
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, spread_out, why_unscorable
 
 _DTYPES = {None: "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _MOST_LOGPROBS = 20  # what vLLM returns unless its engine is told otherwise
-TOLERANCE = 0.1
-LEAST_MASS = 0.01
 
 
 class VLLMScorer:
@@ -47,25 +45,16 @@ class VLLMScorer:
             )
         self.dimension: Dimension = dimension
         local = Path(model).expanduser()
-        self._name = str(local.resolve()) if local.is_dir() else model
-        self._precision = options.precision or "auto"
-        self._engine = _engine(self._name, _DTYPES[options.precision], options.max_tokens)
+        name = str(local.resolve()) if local.is_dir() else model
+        self.id = f"vllm:{name}"
+        self._engine = _engine(name, _DTYPES[options.precision], options.max_tokens)
         self.revision = folder_revision(local) if local.is_dir() else _revision(self._engine)
         context = int(_config(self._engine).max_model_len)
         self._tokenizer = PromptTokenizer(self._engine.get_tokenizer(), context - 1)
         self._digits = self._tokenizer.score_tokens(dimension)
         self._sampling = _sampling(self._digits)
-
-    @property
-    def id(self) -> str:
-        """vllm:, then the folder or hub name."""
-        return f"vllm:{self._name}"
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens, template, tolerance."""
-        return {
-            "precision": self._precision,
+        self.parameters: Mapping[str, str | int | float] = {
+            "precision": options.precision or "auto",
             "max_tokens": self._tokenizer.max_tokens,
             "template": TEMPLATE,
             "tolerance": TOLERANCE,
@@ -73,19 +62,20 @@ class VLLMScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is none."""
-        reasons = [reason_against(self.dimension, turn) for turn in turns]
-        good = [row for row, reason in enumerate(reasons) if reason is None]
-        scores = np.full(len(turns), np.nan, np.float32)
-        mass = np.full(len(turns), np.nan, np.float32)
-        truncated = np.zeros(len(turns), np.bool_)
-        bodies = [prompt_of(self.dimension, turns[row]).bodies for row in good]
+        reasons = [why_unscorable(self.dimension, turn) for turn in turns]
+        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
+        bodies = [prompt_of(self.dimension, turn).bodies for turn in good]
         encoded = self._tokenizer.encode(self.dimension, bodies)
         prompts = [{"prompt_token_ids": ids} for ids in encoded.ids]
         outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if good else []
-        truncated[good] = encoded.truncated
-        for row, output in zip(good, outputs, strict=True):
-            scores[row], mass[row], reasons[row] = self._read(output)
-        return ScoreBatch(scores, tuple(reasons), mass, truncated)
+        read = [self._read(output) for output in outputs]
+        scored = ScoreBatch(
+            np.array([score for score, _, _ in read], np.float32),
+            tuple(reason for _, _, reason in read),
+            np.array([mass for _, mass, _ in read], np.float32),
+            encoded.truncated,
+        )
+        return spread_out(reasons, scored)
 
     def _read(self, output: Any) -> tuple[float, float, str | None]:
         first = output.outputs[0]
@@ -96,13 +86,7 @@ class VLLMScorer:
         if not found.mass >= LEAST_MASS:
             reason = f"less than {LEAST_MASS:g} of the probability is on the scores 1 to 6"
             return float("nan"), found.mass, reason
-        if found.bound > TOLERANCE:
-            reason = (
-                f"{found.missing} of the digits 1 to 6 are not among the most probable tokens: "
-                f"the score could be off by {found.bound:.1f}"
-            )
-            return float("nan"), found.mass, reason
-        return found.score, found.mass, None
+        return (found.score if found.doubt is None else float("nan")), found.mass, found.doubt
 
 
 @lru_cache(maxsize=1)
