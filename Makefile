@@ -16,7 +16,7 @@ help:
 
 app: $(VENV)/.app
 	$(BIN)/python -m deita_core sample
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	$(BIN)/python -m deita_core app --port $(PORT)
 
 sample: $(VENV)/.app
 	$(BIN)/python -m deita_core sample
