@@ -234,7 +234,7 @@ def test_damage_reading_is_the_same_however_the_file_is_cut_into_pieces(
 
 def _kept(path: Path):
     from deita_core.formats.read import containers
-    from deita_core.formats.read.detect import is_record
+    from deita_core.formats.read.rows import is_record
 
     kept = containers.sniff(path, is_record)
     return lambda path, is_record: kept

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from export_samples import LONG, PLAIN, TOOLS, chat, row
 
-from deita_core.formats.write.chat_json import alpaca_record as record
 from deita_core.formats.write.export_format import NotExpressibleError
+from deita_core.formats.write.records import alpaca_record as record
 
 
 def test_a_single_turn_is_instruction_and_output():

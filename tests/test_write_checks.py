@@ -9,7 +9,7 @@ from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, alternating, chat, co
 from hypothesis import given
 
 from deita_core.conversation import Conversation
-from deita_core.formats.write.chat_json import sharegpt_record as record
+from deita_core.formats.write.records import sharegpt_record as record
 from deita_core.formats.write.trainers import (
     alpaca_problem,
     axolotl_problem,

@@ -8,8 +8,8 @@ import pytest
 from export_samples import CALL, LONG, TOOLS, WEATHER_TOOLS, chat, row
 
 from deita_core.formats.write import write
-from deita_core.formats.write.chat_json import openai_record as record
 from deita_core.formats.write.export_format import NotExpressibleError
+from deita_core.formats.write.records import openai_record as record
 
 
 def test_a_function_call_becomes_tool_calls_and_its_result_names_it():

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from deita_core.errors import FormatError
 from deita_core.formats.read.containers import records, sniff
-from deita_core.formats.read.detect import detect, rows_of
+from deita_core.formats.read.detect import detect
 from deita_core.formats.read.layout import MISSING, PoolRow, Reject, lookup
 from deita_core.formats.read.layout import Mapping as PoolMapping
+from deita_core.formats.read.rows import rows_of
 from deita_core.formats.read.text import Damage, Record
 
 ID_FIELDS = ("id", "conversation_id")

@@ -42,8 +42,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deita_core.formats.read.containers import Container, records
-from deita_core.formats.read.detect import LAYOUTS, Detection, detect, record_test, rows_of
+from deita_core.formats.read.detect import Detection, detect, record_test
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
+from deita_core.formats.read.rows import LAYOUTS, rows_of
 
 __all__ = ["LAYOUTS", "Detection", "Mapping", "PoolRow", "Reject", "detect", "read"]
 

@@ -1,24 +1,15 @@
-"""The layouts that can be read, and which one fits a sample of records.
-
-How a file would be read, in plain sentences: what the user sees before the import.
-
-Tells container and layout of a file from its first rows, and shows how they would read.
-
-From records to rows: the checks that every conversation passes, whatever its layout.
-"""
+"""What a file is and how it would be read, told from its first records and in plain sentences."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 
-from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.errors import FormatError
-from deita_core.formats.read.chat import OPENAI, QUESTIONS, SHAREGPT, TEXTS, unknown_roles
+from deita_core.formats.read.chat import unknown_roles
 from deita_core.formats.read.containers import Container, csv_header, records, sniff
 from deita_core.formats.read.layout import (
     MISSING,
@@ -28,62 +19,167 @@ from deita_core.formats.read.layout import (
     Mapping,
     PoolRow,
     Reject,
-    RowError,
     lookup,
     mapping_for,
 )
-from deita_core.formats.read.question_answer import (
-    ALPACA,
-    PREFERENCE,
-    PROMPT_COMPLETION,
-    QUESTION_ANSWER,
-)
-from deita_core.formats.read.text import Damage, IsRecord, Record
-from deita_core.formats.read.trees import FLAT_TREE, NESTED_TREE, gather
+from deita_core.formats.read.rows import LAYOUTS, is_record, layout_of, rows_of
+from deita_core.formats.read.text import IsRecord, Record
 
-# The more particular first: a preference pair also has a prompt, a chat may repeat its first
-# turn as prompt and response.
-_IN_ORDER = (
-    PREFERENCE,
-    SHAREGPT,
-    OPENAI,
-    QUESTIONS,
-    TEXTS,
-    NESTED_TREE,
-    FLAT_TREE,
-    ALPACA,
-    QUESTION_ANSWER,
-    PROMPT_COMPLETION,
-)
-_ANSWER_OF = {"alpaca": "output", "question_answer": "answer", "prompt_completion": "completion"}
-
-LAYOUTS: MappingProxyType[str, Layout] = MappingProxyType({one.name: one for one in _IN_ORDER})
+SAMPLE = 200
+PREVIEW = 8
+_KINDS = {
+    "json": "A JSON file",
+    "jsonl": "A JSON Lines file",
+    "csv": "A CSV file",
+    "parquet": "A Parquet file",
+}
+# Layouts whose fields do not tell how a row comes about.
+_DESCRIBED = ("preference", "questions", "texts", "nested_tree", "flat_tree")
 
 
-def layout_of(record: object) -> Layout | None:
-    """The layout that fits one record: the first whose answer is there, too, else the first."""
-    fitting = [(layout, found) for layout in _IN_ORDER if (found := layout.fits(record))]
-    for layout, found in fitting:
-        answer = _ANSWER_OF.get(layout.name)
-        if answer is None or answer in found:
-            return layout
-    return fitting[0][0] if fitting else None
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a file looks like before it is imported.
+
+    container, mapping: how the file will be read, complete: `read` with them gives the rows of
+    the preview.
+    fields: names of the record's fields, most common first (to choose a mapping from).
+    preview: the first rows as they would be imported. explanation: a few plain sentences.
+    """
+
+    path: Path
+    container: Container
+    mapping: Mapping
+    fields: tuple[str, ...]
+    preview: tuple[PoolRow | Reject, ...]
+    explanation: str
 
 
-def is_record(record: object) -> bool:
-    """Whether any layout fits."""
-    return layout_of(record) is not None
+def detect(path: Path, mapping: Mapping | None = None) -> Detection:
+    """What the file is, from its first 200 records; `mapping` overrides what would be found.
+
+    What `mapping` does not name is found by its usual names, a column named as "" is not read.
+    The mapping found names what all records share (required columns, the keys of a message);
+    other columns are looked for in each record, so that one that first occurs late is read.
+    Raises PathError when there is no file, PoolError when it cannot be read, FormatError when
+    nothing fits (naming the fields it saw) or a required column of the mapping is not there.
+    """
+    known = record_test(mapping)
+    container = sniff(path, known)
+    sample = list(islice(records(path, container, known), SAMPLE))
+    values = [item.value for item in sample if isinstance(item, Record)]
+    fields = _fields(path, container, values)
+    layout = _layout(path, mapping, values, fields)
+    complete = _complete(path, layout, mapping, values, fields)
+    rows = tuple(rows_of(iter(sample), complete))
+    explanation = _explain(container, layout, complete, values, rows, len(sample) == SAMPLE)
+    # The columns that the mapping requires tell a record better than any layout's do.
+    container = sniff(path, record_test(complete))
+    return Detection(path, container, complete, fields, rows[:PREVIEW], explanation)
 
 
-def most_fitting(records: Iterable[object]) -> Layout | None:
-    """The layout of most of the records; None when none fits any."""
-    counts = Counter(layout.name for record in records if (layout := layout_of(record)))
+def record_test(mapping: Mapping | None) -> IsRecord:
+    """Whether a value can be a row: by the columns that the mapping requires, if it has any."""
+    if mapping is None or mapping.layout not in LAYOUTS:
+        return is_record
+    layout = LAYOUTS[mapping.layout]
+    inner = ("role", "text", "replies") if "tree" not in mapping.layout else ("replies",)
+    paths = [
+        path
+        for column in layout.columns
+        if column.required and column.name not in inner
+        if (path := mapping.columns.get(column.name))
+    ]
+    nested = mapping.layout == "nested_tree" and mapping.columns.get("root")
+    if not paths or nested or WHOLE_RECORD in paths:
+        return lambda value: layout.fits(value) is not None
+    return lambda value: all(lookup(value, path) is not MISSING for path in paths)
+
+
+def _fields(path: Path, container: Container, values: list[object]) -> tuple[str, ...]:
+    counts: Counter[str] = Counter()
+    for value in values:
+        if isinstance(value, dict):
+            counts.update(map(str, value))
+    if not counts and container.kind == "csv":
+        return csv_header(path, container.delimiter)
+    return tuple(name for name, _ in counts.most_common())
+
+
+def _layout(
+    path: Path, mapping: Mapping | None, values: list[object], fields: tuple[str, ...]
+) -> Layout:
+    if mapping is not None:
+        if mapping.layout not in LAYOUTS:
+            names = ", ".join(LAYOUTS)
+            raise FormatError(f"there is no layout {mapping.layout!r}; the layouts are {names}")
+        return LAYOUTS[mapping.layout]
+    counts = Counter(layout.name for value in values if (layout := layout_of(value)))
     if not counts:
-        return None
+        if not values and not fields:
+            raise FormatError(
+                f"{path.name} has no record that can be read among its first {SAMPLE}; "
+                "check that the file is complete"
+            )
+        seen = ", ".join(fields) or "no named fields"
+        raise FormatError(
+            f"{path.name} is in no layout that is known (its fields: {seen}); "
+            "choose a layout and say which field is which (column mapping)"
+        )
     return LAYOUTS[max(counts, key=lambda name: counts[name])]
 
 
-def columns_for(layout: Layout, records: Iterable[object]) -> dict[str, str]:
+def _complete(
+    path: Path,
+    layout: Layout,
+    mapping: Mapping | None,
+    values: list[object],
+    fields: tuple[str, ...],
+) -> Mapping:
+    given = dict(mapping.columns) if mapping else {}
+    unknown = [name for name in given if name not in layout.column_names]
+    if unknown:
+        raise FormatError(
+            f"the layout {layout.name} has no column {', '.join(unknown)}; "
+            f"its columns are {', '.join(layout.column_names)}"
+        )
+    columns = _with_given(layout, given, values)
+    for column in layout.open_columns(Mapping(layout.name, given)):
+        columns.pop(column.name, None)
+    for column in layout.columns:
+        theirs = columns.get(column.name, "")
+        if column.required and not theirs:
+            seen = ", ".join(fields) or "no named fields"
+            raise FormatError(
+                f"no field of {path.name} was found for {column.name} ({column.explanation}); "
+                f"its fields are {seen}: say which one it is"
+            )
+        if column.required and column.name in given and not occurs(column, layout, theirs, values):
+            raise FormatError(
+                f"no record of {path.name} has the field {theirs!r} given for {column.name}; "
+                f"its fields are {', '.join(fields)}"
+            )
+    return Mapping(layout.name, columns, dict(mapping.roles) if mapping else {})
+
+
+def _with_given(layout: Layout, given: dict[str, str], values: list[object]) -> dict[str, str]:
+    """The given columns, completed by what the layout finds under the usual names."""
+    # Under a renamed field the layout finds nothing, so it is shown the records with our
+    # usual names in place of the given ones.
+    usual = {c.name: c.aliases[0] for c in layout.columns if c.name in given}
+    renamed: list[object] = []
+    for value in values:
+        if isinstance(value, dict):
+            more = {usual[n]: lookup(value, path) for n, path in given.items() if path}
+            value = {**value, **{k: v for k, v in more.items() if v is not MISSING}}
+        renamed.append(value)
+    found = _voted_columns(layout, renamed)
+    taken = set(given.values())
+    kept = {ours: theirs for ours, theirs in found.items() if theirs not in taken}
+    return {**kept, **given}
+
+
+def _voted_columns(layout: Layout, records: Iterable[object]) -> dict[str, str]:
     """Our name -> the field that most of the records use for it."""
     votes: dict[str, Counter[str]] = {}
     for record in records:
@@ -92,19 +188,7 @@ def columns_for(layout: Layout, records: Iterable[object]) -> dict[str, str]:
     return {ours: counted.most_common(1)[0][0] for ours, counted in votes.items()}
 
 
-_KINDS = {
-    "json": "A JSON file",
-    "jsonl": "A JSON Lines file",
-    "csv": "A CSV file",
-    "parquet": "A Parquet file",
-}
-
-
-# Layouts whose fields do not tell how a row comes about.
-_TOLD = ("preference", "questions", "texts", "nested_tree", "flat_tree")
-
-
-def explain(
+def _explain(
     container: Container,
     layout: Layout,
     mapping: Mapping,
@@ -119,7 +203,7 @@ def explain(
     packed = f" ({container.compression})" if container.compression else ""
     sentences = [
         f"{_KINDS[container.kind]}{packed} in the layout {layout.label}",
-        *([layout.description.removesuffix(".")] if layout.name in _TOLD else []),
+        *([layout.description.removesuffix(".")] if layout.name in _DESCRIBED else []),
         *_fields_read(layout, mapping, values, goes_on),
         *_absent(layout, mapping, values),
         # The last trees of a sample may be cut off.
@@ -211,199 +295,3 @@ def _roles(mapping: Mapping, values: Sequence[object]) -> list[str]:
         return []
     names = ", ".join(map(repr, sorted(unknown)[:8]))
     return [f"Role names that are not known: {names}; say in the mapping which role each one is"]
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """What a file looks like before it is imported.
-
-    container, mapping: how the file will be read, complete: `read` with them gives the rows of
-    the preview.
-    fields: names of the record's fields, most common first (to choose a mapping from).
-    preview: the first rows as they would be imported. explanation: a few plain sentences.
-    """
-
-    path: Path
-    container: Container
-    mapping: Mapping
-    fields: tuple[str, ...]
-    preview: tuple[PoolRow | Reject, ...]
-    explanation: str
-
-
-SAMPLE = 200
-PREVIEW = 8
-
-
-def detect(path: Path, mapping: Mapping | None = None) -> Detection:
-    """What the file is, from its first 200 records; `mapping` overrides what would be found.
-
-    What `mapping` does not name is found by its usual names, a column named as "" is not read.
-    The mapping found names what all records share (required columns, the keys of a message);
-    other columns are looked for in each record, so that one that first occurs late is read.
-    Raises PathError when there is no file, PoolError when it cannot be read, FormatError when
-    nothing fits (naming the fields it saw) or a required column of the mapping is not there.
-    """
-    known = record_test(mapping)
-    container = sniff(path, known)
-    sample = list(islice(records(path, container, known), SAMPLE))
-    values = [item.value for item in sample if isinstance(item, Record)]
-    fields = _fields(path, container, values)
-    layout = _layout(path, mapping, values, fields)
-    complete = _complete(path, layout, mapping, values, fields)
-    rows = tuple(rows_of(iter(sample), complete))
-    explanation = explain(container, layout, complete, values, rows, len(sample) == SAMPLE)
-    # The columns that the mapping requires tell a record better than any layout's do.
-    container = sniff(path, record_test(complete))
-    return Detection(path, container, complete, fields, rows[:PREVIEW], explanation)
-
-
-def record_test(mapping: Mapping | None) -> IsRecord:
-    """Whether a value can be a row: by the columns that the mapping requires, if it has any."""
-    if mapping is None or mapping.layout not in LAYOUTS:
-        return is_record
-    layout = LAYOUTS[mapping.layout]
-    inner = ("role", "text", "replies") if "tree" not in mapping.layout else ("replies",)
-    paths = [
-        path
-        for column in layout.columns
-        if column.required and column.name not in inner
-        if (path := mapping.columns.get(column.name))
-    ]
-    nested = mapping.layout == "nested_tree" and mapping.columns.get("root")
-    if not paths or nested or WHOLE_RECORD in paths:
-        return lambda value: layout.fits(value) is not None
-    return lambda value: all(lookup(value, path) is not MISSING for path in paths)
-
-
-def _fields(path: Path, container: Container, values: list[object]) -> tuple[str, ...]:
-    counts: Counter[str] = Counter()
-    for value in values:
-        if isinstance(value, dict):
-            counts.update(map(str, value))
-    if not counts and container.kind == "csv":
-        return csv_header(path, container.delimiter)
-    return tuple(name for name, _ in counts.most_common())
-
-
-def _layout(
-    path: Path, mapping: Mapping | None, values: list[object], fields: tuple[str, ...]
-) -> Layout:
-    if mapping is not None:
-        if mapping.layout not in LAYOUTS:
-            names = ", ".join(LAYOUTS)
-            raise FormatError(f"there is no layout {mapping.layout!r}; the layouts are {names}")
-        return LAYOUTS[mapping.layout]
-    layout = most_fitting(values)
-    if layout is None:
-        if not values and not fields:
-            raise FormatError(
-                f"{path.name} has no record that can be read among its first {SAMPLE}; "
-                "check that the file is complete"
-            )
-        seen = ", ".join(fields) or "no named fields"
-        raise FormatError(
-            f"{path.name} is in no layout that is known (its fields: {seen}); "
-            "choose a layout and say which field is which (column mapping)"
-        )
-    return layout
-
-
-def _complete(
-    path: Path,
-    layout: Layout,
-    mapping: Mapping | None,
-    values: list[object],
-    fields: tuple[str, ...],
-) -> Mapping:
-    given = dict(mapping.columns) if mapping else {}
-    unknown = [name for name in given if name not in layout.column_names]
-    if unknown:
-        raise FormatError(
-            f"the layout {layout.name} has no column {', '.join(unknown)}; "
-            f"its columns are {', '.join(layout.column_names)}"
-        )
-    columns = _with_given(layout, given, values)
-    for column in layout.open_columns(Mapping(layout.name, given)):
-        columns.pop(column.name, None)
-    for column in layout.columns:
-        theirs = columns.get(column.name, "")
-        if column.required and not theirs:
-            seen = ", ".join(fields) or "no named fields"
-            raise FormatError(
-                f"no field of {path.name} was found for {column.name} ({column.explanation}); "
-                f"its fields are {seen}: say which one it is"
-            )
-        if column.required and column.name in given and not occurs(column, layout, theirs, values):
-            raise FormatError(
-                f"no record of {path.name} has the field {theirs!r} given for {column.name}; "
-                f"its fields are {', '.join(fields)}"
-            )
-    return Mapping(layout.name, columns, dict(mapping.roles) if mapping else {})
-
-
-def _with_given(layout: Layout, given: dict[str, str], values: list[object]) -> dict[str, str]:
-    """The given columns, completed by what the layout finds under the usual names."""
-    # Under a renamed field the layout finds nothing, so it is shown the records with our
-    # usual names in place of the given ones.
-    usual = {c.name: c.aliases[0] for c in layout.columns if c.name in given}
-    renamed: list[object] = []
-    for value in values:
-        if isinstance(value, dict):
-            more = {usual[n]: lookup(value, path) for n, path in given.items() if path}
-            value = {**value, **{k: v for k, v in more.items() if v is not MISSING}}
-        renamed.append(value)
-    found = columns_for(layout, renamed)
-    taken = set(given.values())
-    kept = {ours: theirs for ours, theirs in found.items() if theirs not in taken}
-    return {**kept, **given}
-
-
-STARTS_WITH_ASSISTANT = "starts with the assistant"
-ENDS_WITH_USER = "ends with the user: the last turn has no response"
-USERS_IN_A_ROW = "two messages of the user in a row"
-
-
-def rows_of(
-    found: Iterator[Record | Damage], mapping: Mapping, start: int = 0
-) -> Iterator[PoolRow | Reject]:
-    """One row or reject for each record, positions from `start`; the rows before are skipped."""
-    layout = LAYOUTS[mapping.layout]
-    looked_for = layout.open_columns(mapping)
-    if mapping.layout == FLAT_TREE.name:
-        found = gather(found, mapping)
-    for position, item in enumerate(islice(found, start, None), start):
-        if isinstance(item, Damage):
-            yield Reject(position, item.line, item.reason, item.raw)
-            continue
-        try:
-            made = layout.draft(item.value, mapping_for(item.value, mapping, looked_for))
-            notes = _checked(made.messages)
-        except RowError as reason:
-            yield Reject(position, item.line, str(reason), item.raw)
-        except RecursionError:
-            yield Reject(position, item.line, "nested too deeply to be read", item.raw)
-        else:
-            conversation = Conversation(tuple(made.messages), made.tools)
-            every = tuple(chain(item.notes, made.notes, notes))
-            yield PoolRow(position, item.line, conversation, item.raw, every)
-
-
-def _checked(messages: list[Message]) -> list[str]:
-    """Notes on the order of the messages. Raises RowError when they are no conversation."""
-    if not messages:
-        raise RowError("the conversation is empty")
-    users = [message for message in messages if message.role == "user"]
-    if not users:
-        raise RowError("there is no user message")
-    if not any(message.content.strip() for message in users):
-        raise RowError("its user messages are all empty")
-    roles = [message.role for message in messages if message.role != "system"]
-    notes = []
-    if roles[0] in ASSISTANT_ROLES:
-        notes.append(STARTS_WITH_ASSISTANT)
-    if len(users) > 1 and any(a == b == "user" for a, b in pairwise(roles)):
-        notes.append(USERS_IN_A_ROW)
-    if roles[-1] == "user":
-        notes.append(ENDS_WITH_USER)
-    return notes

@@ -19,16 +19,22 @@ from typing import BinaryIO
 
 from deita_core.errors import ExportError
 from deita_core.files import sha256_of, whole_file
-from deita_core.formats.write.chat_json import ALPACA, OPENAI, ORIGINAL, SHAREGPT
 from deita_core.formats.write.export_format import (
     ExportFormat,
     ExportRow,
     NotExpressibleError,
-    RowSink,
+    Sink,
     TrainerWarning,
     WriteReport,
 )
-from deita_core.formats.write.tables import CSV, PARQUET
+from deita_core.formats.write.records import (
+    ALPACA,
+    CSV,
+    OPENAI,
+    ORIGINAL,
+    PARQUET,
+    SHAREGPT,
+)
 from deita_core.formats.write.trainers import OPENAI_LEAST_ROWS
 
 __all__ = [
@@ -107,22 +113,27 @@ def _fill(
     file: BinaryIO, rows: Iterable[ExportRow], format: ExportFormat, with_scores: bool
 ) -> _Tally:
     tally = _Tally()
-    sink = format.open(file, with_scores)
+    sink = format.sink(file, with_scores)
     try:
         for row in rows:
-            _take(row, sink, format, tally)
+            _write_row(row, sink, format, with_scores, tally)
     finally:
         sink.close()
     return tally
 
 
-def _take(row: ExportRow, sink: RowSink, format: ExportFormat, tally: _Tally) -> None:
+def _write_row(
+    row: ExportRow, sink: Sink, format: ExportFormat, with_scores: bool, tally: _Tally
+) -> None:
     try:
-        tally.fields |= sink.add(row)
+        record = format.complete_record(row, with_scores)
     except NotExpressibleError as refusal:
         tally.skipped.append((row.id, str(refusal)))
         return
+    sink.add(record)
     tally.rows += 1
+    if format.mapping is not None:
+        tally.fields |= {name for name, value in record.items() if value not in (None, "", [])}
     for check in format.checks:
         problem = check.problem(row.conversation)
         if problem is not None:

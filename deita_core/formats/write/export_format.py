@@ -1,6 +1,7 @@
-"""What every export format shares: the row, the report, the format's description, the sink.
+"""What every export format shares: the row, the report, and the description of a format.
 
-Reads each record back before it is written: what would come back changed is refused.
+A row that a format cannot express without changing it is refused. To be sure of that, each
+record is read back before it is written.
 """
 
 from __future__ import annotations
@@ -12,12 +13,25 @@ from typing import BinaryIO, Protocol
 
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.errors import ExportError
-from deita_core.formats.read.detect import rows_of
 from deita_core.formats.read.layout import Mapping, Reject
+from deita_core.formats.read.rows import rows_of
 from deita_core.formats.read.text import Record
 
 JsonValue = str | int | float | bool | list["JsonValue"] | dict[str, "JsonValue"] | None
 JsonObject = dict[str, JsonValue]
+
+# The fields that say where a row comes from and why it was chosen, with their Arrow types.
+SCORE_FIELDS = {
+    "id": "string",
+    "rank": "int64",
+    "evol_score": "float64",
+    "complexity": "float64",
+    "quality": "float64",
+    "language": "string",
+    "flags": "list<string>",
+    "source": "string",
+    "position": "int64",
+}
 
 
 class NotExpressibleError(ExportError):
@@ -43,6 +57,25 @@ class ExportRow:
     quality: float | None
     language: str | None
     flags: tuple[str, ...]
+
+    def score_fields(self) -> JsonObject:
+        """The values of `SCORE_FIELDS`; JSON has no NaN, so that one is None."""
+        return {
+            "id": self.id,
+            "rank": self.rank,
+            "evol_score": _finite(self.evol_score),
+            "complexity": _finite(self.complexity),
+            "quality": _finite(self.quality),
+            "language": self.language,
+            "flags": list(self.flags),
+            # A file name may hold bytes that are no text.
+            "source": without_surrogates(self.source),
+            "position": self.position,
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +109,11 @@ class WriteReport:
     sha256: str
 
 
-class RowSink(Protocol):
-    """Takes rows one by one and writes them to a file."""
+class Sink(Protocol):
+    """Takes the records of a file one by one and writes them."""
 
-    def add(self, row: ExportRow) -> frozenset[str]:
-        """Writes the row; the fields it filled. Raises NotExpressibleError, writing nothing."""
+    def add(self, record: JsonObject) -> None:
+        """Writes the record."""
         ...
 
     def close(self) -> None:
@@ -100,9 +133,10 @@ class Check:
 class ExportFormat:
     """One export format, as the interface shows it and as `write` uses it.
 
-    scores_by_default: id, scores and source go into the file unless asked otherwise.
-    mapping: how the file is read back; None for the original records, which keep their own.
-    open: makes the sink that writes to a binary file, with or without those fields.
+    record: a row's record; raises NotExpressibleError. sink: opened with a binary file and
+    whether the records hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked
+    otherwise. mapping: how the file is read back; None for the original records, which keep
+    their own, and never hold scores.
     """
 
     key: str
@@ -111,53 +145,32 @@ class ExportFormat:
     explanation: str
     trainers: tuple[str, ...]
     scores_by_default: bool
+    record: Callable[[ExportRow], JsonObject]
+    sink: Callable[[BinaryIO, bool], Sink]
     mapping: Mapping | None
-    open: Callable[[BinaryIO, bool], RowSink]
     checks: tuple[Check, ...] = ()
 
+    def complete_record(self, row: ExportRow, with_scores: bool) -> JsonObject:
+        """The record, sure to read back as the same conversation, with the scores after it.
 
-def score_fields(row: ExportRow) -> JsonObject:
-    """The extra fields of a row: where it comes from and why it was chosen."""
-    return {
-        "id": row.id,
-        "rank": row.rank,
-        "evol_score": finite(row.evol_score),
-        "complexity": finite(row.complexity),
-        "quality": finite(row.quality),
-        "language": row.language,
-        "flags": list(row.flags),
-        # A file name may hold bytes that are no text.
-        "source": without_surrogates(row.source),
-        "position": row.position,
-    }
-
-
-SCORE_FIELDS = (
-    "id",
-    "rank",
-    "evol_score",
-    "complexity",
-    "quality",
-    "language",
-    "flags",
-    "source",
-    "position",
-)
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None where it is missing or NaN: JSON has no NaN."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def filled(record: JsonObject) -> frozenset[str]:
-    """The names of the fields that hold something."""
-    return frozenset(name for name, value in record.items() if value not in (None, "", []))
+        Raises NotExpressibleError.
+        """
+        record = self.record(row)
+        if self.mapping is None:
+            return record
+        verify(record, self.mapping, row.conversation)
+        return record | row.score_fields() if with_scores else record
 
 
 def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> None:
     """Raises NotExpressibleError unless the record, read by `mapping`, is the conversation."""
-    _refuse_surrogates(conversation)
+    texts = [message.content for message in conversation.messages]
+    try:
+        "".join([conversation.tools or "", *texts]).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotExpressibleError(
+            "its text holds a lone surrogate, which is no character"
+        ) from error
     (row,) = rows_of(iter([Record(None, "", record)]), mapping)
     if isinstance(row, Reject):
         raise NotExpressibleError(f"it could not be read back: {row.reason}")
@@ -170,13 +183,3 @@ def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> 
         raise NotExpressibleError(
             "its tools would not read back as they are (other spacing, or an empty list)"
         )
-
-
-def _refuse_surrogates(conversation: Conversation) -> None:
-    texts = [message.content for message in conversation.messages]
-    try:
-        "".join([conversation.tools or "", *texts]).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise NotExpressibleError(
-            "its text holds a lone surrogate, which is no character"
-        ) from error

@@ -1,37 +1,32 @@
-"""The two JSON containers: an array with one record per line, and JSON Lines.
+"""The export formats: how a conversation is written down in each of them.
 
-ShareGPT JSON: `conversations` of `from` / `value`, as LLaMA-Factory and axolotl read it.
+ShareGPT (`from` / `value`): the system message stays the first message, where LLaMA-Factory and
+axolotl read it, so that a second one later in the chat keeps its place. `tools` is JSON text, as
+LLaMA-Factory expects, or null (axolotl refuses an empty text). Every record has every field, so
+that a reader that looks at the first records only finds them all.
 
-The system message stays the first message (both trainers read it there), so that a second one
-later in the chat keeps its place. `tools` is JSON text, as LLaMA-Factory expects, or null (axolotl
-refuses an empty text). Every row has every field, so that a reader that looks at the first rows
-only finds them all.
-
-OpenAI chat JSONL: `messages` of `role` / `content`, function calls as `tool_calls`.
-
-A function call is an assistant message with `tool_calls`; each tool result names the call it
-answers, the oldest one still open. Tools are wrapped as `{"type": "function", "function": ...}`.
-What would not read back as the same conversation is refused with the reason.
-
-Alpaca JSON: instruction, input, output, system and history.
+OpenAI (`role` / `content`): a function call is an assistant message with `tool_calls`; each tool
+result names the call it answers, the oldest one still open. Tools are wrapped as
+`{"type": "function", "function": ...}`.
 
 Alpaca knows one optional system message and pairs of a user message and its answer, the last of
 which may be missing (`output` is null then, "" being an empty answer); every other shape is
 refused with the reason rather than bent. The instruction is the whole user message and `input`
 stays empty: where an imported row was split into two is not kept.
 
-The original records, untouched, one per line.
+CSV and Parquet hold our own roles (`conversation.ROLES`): TRL reads chats of system, user and
+assistant as they are; LLaMA-Factory reads the other two through the tags in its
+dataset_info.json.
 
-A tree of messages that were records of their own (OASST) becomes these records again.
+The original records are written untouched, one per line. A tree of messages that were records
+of their own (OASST) becomes these records again.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO
+from itertools import zip_longest
 
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.layout import Mapping
@@ -43,74 +38,24 @@ from deita_core.formats.write.export_format import (
     JsonObject,
     JsonValue,
     NotExpressibleError,
-    filled,
-    score_fields,
-    verify,
+)
+from deita_core.formats.write.sinks import (
+    FORMULA,
+    CsvSink,
+    JsonArraySink,
+    JsonLinesSink,
+    OriginalSink,
+    ParquetSink,
 )
 from deita_core.formats.write.trainers import (
     alpaca_problem,
     axolotl_problem,
+    chat_template_problem,
     llama_factory_alpaca_problem,
     llama_factory_openai_problem,
     llama_factory_problem,
     openai_problem,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorder:
-    """Makes the record of a row, sure to read back by `mapping` as the same conversation."""
-
-    record: Callable[[ExportRow], JsonObject]
-    mapping: Mapping
-
-    def complete(self, row: ExportRow, with_scores: bool) -> JsonObject:
-        """The record, with the scores after it. Raises NotExpressibleError."""
-        made = self.record(row)
-        verify(made, self.mapping, row.conversation)
-        return made | score_fields(row) if with_scores else made
-
-
-def encode(value: JsonValue) -> bytes:
-    """One line of JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-
-
-class JsonArraySink:
-    """A JSON array, one record per line, so that it can be compared and paged line by line."""
-
-    def __init__(self, file: BinaryIO, recorder: Recorder, with_scores: bool) -> None:
-        self._file, self._recorder, self._with_scores = file, recorder, with_scores
-        self._empty = True
-        file.write(b"[")
-
-    def add(self, row: ExportRow) -> frozenset[str]:
-        """Appends the row's record."""
-        record = self._recorder.complete(row, self._with_scores)
-        self._file.write((b"\n" if self._empty else b",\n") + encode(record))
-        self._empty = False
-        return filled(record)
-
-    def close(self) -> None:
-        """Closes the array."""
-        self._file.write(b"]\n" if self._empty else b"\n]\n")
-
-
-class JsonLinesSink:
-    """JSON Lines: one record per line."""
-
-    def __init__(self, file: BinaryIO, recorder: Recorder, with_scores: bool) -> None:
-        self._file, self._recorder, self._with_scores = file, recorder, with_scores
-
-    def add(self, row: ExportRow) -> frozenset[str]:
-        """Appends the row's record."""
-        record = self._recorder.complete(row, self._with_scores)
-        self._file.write(encode(record) + b"\n")
-        return filled(record)
-
-    def close(self) -> None:
-        """Nothing to complete."""
-
 
 FROM = {
     "system": "system",
@@ -119,11 +64,6 @@ FROM = {
     "function_call": "function_call",
     "tool": "observation",
 }
-
-SHAREGPT_MAPPING = Mapping(
-    "sharegpt",
-    {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"},
-)
 
 
 def sharegpt_record(row: ExportRow) -> JsonObject:
@@ -135,10 +75,6 @@ def sharegpt_record(row: ExportRow) -> JsonObject:
     }
 
 
-def _open_sharegpt(file: BinaryIO, with_scores: bool) -> JsonArraySink:
-    return JsonArraySink(file, Recorder(sharegpt_record, SHAREGPT_MAPPING), with_scores)
-
-
 SHAREGPT = ExportFormat(
     key="sharegpt",
     label="ShareGPT JSON",
@@ -147,8 +83,12 @@ SHAREGPT = ExportFormat(
     "messages and function calls fit.",
     trainers=("LLaMA-Factory", "axolotl", "FastChat"),
     scores_by_default=True,
-    mapping=SHAREGPT_MAPPING,
-    open=_open_sharegpt,
+    record=sharegpt_record,
+    sink=JsonArraySink,
+    mapping=Mapping(
+        "sharegpt",
+        {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"},
+    ),
     checks=(
         Check("LLaMA-Factory", llama_factory_problem),
         Check("axolotl", axolotl_problem),
@@ -157,7 +97,7 @@ SHAREGPT = ExportFormat(
 
 
 _NOT_A_CALL = 'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
-OPENAI_MAPPING = Mapping(
+_MESSAGES = Mapping(
     "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
 )
 
@@ -237,10 +177,6 @@ def _tools(tools: str) -> JsonValue:
     ]
 
 
-def _open_openai(file: BinaryIO, with_scores: bool) -> JsonLinesSink:
-    return JsonLinesSink(file, Recorder(openai_record, OPENAI_MAPPING), with_scores)
-
-
 OPENAI = ExportFormat(
     key="openai",
     label="OpenAI messages JSONL",
@@ -249,8 +185,9 @@ OPENAI = ExportFormat(
     "fine-tuning and most chat templates take.",
     trainers=("OpenAI", "TRL", "axolotl", "LLaMA-Factory"),
     scores_by_default=False,
-    mapping=OPENAI_MAPPING,
-    open=_open_openai,
+    record=openai_record,
+    sink=JsonLinesSink,
+    mapping=_MESSAGES,
     checks=(
         Check("OpenAI", openai_problem),
         Check("LLaMA-Factory", llama_factory_openai_problem),
@@ -258,21 +195,9 @@ OPENAI = ExportFormat(
 )
 
 
-ALPACA_MAPPING = Mapping(
-    "alpaca",
-    {
-        "instruction": "instruction",
-        "input": "input",
-        "output": "output",
-        "system": "system",
-        "history": "history",
-    },
-)
-
-
 def alpaca_record(row: ExportRow) -> JsonObject:
     """The row as an Alpaca record. Raises NotExpressibleError for a shape Alpaca lacks."""
-    system, pairs = _pairs(row.conversation)
+    system, pairs = _system_and_pairs(row.conversation)
     *earlier, (instruction, output) = pairs
     history: list[JsonValue] = [[user, answer] for user, answer in earlier]
     return {
@@ -284,40 +209,27 @@ def alpaca_record(row: ExportRow) -> JsonObject:
     }
 
 
-def _pairs(conversation: Conversation) -> tuple[str | None, list[tuple[str, str | None]]]:
+def _system_and_pairs(
+    conversation: Conversation,
+) -> tuple[str | None, list[tuple[str, str | None]]]:
     messages = conversation.messages
-    _refuse_unknown(conversation)
+    roles = [message.role for message in messages]
+    if conversation.tools is not None or "function_call" in roles or "tool" in roles:
+        raise NotExpressibleError("Alpaca has no place for tools and function calls")
+    if "system" in roles[1:]:
+        raise NotExpressibleError("Alpaca has no place for a system message after the start")
     system: str | None = None
-    if messages and messages[0].role == "system":
+    if roles[:1] == ["system"]:
         system, messages = messages[0].content, messages[1:]
         if not system:
             raise NotExpressibleError("Alpaca cannot tell an empty system message from none")
     if not messages or messages[0].role == "assistant":
         raise NotExpressibleError("Alpaca has no place for a chat that the user does not start")
     users, answers = messages[0::2], messages[1::2]
-    if not _all(users, "user") or not _all(answers, "assistant"):
+    if any(m.role != "user" for m in users) or any(m.role != "assistant" for m in answers):
         raise NotExpressibleError("Alpaca needs user and assistant to alternate")
-    texts: list[str | None] = [answer.content for answer in answers]
-    if len(users) > len(answers):
-        texts.append(None)
-    return system, [(u.content, text) for u, text in zip(users, texts, strict=True)]
-
-
-def _all(messages: tuple[Message, ...], role: str) -> bool:
-    return all(m.role == role for m in messages)
-
-
-def _refuse_unknown(conversation: Conversation) -> None:
-    if conversation.tools is not None or any(
-        m.role in ("function_call", "tool") for m in conversation.messages
-    ):
-        raise NotExpressibleError("Alpaca has no place for tools and function calls")
-    if any(m.role == "system" for m in conversation.messages[1:]):
-        raise NotExpressibleError("Alpaca has no place for a system message after the start")
-
-
-def _open_alpaca(file: BinaryIO, with_scores: bool) -> JsonArraySink:
-    return JsonArraySink(file, Recorder(alpaca_record, ALPACA_MAPPING), with_scores)
+    # A last question without an answer is paired with None.
+    return system, list(zip_longest((m.content for m in users), (m.content for m in answers)))
 
 
 ALPACA = ExportFormat(
@@ -328,8 +240,12 @@ ALPACA = ExportFormat(
     "answer is null. Chats with function calls do not fit and are left out.",
     trainers=("LLaMA-Factory", "axolotl", "Stanford Alpaca"),
     scores_by_default=True,
-    mapping=ALPACA_MAPPING,
-    open=_open_alpaca,
+    record=alpaca_record,
+    sink=JsonArraySink,
+    mapping=Mapping(
+        "alpaca",
+        {name: name for name in ("instruction", "input", "output", "system", "history")},
+    ),
     checks=(
         Check("LLaMA-Factory", llama_factory_alpaca_problem),
         Check("axolotl", alpaca_problem),
@@ -338,49 +254,85 @@ ALPACA = ExportFormat(
 )
 
 
-class OriginalSink:
-    """JSON Lines of the records as they were read: unknown fields, spacing and all."""
+def csv_record(row: ExportRow) -> JsonObject:
+    """The chat as JSON text beside its first turn, for spreadsheets and notebooks.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Raises NotExpressibleError for tools that a spreadsheet would run: they are read back, so
+    that nothing can be put in front of them.
+    """
+    turns, tools = row.conversation.turns, row.conversation.tools
+    if tools is not None and tools.startswith(FORMULA):
+        raise NotExpressibleError("its tools begin like a formula, which a spreadsheet would run")
+    return {
+        "messages": row.conversation.to_json(),
+        "tools": tools,
+        "instruction": turns[0].instruction if turns else None,
+        "response": turns[0].response if turns else None,
+    }
 
-    def add(self, row: ExportRow) -> frozenset[str]:
-        """Appends the original record; for a tree of messages, each of its messages."""
-        for line in _lines(row.raw):
-            self._file.write(line + b"\n")
-        return frozenset()
 
-    def close(self) -> None:
-        """Nothing to complete."""
+CSV = ExportFormat(
+    key="csv",
+    label="CSV",
+    extension=".csv",
+    explanation="One line per chat: messages as JSON text, the first turn in columns of its "
+    "own, and the scores; for spreadsheets. Of these columns, a text that a spreadsheet would "
+    "run as a formula (= + - @) begins with an apostrophe; messages are exact.",
+    trainers=(),
+    scores_by_default=True,
+    record=csv_record,
+    sink=CsvSink,
+    mapping=_MESSAGES,
+)
 
 
-def _lines(raw: str) -> list[bytes]:
+def parquet_record(row: ExportRow) -> JsonObject:
+    """Messages as a list of {role, content}, and the tools as JSON text."""
+    messages = row.conversation.messages
+    return {
+        "messages": [{"role": m.role, "content": m.content} for m in messages],
+        "tools": row.conversation.tools,
+    }
+
+
+PARQUET = ExportFormat(
+    key="parquet",
+    label="Parquet",
+    extension=".parquet",
+    explanation="Messages with role and content, and the scores, in typed columns; small, and "
+    "what the Hugging Face hub shows best.",
+    trainers=("TRL", "LLaMA-Factory"),
+    scores_by_default=True,
+    record=parquet_record,
+    sink=ParquetSink,
+    mapping=_MESSAGES,
+    checks=(
+        Check("TRL", chat_template_problem),
+        Check("LLaMA-Factory", llama_factory_problem),
+    ),
+)
+
+
+def original_lines(row: ExportRow) -> JsonObject:
+    """Under "lines" the original record; for a tree of messages, each of its messages."""
     # In valid JSON a bare line end is never part of a string, so that a blank is the same value.
-    line = raw.strip().replace("\r", " ").replace("\n", " ")
+    line = row.raw.strip().replace("\r", " ").replace("\n", " ")
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise NotExpressibleError(f"the original record is not JSON: {error}") from error
-    texts = _elements(line) if _is_flat_tree(value) else [line]
     try:
-        return [text.encode("utf-8") for text in texts]
+        line.encode("utf-8")
     except UnicodeEncodeError as error:
         raise NotExpressibleError("the original record holds a lone surrogate") from error
+    is_tree = isinstance(value, list) and value and all(map(FLAT_TREE.fits, value))
+    return {"lines": _elements(line) if is_tree else [line]}
 
 
-def _is_flat_tree(value: object) -> bool:
-    """Whether this is a tree whose messages were records of their own in the pool file."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(FLAT_TREE.fits(message) is not None for message in value)
-    )
-
-
-def _elements(array: str) -> list[str]:
+def _elements(array: str) -> list[JsonValue]:
     """The texts of the elements of a JSON array, each exactly as it stands there."""
     decoder = json.JSONDecoder()
-    found: list[str] = []
+    found: list[JsonValue] = []
     at = 1
     while True:
         while array[at] in ", \t":
@@ -392,11 +344,6 @@ def _elements(array: str) -> list[str]:
         at = end
 
 
-def _open_original(file: BinaryIO, with_scores: bool) -> OriginalSink:
-    # Untouched means untouched: scores never go in.
-    return OriginalSink(file)
-
-
 ORIGINAL = ExportFormat(
     key="original",
     label="Original records",
@@ -405,6 +352,7 @@ ORIGINAL = ExportFormat(
     "pipelines that read that format already.",
     trainers=(),
     scores_by_default=False,
+    record=original_lines,
+    sink=OriginalSink,
     mapping=None,
-    open=_open_original,
 )
