@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -124,6 +125,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GAP = re.compile(r"[\s,\ufeff]*")
 _COLON = re.compile(r"\s*:")
 _OPENING = re.compile(r'[{\[]\s*["\[{]')
+_BRACKETS = re.compile(r"\[+")
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:)')
 
 
@@ -218,11 +220,22 @@ def _damaged_line(
 
 
 def _next_record(text: str, at: int, is_record: IsRecord) -> tuple[int, Parsed] | None:
-    for match in _OPENING.finditer(text, at):
-        parsed = parse(text, match.start())
+    for start in _openings(text, at):
+        parsed = parse(text, start)
         if not parsed.reason and is_record(parsed.value):
-            return match.start(), parsed
+            return start, parsed
     return None
+
+
+def _openings(text: str, at: int) -> Iterator[int]:
+    """Where a record may begin, without brackets that so many others follow that none parses."""
+    run_end = 0
+    for match in _OPENING.finditer(text, at):
+        start = match.start()
+        if start >= run_end and (run := _BRACKETS.match(text, start)):
+            run_end = run.end()
+        if run_end - start < sys.getrecursionlimit():
+            yield start
 
 
 def _split(text: str, line: int, reason: str, like: str) -> Iterator[Damage]:
@@ -295,12 +308,12 @@ def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage
 
 def _search(window: Window, searched: int, is_record: IsRecord) -> tuple[bool, int]:
     """The next record at `searched` characters from here or later: found, how far from here."""
-    for match in _OPENING.finditer(window.text, window.at + searched):
-        parsed = parse(window.text, match.start())
+    for start in _openings(window.text, window.at + searched):
+        parsed = parse(window.text, start)
         if not parsed.reason and is_record(parsed.value):
-            return True, match.start() - window.at
+            return True, start - window.at
         if parsed.cut and not window.complete:
-            return False, match.start() - window.at
+            return False, start - window.at
     return False, max(searched, len(window.text) - window.at - TOKEN)
 
 
