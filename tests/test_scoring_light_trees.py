@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from deita_core.scoring.light.fit import PARAMETERS, flattened
-from deita_core.scoring.light.heads import Trees, stored
-from deita_core.scoring.light.scorer import LightScorer
+from deita_core.scoring.light.heads import RatingHead, Trees, stored
+from deita_core.scoring.light.scorer import WEIGHTS
 
 STUMP = {
     "split_feature": 1,
@@ -68,5 +69,9 @@ def test_flat_trees_match_lightgbm() -> None:
 
 
 def test_the_shipped_quality_head_has_trees_and_that_of_complexity_has_none() -> None:
-    assert LightScorer("quality")._rating.trees is not None
-    assert LightScorer("complexity")._rating.trees is None
+    quality, complexity = (
+        load_file(WEIGHTS / f"light-{dimension}.safetensors")
+        for dimension in ("quality", "complexity")
+    )
+    assert RatingHead.from_arrays(quality, 2).trees is not None
+    assert RatingHead.from_arrays(complexity, 1).trees is None

@@ -1,32 +1,18 @@
-"""The small models of the light scorers, evaluated with NumPy alone.
-
-A head is one of two things:
-
-- a *token model*: a linear model over TF-IDF of tokens, hashed token pairs and the opening
-  tokens (term weight (1 + ln tf) * idf, rows L2-normalised, as in scikit-learn's
-  `sublinear_tf=True, norm="l2"`), plus standardised surface numbers;
-- an *ensemble* of multi-layer perceptrons (two hidden layers, GELU) over standardised surface
-  numbers, projected static embeddings, and the outputs of token models.
-
-Boosted regression trees, evaluated with NumPy alone.
-
-All trees lie one after another in flat arrays. Node i sends a row left when its column
-`feature[i]` is at most `threshold[i]`, and right otherwise; its children stand at `left[i]` and
-`left[i] + 1`. A leaf is its own left child and has `feature` -1.
-
-The heads of the light scorers: weights out of a file, raw numbers per turn in.
-
-Three heads, each with its own meaning:
+"""The heads of the light scorers, evaluated with NumPy alone: weights in, raw numbers per turn out.
 
 - `RatingHead`: the mean rating (0 to 5) that three LLMs would give, seen from the instruction
-  alone or from instruction and response;
-- `DifficultyHead`: FLASK's difficulty, 0 (simple lifestyle knowledge) to 4 (expert knowledge);
+  alone or from instruction and response. Token models (linear, over TF-IDF of tokens, hashed token
+  pairs and the opening tokens) feed an ensemble of perceptrons and, for quality, boosted trees,
+  beside surface numbers and the mean static embedding.
+- `DifficultyHead`: FLASK's difficulty, 0 (simple lifestyle knowledge) to 4 (expert knowledge).
 - `StepsHead`: how many steps of added demands an instruction is away from a plain one.
+
+A head takes the encoded texts of n turns: (instruction,) or (instruction, response).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.scoring.light.features import F32, VOCABULARY, Encoded, pair_features, token_pairs
+from deita_core.scoring.protocol import Dimension
 
 PAIR_BUCKETS = 1 << 16
 OPENING_BUCKETS = 1 << 13
 OPENING_TOKENS = 4
 OPENING_WEIGHT = 0.5
 TERMS = VOCABULARY + PAIR_BUCKETS
-CLIP = 4.0
+CLIP = 4.0  # standard deviations
+Parts = Sequence[Encoded]
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -57,7 +45,10 @@ def term_counts(encoded: Encoded) -> Any:
 
 
 def tfidf(encoded: Encoded, idf: F32) -> Any:
-    """CSR (n, TERMS) float32; each half (tokens, pairs) of a row has norm 1 or is empty."""
+    """CSR (n, TERMS) float32; each half (tokens, pairs) of a row has norm 1 or is empty.
+
+    Term weight (1 + ln tf) * idf, as scikit-learn's `sublinear_tf=True, norm="l2"`.
+    """
     from scipy import sparse
 
     counts = term_counts(encoded)
@@ -194,7 +185,7 @@ def views(blocks: Sequence[Any]) -> list[Any]:
     return [*blocks, sparse.hstack(blocks).tocsr()] if len(blocks) == 2 else list(blocks)
 
 
-def surface(parts: Sequence[Encoded]) -> F32:
+def surface(parts: Parts) -> F32:
     """Compressed surface numbers: of one text, or of instruction, response and both together."""
     columns = [compress(part.surface) for part in parts]
     if len(parts) == 2:
@@ -224,26 +215,34 @@ class RatingHead:
 
     @staticmethod
     def from_arrays(arrays: Arrays, texts: int) -> RatingHead:
-        """The head stored under the names that `train_light` writes."""
-        get = _floats(arrays, "rating")
+        """The head stored under the names that `fit.fit_rating` gives them."""
+        get = _reader(arrays, "rating")
         mlps = sum(name.startswith("rating.mlp.") and name.endswith(".bias.0") for name in arrays)
+        layers = range(3)
+        trees, centre, scale = None, 0.0, 1.0
+        if "rating.trees.feature" in arrays:
+            feature, lengths = arrays["rating.trees.feature"], arrays["rating.trees.lengths"]
+            trees = Trees.from_nodes(feature, get("trees.number"), lengths)
+            centre, scale = (float(x) for x in arrays["rating.trees.scaling"])
         return RatingHead(
-            tuple(get(f"idf.{i}") for i in range(texts)),
-            tuple(get(f"view.{i}.token_weights") for i in range(1 if texts == 1 else 3)),
-            get("token_intercepts"),
-            tuple(get(f"projection.{i}") for i in range(texts)),
-            Standardiser(get("mean"), get("deviation")),
-            tuple(
+            idf=tuple(get(f"idf.{i}") for i in range(texts)),
+            token_weights=tuple(get(f"view.{i}.token_weights") for i in range(2 * texts - 1)),
+            token_intercepts=get("token_intercepts"),
+            projections=tuple(get(f"projection.{i}") for i in range(texts)),
+            standardise=Standardiser(get("mean"), get("deviation")),
+            mlps=tuple(
                 Mlp(
-                    tuple(get(f"mlp.{m}.weight.{i}") for i in range(3)),
-                    tuple(get(f"mlp.{m}.bias.{i}") for i in range(3)),
+                    tuple(get(f"mlp.{m}.weight.{i}") for i in layers),
+                    tuple(get(f"mlp.{m}.bias.{i}") for i in layers),
                 )
                 for m in range(mlps)
             ),
-            *_trees(arrays),
+            trees=trees,
+            centre=centre,
+            scale=scale,
         )
 
-    def __call__(self, parts: Sequence[Encoded]) -> F32:
+    def __call__(self, parts: Parts) -> F32:
         """(n,) float32: about 0 to 5; perceptrons and trees count half each."""
         values = self.inputs(parts)
         rating = np.asarray(np.mean([mlp(values) for mlp in self.mlps], axis=0), np.float32)
@@ -252,7 +251,7 @@ class RatingHead:
         grown = self.centre + self.scale * self.trees(values)
         return np.asarray((rating + grown) / 2, np.float32)
 
-    def inputs(self, parts: Sequence[Encoded]) -> F32:
+    def inputs(self, parts: Parts) -> F32:
         """What the perceptrons see: (n, d) float32, standardised."""
         texts = zip(parts, self.idf, strict=True)
         blocks = [block(part, idf, number == 0) for number, (part, idf) in enumerate(texts)]
@@ -261,17 +260,7 @@ class RatingHead:
         return self.standardise(rating_inputs(parts, self.projections, tokens))
 
 
-def _trees(arrays: Arrays) -> tuple[Trees | None, float, float]:
-    """Trees, centre and scale of a RatingHead; no trees where the file has none."""
-    names = [f"rating.trees.{part}" for part in ("feature", "number", "lengths", "scaling")]
-    if names[0] not in arrays:
-        return None, 0.0, 1.0
-    feature, number, lengths, scaling = (arrays[name] for name in names)
-    centre, scale = (float(x) for x in scaling)
-    return Trees.from_nodes(feature, np.asarray(number, np.float32), lengths), centre, scale
-
-
-def rating_inputs(parts: Sequence[Encoded], projections: Sequence[F32], tokens: F32) -> F32:
+def rating_inputs(parts: Parts, projections: Sequence[F32], tokens: F32) -> F32:
     """What the perceptrons of a RatingHead see, before standardising."""
     projected = [product(part.mean, p) for part, p in zip(parts, projections, strict=True)]
     return np.hstack([surface(parts), *projected, tokens]).astype(np.float32)
@@ -289,8 +278,8 @@ class DifficultyHead:
 
     @staticmethod
     def from_arrays(arrays: Arrays) -> DifficultyHead:
-        """The head stored under the names that `train_light` writes."""
-        get = _floats(arrays, "difficulty")
+        """The head stored under the names that `fit` gives them."""
+        get = _reader(arrays, "difficulty")
         return DifficultyHead(
             get("idf"),
             get("token_weights"),
@@ -299,8 +288,9 @@ class DifficultyHead:
             Standardiser(get("mean"), get("deviation")),
         )
 
-    def __call__(self, instruction: Encoded) -> F32:
+    def __call__(self, parts: Parts) -> F32:
         """(n,) float32: about 0 to 4."""
+        instruction = parts[0]
         numbers = difficulty_dense(instruction, self.standardise)
         dense = product(numbers, self.dense_weights[:, None])[:, 0]
         tokens = tfidf(instruction, self.idf) @ self.token_weights
@@ -323,31 +313,44 @@ class StepsHead:
 
     @staticmethod
     def from_arrays(arrays: Arrays) -> StepsHead:
-        """The head stored under the names that `train_light` writes."""
-        get = _floats(arrays, "steps")
+        """The head stored under the names that `fit` gives them."""
+        get = _reader(arrays, "steps")
         return StepsHead(get("weights"), Standardiser(get("mean"), get("deviation")))
 
-    def __call__(self, instruction: Encoded) -> F32:
+    def __call__(self, parts: Parts) -> F32:
         """(n,) float32: steps, relative to the average Alpaca instruction."""
-        numbers = self.standardise(surface([instruction]))
+        numbers = self.standardise(surface(parts[:1]))
         return product(numbers, self.weights[:, None])[:, 0]
 
 
-class _floats:  # noqa: N801 - used like a function
+def heads_of(dimension: Dimension, arrays: Arrays) -> Callable[[Parts], F32]:
+    """All heads of a scorer as one: encoded texts of n turns -> (n, heads) float32."""
+    if dimension == "quality":
+        rating = RatingHead.from_arrays(arrays, 2)
+        return lambda parts: rating(parts)[:, None]
+    heads = (
+        DifficultyHead.from_arrays(arrays),
+        RatingHead.from_arrays(arrays, 1),
+        StepsHead.from_arrays(arrays),
+    )
+    return lambda parts: np.stack([head(parts) for head in heads], axis=1)
+
+
+def _reader(arrays: Arrays, head: str) -> Callable[[str], F32]:
     """Reads `head.name` as float32: stored as float16, or as int8 with a scale per column."""
 
-    def __init__(self, arrays: Arrays, head: str) -> None:
-        self._arrays, self._head = arrays, head
-
-    def __call__(self, name: str) -> F32:
-        values = np.asarray(self._arrays[f"{self._head}.{name}"], np.float32)
-        scales = self._arrays.get(f"{self._head}.{name}.scale")
+    def get(name: str) -> F32:
+        values = np.asarray(arrays[f"{head}.{name}"], np.float32)
+        scales = arrays.get(f"{head}.{name}.scale")
         return values if scales is None else values * np.asarray(scales, np.float32)
+
+    return get
 
 
 def stored(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The arrays as they are kept in the file: one number per term int8, trees as
-    they are (a rounded threshold would send rows the other way), all others float16.
+    """The arrays as the file has them: one number per term int8, all others float16.
+
+    Trees stay as they are, for a rounded threshold would send rows the other way.
     """
     kept: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():

@@ -61,7 +61,7 @@ def _ratings(
     alone = complexity.heads(turns)[:, HEADS["complexity"].index("rating")]
     asked = np.array([len(t.instruction) for t in turns])
     answered = np.array([len(t.response or "") for t in turns])
-    scored = _scored(quality, turns)
+    scored = quality.score(turns).scores
     shipped = complexity.score(turns).scores
     return {
         "n": len(rows),
@@ -96,7 +96,7 @@ def _unseen_difficulty(flask: labels_of.Levelled, folds: NDArray[np.int64]) -> F
     for fold in np.unique(folds):
         arrays = fit.fit_difficulty(encoded, flask.levels, folds != fold)
         named = stored({f"difficulty.{k}": v for k, v in arrays.items()})
-        guess[folds == fold] = DifficultyHead.from_arrays(named)(encoded)[folds == fold]
+        guess[folds == fold] = DifficultyHead.from_arrays(named)((encoded,))[folds == fold]
     return guess
 
 
@@ -104,9 +104,8 @@ def _chain_figures(complexity: LightScorer, chains: Sequence[tuple[str, ...]]) -
     unseen = [chain for chain in chains if not labels_of.in_training_half(chain)]
     lower = [chain[i] for chain in unseen for i in range(len(chain) - 1)]
     upper = [chain[i + 1] for chain in unseen for i in range(len(chain) - 1)]
-    margin = _scored(complexity, [TurnText(t, None) for t in upper]) - _scored(
-        complexity, [TurnText(t, None) for t in lower]
-    )
+    harder, plainer = ([TurnText(text, None) for text in texts] for texts in (upper, lower))
+    margin = complexity.score(harder).scores - complexity.score(plainer).scores
     length = np.array([len(t) for t in upper]) - np.array([len(t) for t in lower])
     return {"pairs": len(lower), "score": _right(margin), "length": _right(length)}
 
@@ -117,10 +116,9 @@ def _pair_figures(quality: LightScorer, pairs: labels_of.Pairs, fitted: set[str]
         for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
         if row[0] not in fitted and not labels_of.in_training_half(row[:1])
     ]
-    margin = _scored(quality, [TurnText(q, better) for q, better, _ in rows]) - _scored(
-        quality, [TurnText(q, worse) for q, _, worse in rows]
-    )
-    length = np.array([len(better) - len(worse) for _, better, worse in rows])
+    better, worse = ([TurnText(row[0], row[place]) for row in rows] for place in (1, 2))
+    margin = quality.score(better).scores - quality.score(worse).scores
+    length = np.array([len(good) - len(poor) for _, good, poor in rows])
     shorter = length < 0
     return {
         "pairs": len(rows),
@@ -134,14 +132,10 @@ def _pair_figures(quality: LightScorer, pairs: labels_of.Pairs, fitted: set[str]
 def _autoj(quality: LightScorer, labels: Path) -> Figures:
     instructions, responses, ratings = labels_of.read_autoj(labels)
     turns = [TurnText(q, a) for q, a in zip(instructions, responses, strict=True)]
-    scores, lengths = _scored(quality, turns), np.array([len(a) for a in responses])
+    scores, lengths = quality.score(turns).scores, np.array([len(a) for a in responses])
     good = np.isfinite(scores)
     figures = _beside(scores[good], lengths[good], ratings[good])
     return {"n": int(good.sum())} | figures
-
-
-def _scored(scorer: LightScorer, turns: Sequence[TurnText]) -> F32:
-    return scorer.score(turns).scores
 
 
 def _beside(scores: Numbers, lengths: Numbers | NDArray[np.int64], truth: Numbers) -> Figures:

@@ -26,7 +26,7 @@ import numpy as np
 
 from deita_core.errors import ModelError
 from deita_core.scoring.light.features import F32, MAX_CHARS, shared_encoder
-from deita_core.scoring.light.heads import Arrays, DifficultyHead, RatingHead, StepsHead, product
+from deita_core.scoring.light.heads import Arrays, heads_of, product
 from deita_core.scoring.protocol import (
     DIMENSIONS,
     Dimension,
@@ -62,12 +62,7 @@ class LightScorer:
         self._head_mean = np.asarray(arrays["blend.mean"], np.float32)
         self._head_weight = np.asarray(arrays["blend.weight"], np.float32)
         self._offset, self._slope = (float(x) for x in arrays["calibration"])
-        self._rating = RatingHead.from_arrays(arrays, 1 if dimension == "complexity" else 2)
-        self._complexity_heads = (
-            (DifficultyHead.from_arrays(arrays), StepsHead.from_arrays(arrays))
-            if dimension == "complexity"
-            else None
-        )
+        self._heads = heads_of(dimension, arrays)
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is nothing to score."""
@@ -91,12 +86,9 @@ class LightScorer:
     def _block(self, turns: Sequence[TurnText]) -> F32:
         encode = shared_encoder().encode
         instruction = encode([turn.instruction for turn in turns])
-        if self._complexity_heads is None:
-            response = encode([turn.response or "" for turn in turns])
-            return self._rating((instruction, response))[:, None]
-        difficulty, steps = self._complexity_heads
-        columns = [difficulty(instruction), self._rating((instruction,)), steps(instruction)]
-        return np.stack(columns, axis=1)
+        if self.dimension == "complexity":
+            return self._heads((instruction,))
+        return self._heads((instruction, encode([turn.response or "" for turn in turns])))
 
 
 def calibrated(raw: F32, offset: float, slope: float) -> F32:

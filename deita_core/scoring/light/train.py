@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 
 from deita_core.scoring.light import fit
 from deita_core.scoring.light import labels as labels_of
-from deita_core.scoring.light.features import F32, Encoded, shared_encoder
-from deita_core.scoring.light.heads import DifficultyHead, RatingHead, StepsHead, stored
+from deita_core.scoring.light.features import Encoded, shared_encoder
+from deita_core.scoring.light.heads import heads_of, stored
 from deita_core.scoring.light.measure import measure
 from deita_core.scoring.protocol import Dimension
 
@@ -36,7 +37,7 @@ MEDIAN_AT, TOP_AT = 3.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Alpaca:
+class Split:
     """The rated rows, encoded; `rows` marks those that may be fitted."""
 
     rated: labels_of.Rated
@@ -57,20 +58,20 @@ def main() -> None:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums in another order would give other last bits
-        data = read_alpaca(asked.labels, asked.pools)
-        save(asked.out, "complexity", fit_complexity(data, asked.labels))
-        save(asked.out, "quality", fit_quality(data, asked.labels))
+        data = split(labels_of.read_rated(asked.labels, asked.pools))
+        flask, chains = labels_of.read_flask(asked.labels), read_chains(asked.labels)
+        save(asked.out, "complexity", fit_complexity(data, flask, chains))
+        save(asked.out, "quality", fit_quality(data, read_pairs(asked.labels)))
     figures = measure(asked.labels, asked.pools, asked.out, TEST_BUCKET)
     text = json.dumps(figures, indent=2) + "\n"
     (asked.out / "held_out.json").write_text(text, encoding="utf-8")
     print(text)
 
 
-def read_alpaca(labels: Path, pools: Path) -> Alpaca:
-    """The rated Alpaca rows, encoded and split."""
-    rated = labels_of.read_rated(labels, pools)
+def split(rated: labels_of.Rated) -> Split:
+    """The rated rows, encoded and split by their instructions."""
     encode = shared_encoder().encode
-    return Alpaca(
+    return Split(
         rated,
         encode(rated.instructions),
         encode(rated.responses),
@@ -79,13 +80,12 @@ def read_alpaca(labels: Path, pools: Path) -> Alpaca:
     )
 
 
-def fit_complexity(data: Alpaca, labels: Path) -> fit.Weights:
+def fit_complexity(
+    data: Split, flask: labels_of.Levelled, chains: Sequence[tuple[str, ...]]
+) -> fit.Weights:
     """Three heads over the instruction, blended by COMPLEXITY_BLEND."""
     encode = shared_encoder().encode
-    flask = labels_of.read_flask(labels)
     everything = np.ones(len(flask.levels), np.bool_)
-    chains = labels_of.read_evol_chains(labels) + labels_of.read_followbench(labels)
-    chains = [chain for chain in chains if labels_of.in_training_half(chain)]
     rating = fit.RatingData((data.instruction,), data.rated.ratings, data.rows, data.folds)
     weights = (
         _named(
@@ -97,15 +97,23 @@ def fit_complexity(data: Alpaca, labels: Path) -> fit.Weights:
     return _finished("complexity", weights, data, np.array(COMPLEXITY_BLEND))
 
 
-def fit_quality(data: Alpaca, labels: Path) -> fit.Weights:
+def fit_quality(data: Split, pairs: labels_of.Pairs) -> fit.Weights:
     """One head over instruction and response."""
+    encode = shared_encoder().encode
+    compared = fit.PairData(*map(encode, (pairs.instructions, pairs.better, pairs.worse)))
     parts = (data.instruction, data.response)
     rating = fit.RatingData(parts, data.rated.ratings, data.rows, data.folds)
-    weights = _named("rating", fit.fit_rating(rating, ALPHA, read_pairs(labels)))
+    weights = _named("rating", fit.fit_rating(rating, ALPHA, compared))
     return _finished("quality", weights, data, np.array([1.0]))
 
 
-def read_pairs(labels: Path) -> fit.PairData:
+def read_chains(labels: Path) -> list[tuple[str, ...]]:
+    """The training half of the chains."""
+    chains = labels_of.read_evol_chains(labels) + labels_of.read_followbench(labels)
+    return [chain for chain in chains if labels_of.in_training_half(chain)]
+
+
+def read_pairs(labels: Path) -> labels_of.Pairs:
     """The training half of the pairs, without instructions of the test tenth."""
     rows = [
         row
@@ -117,7 +125,7 @@ def read_pairs(labels: Path) -> fit.PairData:
         for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
         if labels_of.in_training_half(row[:1]) and labels_of.bucket(row[0], 10) != TEST_BUCKET
     ]
-    return fit.PairData(*(shared_encoder().encode(texts) for texts in zip(*rows, strict=True)))
+    return labels_of.Pairs(*zip(*rows, strict=True))
 
 
 def _named(head: str, arrays: fit.Weights) -> fit.Weights:
@@ -125,14 +133,16 @@ def _named(head: str, arrays: fit.Weights) -> fit.Weights:
 
 
 def _finished(
-    dimension: Dimension, weights: fit.Weights, data: Alpaca, blend: NDArray[np.float64]
+    dimension: Dimension, weights: fit.Weights, data: Split, blend: NDArray[np.float64]
 ) -> fit.Weights:
     """Rounds as the file does, then fixes blend and calibration on what the rounded heads say."""
     rounded = stored(weights)
-    raw = heads_of(dimension, rounded, data)
-    mean = raw[data.rows].mean(axis=0)
-    weight = blend / raw[data.rows].std(axis=0)
-    score = (raw[data.rows] - mean) @ weight
+    parts = (data.instruction, data.response)
+    raw = heads_of(dimension, rounded)(parts[:1] if dimension == "complexity" else parts)
+    fitted = raw[data.rows]
+    mean = fitted.mean(axis=0)
+    weight = blend / fitted.std(axis=0)
+    score = (fitted - mean) @ weight
     median, top = np.quantile(score, [0.5, 0.99])
     low, high = (np.tan((at - 3.5) * np.pi / 5) for at in (MEDIAN_AT, TOP_AT))
     slope = (high - low) / (top - median)
@@ -141,21 +151,6 @@ def _finished(
         "blend.weight": weight.astype(np.float32),
         "calibration": np.array([low - slope * median, slope], np.float32),
     }
-
-
-def heads_of(dimension: Dimension, weights: fit.Weights, data: Alpaca) -> F32:
-    """(n, heads) float32 on the Alpaca rows."""
-    if dimension == "quality":
-        head = RatingHead.from_arrays(weights, 2)
-        return head((data.instruction, data.response))[:, None]
-    rating = RatingHead.from_arrays(weights, 1)
-    seen = data.instruction
-    columns = [
-        DifficultyHead.from_arrays(weights)(seen),
-        rating((seen,)),
-        StepsHead.from_arrays(weights)(seen),
-    ]
-    return np.stack(columns, axis=1)
 
 
 def save(out: Path, dimension: Dimension, weights: fit.Weights) -> None:
