@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from deita_core.errors import SelectionError
-from studio.charts.map_chart import map_chart, status_groups
+from studio.charts.colours import status_groups
+from studio.charts.map_chart import map_chart
 from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
 from studio.select.changes import changes_view

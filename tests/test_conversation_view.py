@@ -143,12 +143,12 @@ def test_a_turn_without_scores_says_so():
 
 def page(messages: list[list[str]], original: str | None = None) -> None:
     from deita_core.conversation import Conversation, Message
-    from studio.rows.conversation import RowFacts, conversation_view
+    from studio.rows.conversation import RowHeader, conversation_view
 
     conversation_view(
         Conversation(tuple(Message(role, text) for role, text in messages)),
         key="view",
-        facts=RowFacts(
+        facts=RowHeader(
             status=1, evol_score=12.5, source="a[1].json", position=4, flags=("cut_off",)
         ),
         original=original,

@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from studio.charts.colours import Shade
-from studio.charts.map_chart import (
-    MapEvent,
+from studio.charts.colours import (
     MapGroup,
+    Shade,
     colour_by_category,
     colour_by_score,
+    status_groups,
+)
+from studio.charts.map_chart import (
+    MapEvent,
     describe_map,
     ensure_plotly,
     map_payload,
     pack_hover_texts,
     places_payload,
     read_event,
-    status_groups,
 )
 from tests.browser import browser, served
 
@@ -192,7 +194,8 @@ def page_with_a_map() -> None:
     import numpy as np
     import streamlit as st
 
-    from studio.charts.map_chart import map_chart, status_groups
+    from studio.charts.colours import status_groups
+    from studio.charts.map_chart import map_chart
 
     xy = np.array([[0, 0], [1, np.nan], [3, 1]], np.float32)
     event = map_chart(xy, np.zeros(3, np.uint8), status_groups(), key="map", version="v")
@@ -213,7 +216,7 @@ import sys
 sys.path.insert(0, {root!r})
 import numpy as np, streamlit as st
 from studio.charts.map_chart import clear_outline, map_chart, pack_hover_texts
-from studio.charts.map_chart import colour_by_score, status_groups
+from studio.charts.colours import colour_by_score, status_groups
 r = np.random.default_rng(0)
 xy = r.normal(size=(3000, 2)).astype(np.float32)
 codes, groups = (np.arange(3000) % 3).astype(np.uint8), status_groups()

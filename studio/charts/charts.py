@@ -1,8 +1,6 @@
-"""Counts for the charts: a pool of 300,000 rows becomes a few hundred numbers.
+"""Histograms, density and shares: a pool of 300,000 rows as a few hundred counts, in Plotly.
 
-The charts beside the map, drawn with Plotly from the counts of `chart_data`.
-
-The functions named `..._figure` are pure; `show` puts a figure on the page. Pass
+The functions named `count_...` and `..._figure` are pure; `show` puts a figure on the page. Pass
 `dark=is_dark()` to have the colours of the current theme.
 """
 
@@ -16,8 +14,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from studio.charts.colours import PLAIN, SCORE_STEPS, Shade
-from studio.charts.map_chart import MapGroup
+from studio.charts.colours import PLAIN, SCORE_STEPS, MapGroup, Shade
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -105,18 +102,6 @@ def rank_shares(counts: Mapping[str, int], most: int) -> list[tuple[str, int]]:
     return [*ranked[:most], (f"other ({len(rest)} more)", sum(count for _, count in rest))]
 
 
-def histogram_table(histogram: Histogram, groups: Sequence[MapGroup]) -> dict[str, list[Any]]:
-    """The same numbers as columns, for `st.dataframe`: from, to, and one column per group."""
-    table: dict[str, list[Any]] = {
-        "from": np.round(histogram.edges[:-1], 4).tolist(),
-        "to": np.round(histogram.edges[1:], 4).tolist(),
-    }
-    for group, counts in zip(groups, histogram.counts, strict=True):
-        if counts.any():
-            table[group.label] = counts.tolist()
-    return table
-
-
 def _extent(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
@@ -159,7 +144,7 @@ def histogram_figure(
                 hovertemplate=f"{title} around %{{x:.3g}}<br>%{{y:,}} rows, {group.label}"
                 "<extra></extra>",
             )  # fmt: skip
-    _lay_out(figure, _axis(title, unit), "rows", height)
+    _lay_out(figure, f"{title} ({unit})" if unit else title, "rows", height)
     figure.update_layout(barmode="stack", bargap=0, showlegend=legend and len(figure.data) > 1)
     return figure
 
@@ -249,10 +234,6 @@ def _bars(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
     return (edges[:-1] + edges[1:]) / 2, np.diff(edges)
 
 
-def _axis(title: str, unit: str) -> str:
-    return f"{title} ({unit})" if unit else title
-
-
 def _shorten(name: str, characters: int = 32) -> str:
     # Plotly reads a little HTML in labels; an angle bracket in a file name is only that.
     name = name.replace("<", "‹").replace(">", "›")
@@ -265,14 +246,7 @@ def _lay_out(figure: go.Figure, x_title: str, y_title: str, height: int) -> None
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": 0,
-            "title": None,
-            "traceorder": "normal",
-        },
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         dragmode=False,
     )
     figure.update_xaxes(title=x_title, automargin=True, showgrid=False, zeroline=False)

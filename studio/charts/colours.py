@@ -1,9 +1,12 @@
-"""One meaning per colour, in the whole app.
+"""One meaning per colour in the whole app, and rows put into groups by colour.
 
 Every mark that says what happened to a row (on the map, in a histogram, as a badge) takes its
 colour from `STATUS_STYLES`, so that a colour learnt on one page is true on all others. Languages,
 sources and the like use `CATEGORIES`, scores and plain bars the teal of `SCORE_STEPS`; none of
 them comes near the blue of kept or the orange of near-duplicate.
+
+Rows are coloured by a code, uint8, which is the index of their `MapGroup`: the status of a
+selection, ten steps of a score, or the commonest categories.
 
 Each `Shade` has two variants of one hue, the first for light and the second for dark
 backgrounds. The tests hold them to a contrast of 3:1 with the background and to being told apart
@@ -12,8 +15,13 @@ with protanopia and deuteranopia.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deita_core.selection.status import STATUSES, Status
 
@@ -105,16 +113,56 @@ def category_shades(count: int) -> tuple[Shade, ...]:
     return tuple(CATEGORIES[i] if i < len(CATEGORIES) else OTHER for i in range(count))
 
 
-def relative_luminance(colour: str) -> float:
-    """Relative luminance of `#rrggbb` in [0, 1] (WCAG 2.2, section 3, sRGB)."""
-    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+@dataclass(frozen=True, slots=True)
+class MapGroup:
+    """One colour of a map or chart: what it stands for, and the opacity of points in [0, 1]."""
+
+    label: str
+    shade: Shade
+    opacity: float = 0.8
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2: 3 for graphics, 4.5 for text)."""
-    darker, lighter = sorted((relative_luminance(one), relative_luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
+Coloured = tuple[NDArray[np.uint8], tuple[MapGroup, ...]]
+
+
+def status_groups() -> tuple[MapGroup, ...]:
+    """One group per status of a selection, so that `SelectionTrace.status` gives the codes."""
+    return tuple(MapGroup(s.label, s.shade, s.opacity) for s in STATUS_STYLES)
+
+
+def colour_by_score(
+    values: NDArray[np.floating], low: float | None = None, high: float | None = None
+) -> Coloured:
+    """Ten equal steps of a score from `low` to `high` (default: its extent), and "no score".
+
+    values: (n,) float, NaN where the score is missing. Scores outside go to the nearest step.
+    """
+    scored = np.isfinite(values)
+    low = low if low is not None else float(values[scored].min()) if scored.any() else 0.0
+    high = high if high is not None else float(values[scored].max()) if scored.any() else 1.0
+    steps = len(SCORE_STEPS)
+    width = (high - low) / steps or 1.0
+    place = np.floor((np.where(scored, values, low) - low) / width)
+    codes = np.where(scored, np.clip(place, 0, steps - 1), steps).astype(np.uint8)
+    groups = [
+        # High scores are drawn over low ones, because the map draws the most opaque group last.
+        MapGroup(
+            f"{low + i * width:.1f} to {low + (i + 1) * width:.1f}", shade, 0.7 + 0.25 * i / steps
+        )
+        for i, shade in enumerate(SCORE_STEPS)
+    ]
+    return codes, (*groups, MapGroup("no score", NO_SCORE, 0.5))
+
+
+def colour_by_category(values: Sequence[str | None], most: int = 8) -> Coloured:
+    """The `most` commonest values, each its own group, and "other" for the rest.
+
+    values: n names; None becomes "unknown". Ties are broken by name.
+    """
+    names = ["unknown" if value is None else value for value in values]
+    ranked = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))[:most]
+    code_of = {name: code for code, (name, _) in enumerate(ranked)}
+    codes = np.fromiter((code_of.get(n, len(ranked)) for n in names), np.uint8, len(names))
+    shades = category_shades(len(ranked))
+    groups = [MapGroup(name, shade) for (name, _), shade in zip(ranked, shades, strict=True)]
+    return codes, (*groups, MapGroup("other", OTHER, 0.5))

@@ -1,8 +1,4 @@
-"""The message that carries the map to the browser, and the groups of rows in it.
-
-What the map can be coloured by: statuses, scores, categories; each as codes and groups.
-
-The map of the pool: arrays in, outline out.
+"""The map of the pool: arrays in, outline out.
 
 The one file (with `map_component/`) that knows how the map is drawn. Places go to the browser in
 one binary message (8 bytes a row), which Streamlit sends only once; colours in another (1 byte a
@@ -16,7 +12,6 @@ import json
 import shutil
 import struct
 import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,177 +26,15 @@ from numpy.typing import NDArray
 
 from deita_core.conversation import without_surrogates
 from deita_core.files import whole_file
-from studio.charts.colours import (
-    NO_SCORE,
-    OTHER,
-    SCORE_STEPS,
-    STATUS_STYLES,
-    Shade,
-    category_shades,
-)
-
-_MOST_VERTICES = 400
-_MOST_GROUPS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class MapGroup:
-    """One group of rows on the map: its name, colour and opacity of its points in [0, 1]."""
-
-    label: str
-    shade: Shade
-    opacity: float = 0.8
-
-
-def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
-    """The first `characters` of each text on one line each, UTF-8: what hovering shows.
-
-    Worth its bytes up to about 50,000 rows. Cache the result: it does not change with colours.
-    """
-    lines = (" ".join(text[: characters * 4].split())[:characters] for text in texts)
-    return without_surrogates("\n".join(lines)).encode()
-
-
-def places_payload(xy: NDArray[np.float32], *, name: str, hover_texts: bytes = b"") -> bytes:
-    """The message with what stays while colours change: header, x, y, hover texts.
-
-    xy: (n, 2) float32, 8 bytes a row. name: what `map_payload` calls these places.
-    """
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
-    body = np.ascontiguousarray(xy.T, np.float32).tobytes()
-    header = {"name": name, "rows": len(xy), "text": bool(hover_texts)}
-    header["digest"] = zlib.crc32(hover_texts, zlib.crc32(body))
-    return _message(header, body, hover_texts)
-
-
-def map_payload(
-    codes: NDArray[np.uint8],
-    groups: Sequence[MapGroup],
-    *,
-    version: str,
-    highlight: NDArray[np.integer[Any]] | None = None,
-    unplaced: int = 0,
-    height: int = 620,
-    report_viewport: bool = False,
-    cleared: int = 0,
-    key: str = "",
-    library_url: str = "",
-) -> bytes:
-    """The message that `map.js` draws upon the places named `key`: header, highlight, codes.
-
-    codes: (n,) uint8, one byte a row: all that is sent when colours change. unplaced: rows
-    without a place. cleared: how often the outline was removed from Python. key: also the map's
-    name in the browser's memory. library_url: of plotly.min.js.
-    Raises ValueError when shapes do not fit together or a code has no group.
-    """
-    _check(codes, groups)
-    marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
-    if len(marked) and marked.max() >= len(codes):
-        raise ValueError(f"highlight must index the {len(codes)} rows drawn, got {marked.max()}")
-    body = marked.tobytes() + codes.tobytes()
-    counts = np.bincount(codes, minlength=len(groups)).tolist()
-    header = {
-        "version": version,
-        "digest": zlib.crc32(body),
-        "rows": len(codes),
-        "highlighted": len(marked),
-        "labels": [group.label for group in groups],
-        "light": [group.shade.light for group in groups],
-        "dark": [group.shade.dark for group in groups],
-        "opacity": [group.opacity for group in groups],
-        "counts": counts,
-        "caption": describe_map(groups, counts, unplaced=unplaced),
-        "height": height,
-        "viewport": report_viewport,
-        "cleared": cleared,
-        "key": key,
-        "vertices": _MOST_VERTICES,
-        "plotly": library_url,
-    }
-    return _message(header, body)
-
-
-def _message(header: dict[str, Any], *parts: bytes) -> bytes:
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 4)  # so that the arrays start on a multiple of 4
-    return b"".join((struct.pack("<I", len(text)), text, *parts))
-
-
-def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
-    """The map in one sentence, for those who cannot see it."""
-    parts = [f"{g.label} {count:,}" for g, count in zip(groups, counts, strict=True) if count]
-    missing = f" {unplaced:,} rows have no place on the map." if unplaced else ""
-    return f"Map of {sum(counts):,} rows: {', '.join(parts) or 'none'}.{missing}"
-
-
-def _check(codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
-    if codes.ndim != 1 or codes.dtype != np.uint8:
-        raise ValueError(f"codes must be (n,) uint8, got {codes.shape} {codes.dtype}")
-    if len(groups) > _MOST_GROUPS:
-        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
-    if len(codes) and codes.max() >= len(groups):
-        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
-
-
-def count_unplaced(xy: NDArray[np.float32]) -> int:
-    """How many rows have no finite place, and so are not drawn."""
-    return int(len(xy) - np.isfinite(xy).all(axis=1).sum())
-
-
-Coloured = tuple[NDArray[np.uint8], tuple[MapGroup, ...]]
-
-
-def status_groups() -> tuple[MapGroup, ...]:
-    """One group per status of a selection, so that `SelectionTrace.status` gives the codes."""
-    return tuple(MapGroup(s.label, s.shade, s.opacity) for s in STATUS_STYLES)
-
-
-def colour_by_score(
-    values: NDArray[np.floating], low: float | None = None, high: float | None = None
-) -> Coloured:
-    """Ten equal steps of a score from `low` to `high` (default: its extent), and "no score".
-
-    values: (n,) float, NaN where the score is missing. Scores outside go to the nearest step.
-    """
-    scored = np.isfinite(values)
-    low = low if low is not None else float(values[scored].min()) if scored.any() else 0.0
-    high = high if high is not None else float(values[scored].max()) if scored.any() else 1.0
-    steps = len(SCORE_STEPS)
-    width = (high - low) / steps or 1.0
-    place = np.floor((np.where(scored, values, low) - low) / width)
-    codes = np.where(scored, np.clip(place, 0, steps - 1), steps).astype(np.uint8)
-    groups = [
-        # High scores are drawn over low ones, because the map draws the most opaque group last.
-        MapGroup(
-            f"{low + i * width:.1f} to {low + (i + 1) * width:.1f}", shade, 0.7 + 0.25 * i / steps
-        )
-        for i, shade in enumerate(SCORE_STEPS)
-    ]
-    return codes, (*groups, MapGroup("no score", NO_SCORE, 0.5))
-
-
-def colour_by_category(values: Sequence[str | None], most: int = 8) -> Coloured:
-    """The `most` commonest values, each its own group, and "other" for the rest.
-
-    values: n names; None becomes "unknown". Ties are broken by name.
-    """
-    names = ["unknown" if value is None else value for value in values]
-    ranked = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))[:most]
-    code_of = {name: code for code, (name, _) in enumerate(ranked)}
-    codes = np.fromiter((code_of.get(n, len(ranked)) for n in names), np.uint8, len(names))
-    shades = category_shades(len(ranked))
-    groups = [MapGroup(name, shade) for (name, _), shade in zip(ranked, shades, strict=True)]
-    return codes, (*groups, MapGroup("other", OTHER, 0.5))
-
+from studio.charts.colours import MapGroup
 
 _HERE = Path(__file__).parent / "map_component"
+_MOST_VERTICES = 400
+_MOST_GROUPS = 256
 # Session keys. Streamlit may forget a component's state while it is off the page; these stay.
 _CLEARED = "_map_cleared_"
 _LAST = "_map_last_state_"
 _SHOWN = "_map_shown_"
-
-__all__ = ["MapEvent", "MapGroup", "clear_outline", "map_chart", "pack_hover_texts"]
 
 
 @dataclass(frozen=True)
@@ -210,14 +43,12 @@ class MapEvent:
 
     polygon: (m, 2) float64, the vertices of the lasso, open.
     box: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.
-    viewport: the same, of the part in view (only when asked for).
     clicked: index of the row last clicked, in the order of the arrays drawn.
     hidden: codes of the groups switched off in the legend.
     """
 
     polygon: NDArray[np.float64] | None = None
     box: tuple[float, float, float, float] | None = None
-    viewport: tuple[float, float, float, float] | None = None
     clicked: int | None = None
     hidden: tuple[int, ...] = ()
 
@@ -258,7 +89,6 @@ def map_chart(
     highlight: NDArray[np.integer[Any]] | None = None,
     hover_texts: bytes = b"",
     height: int = 620,
-    report_viewport: bool = False,
 ) -> MapEvent:
     """Draw the map and return what the user has done to it.
 
@@ -267,18 +97,17 @@ def map_chart(
     version: names the coordinates and their order. While it stays the same, recolouring keeps
     zoom and outline; when it changes, the map starts afresh and old events are dropped.
     highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
-    report_viewport: also rerun the page when the user zooms or moves.
     Outline, view and hidden groups are there again when the user comes back from another page.
     """
     # One component per version, so that neither side can mistake the rows of one for another's.
     place = st.session_state[_SHOWN + key] = f"{key}@{version}"
     if len(codes) != len(xy):
         raise ValueError(f"codes must be ({len(xy)},) like the places, got {codes.shape}")
-    unplaced = count_unplaced(xy)
+    unplaced = int(len(xy) - np.isfinite(xy).all(axis=1).sum())
     payload = map_payload(
         codes, groups,
         version=version, highlight=highlight, unplaced=unplaced, height=height,
-        report_viewport=report_viewport, cleared=st.session_state.get(_CLEARED + place, 0),
+        cleared=st.session_state.get(_CLEARED + place, 0),
         key=place,
         library_url=f"{_base_path()}app/static/{_plotly_name()}",
     )  # fmt: skip
@@ -294,7 +123,6 @@ def map_chart(
             on_selection_change=_nothing,
             on_clicked_change=_nothing,
             on_hidden_change=_nothing,
-            on_viewport_change=_nothing,
         )
     state = st.session_state.get(_LAST + place, {}) | {k: v for k, v in sent.items() if v}
     st.session_state[_LAST + place] = state
@@ -314,6 +142,95 @@ def clear_outline(key: str) -> None:
         st.session_state[place]["selection"] = None
 
 
+def pack_hover_texts(texts: Sequence[str], characters: int = 80) -> bytes:
+    """The first `characters` of each text on one line each, UTF-8: what hovering shows.
+
+    Worth its bytes up to about 50,000 rows. Cache the result: it does not change with colours.
+    """
+    lines = (" ".join(text[: characters * 4].split())[:characters] for text in texts)
+    return without_surrogates("\n".join(lines)).encode()
+
+
+def places_payload(xy: NDArray[np.float32], *, name: str, hover_texts: bytes = b"") -> bytes:
+    """The message with what stays while colours change: header, x, y, hover texts.
+
+    xy: (n, 2) float32, 8 bytes a row. name: what `map_payload` calls these places.
+    """
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise ValueError(f"xy must be (n, 2), got {xy.shape}")
+    body = np.ascontiguousarray(xy.T, np.float32).tobytes()
+    header = {"name": name, "rows": len(xy), "text": bool(hover_texts)}
+    header["digest"] = zlib.crc32(hover_texts, zlib.crc32(body))
+    return _message(header, body, hover_texts)
+
+
+def map_payload(
+    codes: NDArray[np.uint8],
+    groups: Sequence[MapGroup],
+    *,
+    version: str,
+    highlight: NDArray[np.integer[Any]] | None = None,
+    unplaced: int = 0,
+    height: int = 620,
+    cleared: int = 0,
+    key: str = "",
+    library_url: str = "",
+) -> bytes:
+    """The message that `map.js` draws upon the places named `key`: header, highlight, codes.
+
+    codes: (n,) uint8, one byte a row: all that is sent when colours change. unplaced: rows
+    without a place. cleared: how often the outline was removed from Python. key: also the map's
+    name in the browser's memory. library_url: of plotly.min.js.
+    Raises ValueError when shapes do not fit together or a code has no group.
+    """
+    _check(codes, groups)
+    marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
+    if len(marked) and marked.max() >= len(codes):
+        raise ValueError(f"highlight must index the {len(codes)} rows drawn, got {marked.max()}")
+    body = marked.tobytes() + codes.tobytes()
+    counts = np.bincount(codes, minlength=len(groups)).tolist()
+    header = {
+        "version": version,
+        "digest": zlib.crc32(body),
+        "rows": len(codes),
+        "highlighted": len(marked),
+        "labels": [group.label for group in groups],
+        "light": [group.shade.light for group in groups],
+        "dark": [group.shade.dark for group in groups],
+        "opacity": [group.opacity for group in groups],
+        "counts": counts,
+        "caption": describe_map(groups, counts, unplaced=unplaced),
+        "height": height,
+        "cleared": cleared,
+        "key": key,
+        "vertices": _MOST_VERTICES,
+        "plotly": library_url,
+    }
+    return _message(header, body)
+
+
+def _message(header: dict[str, Any], *parts: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 4)  # so that the arrays start on a multiple of 4
+    return b"".join((struct.pack("<I", len(text)), text, *parts))
+
+
+def _check(codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
+    if codes.ndim != 1 or codes.dtype != np.uint8:
+        raise ValueError(f"codes must be (n,) uint8, got {codes.shape} {codes.dtype}")
+    if len(groups) > _MOST_GROUPS:
+        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
+    if len(codes) and codes.max() >= len(groups):
+        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
+
+
+def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
+    """The map in one sentence, for those who cannot see it."""
+    parts = [f"{g.label} {count:,}" for g, count in zip(groups, counts, strict=True) if count]
+    missing = f" {unplaced:,} rows have no place on the map." if unplaced else ""
+    return f"Map of {sum(counts):,} rows: {', '.join(parts) or 'none'}.{missing}"
+
+
 def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:
     """The component's state as a `MapEvent`; whatever does not fit these rows is dropped.
 
@@ -324,30 +241,31 @@ def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:
     is_box = selection.get("kind") == "box"
     clicked = _current(state.get("clicked"), version).get("row")
     hidden = _current(state.get("hidden"), version).get("codes")
-    viewport = _points([_current(state.get("viewport"), version).get("box")], width=4)
     return MapEvent(
         polygon=None if is_box else points,
         box=_bounds(points) if is_box and points is not None else None,
-        viewport=None if viewport is None else _bounds(viewport.reshape(2, 2)),
         clicked=clicked if isinstance(clicked, int) and 0 <= clicked < rows else None,
         hidden=tuple(c for c in hidden if isinstance(c, int)) if isinstance(hidden, list) else (),
     )
 
 
-def ensure_plotly(folder: Path) -> None:
-    """Put plotly.min.js of the installed package into the folder that Streamlit serves.
+def _current(value: object, version: str) -> dict[str, Any]:
+    return value if isinstance(value, dict) and value.get("version") == version else {}
 
-    folder: `static/` beside the app's script. A copy, because Streamlit serves nothing that a
-    link leads out of it.
-    """
-    target = folder / _plotly_name()
-    if not target.exists():
-        spec = find_spec("plotly")
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
-        folder.mkdir(exist_ok=True)
-        with whole_file(target) as partial:
-            shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
+
+def _points(value: object) -> NDArray[np.float64] | None:
+    try:
+        points = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return None
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
+        return None
+    return points if np.isfinite(points).all() else None
+
+
+def _bounds(points: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x0, y0, x1, y1
 
 
 @cache
@@ -380,6 +298,22 @@ def _nothing() -> None:
     """Streamlit only reports a component's state keys that have a callback."""
 
 
+def ensure_plotly(folder: Path) -> None:
+    """Put plotly.min.js of the installed package into the folder that Streamlit serves.
+
+    folder: `static/` beside the app's script. A copy, because Streamlit serves nothing that a
+    link leads out of it.
+    """
+    target = folder / _plotly_name()
+    if not target.exists():
+        spec = find_spec("plotly")
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError("plotly is not installed: run `make app`, or pip install it")
+        folder.mkdir(exist_ok=True)
+        with whole_file(target) as partial:
+            shutil.copyfile(Path(spec.origin).parent / "package_data" / "plotly.min.js", partial)
+
+
 @cache
 def _plotly_name() -> str:
     return f"plotly-{installed_version('plotly')}.min.js"
@@ -388,23 +322,3 @@ def _plotly_name() -> str:
 def _base_path() -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}/" if base else "/"
-
-
-def _current(value: object, version: str) -> dict[str, Any]:
-    return value if isinstance(value, dict) and value.get("version") == version else {}
-
-
-def _points(value: object, width: int = 2) -> NDArray[np.float64] | None:
-    try:
-        points = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return None
-    enough = 3 if width == 2 else 1
-    if points.ndim != 2 or points.shape[1] != width or len(points) < enough:
-        return None
-    return points if np.isfinite(points).all() else None
-
-
-def _bounds(points: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return x0, y0, x1, y1

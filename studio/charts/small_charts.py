@@ -17,8 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from studio.charts.charts import Histogram
-from studio.charts.colours import PLAIN, Shade
-from studio.charts.map_chart import MapGroup
+from studio.charts.colours import PLAIN, MapGroup, Shade
 
 _HERE = Path(__file__).parent / "chart_component"
 

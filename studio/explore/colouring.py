@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.charts.map_chart import Coloured, colour_by_category, colour_by_score
+from studio.charts.colours import Coloured, colour_by_category, colour_by_score
 from studio.shell.resources import Opened, arrays, scores
 
 

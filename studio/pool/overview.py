@@ -18,8 +18,7 @@ from deita_core.project.browse import duplicates_page, reject_reasons, rejects_p
 from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
-from studio.charts.colours import PLAIN
-from studio.charts.map_chart import MapGroup
+from studio.charts.colours import PLAIN, MapGroup
 from studio.shell.formatting import compact, file_size, percent, plural
 from studio.shell.resources import Opened, arrays, info
 

@@ -104,7 +104,7 @@ class TurnScore:
 
 
 @dataclass(frozen=True, slots=True)
-class RowFacts:
+class RowHeader:
     """What is known about the row as a whole; what is None is not shown.
 
     status: code of `deita_core.selection.STATUSES`. position: 0-based, in its source.
@@ -125,7 +125,7 @@ def conversation_view(
     *,
     key: str,
     scores: Sequence[TurnScore] = (),
-    facts: RowFacts | None = None,
+    facts: RowHeader | None = None,
     original: str | None = None,
 ) -> None:
     """Draw the conversation; `key` keeps the chosen view and page apart from other viewers.
@@ -191,7 +191,7 @@ def _score(name: str, value: float | None, reason: str | None) -> str:
     return f"no {name}: {escape(reason or 'no reason was recorded')}"
 
 
-def _facts(facts: RowFacts) -> None:
+def _facts(facts: RowHeader) -> None:
     with st.container(horizontal=True, gap="small"):
         if facts.status is not None:
             style = STATUS_STYLES[facts.status]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
-from studio.rows.conversation import RowFacts, TurnScore, conversation_view
+from studio.rows.conversation import RowHeader, TurnScore, conversation_view
 from studio.shell.formatting import plural
 from studio.shell.resources import Opened, arrays, scores
 from studio.shell.safe_text import escape
@@ -114,18 +114,18 @@ def _table(
 
 
 def show_conversation(
-    opened: Opened, row: int, *, key: str, aggregation: str = "sum", facts: RowFacts | None = None
+    opened: Opened, row: int, *, key: str, aggregation: str = "sum", facts: RowHeader | None = None
 ) -> None:
     """One conversation with its scores, facts and original record."""
     stored = stored_row(opened.project, row)
-    known = facts or RowFacts()
+    known = facts or RowHeader()
     evol = float(scores(opened, aggregation).evol[row])
     st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
     conversation_view(
         stored.conversation,
         key=key,
         scores=_turn_scores(opened, row, stored.turns),
-        facts=RowFacts(
+        facts=RowHeader(
             status=known.status,
             reason=known.reason,
             evol_score=None if np.isnan(evol) else evol,

@@ -19,8 +19,7 @@ from studio.charts.charts import (
     is_dark,
     show,
 )
-from studio.charts.colours import PLAIN
-from studio.charts.map_chart import MapGroup
+from studio.charts.colours import PLAIN, MapGroup
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
 from studio.shell.formatting import model_label

@@ -19,8 +19,7 @@ from deita_core.selection.analysis.measures import (
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group
-from studio.charts.colours import INK, STATUS_STYLES
-from studio.charts.map_chart import status_groups
+from studio.charts.colours import INK, STATUS_STYLES, status_groups
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.select.cache import comparison, diversity_of, pool_input, random_rows
 from studio.shell.resources import Opened, arrays, scores

@@ -20,7 +20,7 @@ from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
-from studio.rows.conversation import RowFacts, marked_differences
+from studio.rows.conversation import RowHeader, marked_differences
 from studio.rows.table import row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
@@ -161,7 +161,7 @@ def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, plac
     columns = st.columns(2) if blocker >= 0 else [st.container()]
     for column, shown in zip(columns, (row, blocker), strict=False):
         reason = None if shown == row else result.why(shown)
-        facts = RowFacts(status=int(result.trace.status[shown]), reason=reason)
+        facts = RowHeader(status=int(result.trace.status[shown]), reason=reason)
         how = result.rule.aggregation
         with column:
             show_conversation(opened, shown, key=f"{place}_{shown}", aggregation=how, facts=facts)

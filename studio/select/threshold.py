@@ -10,8 +10,7 @@ from deita_core.selection.rule import PRESETS, Preset, SelectionRule, similarity
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE
 from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.charts.charts import Histogram
-from studio.charts.colours import CATEGORIES, INK, OTHER, PLAIN, STATUS_STYLES
-from studio.charts.map_chart import MapGroup
+from studio.charts.colours import CATEGORIES, INK, OTHER, PLAIN, STATUS_STYLES, MapGroup
 from studio.charts.small_charts import Line, Mark, Panel, small_charts
 from studio.select.cache import Scale, frontier_of, pool_input, scale
 from studio.shell import state

@@ -1,5 +1,6 @@
-// The map: takes colours (written by map_payload.py) and draws its places with points.js; Plotly
-// lies over them for lasso, box, moving and zooming. It sends back only what the user did: outline, clicked row, hidden groups, viewport.
+// The map: takes colours (written by map_chart.py) and draws its places with points.js; Plotly
+// lies over them for lasso, box, moving and zooming. It sends back only what the user did: outline,
+// clicked row, hidden groups.
 
 const instances = new WeakMap();
 // What each map last showed, by key: so that a map taken off the page and put back looks the same.
@@ -298,13 +299,6 @@ class RowMap {
     this.view = { x: [...xaxis.range], y: [...yaxis.range] };
     this.points.draw(this.view);
     this.remember();
-    if (!this.data.header.viewport) return;
-    clearTimeout(this.later);
-    this.later = setTimeout(() => {
-      const [x0, x1] = this.view.x;
-      const [y0, y1] = this.view.y;
-      this.send("viewport", { version: this.data.header.version, box: [x0, y0, x1, y1] });
-    }, 300);
   }
 
   setDrag(mode) {
@@ -394,7 +388,6 @@ class RowMap {
     this.observer.disconnect();
     window.removeEventListener("mouseup", this.onRelease, true);
     window.removeEventListener("deita-places", this.onPlaces);
-    clearTimeout(this.later);
     cancelAnimationFrame(this.frameAsked);
     this.points.close();
     if (this.listening) this.Plotly.purge(this.plot);
