@@ -16,13 +16,14 @@ from deita_core.selection.analysis.measures import (
     distributions,
     mean_or_nan,
 )
+from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group
 from studio.charts.colours import INK, STATUS_STYLES, status_groups
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.select.cache import comparison, diversity_of, pool_input, random_rows
-from studio.shell.resources import Opened, arrays, scores
+from studio.shell.resources import Opened
 
 _SHOWN = 10
 _SCORES = (1.0, 6.0)
@@ -30,21 +31,20 @@ _SCORES = (1.0, 6.0)
 
 def status_distributions(opened: Opened, result: Outcome) -> None:
     """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
-    groups = status_groups()
-    known = scores(opened, result.rule.aggregation)
-    tokens = arrays(opened).tokens.astype(np.float64)
+    table = pool_input(opened)
+    means, tokens = mean_scores(table), table.tokens.astype(np.float64)
     status = result.trace.status
     drawn = random_rows(opened, result.rule)
     panels = [
         _status_panel(name, note, values, status, drawn, extent)
         for name, note, values, extent in (
             ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
-            ("Complexity", "1 to 6", known.complexity, _SCORES),
-            ("Quality", "1 to 6", known.quality, _SCORES),
+            ("Complexity", "1 to 6", means.complexity, _SCORES),
+            ("Quality", "1 to 6", means.quality, _SCORES),
             ("Tokens", "estimated", tokens, None),
         )
     ]
-    small_charts(panels, groups, key="select-distributions")
+    small_charts(panels, status_groups(), key="select-distributions")
 
 
 def _status_panel(

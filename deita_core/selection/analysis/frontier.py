@@ -25,7 +25,8 @@ from deita_core.selection.analysis.thresholds import (
     spans_serve,
     within_budget,
 )
-from deita_core.selection.evol import RowScores, row_scores
+from deita_core.selection.evol import RowScores
+from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
@@ -88,37 +89,22 @@ class _Point(NamedTuple):
     coverage: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """What the points of a frontier share."""
-
-    table: PoolTable
-    scores: RowScores
-    covered_at: float
-
-
 def frontier(
-    rule: SelectionRule,
-    table: PoolTable,
-    thresholds: Sequence[float] | None = None,
-    covered_at: float | None = None,
+    rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | None = None
 ) -> Frontier:
     """The frontier of a rule on a pool: exactly what `select` gives at each threshold.
 
     thresholds: similarities; None: every 0.01 from the floor of the similarity graph to 1.0, and
-    the rule's own. covered_at: see `Frontier`, below 1; None: the similarity of a typical row of
-    the pool to its nearest other row. Without a graph, below its floor, with quotas and for
-    strategies other than the Repr Filter each threshold is a selection of its own, which takes
-    longer. Raises SelectionError for a strategy without a threshold.
+    the rule's own. Coverage is taken at the similarity of a typical row of the pool to its nearest
+    other row. Without a graph, below its floor, with quotas and for strategies other than the Repr
+    Filter each threshold is a selection of its own, which takes longer. Raises SelectionError for
+    a strategy without a threshold.
     """
-    return finish(frontier_steps(rule, table, thresholds, covered_at))
+    return finish(frontier_steps(rule, table, thresholds))
 
 
 def frontier_steps(
-    rule: SelectionRule,
-    table: PoolTable,
-    thresholds: Sequence[float] | None = None,
-    covered_at: float | None = None,
+    rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | None = None
 ) -> Generator[FrontierProgress, None, Frontier]:
     """`frontier` as a generator of progress."""
     if not find_strategy(rule.strategy).uses_threshold:
@@ -127,22 +113,19 @@ def frontier_steps(
             "frontier over thresholds: choose the Repr Filter, or another strategy with a threshold"
         )
     grid = _grid(rule, table, thresholds)
-    level = _level(table, covered_at)
-    scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
-    pool = _Pool(table, scores, level)
-    points: list[_Point] = []
-    # Ranks are the same at every threshold, so any outcome of the rule has the order of the rows.
+    level = LOWEST_WITHOUT_GRAPH if table.graph is None else typical_similarity(table.graph)
+    # Ranks and scores are the same at every threshold.
     top = select(replace(rule, threshold=1.0), table)
+    pool = _Pool(table, top, mean_scores(table), level)
+    points: list[_Point] = []
     if spans_serve(rule, table) and table.graph is not None and table.graph.serves(grid[0]):
-        spans = kept_spans(top, table)
-        work = partial(_point_of_spans, pool, top, spans)
         with ThreadPoolExecutor(cpu_threads()) as threads:
-            for point in threads.map(work, grid):
+            for point in threads.map(partial(pool.of_spans, kept_spans(top, table)), grid):
                 points.append(point)
                 yield FrontierProgress(len(points), len(grid))
     else:
         for threshold in grid:
-            points.append(_point_of_select(pool, replace(rule, threshold=threshold)))
+            points.append(pool.of_rule(replace(rule, threshold=threshold)))
             yield FrontierProgress(len(points), len(grid))
     columns = [np.array(column) for column in zip(*points, strict=True)]
     return Frontier(level, np.array(grid), *columns)
@@ -161,55 +144,43 @@ def _grid(rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | N
     return sorted(grid)
 
 
-def _level(table: PoolTable, covered_at: float | None) -> float:
-    if covered_at is None:
-        return LOWEST_WITHOUT_GRAPH if table.graph is None else typical_similarity(table.graph)
-    if not -1.0 <= covered_at < 1.0:
-        raise SelectionError(
-            f"covered_at must be a similarity from -1 to below 1, got {covered_at}"
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """What the points of a frontier share. top: the outcome at threshold 1.0."""
+
+    table: PoolTable
+    top: Outcome
+    means: RowScores
+    covered_at: float
+
+    def of_spans(self, spans: KeptSpans, threshold: float) -> _Point:
+        places = np.flatnonzero(spans.kept(threshold))
+        # Pinned rows without an embedding are not in the order.
+        pinned = np.flatnonzero(self.top.trace.status == st.PINNED)
+        beside = np.setdiff1d(pinned, spans.order[spans.pinned])
+        kept = within_budget(spans, places, self.top, self.table)
+        rows = np.concatenate([beside, spans.order[kept.places]])
+        return self._point(rows, len(places) + len(beside), kept.filled, kept.visited)
+
+    def of_rule(self, rule: SelectionRule) -> _Point:
+        possible = -1
+        if all(quota.share is None for quota in rule.quotas):
+            possible = len(select(replace(rule, budget=None), self.table).kept)
+        outcome = select(rule, self.table)
+        trace = outcome.trace
+        return self._point(outcome.kept, possible, trace.filled, trace.rank_reached)
+
+    def _point(
+        self, rows: NDArray[np.int64], possible: int, filled: bool, rank_reached: int
+    ) -> _Point:
+        return _Point(
+            possible=possible,
+            kept=len(rows),
+            filled=filled,
+            rank_reached=rank_reached,
+            complexity=mean_or_nan(self.means.complexity[rows]),
+            quality=mean_or_nan(self.means.quality[rows]),
+            evol_score=mean_or_nan(self.top.scores[rows]),
+            tokens=int(self.table.tokens[rows].sum(dtype=np.int64)),
+            coverage=coverage(self.table, rows, self.covered_at),
         )
-    if table.graph is not None and not table.graph.serves(covered_at):
-        raise SelectionError(
-            f"coverage at similarity {covered_at} is not known: the similarity graph holds pairs "
-            f"above {table.graph.floor} only; ask for that or more"
-        )
-    return float(covered_at)
-
-
-def _point_of_spans(pool: _Pool, top: Outcome, spans: KeptSpans, threshold: float) -> _Point:
-    places = np.flatnonzero(spans.kept(threshold))
-    # Pinned rows without an embedding are not in the order.
-    beside = np.setdiff1d(np.flatnonzero(top.trace.status == st.PINNED), spans.order[spans.pinned])
-    kept = within_budget(spans, places, top, pool.table)
-    rows = np.concatenate([beside, spans.order[kept.places]])
-    return _point(pool, top.scores, rows, len(places) + len(beside), kept.filled, kept.visited)
-
-
-def _point_of_select(pool: _Pool, rule: SelectionRule) -> _Point:
-    possible = -1
-    if all(quota.share is None for quota in rule.quotas):
-        possible = len(select(replace(rule, budget=None), pool.table).kept)
-    outcome = select(rule, pool.table)
-    ended = (outcome.trace.filled, outcome.trace.rank_reached)
-    return _point(pool, outcome.scores, outcome.kept, possible, *ended)
-
-
-def _point(
-    pool: _Pool,
-    scores: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    possible: int,
-    filled: bool,
-    rank_reached: int,
-) -> _Point:
-    return _Point(
-        possible=possible,
-        kept=len(rows),
-        filled=filled,
-        rank_reached=rank_reached,
-        complexity=mean_or_nan(pool.scores.complexity[rows]),
-        quality=mean_or_nan(pool.scores.quality[rows]),
-        evol_score=mean_or_nan(scores[rows]),
-        tokens=int(pool.table.tokens[rows].sum(dtype=np.int64)),
-        coverage=coverage(pool.table, rows, pool.covered_at),
-    )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
-from deita_core.selection.evol import AGGREGATIONS, RowScores, row_scores
+from deita_core.selection.evol import AGGREGATIONS
+from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
@@ -69,12 +70,11 @@ class Comparison:
 
 def compare(table: PoolTable, outcome: Outcome, *, seed: int = 0) -> Comparison:
     """The selection beside the pool and the random baseline of this seed."""
-    scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
     baseline = random_baseline(outcome, seed)
     return Comparison(
-        _measure(table, outcome, scores, np.arange(len(table))),
-        _measure(table, outcome, scores, outcome.kept),
-        _measure(table, outcome, scores, baseline),
+        _measure(table, outcome, np.arange(len(table))),
+        _measure(table, outcome, outcome.kept),
+        _measure(table, outcome, baseline),
         baseline,
     )
 
@@ -92,10 +92,8 @@ def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
     return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
 
 
-def _measure(
-    table: PoolTable, outcome: Outcome, scores: RowScores, rows: NDArray[np.int64]
-) -> Measures:
-    tokens = table.tokens[rows]
+def _measure(table: PoolTable, outcome: Outcome, rows: NDArray[np.int64]) -> Measures:
+    scores, tokens = mean_scores(table), table.tokens[rows]
     clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
     names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
     return Measures(
@@ -147,7 +145,7 @@ def distributions(
 
     random_rows: (k,) int64, see `random_baseline`.
     """
-    scores = row_scores(table.turn_row, table.turn_complexity, table.turn_quality, len(table))
+    scores = mean_scores(table)
     values = (outcome.scores, scores.complexity, scores.quality, table.tokens, table.turns)
     return tuple(
         distribution(name, column, outcome.kept, random_rows)
