@@ -33,27 +33,23 @@ class Changes:
     """Rows that entered or left between two outcomes.
 
     entered: (k,) int64, in the order kept after. left: (j,) int64, in the order kept before.
-    entered_by (k,), left_by (j,): int64, see `Change.by`.
     """
 
     before: Outcome
     after: Outcome
     entered: NDArray[np.int64]
     left: NDArray[np.int64]
-    entered_by: NDArray[np.int64]
-    left_by: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.entered) + len(self.left)
 
     def __iter__(self) -> Iterator[Change]:
-        for rows, by, entered in (
-            (self.entered, self.entered_by, True),
-            (self.left, self.left_by, False),
-        ):
-            for row, due in zip(rows.tolist(), by.tolist(), strict=True):
-                reason = self._why_entered(row, due) if entered else self._why_left(row, due)
-                yield Change(row, entered, due, reason)
+        for row in self.entered.tolist():
+            by = int(self.before.trace.blocker[row])
+            yield Change(row, True, by, self._why_entered(row, by))
+        for row in self.left.tolist():
+            by = int(self.after.trace.blocker[row])
+            yield Change(row, False, by, self._why_left(row, by))
 
     def sentence(self) -> str:
         """How many rows entered and left (no full stop)."""
@@ -80,11 +76,8 @@ class Changes:
             how = f"too close to row {by:,} (similarity {self.after.trace.similarity[row]:.3f})"
             if self.after.trace.status[by] == st.PINNED != self.before.trace.status[by]:
                 return f"{how}, which you pinned"
-            return (
-                f"now {how}"
-                if self.before.trace.status[by] in SELECTED
-                else f"{how}, which entered"
-            )
+            was_in = self.before.trace.status[by] in SELECTED
+            return f"now {how}" if was_in else f"{how}, which entered"
         if after == st.BELOW_CUT:
             return f"the cut moved: its rank is {int(self.after.trace.rank[row]):,}"
         return self.after.why(row)
@@ -103,9 +96,4 @@ def changes(before: Outcome, after: Outcome) -> Changes:
         )
     entered = after.kept[~np.isin(before.trace.status[after.kept], SELECTED)]
     left = before.kept[~np.isin(after.trace.status[before.kept], SELECTED)]
-    return Changes(before, after, entered, left, _blockers(before, entered), _blockers(after, left))
-
-
-def _blockers(outcome: Outcome, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    near = outcome.trace.status[rows] == st.NEAR_DUPLICATE
-    return np.where(near, outcome.trace.blocker[rows], -1).astype(np.int64)
+    return Changes(before, after, entered, left)
