@@ -65,8 +65,17 @@ def test_a_preset_sets_strategy_and_threshold(page: AppTest) -> None:
 
 def test_a_budget_in_tokens_is_about_as_much_as_it_was_in_rows(page: AppTest) -> None:
     ran(page.number_input(key="budget").set_value(10).run())
-    page.button_group(key="unit").set_value(["tokens"]).run()
-    assert "tokens" in texts(ran(page))
+    ran(page.button_group(key="unit").set_value("tokens").run())
+    assert "tokens" in texts(page)
+    assert page.number_input(key="budget").value == pytest.approx(240, abs=100)
+    ran(page.button_group(key="unit").set_value("rows").run())
+    assert page.number_input(key="budget").value == 10
+
+
+def test_a_link_to_a_budget_in_tokens_counts_tokens_at_once(project_file: Path) -> None:
+    page = select_page(budget="120", unit="tokens")
+    assert "120 tokens" in texts(page).partition("\n")[0]
+    assert page.number_input(key="budget").value == 120
 
 
 def test_undo_and_redo_move_through_the_rules(page: AppTest) -> None:
@@ -126,7 +135,13 @@ def test_the_address_holds_the_keys_of_strategy_pins_and_view(project_file: Path
 
 @pytest.mark.parametrize(
     ("key", "known"),
-    [("strategy", "repr_filter"), ("pins", "first"), ("view", "rows"), ("turns", "sum")],
+    [
+        ("strategy", "repr_filter"),
+        ("pins", "first"),
+        ("view", "rows"),
+        ("turns", "sum"),
+        ("unit", "rows"),
+    ],
 )
 def test_an_unknown_key_in_the_address_is_told(project_file: Path, key: str, known: str) -> None:
     page = select_page(**{key: "gone"})

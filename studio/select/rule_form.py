@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import streamlit as st
@@ -116,9 +117,16 @@ def _parsed(key: str, parse: Callable[[str], Part]) -> tuple[Part, ...]:
 
 def _budget(opened: Opened) -> tuple[BudgetUnit, int | None]:
     pool = arrays(opened)
-    unit: BudgetUnit = st.session_state.get(state.UNIT) or "rows"
-    whole = len(pool) if unit == "rows" else int(pool.tokens.sum())
-    value = st.number_input(
+    above = st.container()  # filled afterwards: the unit decides on the steps of the number
+    chosen = bound_choice(
+        "Counted in",
+        {"rows": "rows", "tokens": "tokens"},
+        key=state.UNIT,
+        show_label=False,
+        on_change=partial(_convert_budget, float(pool.tokens.mean()) if len(pool) else 1.0),
+    )
+    unit: BudgetUnit = "tokens" if chosen == "tokens" else "rows"
+    value = above.number_input(
         "Budget",
         min_value=0,
         value=min(6000, max(1, len(pool) // 4)),
@@ -127,17 +135,7 @@ def _budget(opened: Opened) -> tuple[BudgetUnit, int | None]:
         bind="query-params",
         help="How much to keep at most. Empty it for no limit.",
     )
-    st.segmented_control(
-        "Counted in",
-        ["rows", "tokens"],
-        default="rows",
-        required=True,
-        key=state.UNIT,
-        bind="query-params",
-        label_visibility="collapsed",
-        on_change=_convert_budget,
-        args=(float(pool.tokens.mean()) if len(pool) else 1.0,),
-    )
+    whole = len(pool) if unit == "rows" else int(pool.tokens.sum())
     st.caption(f"{'' if value is not None else 'no limit, '}of {whole:,} {unit}")
     return unit, None if value is None else int(value)
 
@@ -148,7 +146,8 @@ def _convert_budget(tokens_per_row: float) -> None:
     if budget is None:
         return
     if st.session_state[state.UNIT] == "tokens":
-        st.session_state[state.BUDGET] = round(budget * tokens_per_row / 1000) * 1000
+        tokens = round(budget * tokens_per_row)
+        st.session_state[state.BUDGET] = round(tokens, -3) or tokens
     else:
         st.session_state[state.BUDGET] = round(budget / max(tokens_per_row, 1.0))
 

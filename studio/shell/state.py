@@ -10,7 +10,7 @@ through `bound_choice`, which writes the option's key instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
@@ -81,6 +81,7 @@ def bound_choice(
     kind: Literal["segments", "list"] = "segments",
     show_label: bool = True,
     help: str | None = None,
+    on_change: Callable[[], None] | None = None,
 ) -> str:
     """Draw a choice of one; its key stands in the address, its label on the screen.
 
@@ -107,6 +108,7 @@ def bound_choice(
             persist_state="session",
             label_visibility="visible" if show_label else "collapsed",
             help=help,
+            on_change=on_change,
         )
     )
     put_in_address(key, None if value == usual else value)
