@@ -9,14 +9,19 @@ from hypothesis import strategies as some
 
 from deita_core.progress import finish
 from deita_core.selection import status as st
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.strategies.coverage import KCenterStrategy, farthest_steps
-from deita_core.selection.strategies.protocol import Candidates, Choice
 from deita_core.similarity.definition import cosines
-from tests.candidate_pools import NaiveRoom, pools, run, similarities
+from tests.candidate_pools import (
+    NaiveRoom,
+    pools,
+    run,
+    similarities,
+)
 
 
-def naive_k_center(candidates: Candidates, choice: Choice) -> list[int]:
-    room, near = NaiveRoom(candidates, choice), similarities(candidates)
+def naive_k_center(candidates: Candidates, limits: Limits) -> list[int]:
+    room, near = NaiveRoom(candidates, limits), similarities(candidates)
     left = [row for row in candidates.best_first().tolist() if row not in room.rows]
     if room.is_enough():
         return room.take_in_order(left)
@@ -40,9 +45,9 @@ def test_it_selects_what_the_plain_loop_selects(pool):
 @given(pools())
 @settings(deadline=None)
 def test_every_candidate_has_an_honest_status(pool):
-    candidates, choice = pool
-    trace = run(KCenterStrategy(), candidates, choice)
-    kept = np.isin(np.arange(len(candidates.row)), trace.kept)
+    candidates, limits = pool
+    trace = run(KCenterStrategy(), candidates, limits)
+    kept = np.isin(np.arange(len(candidates.eligible)), trace.kept)
     assert (np.isin(trace.status, (st.KEPT, st.PINNED)) == kept).all()
     out = candidates.eligible & ~kept
     assert np.isin(trace.status[out], (st.BELOW_CUT, st.OVER_QUOTA)).all()

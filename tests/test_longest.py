@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 
@@ -12,7 +10,13 @@ from deita_core.selection.strategies.baselines import (
     LongestInstructionStrategy,
     LongestResponseStrategy,
 )
-from tests.candidate_pools import NaiveRoom, pools, run
+from tests.candidate_pools import (
+    NaiveRoom,
+    changed,
+    column,
+    pools,
+    run,
+)
 
 KINDS = (
     (LongestResponseStrategy(), "response_characters"),
@@ -23,13 +27,13 @@ KINDS = (
 @given(pools())
 @settings(deadline=None)
 def test_it_selects_what_a_sort_by_characters_selects(pool):
-    candidates, choice = pool
+    candidates, limits = pool
     for strategy, name in KINDS:
-        length = getattr(candidates, name)
+        length = column(candidates, name)
         rows = [r for r in range(len(length)) if candidates.eligible[r]]
-        room = NaiveRoom(candidates, choice)
+        room = NaiveRoom(candidates, limits)
         rows.sort(key=lambda r, length=length: (r not in room.rows, -length[r], r))
-        assert set(run(strategy, candidates, choice).kept) == set(room.take_in_order(rows))
+        assert set(run(strategy, candidates, limits).kept) == set(room.take_in_order(rows))
 
 
 @given(pools())
@@ -37,4 +41,4 @@ def test_it_selects_what_a_sort_by_characters_selects(pool):
 def test_without_characters_the_error_names_them(pool):
     for strategy, name in KINDS:
         with pytest.raises(SelectionError, match=name):
-            run(strategy, replace(pool[0], **{name: None}), pool[1])
+            run(strategy, changed(pool[0], **{name: None}), pool[1])

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
-from deita_core.selection import greedy as passes
 from deita_core.selection import repr_filter, trace
 from deita_core.selection import status as codes
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.quotas import QuotaTable
-from deita_core.selection.strategies import Candidates, Choice
 from deita_core.similarity.definition import cosines
+from tests.candidate_pools import changed, column, made
 from tests.naive_graph import naive_graph
 
 
 @dataclass
-class Fate:
+class Decided:
     """What the naive loop decides."""
 
     status: list[int]
@@ -31,54 +31,53 @@ class Fate:
     visited: int
 
 
-def naive_pass(order, near, pool: Candidates, choice: Choice, threshold: float) -> Fate:
+def naive_pass(order, near, pool: Candidates, limits: Limits, threshold: float) -> Decided:
     """The rule of the pass, row by row, with all similarities at hand."""
-    fate = Fate([codes.FILTERED] * len(near), [-1] * len(near), [], len(order))
-    in_tokens = choice.budget_unit == "tokens"
-    cost = pool.tokens if in_tokens else np.ones(len(near), int)
-    left = np.inf if choice.budget is None else choice.budget - cost[pool.pinned].sum()
-    quota = pool.quota
-    used = quota.used.copy()
+    decided = Decided([codes.FILTERED] * len(near), [-1] * len(near), [], len(order))
+    in_tokens = limits.budget_unit == "tokens"
+    tokens, ledger = column(pool, "tokens"), pool.ledger
+    cost = tokens if in_tokens else np.ones(len(near), int)
+    left = np.inf if limits.budget is None else limits.budget - cost[pool.pinned].sum()
+    used = np.zeros(len(ledger.limit), int)
 
     def amounts(row):
-        return [
-            (c, pool.tokens[row] if quota.by_tokens[c] else 1) for c in quota.codes[row] if c >= 0
-        ]
+        codes = ledger.codes[pool.rows[row]]
+        return [(c, tokens[row] if ledger.by_tokens[c] else 1) for c in codes if c >= 0]
 
     for pin in np.flatnonzero(pool.pinned):
         for counter, amount in amounts(pin):
             used[counter] += amount
-    if choice.pin_place == "first":
+    if limits.pin_place == "first":
         order = sorted(order, key=lambda row: not pool.pinned[row])
     ended = False
     for place, row in enumerate(order):
-        closest = max(fate.kept, key=lambda k: near[row][k], default=None)  # the first of equals
+        closest = max(decided.kept, key=lambda k: near[row][k], default=None)  # the first of equals
         if pool.pinned[row]:
-            fate.status[row] = codes.PINNED
-            fate.kept.append(row)
+            decided.status[row] = codes.PINNED
+            decided.kept.append(row)
             continue
         if not ended and not in_tokens and left == 0:
-            ended, fate.visited = True, place
+            ended, decided.visited = True, place
         if ended:
-            fate.status[row] = codes.BELOW_CUT
-        elif any(used[c] + amount > quota.limit[c] for c, amount in amounts(row)):
-            fate.status[row] = codes.OVER_QUOTA
+            decided.status[row] = codes.BELOW_CUT
+        elif any(used[c] + amount > ledger.limit[c] for c, amount in amounts(row)):
+            decided.status[row] = codes.OVER_QUOTA
         elif closest is not None and near[row][closest] > threshold:
-            fate.status[row], fate.blocker[row] = codes.NEAR_DUPLICATE, closest
+            decided.status[row], decided.blocker[row] = codes.NEAR_DUPLICATE, closest
         elif cost[row] > left:
-            ended, fate.visited = True, place
-            fate.status[row] = codes.BELOW_CUT
+            ended, decided.visited = True, place
+            decided.status[row] = codes.BELOW_CUT
         else:
-            fate.status[row] = codes.KEPT
-            fate.kept.append(row)
+            decided.status[row] = codes.KEPT
+            decided.kept.append(row)
             left -= cost[row]
             for counter, amount in amounts(row):
                 used[counter] += amount
-    return fate
+    return decided
 
 
 @st.composite
-def pools(draw) -> tuple[Candidates, Choice, float]:
+def pools(draw) -> tuple[Candidates, Limits, float]:
     """Few directions, so that there are copies, scaled copies and similarities exactly equal."""
     rows = draw(st.integers(1, 40))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
@@ -94,26 +93,26 @@ def pools(draw) -> tuple[Candidates, Choice, float]:
     taken = int(tokens[pinned].sum() if unit == "tokens" else pinned.sum())
     budget = draw(st.one_of(st.none(), st.integers(taken, taken + (20 if unit == "rows" else 90))))
     columns = draw(st.integers(0, 2))
-    quota = QuotaTable(
+    quotas = QuotaTable(
         rng.integers(-1, 3, (rows, columns)).astype(np.int32),
         rng.integers(0, 12, 3),
-        np.zeros(3, np.int64),
         rng.random(3) < 0.3,
         ("a", "b", "c"),
     )
     eligible = pinned | (rng.random(rows) < 0.9)
-    candidates = Candidates(
-        vectors, scores, eligible, np.arange(rows), tokens=tokens, pinned=pinned, quota=quota
-    )
     place = draw(st.sampled_from(["first", "rank"]))
-    return candidates, Choice(threshold, budget, 0, unit, place), threshold
+    limits = Limits(threshold, budget, 0, unit, place)
+    candidates = made(
+        vectors, scores, limits, eligible=eligible, tokens=tokens, pinned=pinned, quotas=quotas
+    )
+    return candidates, limits, threshold
 
 
-def same(trace: codes.SelectionTrace, fate: Fate, near: np.ndarray) -> None:
-    assert trace.kept.tolist() == fate.kept
-    assert trace.status.tolist() == fate.status
-    assert trace.blocker.tolist() == fate.blocker
-    assert trace.rank_reached == fate.visited
+def same(trace: codes.SelectionTrace, decided: Decided, near: np.ndarray) -> None:
+    assert trace.kept.tolist() == decided.kept
+    assert trace.status.tolist() == decided.status
+    assert trace.blocker.tolist() == decided.blocker
+    assert trace.rank_reached == decided.visited
     rows = np.flatnonzero(trace.blocker >= 0)
     assert trace.similarity[rows].tolist() == near[rows, trace.blocker[rows]].astype("f4").tolist()
 
@@ -121,36 +120,35 @@ def same(trace: codes.SelectionTrace, fate: Fate, near: np.ndarray) -> None:
 @settings(max_examples=300, deadline=None)
 @given(pools(), st.sampled_from([1, 3, 1024]), st.booleans())
 def test_graph_blocks_and_the_naive_loop_agree_on_every_row(drawn, block, floor_is_threshold):
-    candidates, choice, threshold = drawn
-    rows = np.arange(len(candidates.row))
-    near = cosines(candidates.vectors, rows, rows)
+    candidates, limits, threshold = drawn
+    rows = np.arange(len(candidates.eligible))
+    near = cosines(candidates.table.vectors, rows, rows)
     order = candidates.best_first()
-    fate = naive_pass(order.tolist(), near, candidates, choice, threshold)
+    decided = naive_pass(order.tolist(), near, candidates, limits, threshold)
     floor = threshold if floor_is_threshold else -1.0
-    with_graph = replace(candidates, graph=naive_graph(candidates.vectors, floor))
-    same(finish(pass_steps(order, with_graph, choice, threshold=threshold)), fate, near)
-    state = passes.PassState(passes.order_with_pins(order, candidates, choice), candidates, choice)
-    if threshold < 1.0:
-        same(finish(passes._blocked_steps(state, threshold, block)), fate, near)
+    with_graph = changed(candidates, graph=naive_graph(candidates.table.vectors, floor))
+    same(finish(pass_steps(order, with_graph, limits, threshold=threshold)), decided, near)
+    blocked = pass_steps(order, candidates, limits, threshold=threshold, block=block)
+    same(finish(blocked), decided, near)
 
 
 @settings(max_examples=100, deadline=None)
 @given(pools())
 def test_without_a_threshold_no_row_blocks_another(drawn):
-    candidates, choice, _ = drawn
+    candidates, limits, _ = drawn
     order = candidates.best_first()
-    far = np.full((len(candidates.row),) * 2, -1.0)
-    fate = naive_pass(order.tolist(), far, candidates, choice, 1.0)
-    same(finish(pass_steps(order, candidates, choice, threshold=None)), fate, far)
+    far = np.full((len(candidates.eligible),) * 2, -1.0)
+    decided = naive_pass(order.tolist(), far, candidates, limits, 1.0)
+    same(finish(pass_steps(order, candidates, limits, threshold=None)), decided, far)
 
 
 @settings(max_examples=100, deadline=None)
 @given(pools())
 def test_the_plain_filter_is_the_same_with_a_graph(drawn):
-    candidates, choice, threshold = drawn
-    vectors, scores = candidates.vectors, candidates.scores
+    candidates, limits, threshold = drawn
+    vectors, scores = candidates.table.vectors, candidates.scores
     graph = naive_graph(vectors, -0.2)
-    budget = choice.budget
+    budget = limits.budget
     plain = trace(vectors, scores, threshold, budget, candidates.eligible)
     read = trace(vectors, scores, threshold, budget, candidates.eligible, graph=graph)
     for name in ("kept", "status", "rank", "blocker", "similarity", "rank_reached", "filled"):
@@ -160,15 +158,9 @@ def test_the_plain_filter_is_the_same_with_a_graph(drawn):
 
 
 def test_more_pins_than_the_budget_are_refused():
-    pinned = Candidates(
-        np.eye(3, dtype=np.float32),
-        np.ones(3),
-        np.ones(3, bool),
-        np.arange(3),
-        pinned=np.ones(3, bool),
-    )
+    vectors, pinned = np.eye(3, dtype=np.float32), np.ones(3, bool)
     with pytest.raises(SelectionError, match="take 3 rows, but the budget is 2: raise the budget"):
-        finish(pass_steps(np.arange(3), pinned, Choice(0.9, 2, 0), threshold=0.9))
+        made(vectors, np.ones(3), Limits(0.9, 2), pinned=pinned)
 
 
 def test_long_lists_of_edges_are_read_to_their_end():
@@ -199,6 +191,7 @@ def test_a_graph_in_memory_maps_is_read_like_one_in_memory(tmp_path):
 
 
 def test_a_walk_gives_up_when_nothing_more_can_be_kept():
-    many = Candidates(np.eye(8, dtype=np.float32), np.arange(8.0), np.ones(8, bool), np.arange(8))
-    found = finish(pass_steps(np.arange(8), many, Choice(0.9, 0, 0), threshold=0.9))
+    limits = Limits(0.9, 0)
+    many = made(np.eye(8, dtype=np.float32), np.arange(8.0), limits)
+    found = finish(pass_steps(np.arange(8), many, limits, threshold=0.9))
     assert (found.rank_reached, found.count(codes.BELOW_CUT)) == (0, 8)

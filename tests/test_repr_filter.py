@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
+from deita_core.selection.candidates import Limits
+from deita_core.selection.greedy import pass_steps
 from deita_core.selection.repr_filter import (
-    greedy_steps,
     repr_filter,
     repr_filter_steps,
-    score_order,
     trace,
 )
 from deita_core.selection.status import BELOW_CUT, FILTERED, KEPT, NEAR_DUPLICATE
 from deita_core.similarity.nearest import nearest_of
+from tests.candidate_pools import made
 
 Floats = NDArray[np.float32]
 
@@ -73,8 +74,12 @@ def test_the_filter_keeps_what_the_plain_loop_keeps(pool, threshold, budget):
 @given(pools(), thresholds, budgets, st.integers(1, 7))
 def test_the_block_size_changes_nothing(pool, threshold, budget, block):
     embeddings, scores = pool
-    order = score_order(scores.astype(np.float64))
-    kept, _ = finish(greedy_steps(embeddings, order, threshold, budget, block=block))
+    limits = Limits(threshold, budget)
+    candidates = made(embeddings, scores.astype(np.float64), limits)
+    steps = pass_steps(
+        candidates.best_first(), candidates, limits, threshold=threshold, block=block
+    )
+    kept = finish(steps).kept
     assert kept.tolist() == naive(embeddings, scores, threshold, budget)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish
 from deita_core.selection import status as st
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.filters import apply_filters, filter_names, ranked_rows, rule_scores
-from deita_core.selection.greedy import check_room, closest_similarity
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import QuotaTable, quota_table
+from deita_core.selection.quotas import Ledger, QuotaTable, quota_table
 from deita_core.selection.rule import SelectionRule
-from deita_core.selection.strategies import Candidates, Choice, find_strategy
+from deita_core.selection.strategies import find_strategy
 from deita_core.selection.wording import outcome_sentence, why_sentence
 
 _CANDIDATE: Final = -1
@@ -99,22 +99,30 @@ def select_steps(rule: SelectionRule, table: PoolTable) -> Generator[FilterProgr
     outside = pinned[~inside]
     status[pinned[inside]] = _CANDIDATE
     status[outside] = st.PINNED
-    rows = table.vector_rows.astype(np.int64, copy=False)
-    quota = rule_quotas(rule, table)
-    candidates = _candidates(rule, table, rows, status, quota, pinned[inside])
-    choice = _choice(rule, table, pinned, outside)
-    trace = yield from find_strategy(rule.strategy).steps(candidates, choice)
-    trace = replace(st.spread(trace, rows, status), budget=rule.budget)
+    quotas = rule_quotas(rule, table)
+    rows = table.vector_rows
+    is_pinned = np.zeros(len(rows), np.bool_)
+    is_pinned[table.place[pinned[inside]]] = True
+    candidates = Candidates(
+        table=table,
+        scores=scores[rows],
+        eligible=status[rows] == _CANDIDATE,
+        pinned=is_pinned,
+        ledger=Ledger.opened(rule.budget, rule.budget_unit, table, pinned, quotas),
+        ranked=ranked_rows(rule, table),
+    )
+    limits = Limits(rule.threshold, rule.budget, rule.seed, rule.budget_unit, rule.pin_place)
+    trace = yield from find_strategy(rule.strategy).steps(candidates, limits)
+    trace = st.spread(trace, rows, status)
     if len(outside):
         parts = (outside, trace.kept) if rule.pin_place == "first" else (trace.kept, outside)
         trace = replace(trace, kept=np.concatenate(parts))
     tokens = int(table.tokens[trace.kept].sum(dtype=np.int64))
-    names = quota.names if quota is not None else ()
-    return Outcome(rule, trace, scores, filtered_by, tokens, names)
+    return Outcome(rule, trace, scores, filtered_by, tokens, quotas.names)
 
 
-def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable | None:
-    """The counters of the rule's quotas, for the n rows of the pool; kept with the table."""
+def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable:
+    """The rule's quotas for the n rows of the pool; kept with the table."""
     key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
     return table.remember(
         key, lambda: quota_table(rule.quotas, rule.budget, rule.budget_unit, table)
@@ -132,59 +140,3 @@ def _by_hand(rule: SelectionRule, table: PoolTable) -> tuple[NDArray[np.int64], 
         )
     # An exclusion of what is not there excludes nothing, as it says.
     return np.unique(pinned), np.unique(excluded[excluded >= 0])
-
-
-def _candidates(
-    rule: SelectionRule,
-    table: PoolTable,
-    rows: NDArray[np.int64],
-    status: NDArray[np.int8],
-    quota: QuotaTable | None,
-    pinned: NDArray[np.int64],
-) -> Candidates:
-    is_pinned = None
-    if len(pinned):
-        is_pinned = np.zeros(len(rows), np.bool_)
-        is_pinned[table.place[pinned]] = True
-    if quota is not None:
-        outside = np.flatnonzero(status == st.PINNED)
-        quota = quota.counting(outside, table.tokens).of_rows(rows)
-
-    graph, closest = table.graph, None
-    if graph is not None:
-        closest = table.remember("closest", lambda: closest_similarity(graph))
-
-    def column(values: NDArray[Any] | None) -> NDArray[Any] | None:
-        return None if values is None else values[rows]
-
-    return Candidates(
-        table.vectors,
-        rule_scores(rule, table)[rows],
-        status[rows] == _CANDIDATE,
-        rows,
-        table.graph,
-        column(table.tokens),
-        column(table.instruction_characters),
-        column(table.response_characters),
-        column(table.cluster),
-        is_pinned,
-        quota,
-        ranked_rows(rule, table),
-        closest,
-    )
-
-
-def _choice(
-    rule: SelectionRule,
-    table: PoolTable,
-    pinned: NDArray[np.int64],
-    outside: NDArray[np.int64],
-) -> Choice:
-    """What the strategy is asked for: the budget less the pins that it does not see."""
-    budget = rule.budget
-    if budget is not None:
-        in_tokens = rule.budget_unit == "tokens"
-        cost = table.tokens.astype(np.int64) if in_tokens else np.ones(len(table), np.int64)
-        check_room(int(cost[pinned].sum()), budget, rule.budget_unit)
-        budget -= int(cost[outside].sum())
-    return Choice(rule.threshold, budget, rule.seed, rule.budget_unit, rule.pin_place)

@@ -1,12 +1,8 @@
-"""The greedy pass, compiled. Import it only where a pass is made: it loads numba.
+"""Loops over the edges of the similarity graph, compiled by numba.
 
-The greedy pass for all thresholds at once, compiled. Import it only where it is run: numba.
-
-Selected rows near other rows of the similarity graph, compiled. Import it only where it runs.
-
-Sums over the edges of the similarity graph, compiled. Import it only where they are taken.
-
-Edges of a group come most similar first, so each loop ends at the first one that does not count.
+The greedy pass at one threshold (`walk`) and at all thresholds at once (`extend_spans`), and sums
+over the neighbours of groups. Edges of a group come most similar first, so each loop ends at the
+first one that does not count. Importing this file loads numba: do it where a loop is run.
 """
 
 from __future__ import annotations
@@ -15,30 +11,77 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.selection.pass_arrays import Blockers, Decisions
+from deita_core.selection.quotas import Ledger
+from deita_core.similarity.graph import GraphEdges
+
 # Statuses as in `selection.status`; a compiled function reads numbers, not modules.
-KEPT, NEAR_DUPLICATE, PINNED, OVER_QUOTA = 0, 1, 3, 8
-# Places of the state that is carried from one stretch of the order to the next.
-ROOM, COUNT, ENDED, PINS_LEFT = 0, 1, 2, 3
+KEPT, NEAR_DUPLICATE, BELOW_CUT, PINNED, OVER_QUOTA = 0, 1, 2, 3, 8
+# Places of `Decisions.state`.
+COUNT, ENDED, PINS_LEFT = 0, 1, 2
 STRIDE = 16
 
 
 @numba.njit(inline="always")
-def _full_counter(
-    row: int,
-    codes: NDArray[np.int32],
-    limit: NDArray[np.int64],
-    used: NDArray[np.int64],
-    by_tokens: NDArray[np.bool_],
-    tokens: NDArray[np.int64],
-) -> int:
-    """The first of the row's counters that has no room for it, or -1."""
-    for column in range(codes.shape[1]):
-        counter = codes[row, column]
-        if counter >= 0:
-            amount = tokens[row] if by_tokens[counter] else 1
-            if used[counter] + amount > limit[counter]:
-                return int(counter)
+def _full_quota(row: int, ledger: Ledger) -> int:
+    """The first of the row's quotas that has no room for it, or -1."""
+    for column in range(ledger.codes.shape[1]):
+        quota = ledger.codes[row, column]
+        if quota >= 0:
+            amount = ledger.tokens[row] if ledger.by_tokens[quota] else 1
+            if ledger.used[quota] + amount > ledger.limit[quota]:
+                return int(quota)
     return -1
+
+
+@numba.njit(inline="always")
+def _count(row: int, ledger: Ledger) -> None:
+    """Counts a row in its quotas."""
+    for column in range(ledger.codes.shape[1]):
+        quota = ledger.codes[row, column]
+        if quota >= 0:
+            ledger.used[quota] += ledger.tokens[row] if ledger.by_tokens[quota] else 1
+
+
+@numba.njit(inline="always")
+def _spend(row: int, ledger: Ledger) -> bool:
+    """Takes the row out of the budget; False when it does not fit."""
+    amount = ledger.tokens[row] if ledger.in_tokens else 1
+    if ledger.room[0] >= 0:
+        if amount > ledger.room[0]:
+            return False
+        ledger.room[0] -= amount
+    return True
+
+
+@numba.njit(nogil=True, cache=True)
+def count_rows(rows: NDArray[np.int64], ledger: Ledger) -> None:
+    """Counts rows in their quotas, whether these have room or not."""
+    for row in rows:
+        _count(row, ledger)
+
+
+@numba.njit(nogil=True, cache=True)
+def over_quota(rows: NDArray[np.int64], ledger: Ledger, full: NDArray[np.bool_]) -> None:
+    """Writes which rows (k,) a quota has no room for into `full` (k,)."""
+    for i in range(len(rows)):
+        full[i] = _full_quota(rows[i], ledger) >= 0
+
+
+@numba.njit(nogil=True, cache=True)
+def admit(row: int, ledger: Ledger) -> int:
+    """KEPT: the row is counted in. OVER_QUOTA: a quota is full. BELOW_CUT: the budget is."""
+    if ledger.room[0] == 0 and not ledger.in_tokens:
+        return BELOW_CUT
+    if _full_quota(row, ledger) >= 0:
+        return OVER_QUOTA
+    if not _spend(row, ledger):
+        return BELOW_CUT
+    _count(row, ledger)
+    return KEPT
+
+
+# Hot loops below read arrays out of their tuples once: each time would count a reference.
 
 
 @numba.njit(inline="always")
@@ -62,7 +105,7 @@ def _first_taken(
 
 
 @numba.njit(inline="always")
-def _nearest_seat(
+def _nearest_kept(
     group: int,
     start: NDArray[np.int64],
     neighbour: NDArray[np.int32],
@@ -71,7 +114,9 @@ def _nearest_seat(
     seat: NDArray[np.int32],
     taken: NDArray[np.uint64],
 ) -> tuple[int, float]:
-    """The most similar row kept above the threshold (the first of equal ones), its similarity."""
+    """Place in `Decisions.kept` of the most similar row kept above the threshold (the first of
+    equal ones), -1 for none; and its similarity.
+    """
     best, highest = seat[group], 1.0
     edge, last = start[group], start[group + 1]
     if best < 0:
@@ -91,88 +136,66 @@ def walk(
     first: int,
     last: int,
     order: NDArray[np.int64],
+    row_of: NDArray[np.int64],
     pinned: NDArray[np.bool_],
-    in_tokens: bool,
-    tokens: NDArray[np.int64],
-    codes: NDArray[np.int32],
-    limit: NDArray[np.int64],
-    used: NDArray[np.int64],
-    by_tokens: NDArray[np.bool_],
-    blocks: bool,
-    hit: NDArray[np.bool_],
-    alone: NDArray[np.bool_],
-    group: NDArray[np.int32],
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
-    threshold: float,
-    seat: NDArray[np.int32],
-    state: NDArray[np.int64],
-    fate: NDArray[np.int8],
-    kept: NDArray[np.int64],
-    blocker: NDArray[np.int32],
-    closeness: NDArray[np.float32],
-    full: NDArray[np.int16],
+    ledger: Ledger,
+    blockers: Blockers,
+    decisions: Decisions,
 ) -> None:
-    """Walks over order[first:last]; what it decides is written into the last arrays.
+    """Decides about order[first:last].
 
-    pinned: by row. in_tokens: the budget counts tokens (by row), else rows. codes, limit, used,
-    by_tokens: the quotas; pinned rows count in `used` beforehand. blocks: False when no row blocks
-    another. hit, alone, group: by position from `first` on: known beforehand to be too close to a
-    kept row (length 0: none is); known to have no row above the threshold; and the row's group in
-    the graph of start, neighbour, similarity.
-    seat: by group, place in `kept` of the first row kept of it, or -1. state: see the top of the
-    file; room is -1 without a budget, ended -1 until the budget ends the pass.
-    fate, blocker (place in `kept`), closeness, full (counter): by position; where nothing is
-    written, the row is below the cut. kept: positions in the order kept.
+    order: (k,) places of vectors. row_of: (m,), row of the pool of each place. pinned: (m,), rows
+    that are in whatever else holds; `ledger` has counted them beforehand.
     """
+    known, alone, group_of, edges, seat, threshold = blockers
+    start, neighbour, similarity = edges
+    status, kept, blocker, closeness, full, state = decisions
+    room, in_tokens, quotas = ledger.room, ledger.in_tokens, ledger.codes.shape[1] > 0
+    blocks = len(group_of) > 0
     # Most neighbours are not kept: one bit each, these stay near the processor.
     taken = np.zeros((len(seat) >> 6) + 1, np.uint64)
-    for group_ in range(len(seat)):
-        if seat[group_] >= 0:
-            taken[group_ >> 6] |= np.uint64(1) << np.uint64(group_ & 63)
+    for own in range(len(seat)):
+        if seat[own] >= 0:
+            taken[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
     for position in range(first, last):
-        row = order[position]
-        if not pinned[row]:
-            if state[ENDED] < 0 and state[ROOM] == 0 and not in_tokens:
+        place = order[position]
+        row, offset = row_of[place], position - first
+        joined = blocks and not alone[offset]
+        if pinned[place]:
+            status[position] = PINNED
+            state[PINS_LEFT] -= 1
+        else:
+            if state[ENDED] < 0 and room[0] == 0 and not in_tokens:
                 state[ENDED] = position
             if state[ENDED] >= 0:
                 if state[PINS_LEFT] == 0:
                     return
                 continue
-            counter = _full_counter(row, codes, limit, used, by_tokens, tokens)
-            if counter >= 0:
-                fate[position] = OVER_QUOTA
-                full[position] = counter
+            quota = _full_quota(row, ledger) if quotas else -1
+            if quota >= 0:
+                status[position] = OVER_QUOTA
+                full[position] = quota
                 continue
-            if len(hit) and hit[position - first]:
-                fate[position] = NEAR_DUPLICATE
+            if blocks and len(known) > 0 and known[offset]:
+                status[position] = NEAR_DUPLICATE
                 continue
-            if blocks and not alone[position - first]:
-                near, highest = _nearest_seat(
-                    group[position - first], start, neighbour, similarity, threshold, seat, taken
+            if joined:
+                near, highest = _nearest_kept(
+                    group_of[offset], start, neighbour, similarity, threshold, seat, taken
                 )
                 if near >= 0:
-                    fate[position] = NEAR_DUPLICATE
+                    status[position] = NEAR_DUPLICATE
                     blocker[position] = near
                     closeness[position] = highest
                     continue
-            amount = tokens[row] if in_tokens else 1
-            if state[ROOM] >= 0:
-                if amount > state[ROOM]:
-                    state[ENDED] = position
-                    continue
-                state[ROOM] -= amount
-            for column in range(codes.shape[1]):
-                counter = codes[row, column]
-                if counter >= 0:
-                    used[counter] += tokens[row] if by_tokens[counter] else 1
-            fate[position] = KEPT
-        else:
-            fate[position] = PINNED
-            state[PINS_LEFT] -= 1
-        if blocks and not alone[position - first]:
-            own = group[position - first]
+            if room[0] >= 0 and not _spend(row, ledger):
+                state[ENDED] = position
+                continue
+            if quotas:
+                _count(row, ledger)
+            status[position] = KEPT
+        if joined:
+            own = group_of[offset]
             if seat[own] < 0:
                 seat[own] = state[COUNT]
                 taken[own >> 6] |= np.uint64(1) << np.uint64(own & 63)
@@ -186,9 +209,7 @@ def extend_spans(
     end: int,
     group: NDArray[np.int32],
     pinned: NDArray[np.bool_],
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     floor: float,
     first: NDArray[np.int64],
     last: NDArray[np.int64],
@@ -199,10 +220,11 @@ def extend_spans(
     """Visits the places `begin` to `end` of the order; returns the place it came to.
 
     That is less than `end` where low and high are too short for the spans of the next place.
-    group: (m,) of each place. start, neighbour, similarity: the edges of the groups.
+    group: (m,) of each place.
     first, last: (g,), in low and high: where the group's row that is kept stands, -1 unless one
     was visited. bounds: (m + 1,): the spans of place p are bounds[p]:bounds[p + 1].
     """
+    start, neighbour, similarity = edges
     room = 64
     ends, starts = np.empty(room), np.empty(room)
     for place in range(begin, end):
@@ -264,12 +286,11 @@ def kept_at(
 def mark_covered(
     kept: NDArray[np.int32],
     level: float,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     covered: NDArray[np.bool_],
 ) -> None:
     """Marks the groups of which a row is kept, and those nearer than `level` to one: (g,)."""
+    start, neighbour, similarity = edges
     for own in kept:
         covered[own] = True
         for edge in range(start[own], start[own + 1]):
@@ -283,9 +304,7 @@ def nearest_chosen(
     asked: NDArray[np.int32],
     chosen: NDArray[np.int64],
     own: int,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     nearest: NDArray[np.float64],
 ) -> None:
     """Writes the similarity of each asked group to the nearest chosen row: nearest (k,).
@@ -293,6 +312,7 @@ def nearest_chosen(
     chosen: (g,) how many rows of each group are chosen. own: as many of its own group do not
     count (1: the row asked for is one of them). NaN where no edge leads to a chosen row.
     """
+    start, neighbour, similarity = edges
     for i in range(len(asked)):
         group = asked[i]
         nearest[i] = np.nan
@@ -309,17 +329,16 @@ def nearest_chosen(
 def gain_of(
     group: int,
     threshold: float,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     rows: NDArray[np.int64],
     covered: NDArray[np.float64],
 ) -> float:
     """What a row of this group would add to the coverage of the pool.
 
-    start, neighbour, similarity: see `SimilarityGraph`. rows: (g,), rows of each group. covered:
-    (g,), the similarity of each group to the nearest row selected.
+    rows: (g,), rows of each group. covered: (g,), the similarity of each group to the nearest row
+    selected.
     """
+    start, neighbour, similarity = edges
     gain = rows[group] * max(0.0, 1.0 - covered[group])
     for edge in range(start[group], start[group + 1]):
         if similarity[edge] <= threshold:
@@ -335,28 +354,25 @@ def all_gains(
     first: int,
     last: int,
     threshold: float,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     rows: NDArray[np.int64],
     covered: NDArray[np.float64],
     gains: NDArray[np.float64],
 ) -> None:
     """Writes `gain_of` of groups `first` to `last` into `gains` (g,)."""
     for group in range(first, last):
-        gains[group] = gain_of(group, threshold, start, neighbour, similarity, rows, covered)
+        gains[group] = gain_of(group, threshold, edges, rows, covered)
 
 
 @numba.njit(nogil=True, cache=True)
 def cover(
     group: int,
     threshold: float,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     covered: NDArray[np.float64],
 ) -> None:
     """Brings `covered` up to date after a row of this group was selected."""
+    start, neighbour, similarity = edges
     covered[group] = 1.0
     for edge in range(start[group], start[group + 1]):
         if similarity[edge] <= threshold:
@@ -366,9 +382,7 @@ def cover(
 
 @numba.njit(nogil=True, cache=True)
 def best_edges(
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     first: NDArray[np.int64],
     top: NDArray[np.float64],
     row: NDArray[np.int64],
@@ -379,6 +393,7 @@ def best_edges(
     first: (g,), the first row of each group, -1 where it has none. Groups without such a
     neighbour are left as they are.
     """
+    start, neighbour, similarity = edges
     for group in range(len(start) - 1):
         found = False
         for edge in range(start[group], start[group + 1]):
@@ -394,9 +409,7 @@ def best_edges(
 
 @numba.njit(nogil=True, cache=True)
 def nearest_before(
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    edges: GraphEdges,
     group: NDArray[np.int32],
     first: NDArray[np.int64],
     threshold: float,
@@ -411,6 +424,7 @@ def nearest_before(
     group: (k,), by place. first: (l + 1,), list i is first[i]:first[i + 1]. seat: (g,) of -1, the
     first place of each group in the latest list that has it.
     """
+    start, neighbour, similarity = edges
     for number in range(len(first) - 1):
         for place in range(first[number], first[number + 1]):
             own = group[place]

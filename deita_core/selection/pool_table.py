@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
 from deita_core.selection.evol import Memo, Value
+from deita_core.selection.rule_parts import BudgetUnit
 from deita_core.similarity.definition import as_embeddings, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
 
@@ -73,7 +74,7 @@ class PoolTable:
     truncated: NDArray[np.bool_] | None = None
     xy: NDArray[np.float32] | None = None
     vectors: NDArray[np.floating] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    vector_rows: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
+    vector_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     graph: SimilarityGraph | None = None
     cluster: NDArray[np.int32] | None = None
     admitted: NDArray[np.bool_] | None = None
@@ -85,9 +86,8 @@ class PoolTable:
             column = getattr(self, name)
             if column is not None and column.shape != (rows,):
                 raise SelectionError(f"{name} must be ({rows},) like turns, got {column.shape}")
-        vectors, numbers = as_embeddings(self.vectors), self.vector_rows.astype(np.int64)
+        vectors, numbers = as_embeddings(self.vectors), self.vector_rows
         object.__setattr__(self, "vectors", vectors)
-        object.__setattr__(self, "vector_rows", numbers)
         if numbers.shape != (len(vectors),):
             raise SelectionError(
                 f"vector_rows must be ({len(vectors)},), one row number for each vector, "
@@ -117,7 +117,8 @@ class PoolTable:
 
         Raises SelectionError when the shapes do not fit the table or each other.
         """
-        return replace(self, vectors=vectors, vector_rows=rows, graph=graph, cluster=cluster)
+        numbers = rows.astype(np.int64, copy=False)
+        return replace(self, vectors=vectors, vector_rows=numbers, graph=graph, cluster=cluster)
 
     @staticmethod
     def of_scores(
@@ -163,7 +164,7 @@ class PoolTable:
         carried: NDArray[np.bool_] = (self.flags & np.int64(mask)) != 0
         return carried
 
-    def cost(self, unit: str) -> NDArray[np.int64]:
+    def cost(self, unit: BudgetUnit) -> NDArray[np.int64]:
         """What each row takes of a budget in this unit, "rows" or "tokens": (n,) int64."""
         if unit == "tokens":
             return self.tokens.astype(np.int64)

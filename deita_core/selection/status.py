@@ -83,7 +83,7 @@ class SelectionTrace:
     budget: rows asked for (tokens with `by_tokens`), None when all that fit were.
     quota: (n,) int16, for a row over quota the number of the quota that was full; else -1.
         None: no quota was in play.
-    ended: True when the budget ended the pass; None: see whether so many rows were kept.
+    filled: True when the budget was reached; False without a budget.
     """
 
     kept: NDArray[np.int64]
@@ -95,14 +95,7 @@ class SelectionTrace:
     budget: int | None
     by_tokens: bool = False
     quota: NDArray[np.int16] | None = None
-    ended: bool | None = None
-
-    @property
-    def filled(self) -> bool:
-        """True when the budget was reached; False without a budget."""
-        if self.ended is not None:
-            return self.ended
-        return self.budget is not None and len(self.kept) >= self.budget
+    filled: bool = False
 
     def count(self, code: int) -> int:
         """Rows with this status."""
@@ -122,35 +115,6 @@ class SelectionTrace:
             not_embedded=self.count(NOT_EMBEDDED),
             over_quota=self.count(OVER_QUOTA),
         )
-
-
-def trace_of_order(
-    order: NDArray[np.int64],
-    kept: NDArray[np.int64],
-    visited: int,
-    rows: int,
-    budget: int | None,
-) -> SelectionTrace:
-    """The trace of a pass over `order` that visited its first rows and kept `kept` of them.
-
-    order: (m,) the candidates; other rows of the pool are FILTERED until the caller knows better.
-    Blockers are not filled in.
-    """
-    status = np.full(rows, FILTERED, np.int8)
-    status[order[:visited]] = NEAR_DUPLICATE
-    status[order[visited:]] = BELOW_CUT
-    status[kept] = KEPT
-    rank = np.zeros(rows, np.int32)
-    rank[order] = np.arange(1, len(order) + 1, dtype=np.int32)
-    return SelectionTrace(
-        kept=kept,
-        status=status,
-        rank=rank,
-        blocker=np.full(rows, -1, np.int32),
-        similarity=np.full(rows, np.nan, np.float32),
-        rank_reached=visited,
-        budget=budget,
-    )
 
 
 def spread(
@@ -184,5 +148,4 @@ def spread(
         blocker=blocker,
         similarity=similarity,
         quota=quota,
-        ended=trace.filled,
     )

@@ -15,13 +15,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError, SelectionError
 from deita_core.files import whole_folder
+
+
+class GraphEdges(NamedTuple):
+    """`start`, `neighbour` and `similarity` of a graph as compiled functions take them."""
+
+    start: NDArray[np.int64]
+    neighbour: NDArray[np.int32]
+    similarity: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +87,17 @@ class SimilarityGraph:
         joined = np.flatnonzero(np.diff(start))
         nearest[joined] = self.similarity[start[joined]]
         return nearest
+
+    def edges(self) -> GraphEdges:
+        """The edges read-only: arrays and memory maps then share one compiled function."""
+        edges = GraphEdges(
+            np.asarray(self.start).view(),
+            np.asarray(self.neighbour).view(),
+            np.asarray(self.similarity).view(),
+        )
+        for array in edges:
+            array.flags.writeable = False
+        return edges
 
     def serves(self, threshold: float) -> bool:
         """True when a selection at this threshold can be read off the graph."""

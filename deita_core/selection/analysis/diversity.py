@@ -16,7 +16,6 @@ from deita_core.errors import SelectionError
 from deita_core.progress import finish
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.strategies import random_order
-from deita_core.selection.strategies.protocol import read_only_edges
 from deita_core.similarity.definition import unit_rows
 from deita_core.similarity.nearest import nearest_of
 
@@ -146,7 +145,7 @@ def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
     from deita_core.selection.pass_kernel import mark_covered
 
     covered = np.zeros(graph.groups, np.bool_)
-    mark_covered(np.asarray(graph.group)[places], level, *read_only_edges(graph), covered)
+    mark_covered(np.asarray(graph.group)[places], level, graph.edges(), covered)
     sizes = np.diff(np.asarray(graph.member_start))
     return float(sizes[covered].sum() / sizes.sum())
 
@@ -177,8 +176,8 @@ def _to_nearest(
 
         group = np.asarray(table.graph.group)
         chosen = np.bincount(group[places], minlength=table.graph.groups)
-        edges = read_only_edges(table.graph)
-        nearest_chosen(group[asked], chosen, int(skip_self), *edges, nearest)
+        edges = table.graph.edges()
+        nearest_chosen(group[asked], chosen, int(skip_self), edges, nearest)
     rest = np.flatnonzero(np.isnan(nearest))
     if len(rest):
         found = nearest_of(table.vectors, asked[rest], places, skip_self=skip_self)

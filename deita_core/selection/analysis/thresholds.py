@@ -29,7 +29,6 @@ from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule, similarity_text
 from deita_core.selection.strategies import find_strategy
-from deita_core.selection.strategies.protocol import read_only_edges
 
 MOST_DECIMALS: Final = 12
 SEARCH_WIDTH: Final = 0.01
@@ -119,14 +118,14 @@ def _find_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     order = ranked[np.argsort(outcome.trace.rank[ranked])]
     pinned = outcome.trace.status[order] == st.PINNED
     group = np.asarray(graph.group)[table.place[order]]
-    edges = read_only_edges(graph)
+    edges = graph.edges()
     first, last = np.full(graph.groups, -1, np.int64), np.zeros(graph.groups, np.int64)
     bounds = np.zeros(len(order) + 1, np.int64)
     low, high = np.empty(2 * len(order) + 1), np.empty(2 * len(order) + 1)
     done = 0
     while done < len(order):
         done = extend_spans(
-            done, len(order), group, pinned, *edges, graph.floor, first, last, bounds, low, high
+            done, len(order), group, pinned, edges, graph.floor, first, last, bounds, low, high
         )
         if done < len(order):  # no room for the spans of the next row
             low = np.concatenate([low, np.empty_like(low)])
@@ -160,7 +159,7 @@ def within_budget(
     if room is None:
         return WithinBudget(places, everyone, False)
     free = np.flatnonzero(~spans.pinned[places])
-    spent = np.cumsum(_budget_cost(outcome.rule, table)[spans.order[places[free]]])
+    spent = np.cumsum(table.cost(outcome.rule.budget_unit)[spans.order[places[free]]])
     fitting = int(np.searchsorted(spent, room, side="right"))
     kept = np.delete(places, free[fitting:])
     full = room == (int(spent[fitting - 1]) if fitting else 0)
@@ -175,17 +174,10 @@ def within_budget(
     return WithinBudget(kept, last + int(rest[0]) if len(rest) else everyone, True)
 
 
-def _budget_cost(rule: SelectionRule, table: PoolTable) -> NDArray[np.int64]:
-    """What each row of the pool takes of the budget: (n,) int64."""
-    if rule.budget_unit == "tokens":
-        return table.tokens.astype(np.int64)
-    return np.ones(len(table), np.int64)
-
-
 def _pins_cost(outcome: Outcome, table: PoolTable) -> int:
     """What the pinned rows take of the budget."""
     pinned = outcome.trace.status == st.PINNED
-    return int(_budget_cost(outcome.rule, table)[pinned].sum())
+    return int(table.cost(outcome.rule.budget_unit)[pinned].sum())
 
 
 def _room_beside_pins(outcome: Outcome, table: PoolTable) -> int | None:
@@ -283,7 +275,7 @@ def _membership(outcome: Outcome, table: PoolTable, row: int) -> Membership:
     low, high = spans.low[own], spans.high[own]
     starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
     fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
-    cost = _budget_cost(outcome.rule, table)
+    cost = table.cost(outcome.rule.budget_unit)
     if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
         changes, before = _cost_before(spans, place, cost)
         starts = np.union1d(starts, changes)
@@ -411,7 +403,7 @@ def _budget(outcome: Outcome, table: PoolTable, row: int) -> int | None:
         return None
     ahead = kept[: int(np.flatnonzero(kept == row)[0])]
     ahead = ahead[status[ahead] != st.PINNED]
-    pins, cost = _pins_cost(outcome, table), _budget_cost(outcome.rule, table)
+    pins, cost = _pins_cost(outcome, table), table.cost(outcome.rule.budget_unit)
     needed = pins + int(cost[ahead].sum() + cost[row])
     if status[row] == st.BELOW_CUT:
         return needed

@@ -18,7 +18,7 @@ from deita_core.selection.strategies.deduplication import (
     NemoCuratorStrategy,
     SemDeDupStrategy,
 )
-from deita_core.selection.strategies.protocol import Candidates, Choice, Strategy
+from deita_core.selection.strategies.protocol import Strategy
 from deita_core.selection.strategies.score_first import ReprFilterStrategy
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (
@@ -46,8 +46,6 @@ def find_strategy(name: str) -> Strategy:
 
 __all__ = [
     "STRATEGIES",
-    "Candidates",
-    "Choice",
     "Strategy",
     "find_strategy",
     "random_order",

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.evol import from_highest
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
-from deita_core.selection.strategies.protocol import Candidates, Choice
 
 
 def random_order(rows: NDArray[np.integer], seed: int) -> NDArray[np.int64]:
@@ -55,12 +55,12 @@ class RandomStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
         eligible = np.flatnonzero(candidates.eligible)
-        order = eligible[random_order(candidates.row[eligible], choice.seed)]
-        return (yield from pass_steps(order, candidates, choice, threshold=None))
+        order = eligible[random_order(candidates.rows[eligible], limits.seed)]
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
 
 
 class LongestResponseStrategy:
@@ -82,24 +82,24 @@ class LongestResponseStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        order = longest_first(candidates, candidates.response_characters, "response")
-        return (yield from pass_steps(order, candidates, choice, threshold=None))
+        order = longest_first(candidates, candidates.table.response_characters, "response")
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
 
 
 def longest_first(
     candidates: Candidates, characters: NDArray[np.integer] | None, what: str
 ) -> NDArray[np.int64]:
-    """Eligible rows by these characters (m,) from most to least, ties by number: (k,) int64."""
+    """Eligible places by these characters (n,) from most to least, ties by number: (k,) int64."""
     if characters is None:
         raise SelectionError(
             f"the strategy needs the characters of each row's {what}: give "
             f"{what}_characters with the table"
         )
-    rows = np.flatnonzero(candidates.eligible)
-    return rows[from_highest(characters[rows].astype(np.float64))]
+    places = np.flatnonzero(candidates.eligible)
+    return places[from_highest(characters[candidates.rows[places]].astype(np.float64))]
 
 
 class LongestInstructionStrategy:
@@ -121,11 +121,11 @@ class LongestInstructionStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        order = longest_first(candidates, candidates.instruction_characters, "instruction")
-        return (yield from pass_steps(order, candidates, choice, threshold=None))
+        order = longest_first(candidates, candidates.table.instruction_characters, "instruction")
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
 
 
 class TopScoreStrategy:
@@ -145,7 +145,7 @@ class TopScoreStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        return (yield from pass_steps(candidates.best_first(), candidates, choice, threshold=None))
+        return (yield from pass_steps(candidates.best_first(), candidates, limits, threshold=None))

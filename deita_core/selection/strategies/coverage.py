@@ -4,7 +4,7 @@ The plain loop compares every row with every new centre, one centre at a time. H
 are chosen for each sweep over the pool. A row's highest similarity to a centre can only rise, so
 what it was is a lower bound of what it is: among the rows with the lowest bounds the next centres
 are chosen by exact similarities alone, for as long as the best of them lies below the bounds of
-all other rows. Then one matrix product brings all bounds up to date. The choice is the plain
+all other rows. Then one matrix product brings all bounds up to date. The limits is the plain
 loop's, by the definition in `similarity.definition`.
 
 What pins, quotas and the budget leave to a strategy that finds its own order.
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress
 from deita_core.selection import status as st
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
-from deita_core.selection.strategies.protocol import Candidates, Choice, read_only_edges
 from deita_core.similarity.definition import DECIMALS, Tiles, cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 
@@ -192,81 +192,36 @@ class Admission:
     start, in the order of their scores.
     """
 
-    def __init__(self, candidates: Candidates, choice: Choice) -> None:
+    def __init__(self, candidates: Candidates, limits: Limits) -> None:
         order = candidates.best_first()
-        pinned = candidates.pinned
-        self.pins: Rows = order[:0] if pinned is None else order[pinned[order]]
-        self.others: Rows = order if pinned is None else order[~pinned[order]]
+        self.pins: Rows = order[candidates.pinned[order]]
+        self.others: Rows = order[~candidates.pinned[order]]
         self.asked: list[int] = self.pins.tolist()
-        self._candidates, self._choice = candidates, choice
-        self._by_tokens = choice.budget_unit == "tokens"
-        quota = candidates.quota
-        if quota is not None and quota.codes.shape[1]:
-            quota = quota.counting(self.pins, self._tokens())
-            self._used = quota.used.copy()
-        self._quota = quota
-        self._spent = sum(map(self._cost, self.asked))
+        self._candidates, self._limits = candidates, limits
+        self._ledger = candidates.ledger.copy()
 
-    def take(self, row: int) -> bool | None:
+    def take(self, place: int) -> bool | None:
         """True: the row is in. False: a quota is full, it stays out. None: the budget is full."""
-        self.asked.append(row)
-        room = self._choice.budget
-        if room is not None and not self._by_tokens and self._spent >= room:
-            return None
-        if not self._within_quotas(row):
-            return False
-        if room is not None and self._spent + self._cost(row) > room:
-            return None
-        self._spent += self._cost(row)
-        self._count(row)
-        return True
+        from deita_core.selection.pass_kernel import admit
+
+        self.asked.append(place)
+        decision = admit(self._candidates.rows[place], self._ledger)
+        return None if decision == st.BELOW_CUT else bool(decision == st.KEPT)
 
     def nothing_to_choose(self) -> bool:
         """True when the budget has room for every row and there is no quota."""
-        total = self._spent + sum(map(self._cost, self.others.tolist()))
-        room = self._choice.budget
-        return self._quota is None and (room is None or total <= room)
+        return self._ledger.has_room_for(self._candidates.rows[self.others])
 
-    def trace_steps(self) -> Generator[FilterProgress, None, st.SelectionTrace]:
+    def trace_steps(self) -> Generator[FilterProgress, None, SelectionTrace]:
         """The trace of the rows asked for, in that order. Rows never asked for are below the cut
         without a rank: such a strategy does not say when it would have come to them.
         """
         order = np.array(self.asked, np.int64)
-        choice = replace(self._choice, pin_place="first")
-        trace = yield from pass_steps(order, self._candidates, choice, threshold=None)
+        limits = replace(self._limits, pin_place="first")
+        trace = yield from pass_steps(order, self._candidates, limits, threshold=None)
         status = trace.status.copy()
         status[self.others[trace.rank[self.others] == 0]] = st.BELOW_CUT
         return replace(trace, status=status)
-
-    def _tokens(self) -> NDArray[np.integer]:
-        tokens = self._candidates.tokens
-        return np.zeros(len(self._candidates.row), np.int64) if tokens is None else tokens
-
-    def _cost(self, row: int) -> int:
-        return int(self._tokens_of(row)) if self._by_tokens else 1
-
-    def _tokens_of(self, row: int) -> int:
-        tokens = self._candidates.tokens
-        return 0 if tokens is None else int(tokens[row])
-
-    def _amounts(self, row: int) -> tuple[Rows, Rows]:
-        """Counters of the row, and how much it adds to each."""
-        assert self._quota is not None
-        counters = self._quota.codes[row].astype(np.int64)
-        counters = counters[counters >= 0]
-        amount = np.where(self._quota.by_tokens[counters], self._tokens_of(row), 1)
-        return counters, amount
-
-    def _within_quotas(self, row: int) -> bool:
-        if self._quota is None:
-            return True
-        counters, amount = self._amounts(row)
-        return bool((self._used[counters] + amount <= self._quota.limit[counters]).all())
-
-    def _count(self, row: int) -> None:
-        if self._quota is not None:
-            counters, amount = self._amounts(row)
-            self._used[counters] += amount
 
 
 class KCenterStrategy:
@@ -294,17 +249,17 @@ class KCenterStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
-        admission = Admission(candidates, choice)
+        admission = Admission(candidates, limits)
         if admission.nothing_to_choose():
             order = candidates.best_first()
-            return (yield from pass_steps(order, candidates, choice, threshold=None))
+            return (yield from pass_steps(order, candidates, limits, threshold=None))
         centres = admission.pins if len(admission.pins) else _first(admission)
         if len(centres):
             others = np.setdiff1d(admission.others, admission.asked)
-            yield from farthest_steps(candidates.vectors, others, centres, admission.take)
+            yield from farthest_steps(candidates.table.vectors, others, centres, admission.take)
         return (yield from admission.trace_steps())
 
 
@@ -354,21 +309,21 @@ class FacilityLocationStrategy:
     duplicate_of = ""
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`. Raises SelectionError without a graph that serves the threshold."""
-        graph = _graph_for(candidates, choice.threshold)
-        admission = Admission(candidates, choice)
+        graph = _graph_for(candidates, limits.threshold)
+        admission = Admission(candidates, limits)
         if admission.nothing_to_choose():
             order = candidates.best_first()
-            return (yield from pass_steps(order, candidates, choice, threshold=None))
-        coverage = _Coverage(graph, choice.threshold, admission)
+            return (yield from pass_steps(order, candidates, limits, threshold=None))
+        coverage = _Coverage(graph, limits.threshold, admission)
         yield from coverage.choose_steps(admission)
         return (yield from admission.trace_steps())
 
 
 def _graph_for(candidates: Candidates, threshold: float) -> SimilarityGraph:
-    graph = candidates.graph
+    graph = candidates.table.graph
     if graph is None:
         raise SelectionError(
             "facility location reads the similarity graph, and there is none: make it first "
@@ -387,7 +342,7 @@ class _Coverage:
     """The coverage of the candidates so far, and the greedy loop over groups of equal rows."""
 
     def __init__(self, graph: SimilarityGraph, threshold: float, admission: Admission) -> None:
-        self._edges = read_only_edges(graph)
+        self._edges = graph.edges()
         self._threshold = threshold
         others, group = admission.others, np.asarray(graph.group)
         everyone = np.concatenate([admission.pins, others])
@@ -405,13 +360,13 @@ class _Coverage:
         from deita_core.selection.pass_kernel import gain_of
 
         state = (self._rows, self._covered)
-        return round(gain_of(group, self._threshold, *self._edges, *state), GAIN_DECIMALS)
+        return round(gain_of(group, self._threshold, self._edges, *state), GAIN_DECIMALS)
 
     def cover(self, group: int) -> None:
         """Takes a row of the group in."""
         from deita_core.selection.pass_kernel import cover
 
-        cover(group, self._threshold, *self._edges, self._covered)
+        cover(group, self._threshold, self._edges, self._covered)
 
     def choose_steps(self, admission: Admission) -> Generator[FilterProgress, None, None]:
         """Asks for one row after the other, the one that adds most first."""
@@ -455,7 +410,7 @@ class _Coverage:
         for first in range(0, len(gains), _CHUNK):
             last = min(first + _CHUNK, len(gains))
             state = (self._rows, self._covered, gains)
-            all_gains(first, last, self._threshold, *self._edges, *state)
+            all_gains(first, last, self._threshold, self._edges, *state)
             yield FilterProgress(0, 0, total)
         bounds: list[float] = (gains + 2 * 10.0**-GAIN_DECIMALS).tolist()
         return bounds

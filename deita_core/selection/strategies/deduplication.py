@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
 from deita_core.selection import status as st
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
-from deita_core.selection.strategies.protocol import Candidates, Choice, read_only_edges
 from deita_core.similarity.definition import DECIMALS, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.nearest import nearest_of, nearest_steps
@@ -47,18 +47,16 @@ class Twins:
 
 
 def best_of_rest_steps(
-    candidates: Candidates, choice: Choice, twins: Twins, dropped: NDArray[np.bool_]
+    candidates: Candidates, limits: Limits, twins: Twins, dropped: NDArray[np.bool_]
 ) -> Generator[FilterProgress, None, st.SelectionTrace]:
     """From the highest score down what was not dropped; pinned rows are never dropped.
 
     dropped: (m,) bool. A dropped row is a near-duplicate of its twin, which may be out itself;
     it has no rank, for it was out before rows were ranked.
     """
-    out = dropped & candidates.eligible
-    if candidates.pinned is not None:
-        out &= ~candidates.pinned
+    out = dropped & candidates.eligible & ~candidates.pinned
     order = candidates.best_first()
-    trace = yield from pass_steps(order[~out[order]], candidates, choice, threshold=None)
+    trace = yield from pass_steps(order[~out[order]], candidates, limits, threshold=None)
     gone = np.flatnonzero(out)
     status, blocker = trace.status.copy(), trace.blocker.copy()
     similarity = trace.similarity.copy()
@@ -79,20 +77,18 @@ def outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]
     """
     if not candidates.eligible.any():
         return []
-    cluster = candidates.cluster
-    if cluster is None or not (cluster >= 0).any():
+    clusters = candidates.table.cluster
+    cluster = np.empty(0, np.int32) if clusters is None else clusters[candidates.rows]
+    if not (cluster >= 0).any():
         raise SelectionError(
             "this strategy compares rows within clusters, and there are none: make the similarity "
             "graph, which makes them too (`graph` on the command line), or choose a strategy that "
             "needs none"
         )
     rows = np.flatnonzero(candidates.eligible & (cluster >= 0))
-    central = _centrality(candidates.vectors, cluster, rows)
+    central = _centrality(candidates.table.vectors, cluster, rows)
     ties = -rows if last_on_ties else rows
-    free = np.ones(len(rows), np.bool_)
-    if candidates.pinned is not None:
-        free = ~candidates.pinned[rows]
-    order = np.lexsort((ties, central, free, cluster[rows]))
+    order = np.lexsort((ties, central, ~candidates.pinned[rows], cluster[rows]))
     rows = rows[order]
     borders = np.flatnonzero(np.diff(cluster[rows])) + 1
     return np.split(rows, borders)
@@ -124,14 +120,14 @@ def nearest_before_steps(
     """For each row of each list the most similar of those before it, kept or not, the first of
     equally similar ones; those below the threshold may be left out.
     """
-    graph = candidates.graph
+    graph = candidates.table.graph
     if graph is not None and graph.floor < threshold:
         yield FilterProgress(0, 0, sum(map(len, lists)))
         return _before_on_graph(graph, lists, threshold)
-    twins = Twins.of_none(len(candidates.row))
+    twins = Twins.of_none(len(candidates.eligible))
     done, total = 0, sum(map(len, lists))
     for rows in lists:
-        found = nearest_of(candidates.vectors, rows, rows, limits=np.arange(len(rows)))
+        found = nearest_of(candidates.table.vectors, rows, rows, limits=np.arange(len(rows)))
         there = found.place >= 0
         twins.row[rows[there]] = rows[found.place[there]]
         twins.similarity[rows] = found.similarity
@@ -149,7 +145,7 @@ def _before_on_graph(graph: SimilarityGraph, lists: list[Rows], threshold: float
     seat = np.full(graph.groups, -1, np.int64)
     group = np.asarray(graph.group)[order]
     row, similarity = np.full(len(order), -1, np.int64), np.full(len(order), np.nan)
-    nearest_before(*read_only_edges(graph), group, first, threshold, seat, row, similarity)
+    nearest_before(graph.edges(), group, first, threshold, seat, row, similarity)
     twins.row[order] = np.where(row >= 0, order[row], -1)
     twins.similarity[order] = similarity
     return twins
@@ -182,13 +178,13 @@ class SemDeDupStrategy:
     duplicate_of = "another one of their cluster"
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
         lists = outermost_first(candidates, last_on_ties=False)
-        twins = yield from nearest_before_steps(candidates, lists, choice.threshold)
-        dropped = twins.similarity > choice.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+        twins = yield from nearest_before_steps(candidates, lists, limits.threshold)
+        dropped = twins.similarity > limits.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
 
 
 class NemoCuratorStrategy:
@@ -217,13 +213,13 @@ class NemoCuratorStrategy:
     duplicate_of = "another one of their cluster"
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
         lists = outermost_first(candidates, last_on_ties=True)
-        twins = yield from nearest_before_steps(candidates, lists, choice.threshold)
-        dropped = twins.similarity >= choice.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+        twins = yield from nearest_before_steps(candidates, lists, limits.threshold)
+        dropped = twins.similarity >= limits.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
 
 
 class DistilabelStrategy:
@@ -254,21 +250,25 @@ class DistilabelStrategy:
     duplicate_of = "another one"
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`. Rows whose nearest neighbour the graph does not know are compared
         with all others.
         """
         rows = np.flatnonzero(candidates.eligible)
-        graph, twins, unknown = candidates.graph, Twins.of_none(len(candidates.row)), rows
+        graph, twins, unknown = (
+            candidates.table.graph,
+            Twins.of_none(len(candidates.eligible)),
+            rows,
+        )
         if graph is not None:
             twins = _nearest_on_graph(graph, rows)
             unknown = rows[np.isnan(twins.similarity[rows])]
         # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
-        if graph is None or not graph.serves(choice.threshold):
-            yield from _look_among_all_steps(candidates.vectors, unknown, rows, twins)
-        dropped = twins.similarity > choice.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, choice, twins, dropped))
+        if graph is None or not graph.serves(limits.threshold):
+            yield from _look_among_all_steps(candidates.table.vectors, unknown, rows, twins)
+        dropped = twins.similarity > limits.threshold  # False where NaN
+        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
 
 
 def _look_among_all_steps(
@@ -296,7 +296,7 @@ def _nearest_on_graph(graph: SimilarityGraph, rows: Rows) -> Twins:
     first[size > 0] = by_group[start[size > 0]]
     second[size > 1] = by_group[start[size > 1] + 1]
     top, other = np.full(graph.groups, np.nan), np.full(graph.groups, -1, np.int64)
-    best_edges(*read_only_edges(graph), first, top, other)
+    best_edges(graph.edges(), first, top, other)
     # A copy of the row has similarity 1; so may have a row of another group, by rounding.
     copy = np.where(first[group] == rows, second[group], first[group])
     copy[size[group] < 2] = -1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from deita_core.progress import FilterProgress
+from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.status import SelectionTrace
-from deita_core.selection.strategies.protocol import Candidates, Choice
 
 
 class ReprFilterStrategy:
@@ -27,8 +27,8 @@ class ReprFilterStrategy:
     duplicate_of = "a better one"
 
     def steps(
-        self, candidates: Candidates, choice: Choice
+        self, candidates: Candidates, limits: Limits
     ) -> Generator[FilterProgress, None, SelectionTrace]:
         """See `Strategy.steps`."""
         order = candidates.best_first()
-        return (yield from pass_steps(order, candidates, choice, threshold=choice.threshold))
+        return (yield from pass_steps(order, candidates, limits, threshold=limits.threshold))
