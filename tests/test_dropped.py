@@ -36,18 +36,14 @@ def best_without(candidates: Candidates, limits: Limits, dropped: set[int]) -> l
 
 
 def naive_clusters(candidates: Candidates, *, last_on_ties: bool) -> list[list[int]]:
-    units = (
-        candidates.table.vectors
-        / np.linalg.norm(candidates.table.vectors.astype(float), axis=1)[:, None]
-    )
+    vectors, clusters = candidates.table.vectors, column(candidates, "cluster")
+    units = vectors / np.linalg.norm(vectors.astype(float), axis=1)[:, None]
     pins, lists = pins_of(candidates), []
     for cluster in range(3):
         centre = units[clusters == cluster].sum(axis=0)
         length = np.linalg.norm(centre)
         near = np.round(units @ (centre / length if length > 1e-9 else centre * 0), 12)
-        rows = np.flatnonzero(
-            candidates.eligible & (column(candidates, "cluster") == cluster)
-        ).tolist()
+        rows = np.flatnonzero(candidates.eligible & (clusters == cluster)).tolist()
         sign = -1 if last_on_ties else 1
         lists.append(sorted(rows, key=lambda r: (r not in pins, near[r], sign * r)))
     return lists
