@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import cycle
 
 from deita_core.conversation import Message, Role
 from deita_core.formats.read.layout import (
@@ -24,20 +25,16 @@ from deita_core.formats.read.layout import (
     ROLE_NAMES,
     WHOLE_RECORD,
     Column,
-    Draft,
+    Fields,
     Layout,
     Mapping,
     RowError,
     as_list,
-    as_text,
     found_columns,
     kind_of,
     lookup,
-    missing_field,
-    optional_text,
     role_of,
 )
-from deita_core.formats.read.layout import field_of as field
 
 LISTS = ("conversations", "conversation", "messages", "dialog", "dialogue", "dialogs", "chat")
 ROLE_KEYS = ("from", "role", "user", "speaker", "author", "sender", "human_or_bot")
@@ -96,42 +93,40 @@ def _is_pair(item: dict[str, object]) -> bool:
     return bool(item) and all(key.lower() in ROLE_NAMES for key in item)
 
 
-def draft_chat(record: object, mapping: Mapping) -> Draft:
-    """The messages of a record. Raises RowError for an unknown role or a missing list."""
-    notes: list[str] = []
-    value = field(record, mapping, "messages")
+def _chat_messages(fields: Fields) -> list[Message]:
+    messages: list[Message] = []
+    for item in _listed(fields, "messages"):
+        messages += read_message(item, fields)
+    return [*fields.system(), *messages]
+
+
+def _listed(fields: Fields, column: str) -> list[object]:
+    value = fields.required(column)
     items = as_list(value)
     if items is None:
-        if value is MISSING:
-            raise missing_field(record, mapping, "messages")
-        raise RowError(f"its messages are {kind_of(value)}, not a list")
-    messages: list[Message] = []
-    for item in items:
-        messages += read_message(item, mapping, notes)
-    system = optional_text(record, mapping, "system", notes)
-    if system:
-        messages.insert(0, Message("system", system))
-    return Draft(messages, tools_text(field(record, mapping, "tools")), notes)
+        raise RowError(f"its {column} are {kind_of(value)}, not a list")
+    return items
 
 
-def read_message(item: object, mapping: Mapping, notes: list[str]) -> list[Message]:
+def read_message(item: object, fields: Fields) -> list[Message]:
     """The message of one list element: several for tool calls and for turns in one object."""
     if not isinstance(item, dict):
         raise RowError(f"one of its messages is {kind_of(item)}, not an object")
-    name, content = _role_and_text(item, mapping)
+    name, content = _role_and_text(item, fields.mapping)
     if name is MISSING:
-        return _both_sides(item, mapping, notes)
-    role = role_of(name, mapping.roles)
-    if role is None:
-        raise RowError(f"the role {name!r} is not known: map it to one of ours")
+        return _both_sides(item, fields)
+    role = fields.role(name)
     calls = item.get("tool_calls") or item.get("function_call")
     if role == "assistant" and isinstance(calls, list | dict):
-        return _calling(content, calls, notes)
+        said = "" if content is MISSING else _content_text(content, fields)
+        every = calls if isinstance(calls, list) else [calls]
+        messages = [Message("assistant", said)] if said else []
+        return [*messages, *(Message("function_call", _call_text(call)) for call in every)]
     if content is MISSING:
         raise RowError(f"a message of {name!r} has no text (it has: {', '.join(item)})")
     if content is None:
-        notes.append(f"a null text of {name!r} was taken as empty")
-    return [Message(role, content_text(content, notes))]
+        fields.notes.append(f"a null text of {name!r} was taken as empty")
+    return [Message(role, _content_text(content, fields))]
 
 
 def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, object]:
@@ -153,30 +148,22 @@ def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, o
 def unknown_roles(record: object, mapping: Mapping) -> set[str]:
     """The names of roles in a record's messages that have to be mapped before it can be read."""
     key = mapping.columns.get("role", "")
-    items = as_list(field(record, mapping, "messages")) or []
+    items = as_list(Fields(record, mapping).value("messages")) or []
     names = [lookup(item, key) for item in items if isinstance(item, dict)] if key else []
     return {name for name in names if isinstance(name, str) and not role_of(name, mapping.roles)}
 
 
-def _both_sides(item: dict[str, object], mapping: Mapping, notes: list[str]) -> list[Message]:
+def _both_sides(item: dict[str, object], fields: Fields) -> list[Message]:
     found: list[tuple[Role, object]] = []
     for name, value in item.items():
-        role = role_of(name, mapping.roles)
+        role = role_of(name, fields.mapping.roles)
         if role is not None and value is not None:
             found.append((role, value))
     if not found:
         raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
     # The answer never comes before its question, whatever the order of the fields.
     found.sort(key=lambda pair: pair[0] == "assistant")
-    return [Message(role, content_text(value, notes)) for role, value in found]
-
-
-def _calling(content: object, calls: object, notes: list[str]) -> list[Message]:
-    said = "" if content is MISSING else content_text(content, notes)
-    messages = [Message("assistant", said)] if said else []
-    for call in calls if isinstance(calls, list) else [calls]:
-        messages.append(Message("function_call", _call_text(call)))
-    return messages
+    return [Message(role, _content_text(value, fields)) for role, value in found]
 
 
 def _call_text(call: object) -> str:
@@ -193,10 +180,10 @@ def _call_text(call: object) -> str:
     return json.dumps(known, ensure_ascii=False, default=str)
 
 
-def content_text(content: object, notes: list[str]) -> str:
+def _content_text(content: object, fields: Fields) -> str:
     """A text, or the texts of a list of parts joined as chat templates join them: directly."""
     if not isinstance(content, list):
-        return as_text(content, notes)
+        return fields.as_text(content)
     texts: list[str] = []
     for part in content:
         kind = part.get("type", "text") if isinstance(part, dict) else "text"
@@ -204,11 +191,9 @@ def content_text(content: object, notes: list[str]) -> str:
         if isinstance(part, dict):
             value = part.get("text") if part.get("text") is not None else part.get("value")
         if not isinstance(value, str):
-            note = f"a part of a message that is not text was left out: {kind}"
-            if note not in notes:
-                notes.append(note)
+            fields.note(f"a part of a message that is not text was left out: {kind}")
             continue
-        texts.append(as_text(value, notes))
+        texts.append(fields.as_text(value))
     return "".join(texts)
 
 
@@ -255,7 +240,7 @@ SHAREGPT = Layout(
     "function_call, observation.",
     CHAT_COLUMNS,
     _sharegpt_columns,
-    draft_chat,
+    _chat_messages,
 )
 
 OPENAI = Layout(
@@ -265,7 +250,7 @@ OPENAI = Layout(
     "become function calls.",
     CHAT_COLUMNS,
     _openai_columns,
-    draft_chat,
+    _chat_messages,
 )
 
 
@@ -299,27 +284,20 @@ def _are_texts(items: list[object] | None) -> bool:
     return bool(items) and all(isinstance(item, str) for item in items or [])
 
 
-def _draft_texts(record: object, mapping: Mapping) -> Draft:
-    return _draft(record, mapping, "messages", ("user", "assistant"))
+def _alternating(fields: Fields) -> list[Message]:
+    return _texts(fields, "messages", ("user", "assistant"))
 
 
-def _draft_questions(record: object, mapping: Mapping) -> Draft:
-    return _draft(record, mapping, "questions", ("user",))
+def _questions_only(fields: Fields) -> list[Message]:
+    return _texts(fields, "questions", ("user",))
 
 
-def _draft(record: object, mapping: Mapping, column: str, speakers: tuple[Role, ...]) -> Draft:
-    notes: list[str] = []
-    value = field(record, mapping, column)
-    if value is MISSING:
-        raise missing_field(record, mapping, column)
-    items = as_list(value)
-    if items is None:
-        raise RowError(f"its {column} are {kind_of(value)}, not a list")
-    system = optional_text(record, mapping, "system", notes)
-    messages = [Message("system", system)] if system else []
-    for index, item in enumerate(items):
-        messages.append(Message(speakers[index % len(speakers)], as_text(item, notes)))
-    return Draft(messages, None, notes)
+def _texts(fields: Fields, column: str, speakers: tuple[Role, ...]) -> list[Message]:
+    items = _listed(fields, column)
+    messages = fields.system()
+    for item, speaker in zip(items, cycle(speakers), strict=False):
+        messages.append(Message(speaker, fields.as_text(item)))
+    return messages
 
 
 TEXTS = Layout(
@@ -328,7 +306,7 @@ TEXTS = Layout(
     "A list of bare texts: the user speaks first, then both in turn (LIMA, UltraChat).",
     (_TEXTS, SYSTEM),
     _texts_columns,
-    _draft_texts,
+    _alternating,
 )
 
 QUESTIONS = Layout(
@@ -337,5 +315,5 @@ QUESTIONS = Layout(
     "A list of bare texts that are all the user's, without answers (MT-Bench).",
     (_QUESTIONS, SYSTEM),
     _question_columns,
-    _draft_questions,
+    _questions_only,
 )

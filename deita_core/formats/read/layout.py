@@ -1,8 +1,6 @@
-"""What reading a pool file gives: rows and rejects, and the mapping that tells how to read it.
+"""What a layout is: how one record is written down, and how it becomes messages.
 
-The names that files give to the roles of a conversation.
-
-What a layout is: how one record is written down, and how it becomes messages.
+Also what reading gives (`PoolRow`, `Reject`), and the `Mapping` that says how to read a file.
 """
 
 from __future__ import annotations
@@ -156,12 +154,64 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """The messages of a record before they are checked. notes: what the layout decided."""
+class Fields:
+    """One record as a mapping reads it. notes: what had to be decided, for the user to see."""
 
-    messages: list[Message]
-    tools: str | None
-    notes: list[str]
+    record: object
+    mapping: Mapping
+    notes: list[str] = field(default_factory=list)
+
+    def value(self, column: str) -> object:
+        """The value of one of our columns; MISSING when it is not mapped or not there."""
+        path = self.mapping.columns.get(column)
+        return lookup(self.record, path) if path else MISSING
+
+    def required(self, column: str) -> object:
+        """The value of a column; RowError when the record does not have it."""
+        value = self.value(column)
+        if value is not MISSING:
+            return value
+        path = self.mapping.columns.get(column, column)
+        record = self.record
+        names = ", ".join(map(str, record)) if isinstance(record, dict) else kind_of(record)
+        raise RowError(f"it has no field {path!r} for the {column} (it has: {names[:200]})")
+
+    def text(self, column: str) -> str | None:
+        """The text of a column; None when it is missing or null."""
+        value = self.value(column)
+        return None if value is MISSING or value is None else self.as_text(value)
+
+    def system(self) -> list[Message]:
+        """The system message that stands in a field of its own, if any."""
+        text = self.text("system")
+        return [Message("system", text)] if text else []
+
+    def as_text(self, value: object) -> str:
+        """The text of a value: numbers as written, lists and objects as JSON; None is ""."""
+        if isinstance(value, str):
+            clean = without_surrogates(value)
+            if clean != value:
+                self.note("half of a surrogate pair was replaced by U+FFFD")
+            return clean
+        if value is None:
+            return ""
+        if isinstance(value, bool | int | float):
+            self.note("a number was taken as text")
+            return json.dumps(value)
+        self.note("a list or object was taken as JSON text")
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+    def note(self, text: str) -> None:
+        """Adds a note, unless it is there already."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def role(self, name: object) -> Role:
+        """Our role for a file's name. Raises RowError for one that is not known."""
+        role = role_of(name, self.mapping.roles)
+        if role is None:
+            raise RowError(f"the role {name!r} is not known: map it to one of ours")
+        return role
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +219,7 @@ class Layout:
     """A way of writing conversations down.
 
     name: what `Mapping.layout` holds. fits: the columns a record would be read by, or None
-    when the layout does not fit it. draft: a record's messages; raises RowError.
+    when the layout does not fit it. messages: those of a record; raises RowError.
     """
 
     name: str
@@ -177,7 +227,7 @@ class Layout:
     description: str
     columns: tuple[Column, ...]
     fits: Callable[[object], dict[str, str] | None]
-    draft: Callable[[object, Mapping], Draft]
+    messages: Callable[[Fields], list[Message]]
 
     def open_columns(self, mapping: Mapping) -> tuple[Column, ...]:
         """The columns that are looked for in each record, as `mapping` does not name them."""
@@ -207,12 +257,6 @@ def lookup(record: object, path: str) -> object:
         else:
             return MISSING
     return value
-
-
-def field_of(record: object, mapping: Mapping, column: str) -> object:
-    """The value of one of our columns; MISSING when it is not mapped or not there."""
-    path = mapping.columns.get(column)
-    return lookup(record, path) if path else MISSING
 
 
 def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dict[str, str]:
@@ -271,28 +315,6 @@ def _parsed_text(text: str) -> object:
         return text
 
 
-def as_text(value: object, notes: list[str]) -> str:
-    """The text of a value: numbers as written, lists and objects as JSON; None is ""."""
-    if isinstance(value, str):
-        clean = without_surrogates(value)
-        if clean != value:
-            _note(notes, "half of a surrogate pair was replaced by U+FFFD")
-        return clean
-    if value is None:
-        return ""
-    if isinstance(value, bool | int | float):
-        _note(notes, "a number was taken as text")
-        return json.dumps(value)
-    _note(notes, "a list or object was taken as JSON text")
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def optional_text(record: object, mapping: Mapping, column: str, notes: list[str]) -> str | None:
-    """The text of a column; None when it is missing or null."""
-    value = field_of(record, mapping, column)
-    return None if value is MISSING or value is None else as_text(value, notes)
-
-
 def need_object(record: object) -> dict[str, object]:
     """The record, if it is an object; else RowError."""
     if isinstance(record, dict):
@@ -300,20 +322,8 @@ def need_object(record: object) -> dict[str, object]:
     raise RowError(f"it is {kind_of(record)}, not an object with fields")
 
 
-def missing_field(record: object, mapping: Mapping, column: str) -> RowError:
-    """The reason for rejecting a record that lacks a required column."""
-    path = mapping.columns.get(column, column)
-    fields = ", ".join(map(str, record)) if isinstance(record, dict) else kind_of(record)
-    return RowError(f"it has no field {path!r} for the {column} (it has: {fields[:200]})")
-
-
 def kind_of(value: object) -> str:
     """What a JSON value is, in words."""
     kinds = {str: "a text", bool: "a truth value", int: "a number", float: "a number"}
     kinds |= {list: "a list", dict: "an object", type(None): "null"}
     return kinds.get(type(value), "a value of another kind")
-
-
-def _note(notes: list[str], text: str) -> None:
-    if text not in notes:
-        notes.append(text)

@@ -23,25 +23,20 @@ from deita_core.formats.read.chat import (
     TOOLS,
     message_keys,
     read_message,
-    tools_text,
 )
 from deita_core.formats.read.layout import (
     MISSING,
     Column,
-    Draft,
+    Fields,
     Layout,
     Mapping,
     RowError,
     as_list,
-    as_text,
     found_columns,
     kind_of,
-    missing_field,
     need_object,
-    optional_text,
     role_of,
 )
-from deita_core.formats.read.layout import field_of as field
 
 HISTORY = Column("history", "earlier turns, a list of [question, answer]", ("history",))
 
@@ -75,34 +70,31 @@ _ANSWER = (
 
 
 def _columns_of(columns: tuple[Column, ...]) -> Callable[[object], dict[str, str] | None]:
+    required = {column.name for column in columns if column.required}
+
     def fits(record: object) -> dict[str, str] | None:
         if not isinstance(record, dict):
             return None
         found = found_columns(record, columns)
-        return found if columns[0].name in found else None
+        return found if required <= found.keys() else None
 
     return fits
 
 
-def _draft_of(asked: str, below: str, answered: str) -> Callable[[object, Mapping], Draft]:
-    def draft(record: object, mapping: Mapping) -> Draft:
-        notes: list[str] = []
-        need_object(record)
-        messages = opening(record, mapping, notes)
-        messages += question(record, mapping, asked, below, notes)
-        value = field(record, mapping, answered)
-        if value is not MISSING and value is not None:
-            messages += answer(value, mapping, notes)
-        return Draft(messages, tools_text(field(record, mapping, "tools")), notes)
+def _messages_of(asked: str, below: str, answered: str) -> Callable[[Fields], list[Message]]:
+    def messages(fields: Fields) -> list[Message]:
+        need_object(fields.record)
+        said = [*_opening(fields), *_question(fields, asked, below)]
+        value = fields.value(answered)
+        return said if value is MISSING or value is None else [*said, *_answer(value, fields)]
 
-    return draft
+    return messages
 
 
-def opening(record: object, mapping: Mapping, notes: list[str]) -> list[Message]:
+def _opening(fields: Fields) -> list[Message]:
     """The system message and the earlier turns."""
-    system = optional_text(record, mapping, "system", notes)
-    messages = [Message("system", system)] if system else []
-    value = field(record, mapping, "history")
+    messages = fields.system()
+    value = fields.value("history")
     if value is MISSING or value is None or value == "":
         return messages
     turns = as_list(value)
@@ -111,28 +103,24 @@ def opening(record: object, mapping: Mapping, notes: list[str]) -> list[Message]
     for turn in turns:
         if not isinstance(turn, list | tuple) or len(turn) != 2:
             raise RowError("its history has an entry that is not [question, answer]")
-        messages.append(Message("user", as_text(turn[0], notes)))
+        messages.append(Message("user", fields.as_text(turn[0])))
         if turn[1] is not None:
-            messages.append(Message("assistant", as_text(turn[1], notes)))
+            messages.append(Message("assistant", fields.as_text(turn[1])))
     return messages
 
 
-def question(
-    record: object, mapping: Mapping, asked: str, below: str, notes: list[str]
-) -> list[Message]:
+def _question(fields: Fields, asked: str, below: str) -> list[Message]:
     """The user's message; the messages themselves where the prompt is a list of them."""
-    value = field(record, mapping, asked)
-    if value is MISSING:
-        raise missing_field(record, mapping, asked)
-    messages = listed_messages(value, mapping, notes)
+    value = fields.required(asked)
+    messages = _listed_messages(value, fields)
     if messages is not None:
         return messages
-    text = as_text(value, notes)
-    more = optional_text(record, mapping, below, notes) if below else None
+    text = fields.as_text(value)
+    more = fields.text(below) if below else None
     return [Message("user", f"{text}\n{more}" if text and more else text or more or "")]
 
 
-def answer(value: object, mapping: Mapping, notes: list[str]) -> list[Message]:
+def _answer(value: object, fields: Fields) -> list[Message]:
     """The assistant's message; of several answers the first, of a list of messages all."""
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]
@@ -140,20 +128,21 @@ def answer(value: object, mapping: Mapping, notes: list[str]) -> list[Message]:
         if not value:
             return []
         if len(value) > 1:
-            notes.append(f"the first of {len(value)} answers was taken")
+            fields.notes.append(f"the first of {len(value)} answers was taken")
         value = value[0]
-    messages = listed_messages(value, mapping, notes)
-    return [Message("assistant", as_text(value, notes))] if messages is None else messages
+    messages = _listed_messages(value, fields)
+    return [Message("assistant", fields.as_text(value))] if messages is None else messages
 
 
-def listed_messages(value: object, mapping: Mapping, notes: list[str]) -> list[Message] | None:
+def _listed_messages(value: object, fields: Fields) -> list[Message] | None:
     """The messages of a field that holds a list of them, or one; None for any other value."""
     items = [value] if isinstance(value, dict) else as_list(value)
     keys = message_keys(items) if items else None
     if not keys:
         return None
-    within = Mapping(mapping.layout, keys, mapping.roles)
-    return [message for item in items or [] for message in read_message(item, within, notes)]
+    mapping = Mapping(fields.mapping.layout, keys, fields.mapping.roles)
+    within = Fields(value, mapping, fields.notes)
+    return [message for item in items or [] for message in read_message(item, within)]
 
 
 ALPACA = Layout(
@@ -162,7 +151,7 @@ ALPACA = Layout(
     "instruction, input and output (or response), with optional system and history.",
     _ALPACA,
     _columns_of(_ALPACA),
-    _draft_of("instruction", "input", "output"),
+    _messages_of("instruction", "input", "output"),
 )
 
 PROMPT_COMPLETION = Layout(
@@ -171,7 +160,7 @@ PROMPT_COMPLETION = Layout(
     "One field with the prompt and one with the completion.",
     _COMPLETION,
     _columns_of(_COMPLETION),
-    _draft_of("prompt", "", "completion"),
+    _messages_of("prompt", "", "completion"),
 )
 
 QUESTION_ANSWER = Layout(
@@ -180,11 +169,11 @@ QUESTION_ANSWER = Layout(
     "One field with the question and one with the answer, optionally a context.",
     _ANSWER,
     _columns_of(_ANSWER),
-    _draft_of("question", "context", "answer"),
+    _messages_of("question", "context", "answer"),
 )
 
 
-_COLUMNS = (
+_PREFERENCE = (
     Column(
         "prompt", "what is asked", ("prompt", "instruction", "question", "query", "input", *LISTS)
     ),
@@ -200,29 +189,16 @@ _COLUMNS = (
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 
-def _columns(record: object) -> dict[str, str] | None:
-    if not isinstance(record, dict):
-        return None
-    found = found_columns(record, _COLUMNS)
-    return found if "chosen" in found else None
-
-
-def _draft(record: object, mapping: Mapping) -> Draft:
-    notes: list[str] = []
-    need_object(record)
-    chosen = field(record, mapping, "chosen")
-    if chosen is MISSING:
-        raise missing_field(record, mapping, "chosen")
-    tools = tools_text(field(record, mapping, "tools"))
-    whole = listed_messages(chosen, mapping, notes) or _transcript(chosen)
+def _preferred(fields: Fields) -> list[Message]:
+    need_object(fields.record)
+    chosen = fields.required("chosen")
+    whole = _listed_messages(chosen, fields) or _transcript(chosen)
     if whole and any(message.role == "user" for message in whole):
-        system = optional_text(record, mapping, "system", notes)
-        return Draft([Message("system", system), *whole] if system else whole, tools, notes)
-    messages = opening(record, mapping, notes)
-    if mapping.columns.get("prompt"):
-        messages += question(record, mapping, "prompt", "input", notes)
-    messages += whole or ([] if chosen is None else answer(chosen, mapping, notes))
-    return Draft(messages, tools, notes)
+        return [*fields.system(), *whole]
+    messages = _opening(fields)
+    if fields.mapping.columns.get("prompt"):
+        messages += _question(fields, "prompt", "input")
+    return [*messages, *(whole or ([] if chosen is None else _answer(chosen, fields)))]
 
 
 def _transcript(text: object) -> list[Message] | None:
@@ -242,7 +218,7 @@ PREFERENCE = Layout(
     "preference",
     "Preference pairs",
     "A prompt with a chosen and a rejected answer; the chosen one is imported.",
-    _COLUMNS,
-    _columns,
-    _draft,
+    _PREFERENCE,
+    _columns_of(_PREFERENCE),
+    _preferred,
 )

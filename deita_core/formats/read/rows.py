@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 from types import MappingProxyType
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
-from deita_core.formats.read.chat import OPENAI, QUESTIONS, SHAREGPT, TEXTS
+from deita_core.formats.read.chat import OPENAI, QUESTIONS, SHAREGPT, TEXTS, tools_text
 from deita_core.formats.read.layout import (
+    Fields,
     Layout,
     Mapping,
     PoolRow,
@@ -77,15 +78,17 @@ def rows_of(
             yield Reject(position, item.line, item.reason, item.raw)
             continue
         try:
-            made = layout.draft(item.value, mapping_for(item.value, mapping, looked_for))
-            notes = _checked(made.messages)
+            fields = Fields(item.value, mapping_for(item.value, mapping, looked_for))
+            messages = layout.messages(fields)
+            notes = _checked(messages)
+            tools = tools_text(fields.value("tools"))
         except RowError as reason:
             yield Reject(position, item.line, str(reason), item.raw)
         except RecursionError:
             yield Reject(position, item.line, "nested too deeply to be read", item.raw)
         else:
-            conversation = Conversation(tuple(made.messages), made.tools)
-            every = tuple(chain(item.notes, made.notes, notes))
+            conversation = Conversation(tuple(messages), tools)
+            every = (*item.notes, *fields.notes, *notes)
             yield PoolRow(position, item.line, conversation, item.raw, every)
 
 

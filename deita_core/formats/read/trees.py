@@ -26,12 +26,11 @@ from deita_core.conversation import Message, without_surrogates
 from deita_core.formats.read.layout import (
     MISSING,
     Column,
-    Draft,
+    Fields,
     Layout,
     Mapping,
     RowError,
     as_list,
-    as_text,
     found_columns,
     lookup,
     need_object,
@@ -86,24 +85,17 @@ def _number(value: object) -> float:
     return float("inf")
 
 
-def best_path(root: Node, mapping: Mapping) -> Draft:
+def _best_path(root: Node, fields: Fields) -> list[Message]:
     """The messages of the best-ranked path from `root`. Raises RowError when it is deleted."""
     if root.deleted:
         raise RowError("the first message of the tree was deleted")
-    notes: list[str] = []
     path = [root]
     while (reply := _best_reply(path[-1])) is not None:
         path.append(reply)
-    if len(path) > 1 and _is_user(path[-1], mapping):
+    if len(path) > 1 and role_of(path[-1].role, fields.mapping.roles) == "user":
         path.pop()
-        notes.append("a last question without an answer was left out")
-    messages: list[Message] = []
-    for node in path:
-        role = role_of(node.role, mapping.roles)
-        if role is None:
-            raise RowError(f"the role {node.role!r} is not known: map it to one of ours")
-        messages.append(Message(role, as_text(node.text, notes)))
-    return Draft(messages, None, notes)
+        fields.notes.append("a last question without an answer was left out")
+    return [Message(fields.role(node.role), fields.as_text(node.text)) for node in path]
 
 
 def _best_reply(node: Node) -> Node | None:
@@ -111,10 +103,6 @@ def _best_reply(node: Node) -> Node | None:
     if not living:
         return None
     return min(living, key=lambda reply: (reply.rank, all(r.deleted for r in reply.replies)))
-
-
-def _is_user(node: Node, mapping: Mapping) -> bool:
-    return role_of(node.role, mapping.roles) == "user"
 
 
 def _nested_columns(record: object) -> dict[str, str] | None:
@@ -130,11 +118,13 @@ def _nested_columns(record: object) -> dict[str, str] | None:
     return None
 
 
-def _draft_nested(record: object, mapping: Mapping) -> Draft:
-    root = lookup(need_object(record), path) if (path := mapping.columns.get("root")) else record
+def _nested_messages(fields: Fields) -> list[Message]:
+    root = fields.record
+    if path := fields.mapping.columns.get("root"):
+        root = lookup(need_object(root), path)
     if root is MISSING:
         raise RowError("it has no first message")
-    return best_path(_nested_node(root, mapping), mapping)
+    return _best_path(_nested_node(root, fields.mapping), fields)
 
 
 def _nested_node(record: object, mapping: Mapping) -> Node:
@@ -162,7 +152,7 @@ NESTED_TREE = Layout(
     "Each record is a tree: messages with their replies inside; the best-ranked path is taken.",
     _NESTED,
     _nested_columns,
-    _draft_nested,
+    _nested_messages,
 )
 
 
@@ -174,7 +164,7 @@ _TREE = Column(
     ("message_tree_id", "tree_id", "conversation_id", "root_id"),
     shape=True,
 )
-_COLUMNS = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
+_FLAT = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
 
 # kind: 0 a message, 1 a record that is none, 2 damage. tree: NULL until it is known.
 _SCHEMA = """
@@ -263,15 +253,15 @@ def _tree(messages: list[str], line: int | None) -> Record:
     return Record(line, raw, [json.loads(message, strict=False) for message in messages])
 
 
-def _columns(record: object) -> dict[str, str] | None:
+def _flat_columns(record: object) -> dict[str, str] | None:
     if not isinstance(record, dict):
         return None
-    found = found_columns(record, _COLUMNS)
+    found = found_columns(record, _FLAT)
     return found if {"id", "parent", "text", "role"} <= set(found) else None
 
 
-def _draft(record: object, mapping: Mapping) -> Draft:
-    messages = as_list(record) or []
+def _flat_messages(fields: Fields) -> list[Message]:
+    messages, mapping = as_list(fields.record) or [], fields.mapping
     nodes: dict[str, Node] = {}
     for message in messages:
         own = _key(lookup(need_object(message), mapping.columns["id"]))
@@ -288,21 +278,21 @@ def _draft(record: object, mapping: Mapping) -> Draft:
             nodes[parent].replies.append(node)
         else:
             orphans += 1
-    return _from_roots(roots, orphans, mapping)
+    return _from_roots(roots, orphans, fields)
 
 
-def _from_roots(roots: list[Node], orphans: int, mapping: Mapping) -> Draft:
+def _from_roots(roots: list[Node], orphans: int, fields: Fields) -> list[Message]:
     if not roots:
         raise RowError("the first message of the tree is missing: its messages are orphans")
     living = [root for root in roots if not root.deleted]
     if not living:
         raise RowError("the first message of the tree was deleted")
-    draft = best_path(living[0], mapping)
+    path = _best_path(living[0], fields)
     if len(roots) > 1:
-        draft.notes.append(f"the tree has {len(roots)} first messages, one was taken")
+        fields.notes.append(f"the tree has {len(roots)} first messages, one was taken")
     if orphans:
-        draft.notes.append(f"{orphans} messages whose parent is missing were left out")
-    return draft
+        fields.notes.append(f"{orphans} messages whose parent is missing were left out")
+    return path
 
 
 FLAT_TREE = Layout(
@@ -310,7 +300,7 @@ FLAT_TREE = Layout(
     "Message tree, flat",
     "Each record is one message with its parent's id (OASST); a row is a whole tree, the "
     "best-ranked path through it.",
-    _COLUMNS,
-    _columns,
-    _draft,
+    _FLAT,
+    _flat_columns,
+    _flat_messages,
 )
