@@ -1,8 +1,14 @@
-"""Builds a small prepared project without workers: rows, scores, vectors, a map, a selection."""
+"""Builds small projects, each once in a run of the tests; a test gets a copy of its own."""
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import json
+import shutil
+import tempfile
+import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +18,9 @@ from numpy.typing import NDArray
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
+from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
+from deita_core.jobs.steps import import_step, register_files
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, set_graph
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
@@ -44,6 +52,23 @@ def conversation(number: int) -> Conversation:
 
 def prepared_project(path: Path, rows: int = 60) -> Path:
     """A closed project file with `rows` conversations, one duplicate and one reject."""
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(_prepared(path.name, rows), path)
+    return path
+
+
+@cache
+def _templates() -> Path:
+    """A folder for the projects that tests get copies of; gone when the tests are over."""
+    folder = Path(tempfile.mkdtemp(prefix="deita-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _prepared(name: str, rows: int) -> Path:
+    path = _templates() / f"prepared-{rows}" / name
+    path.parent.mkdir(exist_ok=True)
     random = np.random.default_rng(7)
     with Project.open(path, create=True) as project:
         _import(project, rows)
@@ -58,6 +83,28 @@ def prepared_project(path: Path, rows: int = 60) -> Path:
         add_embeddings(project, embedder, _vectors(vectors.astype(np.float32)))
         points = {"row": pa.array(range(rows), pa.int32()), "x": vectors[:, 0], "y": vectors[:, 1]}
         set_map(project, embedder, pa.table(points), {"seed": 42})
+    return path
+
+
+@cache
+def _imported(name: str, pool: str) -> Path:
+    folder = _templates() / f"imported-{hashlib.sha256(pool.encode()).hexdigest()[:8]}"
+    folder.mkdir(exist_ok=True)
+    file, path = folder / "pool.jsonl", folder / name
+    file.write_text(pool, encoding="utf-8")
+    with Project.open(path, create=True) as project:
+        runner = JobRunner(project)
+        runner.start()
+        runner.submit([import_step(register_files(project, [file]))])
+        while runner.busy:
+            time.sleep(0.02)
+        runner.stop()
+    return path
+
+
+def imported_project(path: Path, pool: str) -> Path:
+    """A closed project with the rows of a pool in JSON Lines, imported and nothing else."""
+    shutil.copyfile(_imported(path.name, pool), path)
     return path
 
 

@@ -12,28 +12,34 @@ import pytest
 
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds.score import Pace, Window, health
-from deita_core.jobs.steps import import_step, register_files, score_step, score_steps
+from deita_core.jobs.steps import score_step, score_steps
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
 from deita_core.project.scorers import forget_failures
 from deita_core.project.scores import active_scorer, failure_reasons, scorers
+from tests.builders import imported_project
 from tests.fake_endpoint import LOGPROBS, SCORE, Fault, completion, serving
 
 ROWS = 300
 
 
+def pool() -> str:
+    """300 rows, one of them long."""
+    rows = [{"instruction": f"question {i}", "output": f"{i}"} for i in range(ROWS - 1)]
+    return "\n".join(map(json.dumps, [*rows, {"instruction": "long " * 50, "output": "x"}]))
+
+
 @pytest.fixture
-def runner(project: Project, tmp_path: Path) -> Iterator[JobRunner]:
-    """Of a project with 300 imported conversations, one of them long."""
-    lines = [
-        json.dumps({"instruction": f"question {i}", "output": f"{i}"}) for i in range(ROWS - 1)
-    ]
-    lines.append(json.dumps({"instruction": "long " * 50, "output": "x"}))
-    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with 300 imported conversations."""
+    with Project.open(imported_project(tmp_path / "test.duckdb", pool())) as made:
+        yield made
+
+
+@pytest.fixture
+def runner(project: Project) -> Iterator[JobRunner]:
     made = JobRunner(project)
     made.start()
-    numbers = register_files(project, [tmp_path / "pool.jsonl"])
-    assert finished(made, made.submit([import_step(numbers)])).state == "done"
     yield made
     made.stop()
 
