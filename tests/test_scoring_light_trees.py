@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from deita_core.scoring.light.fit import PARAMETERS, flattened
+from deita_core.scoring.light.fit import TREE_PARAMETERS, flattened
 from deita_core.scoring.light.heads import RatingHead, Trees, stored
 from deita_core.scoring.light.scorer import WEIGHTS
 
@@ -61,7 +61,7 @@ def test_trees_are_kept_unrounded_in_the_file() -> None:
 def test_flat_trees_match_lightgbm() -> None:
     lightgbm = pytest.importorskip("lightgbm")
     values = np.random.default_rng(0).normal(size=(800, 6)).astype(np.float32)
-    asked = PARAMETERS | {"boost_from_average": False, "objective": "l2"}
+    asked = TREE_PARAMETERS | {"boost_from_average": False, "objective": "l2"}
     data = lightgbm.Dataset(values, values[:, 0] * values[:, 1])
     model = lightgbm.train(asked, data, 20)
     ours = grown(*(tree["tree_structure"] for tree in model.dump_model()["tree_info"]))

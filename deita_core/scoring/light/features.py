@@ -1,6 +1,4 @@
-"""Small word lists, counted by token id: each word here is one token of the vocabulary.
-
-What the light scorers see of a text: tokens, and about fifty surface numbers.
+"""What the light scorers see of a text: its tokens, and about sixty surface numbers.
 
 Everything here is a pure function of the text; nothing is learned. Texts are read up to
 `MAX_CHARS` characters, so the time per text is bounded. Words, sentences and lexicons are
@@ -23,6 +21,13 @@ from numpy.typing import NDArray
 from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 
+F32 = NDArray[np.float32]
+MAX_CHARS = 32_768
+VOCABULARY = 32_000
+WIDTH = 256  # of a static token embedding
+
+
+# Word lists, counted by token id: each word here is one token of the vocabulary.
 _WORDS: dict[str, str] = {
     "refusing words": "sorry unable cannot unfortunately none apolog",
     "connectives": (
@@ -71,26 +76,6 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 
 LEXICONS: tuple[str, ...] = (*_WORDS, *_CLASSES, "rank of tokens")
 
-
-def lexicon_matrix(names: Sequence[str]) -> Any:
-    """(len(names), len(LEXICONS)) float32: which token counts for which lexicon.
-
-    The last column is log(1 + token id): ids of this vocabulary rise with rarity.
-    """
-    columns = []
-    for words in _WORDS.values():
-        wanted = {form for w in words.split() for form in (w, f"▁{w}")}
-        columns.append([float(name in wanted) for name in names])
-    columns += [[float(test(name)) for name in names] for test in _CLASSES.values()]
-    columns.append(np.log1p(np.arange(len(names))).tolist())
-    return np.ascontiguousarray(np.array(columns, np.float32).T)
-
-
-F32 = NDArray[np.float32]
-MAX_CHARS = 32_768
-VOCABULARY = 32_000
-WIDTH = 256  # of a static token embedding
-
 _PUNCTUATION = "?!,;:.()\"'*`#|=-{<\n"
 _LIST_ITEM = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]")
 _QUOTED = re.compile(r'"[^"\n]+"')
@@ -128,13 +113,13 @@ class Encoded:
     mean: F32
 
 
-class Encoder:
+class FeatureEncoder:
     """Turns texts into `Encoded`, with the tokenizer and static embeddings of wordllama."""
 
     def __init__(self) -> None:
         self._tokenizer, self.embedding = _load_wordllama()
         names = [self._tokenizer.id_to_token(i) for i in range(VOCABULARY)]
-        self._lexicons = lexicon_matrix(names)
+        self._lexicons = _lexicon_matrix(names)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encodes a batch; a text may be empty, and is cut at `MAX_CHARS` characters."""
@@ -230,10 +215,24 @@ def _shape(text: str) -> list[float]:
     ]
 
 
+def _lexicon_matrix(names: Sequence[str]) -> Any:
+    """(len(names), len(LEXICONS)) float32: which token counts for which lexicon.
+
+    The last column is log(1 + token id): ids of this vocabulary rise with rarity.
+    """
+    columns = []
+    for words in _WORDS.values():
+        wanted = {form for w in words.split() for form in (w, f"▁{w}")}
+        columns.append([float(name in wanted) for name in names])
+    columns += [[float(test(name)) for name in names] for test in _CLASSES.values()]
+    columns.append(np.log1p(np.arange(len(names))).tolist())
+    return np.ascontiguousarray(np.array(columns, np.float32).T)
+
+
 @lru_cache(maxsize=1)
-def shared_encoder() -> Encoder:
+def shared_encoder() -> FeatureEncoder:
     """The one encoder of this process (16 MB of static embeddings)."""
-    return Encoder()
+    return FeatureEncoder()
 
 
 def _load_wordllama() -> tuple[Any, F32]:

@@ -1,6 +1,4 @@
-"""Fits the boosted trees of the quality scorer. Training only: needs lightgbm.
-
-Fits the heads of the light scorers. Training only: needs scikit-learn and torch.
+"""Fits the heads of the light scorers. Training only: needs scikit-learn, lightgbm and torch.
 
 Everything is seeded and runs on one thread, so the same labels give the same weights.
 """
@@ -31,7 +29,7 @@ from deita_core.scoring.light.heads import (
 TREES = 350
 TREE_SEEDS = (1, 2)
 TREE_PAIR_WEIGHT = 0.3
-PARAMETERS: dict[str, Any] = {
+TREE_PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.05,
     "num_leaves": 31,
     "min_data_in_leaf": 100,
@@ -46,66 +44,6 @@ PARAMETERS: dict[str, Any] = {
     "force_row_wise": True,
     "verbose": -1,
 }
-
-
-def fit_trees(values: F32, ratings: F32, compared: tuple[F32, F32]) -> dict[str, NDArray[Any]]:
-    """The arrays of `Trees.from_nodes`, as they are stored, and centre and scale of the rating.
-
-    values: (n, d) float32. ratings: (n, r) float32; the trees predict the standardised mean.
-    One run per seed of SEEDS, averaged.
-    Loss: squared error, plus PAIR_WEIGHT times the mean Bradley-Terry loss
-    -ln sigmoid(better - worse) on `compared` answers, as in `light_fit.fit_mlp`.
-    """
-    import lightgbm
-
-    mean = ratings.mean(axis=1).astype(np.float64)
-    wanted = (mean - mean.mean()) / mean.std()
-    better, worse = compared
-    rows, pairs = len(values), len(better)
-    each = TREE_PAIR_WEIGHT * rows / pairs / 2  # the gradient of the squared error is halved too
-
-    def loss(guess: NDArray[np.float64], _: Any) -> tuple[Any, Any]:
-        gradient, curvature = np.empty(len(guess)), np.ones(len(guess))
-        gradient[:rows] = guess[:rows] - wanted
-        doubt = 1 / (1 + np.exp(guess[rows : rows + pairs] - guess[rows + pairs :]))
-        gradient[rows:] = np.concatenate([-each * doubt, each * doubt])
-        curvature[rows:] = np.tile(np.maximum(each * doubt * (1 - doubt), 1e-3), 2)
-        return gradient, curvature
-
-    data = lightgbm.Dataset(
-        np.concatenate([values, better, worse]),
-        np.concatenate([wanted, np.zeros(2 * pairs)]),
-    )
-    structures = []
-    for seed in TREE_SEEDS:
-        model = lightgbm.train({**PARAMETERS, "seed": seed, "objective": loss}, data, TREES)
-        structures += [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
-    grown = flattened(structures)
-    grown["number"][grown["feature"] < 0] /= len(TREE_SEEDS)  # a sum over both is twice the mean
-    return grown | {"scaling": np.array([mean.mean(), mean.std()], np.float32)}
-
-
-def flattened(structures: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    """lightgbm's nested trees, breadth first, as `Trees.from_nodes` reads them."""
-    feature: list[int] = []
-    number: list[float] = []
-    lengths: list[int] = []
-    for structure in structures:
-        waiting = [structure]
-        for node in waiting:
-            if "split_feature" in node:
-                feature.append(node["split_feature"])
-                number.append(node["threshold"])
-                waiting += [node["left_child"], node["right_child"]]
-            else:
-                feature.append(-1)
-                number.append(node["leaf_value"])
-        lengths.append(len(waiting))
-    return {
-        "feature": np.array(feature, np.int16),
-        "number": np.array(number, np.float32),
-        "lengths": np.array(lengths, np.int16),
-    }
 
 
 PROJECTED = 64
@@ -300,6 +238,64 @@ def _exported(net: Any, mean: F32, deviation: F32, name: str) -> Weights:
     weights[-1] = (weights[-1] * deviation).mean(axis=1, keepdims=True)
     named = {f"{name}.weight.{i}": w for i, w in enumerate(weights)}
     return named | {f"{name}.bias.{i}": b for i, b in enumerate(biases)}
+
+
+def fit_trees(values: F32, ratings: F32, compared: tuple[F32, F32]) -> dict[str, NDArray[Any]]:
+    """The arrays of `Trees.from_nodes`, as they are stored, and centre and scale of the rating.
+
+    values: (n, d) float32. ratings: (n, r) float32; the trees predict the standardised mean.
+    One run per seed of TREE_SEEDS, averaged. Loss: as `fit_mlp`, with TREE_PAIR_WEIGHT.
+    """
+    import lightgbm
+
+    mean = ratings.mean(axis=1).astype(np.float64)
+    wanted = (mean - mean.mean()) / mean.std()
+    better, worse = compared
+    rows, pairs = len(values), len(better)
+    each = TREE_PAIR_WEIGHT * rows / pairs / 2  # the gradient of the squared error is halved too
+
+    def loss(guess: NDArray[np.float64], _: Any) -> tuple[Any, Any]:
+        gradient, curvature = np.empty(len(guess)), np.ones(len(guess))
+        gradient[:rows] = guess[:rows] - wanted
+        doubt = 1 / (1 + np.exp(guess[rows : rows + pairs] - guess[rows + pairs :]))
+        gradient[rows:] = np.concatenate([-each * doubt, each * doubt])
+        curvature[rows:] = np.tile(np.maximum(each * doubt * (1 - doubt), 1e-3), 2)
+        return gradient, curvature
+
+    data = lightgbm.Dataset(
+        np.concatenate([values, better, worse]),
+        np.concatenate([wanted, np.zeros(2 * pairs)]),
+    )
+    structures = []
+    for seed in TREE_SEEDS:
+        model = lightgbm.train({**TREE_PARAMETERS, "seed": seed, "objective": loss}, data, TREES)
+        structures += [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+    grown = flattened(structures)
+    grown["number"][grown["feature"] < 0] /= len(TREE_SEEDS)  # a sum over both is twice the mean
+    return grown | {"scaling": np.array([mean.mean(), mean.std()], np.float32)}
+
+
+def flattened(structures: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+    """lightgbm's nested trees, breadth first, as `Trees.from_nodes` reads them."""
+    feature: list[int] = []
+    number: list[float] = []
+    lengths: list[int] = []
+    for structure in structures:
+        waiting = [structure]
+        for node in waiting:
+            if "split_feature" in node:
+                feature.append(node["split_feature"])
+                number.append(node["threshold"])
+                waiting += [node["left_child"], node["right_child"]]
+            else:
+                feature.append(-1)
+                number.append(node["leaf_value"])
+        lengths.append(len(waiting))
+    return {
+        "feature": np.array(feature, np.int16),
+        "number": np.array(number, np.float32),
+        "lengths": np.array(lengths, np.int16),
+    }
 
 
 def fit_difficulty(instruction: Encoded, levels: F32, rows: Mask, alpha: float = 3.0) -> Weights:

@@ -99,7 +99,7 @@ class Standardiser:
     def fit(values: F32) -> Standardiser:
         """Mean and deviation of the columns of (n, d) values; constant columns become 0."""
         deviation = values.std(axis=0)
-        deviation[deviation < 1e-6] = 1e6
+        deviation[deviation < 1e-6] = np.inf
         return Standardiser(values.mean(axis=0).astype(np.float32), deviation.astype(np.float32))
 
     def __call__(self, values: F32) -> F32:
