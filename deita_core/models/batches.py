@@ -1,8 +1,6 @@
-"""Token lists into padded batches that waste little work.
+"""Token lists in batches: padded with little waste, within a budget of tokens, on several devices.
 
-Token lists into padded batches by a budget of tokens, halved when the memory runs out.
-
-One pool of texts on several devices: data parallelism with a copy of the model on each.
+Batches take the longest texts first, so that the memory is as high as it will get from the start.
 """
 
 from __future__ import annotations
@@ -19,6 +17,9 @@ from numpy.typing import NDArray
 BATCH_TOKENS = 1024
 # Lengths are rounded up to a multiple: few distinct shapes, for each new one is compiled.
 LENGTH_STEP = 4
+# Tokens of a first batch. A GPU is busy from some ten thousand on; on a CPU larger batches only
+# carry more padding.
+GPU_TOKENS, CPU_TOKENS = 65_536, 2_048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,33 +38,37 @@ class TokenBatch:
 def batches(
     tokens: Sequence[Sequence[int]], rows: Sequence[int], budget: int = BATCH_TOKENS
 ) -> Iterator[TokenBatch]:
-    """Batches of `tokens[row] for row in rows`, longest first, about `budget` tokens each.
-
-    The longest come first so that the memory is as high as it will get from the start.
-    """
+    """Batches of `tokens[row] for row in rows`, longest first, about `budget` tokens each."""
     order = sorted(rows, key=lambda row: -len(tokens[row]))
     start = 0
     while start < len(order):
         width = -(-len(tokens[order[start]]) // LENGTH_STEP) * LENGTH_STEP
         chosen = order[start : start + max(1, budget // width)]
-        yield _padded(tokens, chosen, width)
+        lengths = np.array([len(tokens[row]) for row in chosen])
+        mask = (np.arange(width) < lengths[:, None]).astype(np.float32)
+        ids = _filled(tokens, chosen, width, 0)
+        yield TokenBatch(np.array(chosen, np.int64), ids.astype(np.int32), mask)
         start += len(chosen)
 
 
-def _padded(tokens: Sequence[Sequence[int]], rows: list[int], width: int) -> TokenBatch:
-    ids = np.zeros((len(rows), width), dtype=np.int32)
-    mask = np.zeros((len(rows), width), dtype=np.float32)
+def padded(tokens: Sequence[Sequence[int]], rows: Sequence[int], filler: int) -> Any:
+    """`tokens[row] for row in rows` as one tensor, (b, t) int64, filled up on the right.
+
+    With causal attention a filler is seen by no token before it, so no mask is needed.
+    """
+    import torch
+
+    width = max(len(tokens[row]) for row in rows)
+    return torch.from_numpy(_filled(tokens, rows, width, filler))  # (B, T)
+
+
+def _filled(
+    tokens: Sequence[Sequence[int]], rows: Sequence[int], width: int, filler: int
+) -> NDArray[np.int64]:
+    ids = np.full((len(rows), width), filler, np.int64)
     for place, row in enumerate(rows):
-        length = len(tokens[row])
-        ids[place, :length] = tokens[row]
-        mask[place, :length] = 1.0
-    return TokenBatch(np.array(rows, dtype=np.int64), ids, mask)
-
-
-# Tokens of one batch to begin with. A GPU is busy from some ten thousand on; on a CPU larger
-# batches only carry more padding.
-GPU_TOKENS = 65_536
-CPU_TOKENS = 2_048
+        ids[place, : len(tokens[row])] = tokens[row]
+    return ids
 
 
 @dataclass(slots=True)
@@ -94,8 +99,7 @@ def run_longest_first(
     """Calls `run` with rows (numbers into `lengths`) until all have been run, longest first.
 
     Rows of a batch are of about the same length; rows x longest length is within the budget
-    (a row that alone is longer comes alone). The longest come first, so that the memory is as
-    high as it will get from the start. When `run` is out of memory, the budget is halved and
+    (a row that alone is longer comes alone). When `run` is out of memory, the budget is halved and
     the rows come again in smaller batches; `run` must therefore allow being called twice.
     Returns the reason for each row that does not fit even alone. Rows of length 0 are left out.
     """
@@ -128,20 +132,6 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     said = str(error).lower()
     return "out of memory" in said or "can't allocate memory" in said
-
-
-def padded(tokens: Sequence[Sequence[int]], rows: Sequence[int], filler: int) -> Any:
-    """`tokens[row] for row in rows` as one tensor, (b, t) int64, filled up on the right.
-
-    With causal attention a filler is seen by no token before it, so no mask is needed.
-    """
-    import torch
-
-    width = max(len(tokens[row]) for row in rows)
-    ids: NDArray[np.int64] = np.full((len(rows), width), filler, np.int64)
-    for place, row in enumerate(rows):
-        ids[place, : len(tokens[row])] = tokens[row]
-    return torch.from_numpy(ids)  # (B, T)
 
 
 def _free_memory() -> None:

@@ -1,6 +1,6 @@
-"""The one place that decides where models run and in which precision.
+"""The devices of this machine: where models run, in which precision, and which ones fit.
 
-The devices of this machine, their memory, and which models fit; without loading torch.
+Told without loading torch wherever there cannot be a GPU.
 """
 
 from __future__ import annotations
@@ -18,6 +18,19 @@ from math import prod
 from pathlib import Path
 
 import psutil
+
+# Bytes a weight takes, with the scales that int8 and int4 need beside it.
+BYTES_PER_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.1, "int4": 0.6}
+# Beside the weights: buffers, activations of a batch, the program itself.
+_BESIDE = {"cuda": 2.5e9, "mps": 2e9, "cpu": 1.5e9}
+_GPU = ("fp32", "fp16", "int8", "int4")
+_SMI = "--query-gpu=index,name,memory.total,memory.free,compute_cap"
+# Weights of models that are often chosen.
+KNOWN_SIZES = {
+    "hkust-nlp/deita-complexity-scorer": 13_015_864_320,
+    "hkust-nlp/deita-quality-scorer": 13_015_864_320,
+    "mistralai/Mistral-7B-v0.1": 7_241_732_096,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +100,6 @@ def _cpu_has_bf16() -> bool:
     except OSError:
         return False
     return any(flag in flags.split() for flag in ("avx512_bf16", "amx_bf16"))
-
-
-# Bytes a weight takes, with the scales that int8 and int4 need beside it.
-BYTES_PER_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.1, "int4": 0.6}
-# Beside the weights: buffers, activations of a batch, the program itself.
-_BESIDE = {"cuda": 2.5e9, "mps": 2e9, "cpu": 1.5e9}
-_GPU = ("fp32", "fp16", "int8", "int4")
-_SMI = "--query-gpu=index,name,memory.total,memory.free,compute_cap"
-# Weights of models that are often chosen.
-KNOWN_SIZES = {
-    "hkust-nlp/deita-complexity-scorer": 13_015_864_320,
-    "hkust-nlp/deita-quality-scorer": 13_015_864_320,
-    "mistralai/Mistral-7B-v0.1": 7_241_732_096,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,4 @@
-"""A revision for the models of a local folder: a hash of what is in it.
-
-Loading a causal language model of `transformers` and its tokenizer.
-
-What can be told of a model before its weights are read: its size, and whether it is there.
-"""
+"""Causal language models of `transformers`: what is known of one unread, and loading it."""
 
 from __future__ import annotations
 

@@ -26,6 +26,15 @@ from deita_core.scoring.light.heads import (
     views,
 )
 
+PROJECTED = 64  # main directions of the mean embedding
+FOLDS = 10
+HIDDEN = 128
+EPOCHS = 10
+BATCH = 256
+SEEDS = (0, 1, 2, 3, 4, 5)
+RATE = 2e-3
+PAIR_WEIGHT = 0.05
+
 TREES = 350
 TREE_SEEDS = (1, 2)
 TREE_PAIR_WEIGHT = 0.3
@@ -45,15 +54,6 @@ TREE_PARAMETERS: dict[str, Any] = {
     "verbose": -1,
 }
 
-
-PROJECTED = 64
-FOLDS = 10
-HIDDEN = 128
-EPOCHS = 10
-BATCH = 256
-SEEDS = (0, 1, 2, 3, 4, 5)
-RATE = 2e-3
-PAIR_WEIGHT = 0.05
 Mask = NDArray[np.bool_]
 Weights = dict[str, NDArray[Any]]
 
