@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from studio.score import files as score_files
 from studio.score.agreement import agreement_view, score_distributions
+from studio.score.files import score_files
 from studio.score.run_form import run_form
 from studio.score.runs import model_card, run_buttons, run_view, sentence
 from studio.score.scorer_table import models_view
@@ -28,7 +28,7 @@ views = {
     "run": "Run a model",
     "models": "Models",
     "agreement": "Agreement",
-    "files": score_files.NAME,
+    "files": "Import and export",
 }
 view = state.bound_choice(
     "Show",
@@ -45,6 +45,6 @@ elif view == "models":
 elif view == "agreement":
     agreement_view(opened)
 elif view == "files":
-    score_files.score_files(opened, found)
+    score_files(opened, found)
 else:
     score_distributions(opened)

@@ -1,6 +1,7 @@
-"""How files would be read, before they are imported; and the mapping that changes it.
+"""Load files into the pool: upload, a path below the data folder, or a Hugging Face dataset.
 
-Load files into the pool: upload, a path below the data folder, or a Hugging Face dataset.
+Before the import each file's first rows are shown as they would be read, with a mapping of
+columns and roles that changes how.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deita_core.conversation import ROLES
 from deita_core.errors import DeitaError
@@ -21,15 +23,122 @@ from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, say
 from studio.shell.safe_text import escape
 
+# What the reader can open, as the file chooser of a browser takes it.
+FILE_TYPES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
 _AUTO = "Detect"
+_UPLOAD, _PATH, _HUB = "Upload", "Data folder", "Hugging Face"
 
 
-@st.cache_data(show_spinner="Looking at the file", max_entries=32)
-def _detect(path: str, modified: float, mapping: str | None) -> Detection:
-    return detect(Path(path), Mapping.from_json(mapping) if mapping else None)
+def loader(opened: Opened, *, first: bool) -> None:
+    """Choose files, see how they would be read, import them. first: the pool is empty."""
+    way = st.segmented_control(
+        "Where from", [_UPLOAD, _PATH, _HUB], default=_UPLOAD, required=True, key="load_from"
+    )
+    if way == _HUB:
+        _hub(opened)
+    else:
+        files = _uploaded() if way == _UPLOAD else _below_data_folder()
+        if files:
+            _import_button(opened, files)
+    if first:
+        st.divider()
+        st.caption(
+            "No data at hand? The sample pool has more than 1,300 conversations on many topics."
+        )
+        if st.button("Open the sample project", icon=":material/auto_awesome:"):
+            open_sample()
+            st.rerun()
 
 
-def preview_files(files: list[Path]) -> list[Detection]:
+def _uploaded() -> list[Path]:
+    given = st.file_uploader(
+        "Files",
+        type=FILE_TYPES,
+        accept_multiple_files=True,
+        help="JSON, JSON Lines, CSV or Parquet, also .gz or .zst; up to 4 GB each.",
+    )
+    return [keep_upload(file) for file in given or []]
+
+
+def keep_upload(file: UploadedFile) -> Path:
+    """The upload as a file of the data folder.
+
+    It stays there: another process imports it, the project names it, and a replay needs it. Each
+    upload has a folder of its own, so that no file of the same name is overwritten.
+    """
+    path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
+    if not path.exists() or path.stat().st_size != file.size:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            shutil.copyfileobj(file, out, 1 << 20)
+    return path
+
+
+def _below_data_folder() -> list[Path]:
+    root = data_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    known = sorted(
+        str(p.relative_to(root))
+        for p in root.rglob("*")
+        if p.is_file() and p.suffix.lstrip(".") in FILE_TYPES
+    )[:2000]
+    st.caption(f"Data folder: `{root}` (set DEITA_DATA_DIR to change it). Nothing outside is read.")
+    chosen = st.multiselect(
+        "Files below the data folder",
+        known,
+        accept_new_options=True,
+        placeholder="Choose files, or type a path" if known else "Type a path below the folder",
+        key="load_paths",
+    )
+    paths = []
+    for text in chosen:
+        try:
+            path = resolve_below(root, text)
+            if not path.is_file():
+                st.error(f"There is no file {text} in the data folder.")
+                continue
+            paths.append(path)
+        except DeitaError as error:
+            st.error(str(error))
+    return paths if len(paths) == len(chosen) else []
+
+
+def _hub(opened: Opened) -> None:
+    with st.form("hub", border=False):
+        name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
+        split = st.text_input("Split", "train", key="hub_split")
+        if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
+            try:
+                number = register_hub(opened.project, name.strip(), split.strip() or "train")
+            except DeitaError as error:
+                st.error(str(error))
+                return
+            opened.runner.submit(preparation([number]))
+            st.rerun()
+
+
+def _import_button(opened: Opened, files: list[Path]) -> None:
+    detected = _preview_files(files)
+    if st.button(
+        f"Import {plural(len(files), 'file', 'files')} and prepare",
+        type="primary",
+        disabled=len(detected) < len(files),
+        icon=":material/play_arrow:",
+        help="Imports, scores, embeds and maps in the background; you can look around meanwhile.",
+    ):
+        try:
+            numbers = register_files(opened.project, files, detected=detected)
+        except DeitaError as error:
+            st.error(str(error))
+            return
+        if len(numbers) < len(files):
+            say(f"{len(files) - len(numbers)} of the files are in the pool already.")
+        if numbers:
+            opened.runner.submit(preparation(numbers))
+        st.rerun()
+
+
+def _preview_files(files: list[Path]) -> list[Detection]:
     """Show each file's first rows as they would be read; what is returned can be imported."""
     mapping = _mapping_form(files)
     detected = []
@@ -117,110 +226,6 @@ def _fields(files: list[Path]) -> list[str]:
     return list(dict.fromkeys(fields))
 
 
-_SUFFIXES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
-_UPLOAD, _PATH, _HUB = "Upload", "Data folder", "Hugging Face"
-
-
-def loader(opened: Opened, *, first: bool) -> None:
-    """Choose files, see how they would be read, import them. first: the pool is empty."""
-    way = st.segmented_control(
-        "Where from", [_UPLOAD, _PATH, _HUB], default=_UPLOAD, required=True, key="load_from"
-    )
-    if way == _HUB:
-        _hub(opened)
-    else:
-        files = _uploaded() if way == _UPLOAD else _below_data_folder()
-        if files:
-            _import_button(opened, files)
-    if first:
-        st.divider()
-        st.caption(
-            "No data at hand? The sample pool has more than 1,300 conversations on many topics."
-        )
-        if st.button("Open the sample project", icon=":material/auto_awesome:"):
-            open_sample()
-            st.rerun()
-
-
-def _import_button(opened: Opened, files: list[Path]) -> None:
-    detected = preview_files(files)
-    if st.button(
-        f"Import {plural(len(files), 'file', 'files')} and prepare",
-        type="primary",
-        disabled=len(detected) < len(files),
-        icon=":material/play_arrow:",
-        help="Imports, scores, embeds and maps in the background; you can look around meanwhile.",
-    ):
-        try:
-            numbers = register_files(opened.project, files, detected=detected)
-        except DeitaError as error:
-            st.error(str(error))
-            return
-        if len(numbers) < len(files):
-            say(f"{len(files) - len(numbers)} of the files are in the pool already.")
-        if numbers:
-            opened.runner.submit(preparation(numbers))
-        st.rerun()
-
-
-def _uploaded() -> list[Path]:
-    given = st.file_uploader(
-        "Files",
-        type=_SUFFIXES,
-        accept_multiple_files=True,
-        help="JSON, JSON Lines, CSV or Parquet, also .gz or .zst; up to 4 GB each.",
-    )
-    paths = []
-    for file in given or []:
-        # The upload stays in the data folder, because the project names it and a replay needs
-        # it; one folder an upload, so that no file of the same name is overwritten.
-        path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
-        if not path.exists() or path.stat().st_size != file.size:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as out:
-                shutil.copyfileobj(file, out, 1 << 20)
-        paths.append(path)
-    return paths
-
-
-def _below_data_folder() -> list[Path]:
-    root = data_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    known = sorted(
-        str(p.relative_to(root))
-        for p in root.rglob("*")
-        if p.is_file() and p.suffix.lstrip(".") in _SUFFIXES
-    )[:2000]
-    st.caption(f"Data folder: `{root}` (set DEITA_DATA_DIR to change it). Nothing outside is read.")
-    chosen = st.multiselect(
-        "Files below the data folder",
-        known,
-        accept_new_options=True,
-        placeholder="Choose files, or type a path" if known else "Type a path below the folder",
-        key="load_paths",
-    )
-    paths = []
-    for text in chosen:
-        try:
-            path = resolve_below(root, text)
-            if not path.is_file():
-                st.error(f"There is no file {text} in the data folder.")
-                continue
-            paths.append(path)
-        except DeitaError as error:
-            st.error(str(error))
-    return paths if len(paths) == len(chosen) else []
-
-
-def _hub(opened: Opened) -> None:
-    with st.form("hub", border=False):
-        name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
-        split = st.text_input("Split", "train", key="hub_split")
-        if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
-            try:
-                number = register_hub(opened.project, name.strip(), split.strip() or "train")
-            except DeitaError as error:
-                st.error(str(error))
-                return
-            opened.runner.submit(preparation([number]))
-            st.rerun()
+@st.cache_data(show_spinner="Looking at the file", max_entries=32)
+def _detect(path: str, modified: float, mapping: str | None) -> Detection:
+    return detect(Path(path), Mapping.from_json(mapping) if mapping else None)

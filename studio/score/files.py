@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import Any
-
 import streamlit as st
 
 from deita_core.errors import DeitaError
@@ -13,16 +9,13 @@ from deita_core.formats.score_file import score_field_names, score_fields
 from deita_core.jobs.kinds.score_files import FORMATS
 from deita_core.jobs.steps import export_scores_step, import_scores_step
 from deita_core.project.browse import ProjectInfo
-from deita_core.project.folder import data_folder
 from deita_core.project.job_log import jobs
 from studio.export.form import exports_folder
+from studio.pool.loader import FILE_TYPES, keep_upload
 from studio.shell.formatting import file_size
 from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
 
-# The name of this part of the Score page.
-NAME = "Import and export"
-_SUFFIXES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]
 _NONE = "none"
 _LABELS = {
     "deita": "Deita's own format (JSON, one list of scores a conversation)",
@@ -49,11 +42,11 @@ def _import(opened: Opened) -> None:
         "id, or holds it in any layout a pool can have. One number counts for the conversation, "
         "a list has one for each turn."
     )
-    given = st.file_uploader("File with scores", type=_SUFFIXES, key="scores_file")
+    given = st.file_uploader("File with scores", type=FILE_TYPES, key="scores_file")
     if given is None:
         _last(opened, "import_scores")
         return
-    path = _stored(given)
+    path = keep_upload(given)
     try:
         names = score_field_names(path)
     except DeitaError as error:
@@ -90,16 +83,6 @@ def _field(dimension: str, names: list[str], usual: str | None, file: str) -> st
     return None if chosen in (None, _NONE) else chosen
 
 
-def _stored(file: Any) -> Path:
-    """The upload in the data folder: the import runs in another process, and may be resumed."""
-    path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
-    if not path.exists() or path.stat().st_size != file.size:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as out:
-            shutil.copyfileobj(file, out, 1 << 20)
-    return path
-
-
 def _last(opened: Opened, kind: str) -> None:
     """What the last job of this kind said."""
     done = [r for r in jobs(opened.project, 50) if r.kind == kind and r.state == "done"]
@@ -116,7 +99,7 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         "Format", list(FORMATS), format_func=lambda f: _LABELS[f], key="scores_format"
     )
     format = chosen or FORMATS[0]
-    out = _out(opened, format)
+    out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
     if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
         opened.runner.submit([export_scores_step(out, format)])
         st.rerun()
@@ -131,8 +114,3 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         key=f"scores_download_{format}",
         on_click="ignore",
     )
-
-
-def _out(opened: Opened, format: str) -> Path:
-    name = f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
-    return exports_folder(opened) / name

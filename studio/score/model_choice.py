@@ -1,13 +1,12 @@
-"""The models an annotator can choose from, each with what it needs and what it costs.
+"""Choosing a model for a dimension: its kind and name, its settings, and whether it fits here.
 
-Choosing a model for one dimension: its name, its settings, and whether it fits this machine.
-
-How a model runs: device, precision and limits, in a closed expander with good defaults.
+A dimension is complexity, quality or embedding. What can be chosen is in `SCORERS` and
+`EMBEDDERS`, each with what it needs and costs; the settings have good defaults in a closed
+expander.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -29,21 +28,20 @@ from studio.shell.safe_text import escape
 
 # What has to be typed or chosen to name a model of a kind.
 Field = Literal["", "model", "endpoint", "seed", "column", "file"]
-SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelKind:
-    """key: its name of the catalogue, or the prefix before the model. cost: needs and costs.
+    """One entry of the list of models.
 
-    slow: worth a pilot. baseline: for comparison, rarely for a selection.
+    key: its name in the catalogue, or the prefix before the model's own. cost: what it needs and
+    costs. slow: worth a pilot. baseline: for comparison, rarely for a selection.
     """
 
     key: str
     label: str
     cost: str
     field: Field = ""
-    example: str = ""
     slow: bool = False
     baseline: bool = False
 
@@ -68,7 +66,6 @@ SCORERS = (
         "Language model: folder or hub name",
         f"A model trained with the paper's scoring prompt. {_LLM_COST}",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
     ),
     ModelKind(
@@ -83,7 +80,6 @@ SCORERS = (
         "vLLM: folder or hub name",
         "The quickest way on a GPU; needs the package vLLM and nearly all of the GPU's memory.",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
     ),
     ModelKind(
@@ -111,7 +107,6 @@ SCORERS = (
         "Baseline: perplexity",
         f"How unexpected the response is to any language model. {_LLM_COST}",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
         baseline=True,
     ),
@@ -120,7 +115,6 @@ SCORERS = (
         "Baseline: IFD",
         "How little the instruction helps to foresee the response; two passes a turn.",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
         baseline=True,
     ),
@@ -140,7 +134,6 @@ EMBEDDERS = (
         "Language model, last token",
         f"The paper's way with any model. {_LLM_COST}",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
     ),
     ModelKind(
@@ -148,7 +141,6 @@ EMBEDDERS = (
         "Language model, mean of all tokens",
         f"Steadier with models that were not trained for it. {_LLM_COST}",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
     ),
     ModelKind(
@@ -156,31 +148,32 @@ EMBEDDERS = (
         "Sentence-transformers",
         "Any model of that library; small ones run on a CPU.",
         "model",
-        "a folder on this machine, or owner/name",
         slow=True,
     ),
 )
 
 
 _SAME = ModelKind(
-    SAME, "The same as complexity", "Most models give both; a language model is loaded once."
+    "same", "The same as complexity", "Most models give both; a language model is loaded once."
 )
-
-
-def kinds_for(dimension: str) -> tuple[ModelKind, ...]:
-    """The kinds of models for complexity, quality or embedding."""
-    if dimension == "embedding":
-        return EMBEDDERS
-    return (_SAME, *SCORERS) if dimension == "quality" else SCORERS
 
 
 EMBEDDING = "embedding"
 
 
+def _kinds_for(dimension: str) -> tuple[ModelKind, ...]:
+    if dimension == EMBEDDING:
+        return EMBEDDERS
+    return (_SAME, *SCORERS) if dimension == "quality" else SCORERS
+
+
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What is chosen for a dimension. name: of the catalogue; "" when nothing is to run, or
-    (with `column`) when a column of the pool gives the scores. error: why it cannot run."""
+class ModelChoice:
+    """What is chosen for a dimension.
+
+    name: of the catalogue; empty when nothing is to run, or when a `column` of the pool gives the
+    scores. error: why it cannot run.
+    """
 
     dimension: str
     kind: ModelKind
@@ -191,20 +184,20 @@ class Choice:
 
     @property
     def runs(self) -> bool:
-        """Is there something to run, and nothing against it?"""
+        """True when there is something to run and no error."""
         return bool(self.name or self.column) and not self.error
 
     def check(self) -> str:
-        """What a thorough look finds against it (seconds); "" when nothing does."""
-        return looked_at(self.dimension, self.name, self.options, thorough=True)[1]
+        """The error that a thorough check finds (tokenizer, hub; takes seconds), or ""."""
+        return _inspect(self.dimension, self.name, self.options, thorough=True)[1]
 
 
-def model_choice(opened: Opened, dimension: str, first: Choice | None = None) -> Choice:
+def model_choice(opened: Opened, dimension: str, first: ModelChoice | None = None) -> ModelChoice:
     """Draw the choice of a model for complexity, quality or embedding.
 
     first: what was chosen for complexity, for quality to follow.
     """
-    kinds = {kind.key: kind for kind in kinds_for(dimension)}
+    kinds = {kind.key: kind for kind in _kinds_for(dimension)}
     with st.container(border=True):
         st.markdown(f"**{dimension.capitalize()}**")
         key = st.selectbox(
@@ -217,7 +210,7 @@ def model_choice(opened: Opened, dimension: str, first: Choice | None = None) ->
         )
         kind = kinds[key or ""]
         st.caption(kind.cost)
-        if key == SAME and first is not None:
+        if kind is _SAME and first is not None:
             return _same(dimension, first)
         if kind.field == "column":
             return _column(opened, dimension, kind)
@@ -228,25 +221,25 @@ def model_choice(opened: Opened, dimension: str, first: Choice | None = None) ->
                 icon=":material/upload:",
                 on_click=_show_files,
             )
-            return Choice(dimension, kind)
+            return ModelChoice(dimension, kind)
         try:
             name = _name(dimension, kind)
         except DeitaError as error:
             st.error(escape(str(error)))
-            return Choice(dimension, kind, error=str(error))
+            return ModelChoice(dimension, kind, error=str(error))
         if not name:
-            return Choice(dimension, kind)
+            return ModelChoice(dimension, kind)
         return _checked(dimension, kind, name)
 
 
-def _same(dimension: str, first: Choice) -> Choice:
+def _same(dimension: str, first: ModelChoice) -> ModelChoice:
     """The choice for complexity once more; what its name means here may have another error."""
     if first.kind.field in ("column", "file"):
         st.caption("Choose here too: another column has the quality.")
-        return Choice(dimension, first.kind)
+        return ModelChoice(dimension, first.kind)
     error = first.error
     if first.name and not error:
-        error = looked_at(dimension, first.name, first.options)[1]
+        error = _inspect(dimension, first.name, first.options)[1]
     return replace(first, dimension=dimension, error=error)
 
 
@@ -254,20 +247,20 @@ def _show_files() -> None:
     st.session_state[state.SCORE_VIEW] = "files"
 
 
-def _checked(dimension: str, kind: ModelKind, name: str) -> Choice:
+def _checked(dimension: str, kind: ModelKind, name: str) -> ModelChoice:
     options, error = ModelOptions(), ""
     notes = st.container()
     if kind.slow:
-        options, error = model_settings(dimension, kind)
+        options, error = _settings(dimension, kind)
     facts: ModelFacts | None = None
     if not error:
-        facts, error = looked_at(dimension, name, options)
+        facts, error = _inspect(dimension, name, options)
     with notes:
         if error:
             st.error(escape(error))
         elif facts is not None:
             _fit(facts, options)
-    return Choice(dimension, kind, name, options, error=error)
+    return ModelChoice(dimension, kind, name, options, error=error)
 
 
 def _name(dimension: str, kind: ModelKind) -> str:
@@ -276,7 +269,7 @@ def _name(dimension: str, kind: ModelKind) -> str:
     Raises ModelError for a URL that cannot be used.
     """
     if kind.field == "model":
-        text = _text(dimension, "Model", "name", kind.example)
+        text = _text(dimension, "Model", "name", "a folder on this machine, or owner/name")
         return f"{kind.key}:{text}" if text else ""
     if kind.field == "endpoint":
         url = _text(dimension, "Address", "url", "http://localhost:8000/v1")
@@ -302,40 +295,33 @@ def _columns(path: str, version: int) -> list[NumericColumn]:
     return numeric_columns(open_at(path).project)
 
 
-def _column(opened: Opened, dimension: str, kind: ModelKind) -> Choice:
+def _column(opened: Opened, dimension: str, kind: ModelKind) -> ModelChoice:
     # Imported rows never change, so their number says whether it is the same pool.
     found = {c.name: c for c in _columns(opened.key, info(opened).imported)}
     if dimension == EMBEDDING or not found:
         st.caption("No record of this pool holds a number.")
-        return Choice(dimension, kind)
+        return ModelChoice(dimension, kind)
     name = st.selectbox("Column", list(found), key=f"column_{dimension}")
     column = found[name or next(iter(found))]
     span = "" if column.lowest is None else f", {column.lowest:g} to {column.highest:g}"
     lists = f", {column.lists:,} with a list" if column.lists else ""
     whole = info(opened).imported
     st.caption(f"{column.usable:,} of {whole:,} rows have a number{span}{lists}.")
-    return Choice(dimension, kind, column=column.name)
+    return ModelChoice(dimension, kind, column=column.name)
 
 
 @st.cache_data(show_spinner=False, ttl=20, max_entries=64)
-def _looked_at(
-    dimension: str, name: str, options: str, thorough: bool
-) -> tuple[ModelFacts | None, str]:
-    chosen = ModelOptions.from_json(json.loads(options))
-    try:
-        if dimension == EMBEDDING:
-            return check_embedder(name, chosen, thorough=thorough), ""
-        known: Dimension = "complexity" if dimension == "complexity" else "quality"
-        return check_scorer(name, known, chosen, thorough=thorough), ""
-    except DeitaError as error:
-        return None, str(error)
-
-
-def looked_at(
+def _inspect(
     dimension: str, name: str, options: ModelOptions, *, thorough: bool = False
 ) -> tuple[ModelFacts | None, str]:
-    """What is known of a model, and what speaks against running it ("" when nothing does)."""
-    return _looked_at(dimension, name, json.dumps(options.to_json()), thorough)
+    """What is known of a model, and why it cannot run here ("" when it can)."""
+    try:
+        if dimension == EMBEDDING:
+            return check_embedder(name, options, thorough=thorough), ""
+        known: Dimension = "complexity" if dimension == "complexity" else "quality"
+        return check_scorer(name, known, options, thorough=thorough), ""
+    except DeitaError as error:
+        return None, str(error)
 
 
 def _fit(facts: ModelFacts, options: ModelOptions) -> None:
@@ -369,16 +355,15 @@ def _others(fits: dict[str, object]) -> str:
 
 
 def _count(parameters: int) -> str:
-    if parameters >= 1_000_000_000:
-        return f"{parameters / 1e9:.1f} billion"
-    return f"{parameters / 1e6:.1f} million"
+    billions = parameters >= 1_000_000_000
+    return f"{parameters / 1e9:.1f} billion" if billions else f"{parameters / 1e6:.1f} million"
 
 
 _AUTOMATIC = "automatic"
 
 
-def model_settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
-    """The settings chosen, and what is wrong with them ("" when nothing is)."""
+def _settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
+    """The settings chosen, and the error in them ("" when there is none)."""
     with st.expander("Settings", icon=":material/tune:"):
         given = _endpoint(dimension) if kind.field == "endpoint" else _local(dimension)
         given["max_tokens"] = _number(

@@ -13,7 +13,7 @@ from deita_core.project.job_log import jobs
 from deita_core.project.scorers import ScoredTurn, extreme_turns, pilots
 from deita_core.project.scores import ScorerRecord, scorers
 from studio.rows.table import show_conversation
-from studio.score.model_choice import EMBEDDING, Choice
+from studio.score.model_choice import EMBEDDING, ModelChoice
 from studio.shell.formatting import duration, file_size
 from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
@@ -29,11 +29,11 @@ LEVELS = {
 class Tried:
     """A pilot of what is chosen now."""
 
-    choice: Choice
+    choice: ModelChoice
     facts: PilotFacts
 
 
-def tried(opened: Opened, choice: Choice) -> Tried | None:
+def tried(opened: Opened, choice: ModelChoice) -> Tried | None:
     """The latest pilot of this model with these settings, or None."""
     wanted = (choice.dimension, choice.name, choice.options.to_json())
     ran = any(

@@ -23,7 +23,7 @@ from deita_core.project.vectors import (
     count_unembedded,
     embedders,
 )
-from studio.score.model_choice import EMBEDDING, Choice, model_choice
+from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
 from studio.score.pilot import Tried, pilot_view, scorer_of, tried
 from studio.shell.formatting import plural
 from studio.shell.resources import Opened
@@ -39,7 +39,7 @@ def run_form(opened: Opened, found: ProjectInfo) -> None:
         "Choose what is to give the scores and the embeddings. Nothing runs before you say so, "
         "and what other models gave stays."
     )
-    choices: list[Choice] = []
+    choices: list[ModelChoice] = []
     for place, dimension in zip(st.columns(3), _DIMENSIONS, strict=True):
         with place:
             choices.append(model_choice(opened, dimension, choices[0] if choices else None))
@@ -111,7 +111,7 @@ def _price() -> float | None:
 def _buttons(
     opened: Opened,
     found: ProjectInfo,
-    chosen: list[Choice],
+    chosen: list[ModelChoice],
     left: dict[str, int],
     *,
     blocked: bool,
@@ -158,7 +158,7 @@ def _activate(baseline: bool) -> bool:
     )
 
 
-def _run_label(found: ProjectInfo, chosen: list[Choice], left: dict[str, int]) -> str:
+def _run_label(found: ProjectInfo, chosen: list[ModelChoice], left: dict[str, int]) -> str:
     numbers = {left.get(choice.dimension, found.imported) for choice in chosen}
     if left and len(numbers) == 1:
         count = plural(numbers.pop(), "conversation", "conversations")
@@ -168,7 +168,7 @@ def _run_label(found: ProjectInfo, chosen: list[Choice], left: dict[str, int]) -
     return f"Run on all {plural(found.imported, 'conversation', 'conversations')}"
 
 
-def _start(opened: Opened, choices: list[Choice], chains: list[list[Step]]) -> None:
+def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[Step]]) -> None:
     """Look thoroughly (tokenizer, hub), then queue the steps, chain by chain."""
     with st.spinner("Checking the models"):
         errors = {c.dimension: error for c in choices if c.name and (error := c.check())}
@@ -181,7 +181,7 @@ def _start(opened: Opened, choices: list[Choice], chains: list[list[Step]]) -> N
     st.rerun()
 
 
-def _pilots(choices: list[Choice]) -> list[Step]:
+def _pilots(choices: list[ModelChoice]) -> list[Step]:
     names = {c.dimension: c.name for c in choices}
     return pilot_steps(
         names.get("complexity"),
@@ -192,11 +192,11 @@ def _pilots(choices: list[Choice]) -> list[Step]:
     )
 
 
-def _options(choices: list[Choice]) -> dict[str, ModelOptions]:
+def _options(choices: list[ModelChoice]) -> dict[str, ModelOptions]:
     return {c.dimension: c.options for c in choices if c.options != ModelOptions()}
 
 
-def _runs(choices: list[Choice], *, activate: bool) -> list[Step]:
+def _runs(choices: list[ModelChoice], *, activate: bool) -> list[Step]:
     by = {choice.dimension: choice for choice in choices}
     columns = {d: c.column for d, c in by.items() if c.column}
     names = {d: c.name for d, c in by.items() if c.name and d != EMBEDDING}
