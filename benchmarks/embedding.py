@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.results import write_section
 from deita_core.formats.read import PoolRow, read
-from deita_core.jobs.steps import sample_files
+from deita_core.jobs.chains import sample_files
 from deita_core.models.device import pick_device
 
 Vectors = NDArray[np.float32]

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
 from deita_core.project import Project
+from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source
-from deita_core.project.scores import add_scores, register_scorer
-from deita_core.project.vectors import add_embeddings, register_embedder, set_map
+from deita_core.project.scores import add_scores
+from deita_core.project.vectors import add_embeddings, set_map
 
 BATCH = 20_000
 DIMENSION = 384
@@ -32,9 +33,17 @@ def make_project(path: Path, rows: int, seed: int = 0) -> Path:
         turns = random.choice([1, 1, 1, 2, 3], rows)
         _add_rows(project, turns)
         for dimension in ("complexity", "quality"):
-            scorer = register_scorer(project, dimension, f"made/{dimension}", "1", {})
+            scorer = register_model(
+                project, dimension, ModelIdentity(id=f"made/{dimension}", revision="1")
+            )
             _add_scores(project, scorer, turns, random)
-        embedder = register_embedder(project, "made/embedder", "1", DIMENSION, {"max_tokens": 256})
+        embedder = register_model(
+            project,
+            "embedding",
+            ModelIdentity(
+                id="made/embedder", revision="1", parameters={"max_tokens": 256}, width=DIMENSION
+            ),
+        )
         _add_vectors(project, embedder, rows, random)
     return path
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.results import machine, write_section
-from deita_core.jobs.steps import sample_files
+from deita_core.jobs.chains import sample_files
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord, jobs
 

@@ -19,19 +19,15 @@ from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs import JobRunner
+from deita_core.jobs.chains import register_files
+from deita_core.jobs.kinds import ImportSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
-from deita_core.jobs.steps import import_step, register_files
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, set_graph
+from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
-from deita_core.project.scores import add_scores, register_scorer
-from deita_core.project.vectors import (
-    active_embedder,
-    add_embeddings,
-    load_vectors,
-    register_embedder,
-    set_map,
-)
+from deita_core.project.scores import add_scores
+from deita_core.project.vectors import add_embeddings, load_vectors, set_map
 from deita_core.similarity.graph import save_graph
 from deita_core.similarity.graph_build import build_graph
 
@@ -74,10 +70,18 @@ def _prepared(name: str, rows: int) -> Path:
         _import(project, rows)
         turns = [(row, turn.index) for row in range(rows) for turn in conversation(row).turns]
         for dimension in ("complexity", "quality"):
-            scorer = register_scorer(project, dimension, f"tests/{dimension}", "1", {})
+            scorer = register_model(
+                project, dimension, ModelIdentity(id=f"tests/{dimension}", revision="1")
+            )
             scores = random.uniform(1, 6, len(turns)).astype(np.float32)
             add_scores(project, scorer, _scores(turns, scores))
-        embedder = register_embedder(project, "tests/embedder", "1", 8, {"max_tokens": 256})
+        embedder = register_model(
+            project,
+            "embedding",
+            ModelIdentity(
+                id="tests/embedder", revision="1", parameters={"max_tokens": 256}, width=8
+            ),
+        )
         centres = random.normal(size=(len(_TOPICS), 8))
         vectors = centres[np.arange(rows) % len(_TOPICS)] + 0.2 * random.normal(size=(rows, 8))
         add_embeddings(project, embedder, _vectors(vectors.astype(np.float32)))
@@ -95,7 +99,7 @@ def _imported(name: str, pool: str) -> Path:
     with Project.open(path, create=True) as project:
         runner = JobRunner(project)
         runner.start()
-        runner.submit([import_step(register_files(project, [file]))])
+        runner.submit([ImportSpec(sources=register_files(project, [file]))])
         while runner.busy:
             time.sleep(0.02)
         runner.stop()
@@ -112,7 +116,7 @@ def with_graph(path: Path, floor: float = 0.2) -> Path:
     """Give a prepared project its similarity graph, and five clusters."""
     made = path.with_name("made-graph")
     with Project.open(path) as project:
-        embedder = active_embedder(project)
+        embedder = active_model(project, "embedding")
         assert embedder is not None
         rows, vectors = load_vectors(project, embedder)
         key = graph_key(project, embedder)

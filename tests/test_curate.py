@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from deita_core.errors import PathError, SelectionError
+from deita_core.jobs.chains import preparation, register_files, register_hub, sample_files
 from deita_core.jobs.curate import select_and_save, selection_input, with_pins
-from deita_core.jobs.steps import preparation, register_files, register_hub, sample_files
+from deita_core.jobs.kinds import EmbedSpec, ScoreSpec
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.pins import set_pins
@@ -73,9 +74,16 @@ def test_an_empty_pool_cannot_be_selected_from(project: Project) -> None:
 
 def test_the_counts_of_a_project_add_up(prepared: Project) -> None:
     found = project_info(prepared)
-    assert found.read == found.imported + found.duplicates + found.rejected
-    assert found.imported == found.scored + found.failed + found.unscored
+    assert found.read == found.imported + found.duplicates + found.rejected == 62
+    assert (found.scored, found.failed, found.unscored) == (59, 1, 0)
     assert (found.turns, found.truncated) == (72, 1)
+
+
+def test_rows_are_scored_failed_or_still_to_do(prepared: Project) -> None:
+    with prepared.transaction() as cursor:
+        cursor.execute("DELETE FROM scores WHERE row IN (7, 8) AND scorer = 1")
+    found = project_info(prepared)
+    assert (found.scored, found.failed, found.unscored) == (57, 1, 2)
 
 
 def test_a_missing_file_is_refused_before_anything_is_registered(
@@ -93,13 +101,13 @@ def test_a_hub_name_has_the_form_owner_slash_name(project: Project, name: str) -
 
 
 def test_preparation_without_new_files_does_not_import() -> None:
-    assert [kind for kind, _ in preparation([])] == ["score", "embed", "graph", "map"]
-    assert [kind for kind, _ in preparation([0])] == ["import", "score", "embed", "graph", "map"]
+    assert [spec.kind for spec in preparation([])] == ["score", "embed", "graph", "map"]
+    assert [spec.kind for spec in preparation([0])] == ["import", "score", "embed", "graph", "map"]
 
 
-def test_preparing_more_files_leaves_other_models_in_use():
-    models = [given for kind, given in preparation([0]) if kind in ("score", "embed")]
-    assert [given["activate"] for given in models] == [False, False]
+def test_preparing_more_files_leaves_other_models_in_use() -> None:
+    models = [spec for spec in preparation([0]) if isinstance(spec, ScoreSpec | EmbedSpec)]
+    assert [spec.activate for spec in models] == [False, False]
 
 
 def test_the_sample_pool_has_several_files_and_formats() -> None:

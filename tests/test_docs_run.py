@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 
 from deita_core.cli import main
+from deita_core.jobs.kinds import EmbedSpec, ImportSpec, ScoreSpec
 from tests.documents import ROOT, blocks, sections, text_of
 from tests.fakes import HashEmbedder, LengthScorer
 
 
 def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    fake = {"complexity": "tests.fakes:LengthScorer", "quality": "tests.fakes:LengthScorer"}
-    steps = [("score", fake), ("embed", {"embedder": "tests.fakes:HashEmbedder"})]
+    fake = "tests.fakes:LengthScorer"
+    models = [
+        ScoreSpec(complexity=fake, quality=fake),
+        EmbedSpec(embedder="tests.fakes:HashEmbedder"),
+    ]
     monkeypatch.setattr(
-        "deita_core.jobs.steps.preparation",
-        lambda numbers: [("import", {"sources": numbers}), *steps],
+        "deita_core.jobs.chains.preparation",
+        lambda numbers: [ImportSpec(sources=numbers), *models],
     )
     monkeypatch.setattr("deita_core.scoring.light.scorer.LightScorer", LengthScorer)
     monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})

@@ -14,8 +14,8 @@ import pytest
 from deita_core.errors import JobCancelledError, JobError, ProjectError
 from deita_core.jobs import JobRunner
 from deita_core.jobs.handover import Part, WorkerChannel
+from deita_core.jobs.kinds import GraphSpec, MapSpec
 from deita_core.jobs.kinds.similarity import MakeGraph
-from deita_core.jobs.steps import map_step
 from deita_core.project import Project
 from deita_core.project.folder import delete_project, duplicate_project
 from deita_core.project.graphs import (
@@ -42,11 +42,11 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def give_graph(project: Project) -> Path:
     """As the job does it, without a worker; returns the folder it was made in."""
-    rows, vectors = load_vectors(project, 1)
+    rows, vectors = load_vectors(project, 3)
     made = project.folder / "made"
     extra = {"rows": rows, "clusters": np.arange(len(rows), dtype=np.int32) % 3}
-    save_graph(made, build_graph(vectors), graph_key(project, 1), extra)
-    set_graph(project, made, graph_key(project, 1))
+    save_graph(made, build_graph(vectors), graph_key(project, 3), extra)
+    set_graph(project, made, graph_key(project, 3))
     return made
 
 
@@ -56,7 +56,7 @@ def embed_again(project: Project, row: int, reason: str | None = None) -> None:
     columns = {name: pa.array(value) for name, value in batch.items()}
     columns["vector"] = pa.array([vector], pa.list_(pa.float32()))
     columns["reason"] = pa.array([reason], pa.string())
-    add_embeddings(project, 1, pa.table(columns))
+    add_embeddings(project, 3, pa.table(columns))
 
 
 def test_a_project_without_a_graph_has_none(project: Project) -> None:
@@ -70,7 +70,7 @@ def test_the_graph_of_the_present_vectors_is_found(project: Project) -> None:
     give_graph(project)
     graph = load_graph(project)
     assert graph is not None
-    assert graph.pairs == build_graph(load_vectors(project, 1)[1]).pairs > 0
+    assert graph.pairs == build_graph(load_vectors(project, 3)[1]).pairs > 0
     assert project.data_version() > version
 
 
@@ -109,13 +109,13 @@ def test_a_damaged_graph_counts_as_none(project: Project) -> None:
 
 def test_taking_over_the_same_graph_twice_is_harmless(project: Project) -> None:
     made = give_graph(project)
-    set_graph(project, made, graph_key(project, 1))
+    set_graph(project, made, graph_key(project, 3))
     assert load_graph(project) is not None
 
 
 def test_a_graph_that_is_nowhere_is_an_error(project: Project, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=r"no similarity graph at .*none: build it again"):
-        set_graph(project, tmp_path / "none", graph_key(project, 1))
+        set_graph(project, tmp_path / "none", graph_key(project, 3))
 
 
 def test_a_copy_of_the_project_has_the_graph_and_deleting_it_leaves_the_first(
@@ -135,15 +135,16 @@ def test_the_job_needs_embeddings(tmp_path: Path) -> None:
         Project.open(tmp_path / "empty.duckdb", create=True) as empty,
         pytest.raises(JobError, match="embed the pool first"),
     ):
-        MakeGraph().prepare(empty, {}, {}, tmp_path)
+        MakeGraph().prepare(empty, GraphSpec(), {}, tmp_path)
 
 
 def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path) -> None:
-    _, vectors = load_vectors(project, 1)
-    key = graph_key(project, 1)
+    _, vectors = load_vectors(project, 3)
+    key = graph_key(project, 3)
     save_graph(tmp_path / "made", build_graph(vectors), key)
     for _ in range(2):
-        MakeGraph().commit(project, {}, Part({}, {"made": str(tmp_path / "made"), "key": key}))
+        part = Part({}, {"made": str(tmp_path / "made"), "key": key})
+        MakeGraph().commit(project, GraphSpec(), {}, part)
     assert load_graph(project) is not None
 
 
@@ -151,7 +152,7 @@ def test_a_worker_builds_the_graph_and_the_map_uses_it(project: Project) -> None
     runner = JobRunner(project)
     runner.start()
     try:
-        numbers = runner.submit([("graph", {"floor": 0.3, "clusters": 5}), map_step()])
+        numbers = runner.submit([GraphSpec(floor=0.3, clusters=5), MapSpec()])
         while runner.busy:
             time.sleep(0.05)
         records = {record.job: record for record in runner.records()}
@@ -174,7 +175,7 @@ def test_a_cancelled_job_stops_in_the_middle(tmp_path: Path) -> None:
 
         told = 0
 
-        def get_input(self, identity: object) -> tuple[Path, int]:
+        def get_input(self) -> tuple[Path, int]:
             return tmp_path, 3000
 
         def report(self, progress: object) -> None:
@@ -183,6 +184,7 @@ def test_a_cancelled_job_stops_in_the_middle(tmp_path: Path) -> None:
                 raise JobCancelledError("cancelled")
 
     np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(3000, 8)))
+    np.save(tmp_path / "rows.npy", np.arange(3000))
     with pytest.raises(JobCancelledError):
-        MakeGraph().work({}, cast(WorkerChannel, Leaving()))
+        MakeGraph().work(GraphSpec(), cast(WorkerChannel, Leaving()))
     assert not (tmp_path / "graph").exists()

@@ -11,16 +11,9 @@ from deita_core.formats.read.layout import PoolRow
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.map.projection import project as lay_out
 from deita_core.project import Project
+from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source
-from deita_core.project.vectors import (
-    TOO_LARGE,
-    WIDE,
-    add_embeddings,
-    embedders,
-    embedding_failures,
-    load_vectors,
-    register_embedder,
-)
+from deita_core.project.vectors import TOO_LARGE, WIDE, add_embeddings, embedders, load_vectors
 from deita_core.selection import repr_filter
 from deita_core.similarity.neighbours import nearest_neighbours
 
@@ -55,7 +48,9 @@ def batch(rows: list[int], vectors: list[np.ndarray | None]) -> pa.Table:
 
 
 def stored(project: Project, vectors: list[np.ndarray | None]) -> int:
-    number = register_embedder(project, "wide", "1", DIMENSION, {})
+    number = register_model(
+        project, "embedding", ModelIdentity(id="wide", revision="1", width=DIMENSION)
+    )
     half = len(vectors) // 2
     add_embeddings(project, number, batch(list(range(half)), vectors[:half]))
     add_embeddings(project, number, batch(list(range(half, len(vectors))), vectors[half:]))
@@ -76,12 +71,13 @@ def test_a_vector_that_does_not_fit_gets_a_reason(pool: Project):
     vectors[4] = vectors[4] * 1e-9
     number = stored(pool, vectors)
     assert load_vectors(pool, number)[0].tolist() == [0, 2, 3, 5]
-    assert embedding_failures(pool, number).values.tolist() == [[TOO_LARGE, 2]]
-    assert embedders(pool)[0].embedded == 4
+    reasons = "SELECT DISTINCT reason FROM embeddings WHERE reason IS NOT NULL"
+    assert pool.cursor().execute(reasons).fetchall() == [(TOO_LARGE,)]
+    assert (embedders(pool)[0].embedded, embedders(pool)[0].failed) == (4, 2)
 
 
 def test_vectors_of_usual_width_stay_float32(pool: Project):
-    number = register_embedder(pool, "narrow", "1", 3, {})
+    number = register_model(pool, "embedding", ModelIdentity(id="narrow", revision="1", width=3))
     add_embeddings(pool, number, batch([0], [np.array([0.1, 0.2, 0.3], np.float32)]))
     found = load_vectors(pool, number)[1]
     assert found.dtype == np.float32

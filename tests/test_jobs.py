@@ -11,21 +11,24 @@ import pytest
 
 from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
+from deita_core.jobs.chains import register_files
 from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.handover import Handover, Part
-from deita_core.jobs.steps import (
-    embed_step,
-    export_step,
-    graph_step,
-    import_step,
-    register_files,
-    score_step,
-    select_step,
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import (
+    EmbedSpec,
+    ExportSpec,
+    GraphSpec,
+    ImportSpec,
+    MapSpec,
+    ScoreSpec,
+    SelectSpec,
 )
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
+from deita_core.project.models import ModelIdentity
 from deita_core.project.pool import sources
 from deita_core.project.scores import scorers
 from deita_core.project.selections import find_selection, selection_rows
@@ -33,8 +36,8 @@ from deita_core.project.vectors import embedders
 from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project
 
-FAKE = score_step("tests.fakes:LengthScorer", "tests.fakes:LengthScorer")
-SLOW = score_step("tests.fakes:SlowScorer", "tests.fakes:SlowScorer")
+FAKE = ScoreSpec(complexity="tests.fakes:LengthScorer", quality="tests.fakes:LengthScorer")
+SLOW = ScoreSpec(complexity="tests.fakes:SlowScorer", quality="tests.fakes:SlowScorer")
 
 
 @pytest.fixture
@@ -66,15 +69,17 @@ def finished(runner: JobRunner, numbers: list[int], seconds: float = 60) -> list
     raise AssertionError(f"still running after {seconds} s: {runner.records()}")
 
 
-def do(runner: JobRunner, *steps: object) -> list[JobRecord]:
-    return finished(runner, runner.submit(steps))  # type: ignore[arg-type]
+def do(runner: JobRunner, *chain: JobSpec) -> list[JobRecord]:
+    return finished(runner, runner.submit(chain))
 
 
 def test_a_pool_is_imported_scored_and_embedded(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
     numbers = register_files(project, [pool_file])
-    done = do(runner, import_step(numbers), FAKE, embed_step("tests.fakes:HashEmbedder"))
+    done = do(
+        runner, ImportSpec(sources=numbers), FAKE, EmbedSpec(embedder="tests.fakes:HashEmbedder")
+    )
     assert [(record.state, record.error) for record in done] == [("done", None)] * 3
     found = project_info(project)
     assert (found.read, found.imported, found.duplicates, found.rejected) == (2500, 2498, 1, 1)
@@ -90,7 +95,7 @@ def test_a_file_is_imported_as_it_was_detected(
     numbers = register_files(project, [pool_file], detected=[found])
     (source,) = sources(project)
     assert (source.container, source.explanation) == (found.container.to_json(), found.explanation)
-    (done,) = do(runner, import_step(numbers))
+    (done,) = do(runner, ImportSpec(sources=numbers))
     assert (done.state, project_info(project).imported) == ("done", 2498)
     assert sources(project)[0].mapping == found.mapping.to_json()
 
@@ -98,7 +103,7 @@ def test_a_file_is_imported_as_it_was_detected(
 def test_a_second_run_has_nothing_left_to_do(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
-    do(runner, import_step(register_files(project, [pool_file])), FAKE)
+    do(runner, ImportSpec(sources=register_files(project, [pool_file])), FAKE)
     assert register_files(project, [pool_file]) == []
     (again,) = do(runner, FAKE)
     assert (again.state, again.progress.done, again.progress.total) == ("done", 0, 0)
@@ -113,7 +118,7 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(
 ) -> None:
     monkeypatch.setenv("DEITA_TEST_KILL_ONCE", str(tmp_path / "marker"))
     monkeypatch.setenv("DEITA_TEST_DELAY", "0")
-    (record, scoring) = do(runner, import_step(register_files(project, [pool_file])), SLOW)
+    (record, scoring) = do(runner, ImportSpec(sources=register_files(project, [pool_file])), SLOW)
     assert (tmp_path / "marker").read_text().startswith("xx")
     assert (record.state, scoring.state) == ("done", "done")
     assert [s.scored + s.failed for s in scorers(project)] == [2498, 2498]
@@ -122,7 +127,7 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(
 def test_a_cancelled_job_keeps_what_it_did_and_goes_on(
     project: Project, runner: JobRunner, pool_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    do(runner, import_step(register_files(project, [pool_file])))
+    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
     monkeypatch.setenv("DEITA_TEST_DELAY", "0.5")
     (number,) = runner.submit([SLOW])
     while not any(s.scored for s in scorers(project)):
@@ -142,8 +147,8 @@ def test_a_cancelled_job_keeps_what_it_did_and_goes_on(
 def test_a_cancel_while_the_model_loads_ends_the_job_at_once(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
-    do(runner, import_step(register_files(project, [pool_file])))
-    (number,) = runner.submit([score_step("tests.fakes:loading_scorer", None)])
+    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
+    (number,) = runner.submit([ScoreSpec(complexity="tests.fakes:loading_scorer", quality=None)])
     while next(r for r in runner.records(9) if r.job == number).state != "running":
         time.sleep(0.02)
     asked = time.monotonic()
@@ -153,12 +158,12 @@ def test_a_cancel_while_the_model_loads_ends_the_job_at_once(
     assert time.monotonic() - asked < 15  # the grace of a job that has begun is 20 s
 
 
-def test_the_steps_behind_a_failed_one_do_not_start(
+def test_the_jobs_behind_a_failed_one_do_not_start(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
-    do(runner, import_step(register_files(project, [pool_file])))
-    broken = score_step("tests.fakes:broken_scorer", "tests.fakes:broken_scorer")
-    first, second = do(runner, broken, embed_step("tests.fakes:HashEmbedder"))
+    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
+    broken = ScoreSpec(complexity="tests.fakes:broken_scorer", quality="tests.fakes:broken_scorer")
+    first, second = do(runner, broken, EmbedSpec(embedder="tests.fakes:HashEmbedder"))
     assert first.state == "failed"
     assert first.error == "no weights for complexity: put them there"
     assert second.state == "cancelled"
@@ -169,21 +174,23 @@ def test_a_file_that_cannot_be_read_fails_with_its_reason(
     project: Project, runner: JobRunner, tmp_path: Path
 ) -> None:
     (tmp_path / "odd.json").write_text('[{"colour": "red"}]')
-    (record,) = do(runner, import_step(register_files(project, [tmp_path / "odd.json"])))
+    (record,) = do(runner, ImportSpec(sources=register_files(project, [tmp_path / "odd.json"])))
     assert record.state == "failed"
     assert "colour" in str(record.error)
     assert sources(project)[0].state == "incomplete"
 
 
 def test_a_map_without_embeddings_says_what_to_do(project: Project, runner: JobRunner) -> None:
-    (record,) = do(runner, ("map", {}))
+    (record,) = do(runner, MapSpec())
     assert (record.state, "embed the pool first" in str(record.error)) == ("failed", True)
 
 
 def test_an_export_of_an_unknown_selection_fails(
     project: Project, runner: JobRunner, tmp_path: Path
 ) -> None:
-    (record,) = do(runner, export_step("best", "sharegpt", tmp_path / "out.json"))
+    (record,) = do(
+        runner, ExportSpec(selection="best", format="sharegpt", out=tmp_path / "out.json")
+    )
     assert record.state == "failed"
     assert "no selection 'best'" in str(record.error)
     assert not (tmp_path / "out.json").exists()
@@ -206,12 +213,12 @@ def test_a_batch_that_was_not_committed_is_not_lost(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
     """A server killed between a worker's batch and its commit finds the batch at its next start."""
-    do(runner, import_step(register_files(project, [pool_file])))
+    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
     runner.stop()
-    number = add_job(project, *FAKE)
+    number = add_job(project, FAKE.kind, FAKE.to_json())
     handover = Handover(project.folder / f"job-{number}")
-    handover.create({})
-    identity = {"complexity": {"id": "tests/length", "revision": "1", "parameters": {}}}
+    handover.create(FAKE.kind, FAKE.to_json())
+    handover.set_identities({"complexity": ModelIdentity(id="tests/length", revision="1")})
     import pyarrow as pa
 
     table = pa.table(
@@ -222,7 +229,7 @@ def test_a_batch_that_was_not_committed_is_not_lost(
             "reason": pa.array([None], pa.string()),
         }
     )
-    handover.put(1, Part({"complexity": table}, {"identity": identity}))
+    handover.put(1, Part({"complexity": table}))
     second = JobRunner(project)
     second.start()
     finished(second, [number])
@@ -239,7 +246,7 @@ def test_stopping_the_server_leaves_the_job_to_the_next_one(
     monkeypatch.setenv("DEITA_TEST_DELAY", "0.5")
     runner = JobRunner(project)
     runner.start()
-    numbers = runner.submit([import_step(register_files(project, [pool_file])), SLOW])
+    numbers = runner.submit([ImportSpec(sources=register_files(project, [pool_file])), SLOW])
     while not any(s.scored for s in scorers(project)):
         time.sleep(0.02)
     runner.stop()
@@ -258,7 +265,9 @@ def test_a_selection_made_by_a_job_is_the_one_made_here(tmp_path: Path) -> None:
         here = select_and_save(project, rule, "here")
         runner = JobRunner(project)
         runner.start()
-        _, record = do(runner, graph_step(), select_step(rule, "there", "a note"))
+        _, record = do(
+            runner, GraphSpec(), SelectSpec(rule=rule.to_json(), name="there", notes="a note")
+        )
         assert has_graph(project)
         runner.stop()
         there = find_selection(project, "there")

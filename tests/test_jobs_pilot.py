@@ -10,18 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from deita_core.jobs import JobRunner
+from deita_core.jobs.chains import pilot_chain
 from deita_core.jobs.kinds.pilot import PilotFacts
-from deita_core.jobs.steps import pilot_steps
 from deita_core.project import Project
-from deita_core.project.scorers import (
-    activate_scorer,
-    pilots,
-    reading_left,
-    reading_of,
-    write_pilot_rows,
-)
-from deita_core.project.scores import active_scorer, register_scorer, scorers
-from deita_core.project.vectors import active_embedder, embedders
+from deita_core.project.models import ModelIdentity, activate_model, active_model, register_model
+from deita_core.project.pilots import pilots, reading_left, reading_of, write_pilot_rows
+from deita_core.project.scores import scorers
+from deita_core.project.vectors import embedders
 from tests.builders import prepared_project
 from tests.test_jobs_score import finished
 
@@ -44,9 +39,9 @@ def runner(prepared: Project) -> Iterator[JobRunner]:
 
 
 def test_a_pilot_tells_rates_and_what_is_left(prepared: Project, runner: JobRunner):
-    record = finished(runner, runner.submit(pilot_steps(**FAKES, rows=20)))
+    record = finished(runner, runner.submit(pilot_chain(**FAKES, rows=20)))
     assert (record.state, record.error) == ("done", None)
-    embedding, complexity = (PilotFacts.from_json(p.facts) for p in pilots(prepared))
+    embedding, complexity = (PilotFacts.model_validate(p.facts) for p in pilots(prepared))
     assert (complexity.dimension, embedding.dimension) == ("complexity", "embedding")
     for facts in (complexity, embedding):
         assert (facts.rows, facts.left_rows) == (20, 40)
@@ -60,7 +55,7 @@ def test_a_pilot_tells_rates_and_what_is_left(prepared: Project, runner: JobRunn
 def test_the_scores_of_a_pilot_are_kept_and_the_next_one_takes_others(
     prepared: Project, runner: JobRunner
 ):
-    steps = pilot_steps(complexity="tests.fakes:MassScorer", rows=40)
+    steps = pilot_chain(complexity="tests.fakes:MassScorer", rows=40)
     finished(runner, runner.submit(steps))
     finished(runner, runner.submit(steps))
     second, first = (p.facts for p in pilots(prepared))
@@ -72,28 +67,30 @@ def test_the_scores_of_a_pilot_are_kept_and_the_next_one_takes_others(
 
 
 def test_a_pilot_does_not_change_what_selection_uses(prepared: Project, runner: JobRunner):
-    before = (active_scorer(prepared, "complexity"), active_embedder(prepared))
-    finished(runner, runner.submit(pilot_steps(**FAKES, rows=5)))
-    assert (active_scorer(prepared, "complexity"), active_embedder(prepared)) == before
+    before = (active_model(prepared, "complexity"), active_model(prepared, "embedding"))
+    finished(runner, runner.submit(pilot_chain(**FAKES, rows=5)))
+    assert (active_model(prepared, "complexity"), active_model(prepared, "embedding")) == before
     assert len(embedders(prepared)) == 2
     new = next(s for s in scorers(prepared) if s.model == "tests/mass")
-    activate_scorer(prepared, new.scorer)
-    assert active_scorer(prepared, "complexity") == new.scorer
-    assert active_scorer(prepared, "quality") is not None
+    activate_model(prepared, new.scorer)
+    assert active_model(prepared, "complexity") == new.scorer
+    assert active_model(prepared, "quality") is not None
 
 
 def test_a_pilot_of_a_hopeless_scorer_says_so_without_failing(
     prepared: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DEITA_TEST_MASS", "0.01")
-    finished(runner, runner.submit(pilot_steps(quality="tests.fakes:MassScorer", rows=60)))
-    facts = PilotFacts.from_json(pilots(prepared)[0].facts)
+    finished(runner, runner.submit(pilot_chain(quality="tests.fakes:MassScorer", rows=60)))
+    facts = PilotFacts.model_validate(pilots(prepared)[0].facts)
     assert facts.health_level in ("look", "hopeless")
     assert "puts 1 % of its probability" in facts.health[0]
 
 
 def test_the_sample_is_seeded_and_spread_over_all_lengths(prepared: Project, tmp_path: Path):
-    number = register_scorer(prepared, "quality", "new", "1", {}, activate=False)
+    number = register_model(
+        prepared, "quality", ModelIdentity(id="new", revision="1"), activate=False
+    )
 
     def sample(seed: int) -> list[int]:
         out = tmp_path / f"{seed}.parquet"
@@ -108,7 +105,9 @@ def test_the_sample_is_seeded_and_spread_over_all_lengths(prepared: Project, tmp
 
 
 def test_what_is_left_is_counted_in_the_characters_a_model_reads(prepared: Project):
-    number = register_scorer(prepared, "complexity", "new", "1", {}, activate=False)
+    number = register_model(
+        prepared, "complexity", ModelIdentity(id="new", revision="1"), activate=False
+    )
     rows, characters = reading_left(prepared, "complexity", number)
     assert rows == 60
     assert characters == reading_of(prepared, "complexity", range(60))
@@ -117,5 +116,19 @@ def test_what_is_left_is_counted_in_the_characters_a_model_reads(prepared: Proje
 
 
 def test_the_cost_follows_from_the_price_per_hour():
-    facts = PilotFacts("quality", "m", 200, 1, 1, 1, 1, None, None, 100, 7200, "good", ())
+    facts = PilotFacts(
+        dimension="quality",
+        model="m",
+        rows=200,
+        seconds=1,
+        rows_per_second=1,
+        tokens_per_second=1,
+        load_seconds=1,
+        memory=None,
+        gpu_memory=None,
+        left_rows=100,
+        left_seconds=7200,
+        health_level="good",
+        health=(),
+    )
     assert facts.cost(2.5) == pytest.approx(5.0)

@@ -6,17 +6,20 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from deita_core.jobs import JobRunner
-from deita_core.jobs.kinds.score import Pace, Window, health
-from deita_core.jobs.steps import score_step, score_steps
+from deita_core.jobs.chains import score_chain
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import ScoreSpec
+from deita_core.jobs.kinds.model_batches import BatchSizer, BatchWindow
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
-from deita_core.project.scorers import forget_failures
-from deita_core.project.scores import active_scorer, failure_reasons, scorers
+from deita_core.project.models import active_model
+from deita_core.project.scores import failures, forget_failures, health, scorers
 from tests.builders import imported_project
 from tests.fake_endpoint import LOGPROBS, SCORE, Fault, completion, serving
 
@@ -55,8 +58,8 @@ def finished(runner: JobRunner, numbers: list[int], seconds: float = 60) -> JobR
     raise AssertionError(f"still running after {seconds} s: {runner.records()}")
 
 
-def quality(name: str, **more: object) -> list[tuple[str, dict[str, object]]]:
-    return [("score", {"quality": f"tests.fakes:{name}", **more})]
+def quality(name: str, **more: Any) -> list[JobSpec]:
+    return [ScoreSpec(quality=f"tests.fakes:{name}", **more)]
 
 
 def test_one_dimension_can_be_scored_alone(project: Project, runner: JobRunner):
@@ -95,7 +98,7 @@ def test_progress_tells_rates_and_health(runner: JobRunner):
 def test_too_little_memory_halves_the_batch_down_to_the_turn(project: Project, runner: JobRunner):
     assert finished(runner, runner.submit(quality("SmallScorer"))).state == "done"
     assert scorers(project)[0].scored == ROWS - 1
-    assert failure_reasons(project)["reason"].tolist() == ["out of memory"]
+    assert failures(project, 1) == [("out of memory", 1)]
 
 
 def test_a_slow_scorer_commits_often_and_goes_on_after_a_cancel(
@@ -165,16 +168,16 @@ def test_rows_without_a_score_can_be_tried_again(
     assert (scorers(project)[0].scored, scorers(project)[0].failed) == (ROWS, 0)
 
 
-def active_model(project: Project) -> list[str]:
-    number = active_scorer(project, "quality")
+def active_quality(project: Project) -> list[str]:
+    number = active_model(project, "quality")
     return [s.model for s in scorers(project) if s.scorer == number]
 
 
 def test_the_scorer_that_was_finished_last_is_the_active_one(project: Project, runner: JobRunner):
     finished(runner, runner.submit(quality("LengthScorer") + quality("MassScorer")))
-    assert active_model(project) == ["tests/mass"]
+    assert active_quality(project) == ["tests/mass"]
     finished(runner, runner.submit(quality("LengthScorer")))
-    assert active_model(project) == ["tests/length"]
+    assert active_quality(project) == ["tests/length"]
 
 
 def test_a_scorer_that_is_stopped_does_not_replace_the_one_in_use(
@@ -185,7 +188,7 @@ def test_a_scorer_that_is_stopped_does_not_replace_the_one_in_use(
     (number,) = runner.submit(quality("MassScorer"))
     assert finished(runner, [number]).state == "failed"
     assert len(scorers(project)) == 2
-    assert active_model(project) == ["tests/length"]
+    assert active_quality(project) == ["tests/length"]
 
 
 def test_a_scorer_for_comparison_alone_does_not_replace_the_one_in_use(
@@ -194,31 +197,31 @@ def test_a_scorer_for_comparison_alone_does_not_replace_the_one_in_use(
     finished(runner, runner.submit(quality("LengthScorer")))
     finished(runner, runner.submit(quality("MassScorer", activate=False)))
     assert [s.scored for s in scorers(project)] == [ROWS, ROWS]
-    assert active_model(project) == ["tests/length"]
+    assert active_quality(project) == ["tests/length"]
 
 
 def test_large_models_are_scored_one_after_the_other():
-    assert score_steps("light", "light") == [score_step("light", "light")]
-    one, two = score_steps("endpoint:a@http://h/v1", "endpoint:b@http://h/v1")
-    assert (one[1].keys(), two[1].keys()) == ({"complexity"}, {"quality"})
+    assert score_chain("light", "light") == [ScoreSpec(complexity="light", quality="light")]
+    one, two = score_chain("endpoint:a@http://h/v1", "endpoint:b@http://h/v1")
+    assert (list(one.names), list(two.names)) == (["complexity"], ["quality"])
 
 
-def test_the_pace_follows_the_scorer():
-    pace = Pace(seconds=5, first=4, most=100)
-    pace.took(4, 0.01)
-    assert pace.size == 16
-    pace.took(16, 160)
-    assert pace.size == 4
-    pace.took(4, 100)
-    assert pace.size == 1
+def test_the_batch_size_follows_the_scorer():
+    sizer = BatchSizer(seconds=5, first=4, most=100)
+    sizer.took(4, 0.01)
+    assert sizer.size == 16
+    sizer.took(16, 160)
+    assert sizer.size == 4
+    sizer.took(4, 100)
+    assert sizer.size == 1
     for _ in range(10):
-        pace.took(pace.size, 0.001)
-    assert pace.size == 100
+        sizer.took(sizer.size, 0.001)
+    assert sizer.size == 100
 
 
 def test_a_window_gives_everything_once_in_runs_of_like_length():
     lengths = np.random.default_rng(0).integers(0, 1000, 200).tolist()
-    window = Window(range(200), lengths, spread=True)
+    window = BatchWindow(range(200), lengths, spread=True)
     first, rest = window.take(4), []
     while window:
         run = window.take(5)
@@ -233,7 +236,7 @@ def test_a_window_gives_everything_once_in_runs_of_like_length():
 @pytest.mark.parametrize("count", [1, 3, 50, 1000])
 def test_a_window_of_any_size_comes_to_an_end(count: int):
     for items in (0, 1, 2, 17, 200):
-        window, found = Window(range(items), [1] * items, spread=True), []
+        window, found = BatchWindow(range(items), [1] * items, spread=True), []
         while window:
             found += window.take(count)
         assert sorted(found) == list(range(items))

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deita_core.jobs.steps import sample_files
+from deita_core.jobs.chains import sample_files
 from tests.documents import ROOT, text_of
 from tests.test_architecture import imported, sources
 

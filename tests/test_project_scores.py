@@ -13,14 +13,13 @@ from deita_core.formats.read.layout import PoolRow
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
 from deita_core.project.arrays import load_pool_table
+from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import (
-    active_scorer,
     add_scores,
     count_unscored,
-    failure_reasons,
-    register_scorer,
-    rows_with_failure,
+    failed_rows,
+    failures,
     scorers,
     write_unscored,
 )
@@ -28,7 +27,6 @@ from deita_core.project.vectors import (
     add_embeddings,
     count_unembedded,
     load_vectors,
-    register_embedder,
     set_map,
     truncated_rows,
 )
@@ -69,42 +67,60 @@ def vectors(rows: list[int], values: list[list[float] | None]) -> pa.Table:
 
 
 def test_a_scorer_gets_one_number_however_often_it_is_registered(project: Project) -> None:
-    first = register_scorer(project, "quality", "m", "1", {"a": 1, "b": 2})
-    assert register_scorer(project, "quality", "m", "1", {"b": 2, "a": 1}) == first
-    assert register_scorer(project, "quality", "m", "2", {"a": 1, "b": 2}) != first
+    first = register_model(
+        project, "quality", ModelIdentity(id="m", revision="1", parameters={"a": 1, "b": 2})
+    )
+    assert (
+        register_model(
+            project, "quality", ModelIdentity(id="m", revision="1", parameters={"b": 2, "a": 1})
+        )
+        == first
+    )
+    assert (
+        register_model(
+            project, "quality", ModelIdentity(id="m", revision="2", parameters={"a": 1, "b": 2})
+        )
+        != first
+    )
 
 
 def test_the_scorer_registered_last_is_the_active_one(project: Project) -> None:
-    register_scorer(project, "quality", "m", "1", {})
-    second = register_scorer(project, "quality", "m", "2", {})
-    assert active_scorer(project, "quality") == second
+    register_model(project, "quality", ModelIdentity(id="m", revision="1"))
+    second = register_model(project, "quality", ModelIdentity(id="m", revision="2"))
+    assert active_model(project, "quality") == second
     assert [s.active for s in scorers(project)] == [False, True]
 
 
 def test_only_what_lacks_a_score_is_written_for_the_worker(filled: Project, tmp_path: Path) -> None:
-    numbers = {d: register_scorer(filled, d, d, "1", {}) for d in ("complexity", "quality")}
+    numbers = {
+        d: register_model(filled, d, ModelIdentity(id=d, revision="1"))
+        for d in ("complexity", "quality")
+    }
     for number in numbers.values():
         add_scores(filled, number, scored([1], [0], [2.0]))
-    write_unscored(filled, numbers, tmp_path / "rows.parquet")
+    assert write_unscored(filled, list(numbers.values()), tmp_path / "rows.parquet") == 3
     assert pq.read_table(tmp_path / "rows.parquet")["row"].to_pylist() == [0, 2, 3]
-    assert count_unscored(filled, numbers) == 3
+    assert count_unscored(filled, list(numbers.values())) == 3
 
 
 def test_a_row_scored_in_one_dimension_only_is_still_to_do(filled: Project) -> None:
-    numbers = {d: register_scorer(filled, d, d, "1", {}) for d in ("complexity", "quality")}
+    numbers = {
+        d: register_model(filled, d, ModelIdentity(id=d, revision="1"))
+        for d in ("complexity", "quality")
+    }
     add_scores(filled, numbers["quality"], scored([1], [0], [2.0]))
-    assert count_unscored(filled, numbers) == 4
+    assert count_unscored(filled, list(numbers.values())) == 4
 
 
 def test_the_same_batch_twice_is_one_batch(filled: Project) -> None:
-    number = register_scorer(filled, "quality", "m", "1", {})
+    number = register_model(filled, "quality", ModelIdentity(id="m", revision="1"))
     for _ in range(2):
         add_scores(filled, number, scored([0, 1], [0, 0], [2.0, None]))
     assert (scorers(filled)[0].scored, scorers(filled)[0].failed) == (1, 1)
 
 
 def test_the_health_of_a_score_is_kept_where_the_scorer_tells_it(filled: Project) -> None:
-    number = register_scorer(filled, "quality", "m", "1", {})
+    number = register_model(filled, "quality", ModelIdentity(id="m", revision="1"))
     batch = scored([0, 1], [0, 0], [2.0, None])
     health = batch.append_column("mass", pa.array([0.5, None], pa.float32()))
     add_scores(filled, number, health.append_column("truncated", pa.array([True, False])))
@@ -114,21 +130,21 @@ def test_the_health_of_a_score_is_kept_where_the_scorer_tells_it(filled: Project
 
 
 def test_a_score_without_number_and_reason_cannot_be_stored(filled: Project) -> None:
-    number = register_scorer(filled, "quality", "m", "1", {})
+    number = register_model(filled, "quality", ModelIdentity(id="m", revision="1"))
     batch = scored([0], [0], [None]).set_column(3, "reason", pa.array([None], pa.string()))
     with pytest.raises(duckdb.ConstraintException):
         add_scores(filled, number, batch)
 
 
 def test_failures_lead_to_their_rows(filled: Project) -> None:
-    number = register_scorer(filled, "quality", "m", "1", {})
+    number = register_model(filled, "quality", ModelIdentity(id="m", revision="1"))
     add_scores(filled, number, scored([0, 1, 2], [0, 0, 0], [None, 3.0, None]))
-    assert failure_reasons(filled)["turns"].tolist() == [2]
-    assert rows_with_failure(filled, "quality", "no response") == [0, 2]
+    assert failures(filled, number) == [("no response", 2)]
+    assert failed_rows(filled, number, "no response") == [0, 2]
 
 
 def test_vectors_come_back_exactly_and_failed_rows_are_left_out(filled: Project) -> None:
-    number = register_embedder(filled, "m", "1", 2, {})
+    number = register_model(filled, "embedding", ModelIdentity(id="m", revision="1", width=2))
     add_embeddings(filled, number, vectors([0, 1, 2], [[0.1, 0.2], None, [0.3, 0.4]]))
     rows, found = load_vectors(filled, number)
     assert rows.tolist() == [0, 2]
@@ -138,9 +154,9 @@ def test_vectors_come_back_exactly_and_failed_rows_are_left_out(filled: Project)
 
 
 def test_arrays_hold_a_nan_where_a_score_or_place_is_missing(filled: Project) -> None:
-    number = register_scorer(filled, "quality", "m", "1", {})
+    number = register_model(filled, "quality", ModelIdentity(id="m", revision="1"))
     add_scores(filled, number, scored([0, 3, 3], [0, 0, 1], [None, 2.0, 4.0]))
-    embedder = register_embedder(filled, "m", "1", 2, {})
+    embedder = register_model(filled, "embedding", ModelIdentity(id="m", revision="1", width=2))
     add_embeddings(filled, embedder, vectors([3], [[1.0, 0.0]]))
     points = pa.table({"row": pa.array([3], pa.int32()), "x": [1.0], "y": [2.0]})
     set_map(filled, embedder, points, {})

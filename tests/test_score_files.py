@@ -13,33 +13,40 @@ import pytest
 from deita_core.errors import FormatError, JobError, ProjectError
 from deita_core.formats.read import PoolRow, Reject, read
 from deita_core.formats.score_file import read_scores, score_fields
-from deita_core.jobs.handover import Part
+from deita_core.jobs.chains import import_scores_spec
+from deita_core.jobs.handover import Identities, Part
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import KINDS, ExportScoresSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
-from deita_core.jobs.kinds.score_files import ExportScores, ImportScores, deita_record
-from deita_core.jobs.steps import export_scores_step, import_scores_step
+from deita_core.jobs.kinds.score_files import deita_record
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
 from deita_core.project.job_log import Progress
+from deita_core.project.models import active_model
 from deita_core.project.pool import add_rows, add_source
-from deita_core.project.scores import active_scorer, paired_scores, scorers, turn_scores
+from deita_core.project.scores import paired_scores, scorers, turn_scores
 from deita_core.scoring.given import FIRST_TURN_ONLY, score_of, scores_of_turns
 
 
-class Counter:
-    """A channel that runs a job's worker side in this process."""
+class Channel:
+    """Runs both sides of a job in this process."""
 
-    def __init__(self, kind: Any, project: Project, parameters: Any, folder: Path) -> None:
+    def __init__(self, kind: Any, project: Project, spec: JobSpec, folder: Path) -> None:
         self.parts: list[Part] = []
+        self.identities: Identities = {}
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.total = kind.prepare(project, parameters, {}, folder)
+        self.total = kind.prepare(project, spec, {}, folder)
         self.message = ""
-        kind.work(parameters, self)
+        kind.work(spec, self)
         for part in self.parts:
-            kind.commit(project, parameters, part)
+            kind.commit(project, spec, self.identities, part)
 
-    def get_input(self, identity: Any) -> tuple[Path, int]:
+    def get_input(self) -> tuple[Path, int]:
         return self.folder, self.total
+
+    def set_identities(self, identities: Identities) -> None:
+        self.identities = identities
 
     def put(self, part: Part) -> None:
         self.parts.append(part)
@@ -48,9 +55,8 @@ class Counter:
         self.message = progress.sentence()
 
 
-def do(project: Project, step: tuple[str, Any], folder: Path) -> str:
-    kinds = {kind.name: kind for kind in (ImportScores(), ExportScores())}
-    return Counter(kinds[step[0]], project, step[1], folder / "job").message
+def do(project: Project, spec: JobSpec, folder: Path) -> str:
+    return Channel(KINDS[spec.kind], project, spec, folder / "job").message
 
 
 def chat(*said: str, **fields: object) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def stored(project: Project, dimension: str) -> list[list[tuple[float | None, st
     found = project.cursor().execute(
         "SELECT list((score, reason) ORDER BY turn) FROM scores WHERE scorer = ? "
         "GROUP BY row ORDER BY row",
-        [active_scorer(project, dimension)],
+        [active_model(project, dimension)],
     )
     return [row[0] for row in found.fetchall()]
 
@@ -136,7 +142,7 @@ def test_numeric_columns_are_listed_with_their_counts(pool: Project):
 
 
 def test_columns_become_scores_of_every_turn(pool: Project, tmp_path: Path):
-    do(pool, import_scores_step("rating", "qualities"), tmp_path)
+    do(pool, import_scores_spec("rating", "qualities"), tmp_path)
     no_list = [(None, "no value is given")]
     assert stored(pool, "complexity") == [
         [(4.0, None)],
@@ -155,7 +161,7 @@ def test_columns_become_scores_of_every_turn(pool: Project, tmp_path: Path):
 
 def test_a_nested_column_is_read_and_the_revision_follows_the_values(pool: Project, tmp_path: Path):
     for column in ("nested.Deita_Complexity", "text"):
-        do(pool, import_scores_step(column), tmp_path)
+        do(pool, import_scores_spec(column), tmp_path)
     first, second = scorers(pool)
     assert first.scored == second.scored == 1
     assert len(first.revision) == 32
@@ -164,7 +170,7 @@ def test_a_nested_column_is_read_and_the_revision_follows_the_values(pool: Proje
 
 def test_a_column_that_no_row_has_is_an_error(pool: Project, tmp_path: Path):
     with pytest.raises(ProjectError, match="'missing'"):
-        do(pool, import_scores_step("missing"), tmp_path)
+        do(pool, import_scores_spec("missing"), tmp_path)
 
 
 # files
@@ -181,7 +187,7 @@ def test_the_files_of_the_reference_are_matched_by_content(pool: Project, tmp_pa
         for record, turns in zip(RECORDS, (1, 2, 2, 1), strict=True)
     ]
     scored += [chat("elsewhere", "e", complexity_scores=[1]), scored[0], {"no": "scores"}]
-    said = do(pool, import_scores_step(file=write(tmp_path / "ref.json", scored)), tmp_path)
+    said = do(pool, import_scores_spec(file=write(tmp_path / "ref.json", scored)), tmp_path)
     assert stored(pool, "complexity")[1] == [(1.25, None), (2.5, None)]
     assert said == (
         "7 records read; 4 matched; 1 left out: no conversation of the pool is the same (first: "
@@ -209,7 +215,7 @@ def test_tables_are_matched_by_id_and_turn(pool: Project, tmp_path: Path, suffix
         pq.write_table(table, path)
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
-    said = do(pool, import_scores_step(file=path), tmp_path)
+    said = do(pool, import_scores_spec(file=path), tmp_path)
     assert stored(pool, "quality")[:2] == [
         [(5.5, None)],
         [(None, "no value is given"), (2.0, None)],
@@ -223,22 +229,22 @@ def test_a_damaged_file_gives_what_can_be_read(pool: Project, tmp_path: Path):
     path = tmp_path / "broken.jsonl"
     good = json.dumps({**RECORDS[0], "quality": 3})
     path.write_text(f'{good}\n{{"conversations": [\n')
-    assert "1 matched; 1 left out" in do(pool, import_scores_step(file=path), tmp_path)
+    assert "1 matched; 1 left out" in do(pool, import_scores_spec(file=path), tmp_path)
 
 
 def test_a_file_about_another_pool_is_an_error(pool: Project, tmp_path: Path):
     path = write(tmp_path / "other.json", [chat("x", "y", quality=1)])
     with pytest.raises(JobError, match=r"nothing of other\.json belongs to this pool: 1 records"):
-        do(pool, import_scores_step(file=path), tmp_path)
+        do(pool, import_scores_spec(file=path), tmp_path)
 
 
 def test_a_file_without_known_fields_names_those_it_has(tmp_path: Path):
     with pytest.raises(FormatError, match=r"its fields: conversations, stars"):
         score_fields(write(tmp_path / "a.json", [chat("x", "y", stars=1)]))
     with pytest.raises(FormatError, match="there is no file"):
-        import_scores_step(file=tmp_path / "none.json")
+        import_scores_spec(file=tmp_path / "none.json")
     with pytest.raises(FormatError, match="name the column"):
-        import_scores_step()
+        import_scores_spec()
 
 
 def test_a_turn_that_is_no_number_is_a_reject(tmp_path: Path):
@@ -253,13 +259,13 @@ def test_a_turn_that_is_no_number_is_a_reject(tmp_path: Path):
 
 @pytest.fixture
 def scored(pool: Project, tmp_path: Path) -> Project:
-    do(pool, import_scores_step("rating", "qualities"), tmp_path)
+    do(pool, import_scores_spec("rating", "qualities"), tmp_path)
     return pool
 
 
 def test_scores_are_written_turn_by_turn(scored: Project, tmp_path: Path):
     out = tmp_path / "scores.parquet"
-    do(scored, export_scores_step(out, "parquet"), tmp_path)
+    do(scored, ExportScoresSpec(out=out, format="parquet"), tmp_path)
     rows = pq.read_table(out).to_pylist()
     assert [(r["position"], r["turn"], r["complexity"], r["quality"]) for r in rows] == [
         (0, 0, 4, None),
@@ -275,20 +281,20 @@ def test_scores_are_written_turn_by_turn(scored: Project, tmp_path: Path):
 @pytest.mark.parametrize("format", ["csv", "parquet"])
 def test_what_is_written_can_be_imported_again(scored: Project, tmp_path: Path, format: str):
     out = tmp_path / f"scores.{format}"
-    do(scored, export_scores_step(out, format), tmp_path)
-    before = {d: active_scorer(scored, d) for d in ("complexity", "quality")}
-    do(scored, import_scores_step(file=out), tmp_path)
+    do(scored, ExportScoresSpec(out=out, format=format), tmp_path)
+    before = {d: active_model(scored, d) for d in ("complexity", "quality")}
+    do(scored, import_scores_spec(file=out), tmp_path)
     for dimension, old in before.items():
-        pairs = paired_scores(scored, old or 0, active_scorer(scored, dimension) or 0)
+        pairs = paired_scores(scored, old or 0, active_model(scored, dimension) or 0)
         assert pairs.first.tobytes() == pairs.second.tobytes()
 
 
 def test_the_format_of_the_reference_pairs_by_position_and_leaves_out_what_it_cannot_say(
     scored: Project, tmp_path: Path
 ):
-    do(scored, import_scores_step(None, "rating"), tmp_path)
+    do(scored, import_scores_spec(None, "rating"), tmp_path)
     out = tmp_path / "deita.json"
-    said = do(scored, export_scores_step(out, "deita"), tmp_path)
+    said = do(scored, ExportScoresSpec(out=out, format="deita"), tmp_path)
     (row,) = json.loads(out.read_text())
     assert row["conversations"] == RECORDS[0]["conversations"]
     assert (row["complexity_scores"], row["quality_scores"]) == ([4.0], [4.0])
@@ -309,7 +315,7 @@ def test_a_record_of_the_reference_has_two_messages_a_turn():
 
 def test_nothing_scored_is_nothing_to_export(pool: Project, tmp_path: Path):
     with pytest.raises(ProjectError, match="score the pool first"):
-        do(pool, export_scores_step(tmp_path / "a.csv", "csv"), tmp_path)
+        do(pool, ExportScoresSpec(out=tmp_path / "a.csv", format="csv"), tmp_path)
 
 
 def test_turn_scores_show_where_a_score_comes_from(scored: Project):

@@ -16,9 +16,8 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from deita_core.project import Project
-from deita_core.project.scorers import extreme_turns
-from deita_core.project.scores import active_scorer, add_scores, register_scorer, scorers
-from deita_core.project.vectors import active_embedder, register_embedder
+from deita_core.project.models import ModelIdentity, active_model, register_model
+from deita_core.project.scores import add_scores, extreme_turns, scorers
 from studio.shell.resources import Opened, open_project
 from tests.builders import conversation, prepared_project
 from tests.test_pages import texts
@@ -72,7 +71,9 @@ def wait(opened: Opened) -> None:
 def second_scorer(path: Path) -> int:
     """Another complexity scorer: its number. It cuts row 3 and has no score for row 5."""
     with Project.open(path) as project:
-        number = register_scorer(project, "complexity", "tests/other", "2", {}, activate=False)
+        number = register_model(
+            project, "complexity", ModelIdentity(id="tests/other", revision="2"), activate=False
+        )
         turns = [(row, turn.index) for row in range(60) for turn in conversation(row).turns]
         missing = [row == 5 for row, _ in turns]
         table = {
@@ -167,13 +168,18 @@ def test_a_column_of_the_pool_becomes_scores(project_file: Path) -> None:
 def test_the_scorer_and_the_embedder_for_selection_are_chosen(project_file: Path) -> None:
     other = second_scorer(project_file)
     with Project.open(project_file) as project:
-        embedder = register_embedder(project, "tests/wide", "1", 8, {}, activate=False)
+        embedder = register_model(
+            project,
+            "embedding",
+            ModelIdentity(id="tests/wide", revision="1", width=8),
+            activate=False,
+        )
     page = score_page("Models")
     with open_in_app(project_file) as opened:
         page.selectbox(key=f"active_complexity_{opened.key}").set_value(other).run()
         page.selectbox(key=f"active_embedding_{opened.key}").set_value(embedder).run()
-        assert active_scorer(opened.project, "complexity") == other
-        assert active_embedder(opened.project) == embedder
+        assert active_model(opened.project, "complexity") == other
+        assert active_model(opened.project, "embedding") == embedder
     ran(page)
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from deita_core.cli.options import ProjectOptions, RunningOptions, value
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ModelError
+from deita_core.jobs.chains import pilot_chain
 from deita_core.jobs.kinds.pilot import PilotFacts
-from deita_core.jobs.steps import pilot_steps
-from deita_core.project.scorers import pilots
+from deita_core.project.pilots import pilots
 
 
 def pilot(
@@ -26,7 +26,7 @@ def pilot(
     chosen = running.options()
     if rows < 1:
         raise ModelError(f"--rows must be at least 1, got {rows}")
-    steps = pilot_steps(
+    steps = pilot_chain(
         complexity,
         quality,
         embedder,
@@ -39,7 +39,9 @@ def pilot(
         before = {p.pilot for p in pilots(project)}
         records = run_jobs(project, steps, quiet=target.quiet)
         facts = [
-            PilotFacts.from_json(p.facts) for p in pilots(project)[::-1] if p.pilot not in before
+            PilotFacts.model_validate(p.facts)
+            for p in pilots(project)[::-1]
+            if p.pilot not in before
         ]
         for line in pilot_lines(facts, price):
             print(line)

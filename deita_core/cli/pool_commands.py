@@ -24,33 +24,22 @@ from deita_core.cli.options import (
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import PathError, ProjectError
 from deita_core.formats.read.layout import PoolRow
-from deita_core.jobs.kinds.score import health
+from deita_core.jobs.chains import import_scores_spec, register_files, register_hub, score_chain
+from deita_core.jobs.kinds import EmbedSpec, ExportScoresSpec, GraphSpec, ImportSpec, MapSpec
 from deita_core.jobs.kinds.score_files import FORMATS as SCORE_FORMATS
-from deita_core.jobs.steps import (
-    embed_step,
-    export_scores_step,
-    graph_step,
-    import_scores_step,
-    import_step,
-    map_step,
-    register_files,
-    register_hub,
-    score_steps,
-)
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.columns import numeric_columns
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.project.pool import sources
-from deita_core.project.scorers import forget_failures
-from deita_core.project.scores import scorers
+from deita_core.project.scores import forget_failures, health, scorers
 
 
 def import_files(pool: PoolOptions, mapping: MappingOptions, target: ProjectOptions) -> None:
     """Import pool files."""
     with target.opened(create=True) as project:
         if numbers := register(project, pool, mapping):
-            run_jobs(project, [import_step(numbers)], quiet=target.quiet)
+            run_jobs(project, [ImportSpec(sources=numbers)], quiet=target.quiet)
         print_counts(project)
 
 
@@ -96,7 +85,7 @@ def score(
     retry_failed: Annotated[bool, flag("--retry-failed", "try rows without a score again")] = False,
 ) -> None:
     """Score what has no score yet."""
-    steps = score_steps(
+    steps = score_chain(
         None if models.complexity == "none" else models.complexity,
         None if models.quality == "none" else models.quality,
         options=dict.fromkeys(("complexity", "quality"), running.options()),
@@ -124,7 +113,7 @@ def _print_health(project: Project) -> None:
 
 def embed(running: RunningOptions, target: ProjectOptions, embedder: Embedder = "minilm") -> None:
     """Embed what has no vector yet."""
-    step = embed_step(embedder, running.options())
+    step = EmbedSpec(embedder=embedder, options=running.options())
     with target.opened() as project:
         run_jobs(project, [step], quiet=target.quiet)
         found = project_info(project)
@@ -137,19 +126,19 @@ def embed(running: RunningOptions, target: ProjectOptions, embedder: Embedder = 
 def make_graph(target: ProjectOptions) -> None:
     """Find all pairs of similar rows, and the clusters."""
     with target.opened() as project:
-        print(run_jobs(project, [graph_step()], quiet=target.quiet)[0].message)
+        print(run_jobs(project, [GraphSpec()], quiet=target.quiet)[0].message)
 
 
 def make_map(target: ProjectOptions) -> None:
     """Lay the embeddings out on a plane (UMAP)."""
     with target.opened() as project:
-        run_jobs(project, [map_step()], quiet=target.quiet)
+        run_jobs(project, [MapSpec()], quiet=target.quiet)
         print(f"{project_info(project).mapped:,} conversations on the map")
 
 
 def sample(quiet: Quiet = False) -> None:
     """Make the sample project, if it is not there."""
-    from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
+    from deita_core.jobs.chains import SAMPLE_KEY, SAMPLE_NAME, sample_chain
 
     path = path_of(projects_folder(), SAMPLE_KEY)
     fresh = not path.exists()
@@ -159,7 +148,7 @@ def sample(quiet: Quiet = False) -> None:
                 project.rename(SAMPLE_NAME)
             found = project_info(project)
             if not (found.mapped and found.selections):
-                run_jobs(project, sample_steps(project), quiet=quiet)
+                run_jobs(project, sample_chain(project), quiet=quiet)
                 print_counts(project)
     except ProjectError as error:  # the app has it open: then it is there
         if fresh:
@@ -177,7 +166,7 @@ def import_scores(
     ] = False,
 ) -> None:
     """Take scores from a file, or from columns of the pool."""
-    steps = [] if list_columns else [import_scores_step(complexity, quality, file=file)]
+    steps = [] if list_columns else [import_scores_spec(complexity, quality, file=file)]
     with target.opened() as project:
         if list_columns:
             _print_columns(project)
@@ -209,6 +198,6 @@ def export_scores(
     ] = "csv",
 ) -> None:
     """Write the scores of every turn to a file."""
-    step = export_scores_step(out, format)
+    step = ExportScoresSpec(out=out, format=format)
     with target.opened() as project:
         print(f"{out}: {run_jobs(project, [step], quiet=target.quiet)[0].message}")

@@ -9,13 +9,13 @@ from typing import Any
 
 from deita_core.errors import JobCancelledError, JobError
 from deita_core.jobs import JobRunner
+from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
-from deita_core.jobs.steps import Step
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
 
 
-def run_jobs(project: Project, steps: Sequence[Step], *, quiet: bool = False) -> list[JobRecord]:
+def run_jobs(project: Project, chain: Sequence[JobSpec], *, quiet: bool = False) -> list[JobRecord]:
     """Run jobs one after the other in worker processes, behind those that were left over.
 
     Returns the records of the new ones; raises what `watch` raises.
@@ -24,7 +24,7 @@ def run_jobs(project: Project, steps: Sequence[Step], *, quiet: bool = False) ->
     left = runner.start()
     try:
         watch(runner, [job.job for job in left], quiet=quiet)
-        return watch(runner, runner.submit(steps), quiet=quiet)
+        return watch(runner, runner.submit(chain), quiet=quiet)
     finally:
         runner.stop()
 

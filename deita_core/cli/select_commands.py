@@ -26,15 +26,9 @@ from deita_core.cli.options import (
 )
 from deita_core.cli.pool_commands import print_counts, register
 from deita_core.cli.progress_bars import run_jobs
-from deita_core.jobs.steps import (
-    embed_step,
-    export_step,
-    graph_step,
-    import_step,
-    map_step,
-    score_steps,
-    select_step,
-)
+from deita_core.jobs.chains import score_chain
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import EmbedSpec, ExportSpec, GraphSpec, ImportSpec, MapSpec, SelectSpec
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.graphs import has_graph
@@ -66,23 +60,25 @@ def run(
     path = target.project or out.with_name(f"{out.stem}.duckdb")
     with Project.open(path, create=True, wait=target.wait) as project:
         numbers = register(project, pool, mapping)
-        steps = [import_step(numbers)] if numbers else []
-        steps += score_steps(
+        chain: list[JobSpec] = [ImportSpec(sources=numbers)] if numbers else []
+        chain += score_chain(
             models.complexity,
             models.quality,
             options=dict.fromkeys(("complexity", "quality"), options),
             despite_health=models.despite_health,
         )
-        run_jobs(project, [*steps, embed_step(embedder, options)], quiet=target.quiet)
+        chain.append(EmbedSpec(embedder=embedder, options=options))
+        run_jobs(project, chain, quiet=target.quiet)
         found = project_info(project)
         if (rule.needs_graph or not no_map) and not has_graph(project):
-            run_jobs(project, [graph_step()], quiet=target.quiet)
+            run_jobs(project, [GraphSpec()], quiet=target.quiet)
         if not no_map and found.mapped < found.embedded:
-            run_jobs(project, [map_step()], quiet=target.quiet)
+            run_jobs(project, [MapSpec()], quiet=target.quiet)
         print_counts(project)
         rule = with_pins(rule, project) if choosing.with_choices else rule
         check_rule_names(rule, load_pool_table(project))
-        print(run_jobs(project, [select_step(rule, name)], quiet=target.quiet)[0].message)
+        selecting = SelectSpec(rule=rule.to_json(), name=name)
+        print(run_jobs(project, [selecting], quiet=target.quiet)[0].message)
         _export(project, name, format, out, license, target.quiet)
 
 
@@ -119,7 +115,7 @@ def _export(
     project: Project, selection: str, format: str, out: Path, license: str, quiet: bool
 ) -> None:
     find_selection(project, selection)  # a wrong name must show before a worker starts
-    step = export_step(selection, format, out, license=license)
+    step = ExportSpec(selection=selection, format=format, out=out, license=license)
     print(f"{out}: {run_jobs(project, [step], quiet=quiet)[0].message}")
 
 

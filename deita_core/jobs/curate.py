@@ -12,9 +12,10 @@ from deita_core.errors import SelectionError
 from deita_core.project import Project
 from deita_core.project.arrays import load_pool_table
 from deita_core.project.graphs import load_clusters, load_graph
+from deita_core.project.models import active_model
 from deita_core.project.pins import pins
 from deita_core.project.selections import save_selection
-from deita_core.project.vectors import active_embedder, load_vectors
+from deita_core.project.vectors import load_vectors
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
@@ -33,7 +34,7 @@ def selection_input(project: Project, arrays: PoolTable | None = None) -> PoolTa
         raise SelectionError("the pool is empty: import a file first")
     if np.isnan(arrays.turn_complexity).all() and np.isnan(arrays.turn_quality).all():
         raise SelectionError("no conversation has a score: score the pool first")
-    embedder = active_embedder(project)
+    embedder = active_model(project, "embedding")
     if embedder is None:
         raise SelectionError("no conversation has an embedding: embed the pool first")
     rows, vectors = load_vectors(project, embedder)

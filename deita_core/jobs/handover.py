@@ -5,16 +5,12 @@ folder and puts finished batches there, and the owner commits them. Every file a
 atomic rename, so a kill at any moment leaves whole batches or none.
 
     spec.json        what to do                    (owner)
-    identity.json    which model, before input     (worker)
+    identities.json  which models, before input    (worker)
     input/ready      the input is complete         (owner)
     parts/000001/    one batch: *.arrow, meta.json (worker; the owner deletes it once committed)
     progress.json    how far it has come           (worker)
     cancel           stop at the next batch        (owner)
     outcome.json     done, cancelled or failed     (worker)
-
-The worker's side of a job: tell progress, hand over batches, notice a cancel.
-
-What a kind of job is: the worker's side and the owner's side of the same work.
 """
 
 from __future__ import annotations
@@ -27,17 +23,21 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from deita_core.errors import DeitaError, JobCancelledError, JobError
 from deita_core.files import is_unfinished, whole_file, whole_folder
-from deita_core.project import Project
 from deita_core.project.job_log import Progress, State
+from deita_core.project.models import ModelIdentity, Role
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+Identities = Mapping[Role, ModelIdentity]
+_IDENTITIES: TypeAdapter[dict[Role, ModelIdentity]] = TypeAdapter(dict[Role, ModelIdentity])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +76,32 @@ class Handover:
         self.parts = folder / "parts"
         self.log = folder / "worker.log"
 
-    def create(self, spec: Mapping[str, Any]) -> None:
+    def create(self, kind: str, parameters: Mapping[str, Any]) -> None:
         """Start afresh, but keep finished batches that were not committed yet."""
         self.parts.mkdir(parents=True, exist_ok=True)
         for unfinished in filter(is_unfinished, self.parts.iterdir()):
             shutil.rmtree(unfinished)
         shutil.rmtree(self.input, ignore_errors=True)
         self.input.mkdir()
-        for name in ("identity.json", "progress.json", "cancel", "outcome.json"):
+        for name in ("identities.json", "progress.json", "cancel", "outcome.json"):
             (self.folder / name).unlink(missing_ok=True)
-        self._write("spec.json", dict(spec))
+        self._write("spec.json", {"kind": kind, "parameters": dict(parameters)})
 
-    def spec(self) -> dict[str, Any]:
-        """What to do."""
+    def spec(self) -> tuple[str, Mapping[str, Any]]:
+        """What to do: the kind of job and its parameters."""
         found = self._read("spec.json")
         assert found is not None
-        return found
+        return found["kind"], found["parameters"]
 
-    def set_identity(self, identity: Mapping[str, Any]) -> None:
-        """Worker: tell which model will run."""
-        self._write("identity.json", dict(identity))
+    def set_identities(self, identities: Identities) -> None:
+        """Worker: tell which models will run."""
+        encoded = {str(role): identity.model_dump() for role, identity in identities.items()}
+        self._write("identities.json", encoded)
 
-    def identity(self) -> dict[str, Any] | None:
-        """Owner: which model will run, or None while it is still loading."""
-        return self._read("identity.json")
+    def identities(self) -> Identities | None:
+        """Owner: which models will run, or None while they are still loading."""
+        found = self._read("identities.json")
+        return None if found is None else _IDENTITIES.validate_python(found)
 
     def set_input_ready(self, total: int) -> None:
         """Owner: everything below `input` is complete, and holds `total` rows."""
@@ -202,9 +204,9 @@ class WorkerChannel:
         self._told = 0.0
         self._recent: deque[tuple[float, int]] = deque()
 
-    def get_input(self, identity: Mapping[str, Any]) -> tuple[Path, int]:
-        """Tell which model will run, then wait for the owner's input: its folder and rows."""
-        self._handover.set_identity(identity)
+    def get_input(self, identities: Identities | None = None) -> tuple[Path, int]:
+        """Tell which models will run, then wait for the owner's input: its folder and rows."""
+        self._handover.set_identities(identities or {})
         while (total := self._handover.input_total()) is None:
             self.check()
             time.sleep(0.02)
@@ -227,6 +229,10 @@ class WorkerChannel:
         self._handover.set_progress(progress.model_copy(update={"rate": rate}))
         self.check()
 
+    def set_identities(self, identities: Identities) -> None:
+        """Tell whose results the batches hold, where that takes the input to know."""
+        self._handover.set_identities(identities)
+
     def put(self, part: Part) -> None:
         """Hand over a batch; waits while too many are not committed yet."""
         while len(self._handover.waiting_parts()) >= _BACKLOG:
@@ -241,32 +247,3 @@ class WorkerChannel:
             raise JobCancelledError("cancelled")
         if os.getppid() != self._parent:
             raise JobError("the process that owns the project has ended; resume the job there")
-
-
-Parameters = Mapping[str, Any]
-
-
-class JobKind(Protocol):
-    """One kind of job. `name` is its key; `label` and `unit` are what people read."""
-
-    name: str
-    label: str
-    unit: str
-
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Worker process: compute, and hand over batches at the channel. Never opens a project."""
-        ...
-
-    def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
-    ) -> int:
-        """Owner: write the input that is still to be done (that is the resume); returns rows."""
-        ...
-
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
-        """Owner: put one batch into the project. The same batch may come twice."""
-        ...
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """Owner: the job ended before its end (cancelled, failed or killed)."""
-        ...

@@ -17,25 +17,20 @@ from deita_core.formats.manifest import (
     locate,
     read_manifest,
 )
+from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.curate import select_and_save
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import EmbedSpec, ExportSpec, GraphSpec, ImportSpec, ScoreSpec
 from deita_core.jobs.kinds.export import manifest_path
-from deita_core.jobs.steps import (
-    Step,
-    embed_step,
-    export_step,
-    graph_step,
-    import_scores_step,
-    import_step,
-    score_step,
-)
 from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project import Project
 from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
+from deita_core.scoring.protocol import DIMENSIONS
 from deita_core.selection.rule import SelectionRule
 from deita_core.version import VERSION
 
-RunSteps = Callable[[Project, Sequence[Step]], object]
+RunSteps = Callable[[Project, Sequence[JobSpec]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +78,13 @@ def replay_manifest(
             add_source(project, known.name, str(path.resolve()), known.mapping.to_json())
             for known, path in zip(manifest.pool, files, strict=True)
         ]
-        graph = [graph_step()] if rule.needs_graph else []
-        run_steps(project, [import_step(numbers), *steps, *graph])
+        graph = [GraphSpec()] if rule.needs_graph else []
+        run_steps(project, [ImportSpec(sources=numbers), *steps, *graph])
         select_and_save(project, rule, chosen.name)
         output = manifest.output
-        export = export_step(chosen.name, output.format, out, with_scores=output.with_scores)
+        export = ExportSpec(
+            selection=chosen.name, format=output.format, out=out, with_scores=output.with_scores
+        )
         run_steps(project, [export])
     made = read_manifest(manifest_path(out)).output
     return Replayed(
@@ -99,7 +96,7 @@ def replay_manifest(
     )
 
 
-def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[Step]:
+def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[JobSpec]:
     models = {model.role: model for model in manifest.models}
     weights = {"complexity": rule.complexity_weight, "quality": rule.quality_weight}
     needed = {"embedding"} | {dimension for dimension, weight in weights.items() if weight}
@@ -109,14 +106,18 @@ def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[Step]:
     used = {role: models[role] for role in weights if role in models}
     columns = {role: column for role, m in used.items() if (column := _column(m))}
     named = {role: name_of_scorer(m.id) for role, m in used.items() if role not in columns}
-    options = {role: _options(used[role]) for role in named}
-    steps: list[Step] = []
+    options = {d: _options(used[d]) for d in DIMENSIONS if d in named}
+    steps: list[JobSpec] = []
     if columns:
-        steps.append(import_scores_step(columns.get("complexity"), columns.get("quality")))
+        steps.append(import_scores_spec(columns.get("complexity"), columns.get("quality")))
     if named:
-        steps.append(score_step(named.get("complexity"), named.get("quality"), options=options))
+        steps.append(
+            ScoreSpec(
+                complexity=named.get("complexity"), quality=named.get("quality"), options=options
+            )
+        )
     embedder = models["embedding"]
-    return [*steps, embed_step(name_of_embedder(embedder.id), _options(embedder))]
+    return [*steps, EmbedSpec(embedder=name_of_embedder(embedder.id), options=_options(embedder))]
 
 
 def _column(model: ModelUse) -> str | None:

@@ -13,16 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from deita_core.errors import JobError
 from deita_core.jobs.handover import Handover, Outcome
+from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
 from deita_core.project import Project
 from deita_core.project.job_log import (
@@ -63,17 +62,15 @@ class JobRunner:
         self._thread.start()
         return left
 
-    def submit(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
-        """Queue jobs (kind, parameters) to run one after the other; returns their numbers.
+    def submit(self, chain: Sequence[JobSpec]) -> list[int]:
+        """Queue jobs to run one after the other; returns their numbers.
 
-        A step whose predecessor did not get done is cancelled with it.
+        A job whose predecessor did not get done is cancelled with it.
         """
         numbers: list[int] = []
-        for kind, parameters in steps:
-            if kind not in KINDS:
-                raise JobError(f"there is no job {kind!r}: use one of {', '.join(KINDS)}")
+        for spec in chain:
             after = numbers[-1] if numbers else None
-            numbers.append(add_job(self._project, kind, parameters, after))
+            numbers.append(add_job(self._project, spec.kind, spec.to_json(), after))
         self._wake.set()
         return numbers
 
@@ -85,7 +82,7 @@ class JobRunner:
         self._wake.set()
 
     def resume(self, job: int) -> None:
-        """Queue a cancelled, failed or interrupted job again, with the steps that waited for it."""
+        """Queue a cancelled, failed or interrupted job again, with the jobs that waited for it."""
         for record in reversed(jobs(self._project, limit=1000)):
             waits = record.after in self._resumable_chain(job)
             if record.state in RESUMABLE and (record.job == job or waits):
@@ -140,7 +137,7 @@ class JobRunner:
             return  # stays "running": the next owner takes it up
         set_job_progress(self._project, job.job, self._live.pop(job.job))
         if end.state != "done":
-            KINDS[job.kind].stopped(self._project, job.parameters)
+            KINDS[job.kind].stopped(self._project)
         else:
             self._handover(job.job).remove()
         set_job_state(self._project, job.job, end.state, end.error, end.error_code)
@@ -157,7 +154,7 @@ class JobRunner:
         handover = self._handover(job.job)
         for _ in range(1 + RESTARTS):
             self._commit_waiting(job, handover)
-            handover.create({"kind": job.kind, "parameters": dict(job.parameters)})
+            handover.create(job.kind, job.parameters)
             worker = _start_worker(handover)
             try:
                 self._attend(job, handover, worker)
@@ -177,10 +174,11 @@ class JobRunner:
     def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
         """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""
         kind, given, asked_to_stop = KINDS[job.kind], False, 0.0
+        spec = kind.read(job.parameters)
         while worker.poll() is None:
-            identity = None if given else handover.identity()
-            if identity is not None:
-                total = kind.prepare(self._project, job.parameters, identity, handover.input)
+            identities = None if given else handover.identities()
+            if identities is not None:
+                total = kind.prepare(self._project, spec, identities, handover.input)
                 handover.set_input_ready(total)
                 given = True
             committed = self._commit_waiting(job, handover)
@@ -199,10 +197,14 @@ class JobRunner:
 
     def _commit_waiting(self, job: JobRecord, handover: Handover) -> bool:
         waiting = handover.waiting_parts()
+        if not waiting:
+            return False
+        kind, identities = KINDS[job.kind], handover.identities() or {}
+        spec = kind.read(job.parameters)
         for path in waiting:
-            KINDS[job.kind].commit(self._project, job.parameters, handover.take(path))
+            kind.commit(self._project, spec, identities, handover.take(path))
             handover.drop(path)
-        return bool(waiting)
+        return True
 
     def _resumable_chain(self, job: int) -> set[int]:
         chain = {job}

@@ -15,9 +15,10 @@ from deita_core.jobs.kinds import KINDS
 def main(folder: Path, parent: int) -> int:
     """Do the job described in `folder`; returns the exit status (0: it came to its end)."""
     handover = Handover(folder)
-    spec = handover.spec()
     try:
-        KINDS[spec["kind"]].work(spec["parameters"], WorkerChannel(handover, parent))
+        name, parameters = handover.spec()
+        kind = KINDS[name]
+        kind.work(kind.read(parameters), WorkerChannel(handover, parent))
     except Exception as error:
         if not isinstance(error, DeitaError):
             traceback.print_exc()

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.project.scores import active_scorer
+from deita_core.project.models import active_model
 from deita_core.project.store import Project
-from deita_core.project.vectors import active_embedder
 from deita_core.selection.pool_table import PoolTable
 
 _FETCHED_AT_ONCE = 50_000
@@ -100,7 +99,7 @@ def _turn_scores(
             LEFT JOIN scores q ON q.row = t.row AND q.turn = t.turn AND q.scorer = ?
             ORDER BY t.row, t.turn
             """,
-            [active_scorer(project, "complexity"), active_scorer(project, "quality")],
+            [active_model(project, "complexity"), active_model(project, "quality")],
         )
         .fetchnumpy()
     )
@@ -117,7 +116,7 @@ def _placement(
     has_vector = np.zeros(count, np.bool_)
     truncated = np.zeros(count, np.bool_)
     xy = np.full((count, 2), np.nan, np.float32)
-    embedder = active_embedder(project)
+    embedder = active_model(project, "embedding")
     if embedder is not None:
         cursor = project.cursor()
         found = cursor.execute(

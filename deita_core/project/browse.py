@@ -52,18 +52,6 @@ def stored_row(project: Project, row: int) -> StoredRow:
     return _stored(found)
 
 
-def stored_rows(project: Project, rows: Sequence[int]) -> list[StoredRow]:
-    """Several conversations, in the order asked for; unknown rows raise ProjectError."""
-    found = project.cursor().execute(
-        f"{_STORED} WHERE c.row IN (SELECT unnest(?::INTEGER[]))", [list(map(int, rows))]
-    )
-    by_row = {stored.row: stored for stored in map(_stored, found.fetchall())}
-    missing = [row for row in rows if int(row) not in by_row]
-    if missing:
-        raise ProjectError(f"there is no row {missing[0]} in {project.name}: rows start at 0")
-    return [by_row[int(row)] for row in rows]
-
-
 def row_of_id(project: Project, identity: str) -> int | None:
     """The row number of a content hash, or None."""
     found = (
@@ -218,17 +206,17 @@ class ProjectInfo:
 
 _SCORED_ROWS = """
 SELECT count(DISTINCT row) FROM (
-    SELECT row FROM scores s JOIN scorers r USING (scorer)
+    SELECT row FROM scores s JOIN models r ON r.model = s.scorer
     WHERE r.active AND s.score IS NOT NULL
-    GROUP BY row, turn HAVING count(DISTINCT r.dimension) = 2
+    GROUP BY row, turn HAVING count(DISTINCT r.role) = 2
 )"""
 _TRIED_ROWS = """
 SELECT count(*) FROM (
-    SELECT row FROM scores s JOIN scorers r USING (scorer) WHERE r.active AND s.turn = 0
-    GROUP BY row HAVING count(DISTINCT r.dimension) = 2
+    SELECT row FROM scores s JOIN models r ON r.model = s.scorer WHERE r.active AND s.turn = 0
+    GROUP BY row HAVING count(DISTINCT r.role) = 2
 )"""
 _EMBEDDED = """
-SELECT count(*) FROM embeddings v JOIN embedders e USING (embedder) WHERE e.active AND """
+SELECT count(*) FROM embeddings v JOIN models e ON e.model = v.embedder WHERE e.active AND """
 
 
 def project_info(project: Project) -> ProjectInfo:
@@ -253,7 +241,7 @@ def project_info(project: Project) -> ProjectInfo:
         embedding_failed=whole_number(cursor, _EMBEDDED + "v.reason IS NOT NULL"),
         truncated=whole_number(cursor, _EMBEDDED + "v.truncated"),
         mapped=whole_number(
-            cursor, "SELECT count(*) FROM map_points JOIN embedders USING (embedder) WHERE active"
+            cursor, "SELECT count(*) FROM map_points JOIN models ON model = embedder WHERE active"
         ),
         selections=whole_number(cursor, "SELECT count(*) FROM selections"),
         bytes=project.path.stat().st_size,

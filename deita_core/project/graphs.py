@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
 from deita_core.files import replace_folder
+from deita_core.project.models import active_model
 from deita_core.project.store import Project, whole_number
-from deita_core.project.vectors import active_embedder
 from deita_core.similarity.graph import (
     FILE_VERSION,
     SimilarityGraph,
@@ -41,7 +41,7 @@ def graph_key(project: Project, embedder: int) -> dict[str, Any]:
         project.cursor()
         .execute(
             "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), max(e.embedded) "
-            "FROM embedders m LEFT JOIN embeddings e USING (embedder) WHERE m.embedder = ?",
+            "FROM models m LEFT JOIN embeddings e ON e.embedder = m.model WHERE m.model = ?",
             [embedder],
         )
         .fetchall()[0]
@@ -56,7 +56,7 @@ def graph_key(project: Project, embedder: int) -> dict[str, Any]:
 
 def graph_folder(project: Project) -> Path | None:
     """The folder of the current graph, whether it is there or not; None without an embedder."""
-    embedder = active_embedder(project)
+    embedder = active_model(project, "embedding")
     if embedder is None:
         return None
     return _folder_of(project, graph_key(project, embedder))

@@ -1,21 +1,20 @@
-"""Score queries: scorers, what is still to be scored, and the scores per turn.
-
-The active scores of a pool as Parquet, for the job that writes them to a file.
-"""
+"""Scores turn by turn: what is still to be scored, what scorers gave, failed at and cut short."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
+from deita_core.project.models import Parameters, active_model
 from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
+from deita_core.scoring.health import Health, health_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +23,86 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScorerRecord:
-    """A scorer known to the project, and how far it has come."""
+    """A scorer known to the project, and how many turns it has scored and failed at."""
 
     scorer: int
     dimension: str
     model: str
     revision: str
-    parameters: Mapping[str, str | int | float | bool]
+    parameters: Parameters
     active: bool
     scored: int
     failed: int
+
+
+def scorers(project: Project) -> list[ScorerRecord]:
+    """Every scorer that was used, with its counts."""
+    found = project.cursor().execute(
+        """
+        SELECT m.model, m.role, m.id, m.revision, m.parameters, m.active,
+               count(s.score), count(s.reason)
+        FROM models m LEFT JOIN scores s ON s.scorer = m.model
+        WHERE m.role <> 'embedding' GROUP BY ALL ORDER BY m.model
+        """
+    )
+    return [
+        ScorerRecord(number, role, name, revision, json.loads(parameters), *rest)
+        for number, role, name, revision, parameters, *rest in found.fetchall()
+    ]
+
+
+# A batch commits all turns of a conversation together, so its first turn tells.
+UNSCORED = """c.turns > 0 AND c.row NOT IN (
+    SELECT row FROM scores WHERE turn = 0 AND scorer IN (SELECT unnest(?::INTEGER[]))
+    GROUP BY row HAVING count(DISTINCT scorer) = ?)"""
+
+
+def count_unscored(project: Project, numbers: Sequence[int]) -> int:
+    """Conversations that lack a score (or its reason) from any of these scorers."""
+    query = f"SELECT count(*) FROM conversations c WHERE {UNSCORED}"
+    return whole_number(project.cursor(), query, list(numbers), len(numbers))
+
+
+def write_unscored(project: Project, numbers: Sequence[int], out: Path) -> int:
+    """Write row and messages of what these scorers have not done as Parquet, in row order.
+
+    Returns the number of rows.
+    """
+    return whole_number(
+        project.cursor(),
+        f"COPY (SELECT row, messages FROM conversations c WHERE {UNSCORED} ORDER BY row) "
+        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
+        list(numbers),
+        len(numbers),
+    )
+
+
+def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
+    """Commit row, turn, score (NULL where it failed) and reason of one batch.
+
+    Columns `mass` and `truncated` (see `ScoreBatch`) are stored where the batch has them.
+    Rows that this scorer has scored before are replaced, so a batch may come twice.
+    """
+    optional = ", ".join(c if c in batch.column_names else "NULL" for c in ("mass", "truncated"))
+    with project.transaction() as cursor:
+        cursor.register("batch", batch)
+        cursor.execute(
+            "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
+        )
+        cursor.execute(
+            f"INSERT INTO scores SELECT ?, row, turn, score, reason, ?, {optional} FROM batch",
+            [scorer, now()],
+        )
+
+
+def turn_scores(project: Project, row: int) -> pd.DataFrame:
+    """Active scores of one conversation: turn, dimension, score, reason, model."""
+    found = project.cursor().execute(
+        "SELECT s.turn, m.role AS dimension, s.score, s.reason, m.id AS model FROM scores s "
+        "JOIN models m ON m.model = s.scorer WHERE s.row = ? AND m.active ORDER BY 1, 2",
+        [row],
+    )
+    return found.df()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,169 +118,20 @@ class PairedScores:
     second: NDArray[np.float32]
 
 
-def register_scorer(
-    project: Project,
-    dimension: str,
-    model: str,
-    revision: str,
-    parameters: Mapping[str, object],
-    *,
-    activate: bool = True,
-) -> int:
-    """The number of this scorer, made at need.
-
-    activate: it becomes the active one of its dimension; without, only when there is none.
-    """
-    encoded = json.dumps(dict(parameters), sort_keys=True)
-    with project.transaction() as cursor:
-        found = cursor.execute(
-            "SELECT scorer FROM scorers WHERE dimension = ? AND model = ? AND revision = ? "
-            "AND parameters = ?",
-            [dimension, model, revision, encoded],
-        ).fetchall()
-        if not found:
-            number = whole_number(cursor, "SELECT coalesce(max(scorer), 0) + 1 FROM scorers")
-            cursor.execute(
-                "INSERT INTO scorers VALUES (?, ?, ?, ?, ?, false, ?)",
-                [number, dimension, model, revision, encoded, now()],
-            )
-        else:
-            number = int(found[0][0])
-        cursor.execute(
-            "UPDATE scorers SET active = (scorer = ?) WHERE dimension = ? AND "
-            "(? OR NOT EXISTS (FROM scorers WHERE dimension = ? AND active))",
-            [number, dimension, activate, dimension],
-        )
-    return number
-
-
-def scorers(project: Project) -> list[ScorerRecord]:
-    """Every scorer that was used, with counts of turns scored and failed."""
-    found = (
-        project.cursor()
-        .execute(
-            """
-            SELECT r.scorer, r.dimension, r.model, r.revision, r.parameters, r.active,
-                   count(s.score), count(s.reason)
-            FROM scorers r LEFT JOIN scores s USING (scorer)
-            GROUP BY ALL ORDER BY r.scorer
-            """
-        )
-        .fetchall()
-    )
-    return [_record(row) for row in found]
-
-
-def _record(row: tuple[Any, ...]) -> ScorerRecord:
-    scorer, dimension, model, revision, parameters, active, scored, failed = row
-    return ScorerRecord(
-        scorer, dimension, model, revision, json.loads(parameters), active, scored, failed
-    )
-
-
-def active_scorer(project: Project, dimension: str) -> int | None:
-    """The number of the scorer whose scores count for selection, or None."""
-    found = (
-        project.cursor()
-        .execute("SELECT scorer FROM scorers WHERE dimension = ? AND active", [dimension])
-        .fetchone()
-    )
-    return int(found[0]) if found else None
-
-
-def count_unscored(project: Project, scorer_numbers: Mapping[str, int]) -> int:
-    """Conversations that lack a score (or its reason) from any of the scorers."""
-    return whole_number(
-        project.cursor(),
-        f"SELECT count(*) FROM conversations c WHERE {UNSCORED}",
-        list(scorer_numbers.values()),
-        len(scorer_numbers),
-    )
-
-
-# A batch commits all turns of a conversation together, so its first turn tells.
-UNSCORED = """c.turns > 0 AND c.row NOT IN (
-    SELECT row FROM scores WHERE turn = 0 AND scorer IN (SELECT unnest(?::INTEGER[]))
-    GROUP BY row HAVING count(DISTINCT scorer) = ?)"""
-
-
-def write_unscored(project: Project, scorer_numbers: Mapping[str, int], out: Path) -> None:
-    """Write row, messages, tools of what is still to be scored as Parquet, in row order."""
-    project.cursor().execute(
-        f"COPY (SELECT row, messages, tools FROM conversations c WHERE {UNSCORED} ORDER BY row) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        [list(scorer_numbers.values()), len(scorer_numbers)],
-    )
-
-
-def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
-    """Commit row, turn, score (NULL where it failed) and reason of one batch.
-
-    Columns `mass` and `truncated` (see `ScoreBatch`) are stored where the batch has them.
-    Rows that this scorer has scored before are replaced, so a batch may come twice.
-    """
-    health = ", ".join(c if c in batch.column_names else "NULL" for c in ("mass", "truncated"))
-    with project.transaction() as cursor:
-        cursor.register("batch", batch)
-        cursor.execute(
-            "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
-        )
-        cursor.execute(
-            f"INSERT INTO scores SELECT ?, row, turn, score, reason, ?, {health} FROM batch",
-            [scorer, now()],
-        )
-
-
-def turn_scores(project: Project, row: int) -> pd.DataFrame:
-    """Active scores of one conversation: turn, dimension, score, reason, model."""
-    return (
-        project.cursor()
-        .execute(
-            "SELECT s.turn, r.dimension, s.score, s.reason, r.model FROM scores s "
-            "JOIN scorers r USING (scorer) WHERE s.row = ? AND r.active ORDER BY 1, 2",
-            [row],
-        )
-        .df()
-    )
-
-
-def failure_reasons(project: Project) -> pd.DataFrame:
-    """Why active scores are missing: dimension, reason, turns; most common first."""
-    return (
-        project.cursor()
-        .execute(
-            "SELECT r.dimension, s.reason, count(*) AS turns FROM scores s "
-            "JOIN scorers r USING (scorer) WHERE r.active AND s.reason IS NOT NULL "
-            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
-        )
-        .df()
-    )
-
-
-def rows_with_failure(project: Project, dimension: str, reason: str) -> list[int]:
-    """Rows in which an active score of this dimension is missing for this reason."""
-    found = project.cursor().execute(
-        "SELECT DISTINCT s.row FROM scores s JOIN scorers r USING (scorer) "
-        "WHERE r.active AND r.dimension = ? AND s.reason = ? ORDER BY 1",
-        [dimension, reason],
-    )
-    return [int(row[0]) for row in found.fetchall()]
+# The scores c and q of two scorers beside every turn t.
+_BESIDE = """
+    LEFT JOIN scores c ON c.row = t.row AND c.turn = t.turn AND c.scorer = ?
+    LEFT JOIN scores q ON q.row = t.row AND q.turn = t.turn AND q.scorer = ?
+"""
 
 
 def paired_scores(project: Project, first: int, second: int) -> PairedScores:
     """The scores of two scorers side by side; what `scoring.agreement` compares."""
-    found = (
-        project.cursor()
-        .execute(
-            "SELECT t.row, t.turn, coalesce(a.score, 'nan'::FLOAT) AS first, "
-            "coalesce(b.score, 'nan'::FLOAT) AS second FROM turns t "
-            "LEFT JOIN scores a ON a.row = t.row AND a.turn = t.turn AND a.scorer = ? "
-            "LEFT JOIN scores b ON b.row = t.row AND b.turn = t.turn AND b.scorer = ? "
-            "ORDER BY t.row, t.turn",
-            [first, second],
-        )
-        .fetchnumpy()
+    query = (
+        "SELECT t.row, t.turn, coalesce(c.score, 'nan'::FLOAT) AS first, "
+        f"coalesce(q.score, 'nan'::FLOAT) AS second FROM turns t {_BESIDE} ORDER BY t.row, t.turn"
     )
+    found = project.cursor().execute(query, [first, second]).fetchnumpy()
     return PairedScores(
         np.asarray(found["row"], np.int32),
         np.asarray(found["turn"], np.int32),
@@ -220,59 +140,156 @@ def paired_scores(project: Project, first: int, second: int) -> PairedScores:
     )
 
 
-_DIMENSIONS = ("complexity", "quality")
-_SCORES = """
-    LEFT JOIN scores c ON c.row = t.row AND c.turn = t.turn AND c.scorer = ?
-    LEFT JOIN scores q ON q.row = t.row AND q.turn = t.turn AND q.scorer = ?
-"""
+# how a scorer does
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerCounts:
+    """rows: conversations it was given. truncated: turns shortened to fit. mass: median
+    probability on the six digits, None where it is not known."""
+
+    rows: int
+    truncated: int
+    mass: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTurn:
+    """A turn and its score by one scorer."""
+
+    row: int
+    turn: int
+    score: float
+
+
+def health(project: Project, scorer: int) -> Health:
+    """What the scores so far tell about a scorer."""
+    query = (
+        "SELECT coalesce(score, 'nan'::FLOAT) s, coalesce(mass, 'nan'::FLOAT) m, "
+        "coalesce(truncated, false) t FROM scores WHERE scorer = ?"
+    )
+    found = project.cursor().execute(query, [scorer]).fetchnumpy()
+    return health_of(
+        np.asarray(found["s"], np.float32),
+        np.asarray(found["m"], np.float32),
+        np.asarray(found["t"], np.bool_),
+        dict(failures(project, scorer)),
+    )
+
+
+def scorer_counts(project: Project) -> dict[int, ScorerCounts]:
+    """Counts beyond those of `scorers`, by the scorer's number."""
+    found = project.cursor().execute(
+        "SELECT scorer, count(DISTINCT row), count(*) FILTER (truncated), "
+        "median(mass) FILTER (NOT isnan(mass)) FROM scores GROUP BY 1"
+    )
+    return {scorer: ScorerCounts(*counts) for scorer, *counts in found.fetchall()}
+
+
+def extreme_turns(
+    project: Project, scorer: int, most: int = 5
+) -> tuple[list[ScoredTurn], list[ScoredTurn]]:
+    """The turns with the lowest and with the highest scores of a scorer, the extreme one first.
+
+    Of equal scores those of the first rows; of a conversation the most extreme turn only.
+    """
+
+    def found(extreme: str, order: str) -> list[ScoredTurn]:
+        rows = project.cursor().execute(
+            f"SELECT row, arg_{extreme}(turn, score), {extreme}(score) s FROM scores "
+            f"WHERE scorer = ? AND score IS NOT NULL GROUP BY row ORDER BY s {order}, row LIMIT ?",
+            [scorer, most],
+        )
+        return [ScoredTurn(*turn) for turn in rows.fetchall()]
+
+    return found("min", "ASC"), found("max", "DESC")
+
+
+def failures(project: Project, scorer: int) -> list[tuple[str, int]]:
+    """Why scores of this scorer are missing, and for how many turns; most common first."""
+    found = project.cursor().execute(
+        "SELECT reason, count(*) FROM scores WHERE scorer = ? AND reason IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1",
+        [scorer],
+    )
+    return [(reason, turns) for reason, turns in found.fetchall()]
+
+
+def failed_rows(project: Project, scorer: int, reason: str) -> list[int]:
+    """Rows in which a score of this scorer is missing for this reason."""
+    return _rows(project, "scorer = ? AND reason = ?", [scorer, reason])
+
+
+def shortened_rows(project: Project, scorer: int) -> list[int]:
+    """Rows of which a turn was shortened to fit the scorer."""
+    return _rows(project, "scorer = ? AND truncated", [scorer])
+
+
+def _rows(project: Project, condition: str, given: list[object]) -> list[int]:
+    query = f"SELECT DISTINCT row FROM scores WHERE {condition} ORDER BY row"
+    return [int(row) for (row,) in project.cursor().execute(query, given).fetchall()]
+
+
+def forget_failures(project: Project, scorer: int, reasons: Sequence[str] | None = None) -> int:
+    """Drop the scores of rows in which a turn has none, so that the next run tries them again.
+
+    reasons: only these; None: all. Returns how many rows that are.
+    """
+    asked = "AND reason IN (SELECT unnest(?::VARCHAR[]))" if reasons is not None else ""
+    given = [scorer] if reasons is None else [scorer, list(reasons)]
+    with project.transaction() as cursor:
+        rows = f"SELECT row FROM scores WHERE scorer = ? AND reason IS NOT NULL {asked}"
+        count = whole_number(cursor, f"SELECT count(DISTINCT row) FROM ({rows})", *given)
+        cursor.execute(f"DELETE FROM scores WHERE scorer = ? AND row IN ({rows})", [scorer, *given])
+    return count
+
+
+# the active scores, for a file
 
 
 def write_turn_scores(project: Project, out: Path) -> int:
-    """Write one row a turn, in order; returns how many turns there are.
+    """Write one row a turn as Parquet, in order; returns how many turns there are.
 
     id, source, position (of the conversation in its file), turn (from 0), complexity,
     complexity_reason, quality, quality_reason. Raises ProjectError when nothing is scored.
     """
-    scorers = _active(project)
-    cursor = project.cursor()
-    cursor.execute(
+    return whole_number(
+        project.cursor(),
         "COPY (SELECT v.id, s.name AS source, v.position, t.turn, c.score AS complexity, "
         "c.reason AS complexity_reason, q.score AS quality, q.reason AS quality_reason "
-        f"FROM turns t JOIN conversations v USING (row) JOIN sources s USING (source) {_SCORES} "
+        f"FROM turns t JOIN conversations v USING (row) JOIN sources s USING (source) {_BESIDE} "
         f"ORDER BY t.row, t.turn) "
         f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        scorers,
+        *_active(project),
     )
-    return whole_number(cursor, "SELECT count(*) FROM turns")
 
 
 def write_scored_rows(project: Project, out: Path) -> int:
-    """Write one row a conversation that has turns, in order; returns how many there are.
+    """Write one row a conversation that has turns as Parquet, in order; returns how many.
 
     id, messages (JSON text), and the lists complexity and quality, one entry a turn (NULL where
     there is no score), or NULL for a dimension without a scorer. Raises ProjectError when nothing
     is scored.
     """
     scorers = _active(project)
-    lists = [
+    complexity, quality = (
         "NULL" if number is None else f"list({short}.score ORDER BY t.turn)"
         for number, short in zip(scorers, "cq", strict=True)
-    ]
-    cursor = project.cursor()
-    cursor.execute(
+    )
+    return whole_number(
+        project.cursor(),
         "COPY (SELECT v.id, v.messages, m.complexity::FLOAT[] AS complexity, "
         "m.quality::FLOAT[] AS quality FROM conversations v JOIN ("
-        f"SELECT t.row, {lists[0]} AS complexity, {lists[1]} AS quality "
-        f"FROM turns t {_SCORES} GROUP BY t.row) m USING (row) ORDER BY v.row) "
+        f"SELECT t.row, {complexity} AS complexity, {quality} AS quality "
+        f"FROM turns t {_BESIDE} GROUP BY t.row) m USING (row) ORDER BY v.row) "
         f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        scorers,
+        *scorers,
     )
-    return whole_number(cursor, "SELECT count(*) FROM conversations WHERE turns > 0")
 
 
 def _active(project: Project) -> list[int | None]:
     """The active scorers of complexity and quality."""
-    found = [active_scorer(project, dimension) for dimension in _DIMENSIONS]
+    found = [active_model(project, "complexity"), active_model(project, "quality")]
     if found == [None, None]:
         raise ProjectError(f"no turn of {project.name} has a score: score the pool first")
     return found

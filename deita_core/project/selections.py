@@ -140,9 +140,10 @@ def write_selection(project: Project, selection: int, out: Path) -> int:
                    c.language, c.flags, k.score AS evol_score, m.complexity, m.quality
             FROM selection_rows k JOIN conversations c USING (row) JOIN sources s USING (source)
             LEFT JOIN (
-                SELECT t.row, avg(t.score) FILTER (r.dimension = 'complexity') AS complexity,
-                       avg(t.score) FILTER (r.dimension = 'quality') AS quality
-                FROM scores t JOIN scorers r USING (scorer) WHERE r.active GROUP BY 1) m USING (row)
+                SELECT t.row, avg(t.score) FILTER (r.role = 'complexity') AS complexity,
+                       avg(t.score) FILTER (r.role = 'quality') AS quality
+                FROM scores t JOIN models r ON r.model = t.scorer
+                WHERE r.active GROUP BY 1) m USING (row)
             WHERE k.selection = ? ORDER BY k.rank
         ) TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})
         """,

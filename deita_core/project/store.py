@@ -30,8 +30,9 @@ from deita_core.files import whole_file
 # Raised with every change of the tables; a file of another version is refused.
 SCHEMA_VERSION = 3
 
-# An embedding is FLOAT[] in `vector`, or float16 bytes in `half` (wide embeddings: half the file).
-# `pins` has a row for each pinned or excluded conversation.
+# `scorer` and `embedder` are numbers of `models`. An embedding is FLOAT[] in `vector`, or float16
+# bytes in `half` (wide ones: half the file). `pins` has a row for each pinned or excluded
+# conversation.
 _SCHEMA = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
@@ -59,20 +60,15 @@ CREATE TABLE rejects (
     source INTEGER NOT NULL, position BIGINT NOT NULL, line BIGINT,
     reason VARCHAR NOT NULL, raw VARCHAR NOT NULL);
 
-CREATE TABLE scorers (
-    scorer INTEGER PRIMARY KEY, dimension VARCHAR NOT NULL, model VARCHAR NOT NULL,
-    revision VARCHAR NOT NULL, parameters VARCHAR NOT NULL, active BOOLEAN NOT NULL,
-    added TIMESTAMP NOT NULL);
+CREATE TABLE models (
+    model INTEGER PRIMARY KEY, role VARCHAR NOT NULL, id VARCHAR NOT NULL,
+    revision VARCHAR NOT NULL, parameters VARCHAR NOT NULL, width INTEGER,
+    active BOOLEAN NOT NULL, added TIMESTAMP NOT NULL);
 
 CREATE TABLE scores (
     scorer INTEGER NOT NULL, row INTEGER NOT NULL, turn INTEGER NOT NULL,
     score FLOAT, reason VARCHAR, scored TIMESTAMP NOT NULL, mass FLOAT, truncated BOOLEAN,
     CHECK ((score IS NULL) = (reason IS NOT NULL)));
-
-CREATE TABLE embedders (
-    embedder INTEGER PRIMARY KEY, model VARCHAR NOT NULL, revision VARCHAR NOT NULL,
-    dimension INTEGER NOT NULL, parameters VARCHAR NOT NULL, active BOOLEAN NOT NULL,
-    added TIMESTAMP NOT NULL);
 
 CREATE TABLE embeddings (
     embedder INTEGER NOT NULL, row INTEGER NOT NULL, vector FLOAT[], half BLOB,

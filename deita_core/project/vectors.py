@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
+from deita_core.project.models import Parameters
 from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 # Wider vectors than this are stored as float16 (little-endian bytes in `embeddings.half`).
@@ -81,47 +81,12 @@ class EmbedderRecord:
     model: str
     revision: str
     dimension: int
-    parameters: Mapping[str, str | int | float | bool]
+    parameters: Parameters
     active: bool
     embedded: int
     failed: int
     truncated: int
     mapped: int
-
-
-def register_embedder(
-    project: Project,
-    model: str,
-    revision: str,
-    dimension: int,
-    parameters: Mapping[str, object],
-    *,
-    activate: bool = True,
-) -> int:
-    """The number of this embedder, made at need.
-
-    activate: it becomes the active one; without, only when there is none.
-    """
-    encoded = json.dumps(dict(parameters), sort_keys=True)
-    with project.transaction() as cursor:
-        found = cursor.execute(
-            "SELECT embedder FROM embedders WHERE model = ? AND revision = ? AND parameters = ?",
-            [model, revision, encoded],
-        ).fetchall()
-        if not found:
-            number = whole_number(cursor, "SELECT coalesce(max(embedder), 0) + 1 FROM embedders")
-            cursor.execute(
-                "INSERT INTO embedders VALUES (?, ?, ?, ?, ?, false, ?)",
-                [number, model, revision, dimension, encoded, now()],
-            )
-        else:
-            number = int(found[0][0])
-        cursor.execute(
-            "UPDATE embedders SET active = (embedder = ?) "
-            "WHERE ? OR NOT EXISTS (FROM embedders WHERE active)",
-            [number, activate],
-        )
-    return number
 
 
 def embedders(project: Project) -> list[EmbedderRecord]:
@@ -130,14 +95,15 @@ def embedders(project: Project) -> list[EmbedderRecord]:
         project.cursor()
         .execute(
             """
-            SELECT e.embedder, e.model, e.revision, e.dimension, e.parameters, e.active,
-                   coalesce(v.good, 0), coalesce(v.bad, 0), coalesce(v.cut, 0), coalesce(m.n, 0)
-            FROM embedders e
+            SELECT e.model, e.id, e.revision, e.width, e.parameters, e.active,
+                   coalesce(v.good, 0), coalesce(v.bad, 0), coalesce(v.cut, 0), coalesce(p.n, 0)
+            FROM models e
             LEFT JOIN (SELECT embedder, count(*) FILTER (reason IS NULL) good, count(reason) bad,
                        count(*) FILTER (truncated) cut FROM embeddings GROUP BY 1) v
-                USING (embedder)
-            LEFT JOIN (SELECT embedder, count(*) n FROM map_points GROUP BY 1) m USING (embedder)
-            ORDER BY e.embedder
+                ON v.embedder = e.model
+            LEFT JOIN (SELECT embedder, count(*) n FROM map_points GROUP BY 1) p
+                ON p.embedder = e.model
+            WHERE e.role = 'embedding' ORDER BY e.model
             """
         )
         .fetchall()
@@ -152,18 +118,6 @@ def _record(row: tuple[Any, ...]) -> EmbedderRecord:
     )
 
 
-def active_embedder(project: Project) -> int | None:
-    """The number of the embedder that selection and map use, or None."""
-    found = project.cursor().execute("SELECT embedder FROM embedders WHERE active").fetchone()
-    return int(found[0]) if found else None
-
-
-def activate_embedder(project: Project, embedder: int) -> None:
-    """Let selection and map use the vectors of this embedder."""
-    with project.transaction() as cursor:
-        cursor.execute("UPDATE embedders SET active = (embedder = ?)", [embedder])
-
-
 UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
 
 
@@ -174,12 +128,16 @@ def count_unembedded(project: Project, embedder: int) -> int:
     )
 
 
-def write_unembedded(project: Project, embedder: int, out: Path) -> None:
-    """Write row, messages of what is still to be embedded as Parquet, in row order."""
-    project.cursor().execute(
+def write_unembedded(project: Project, embedder: int, out: Path) -> int:
+    """Write row and messages of what is still to be embedded as Parquet, in row order.
+
+    Returns the number of rows.
+    """
+    return whole_number(
+        project.cursor(),
         f"COPY (SELECT row, messages FROM conversations c WHERE {UNEMBEDDED} ORDER BY row) "
         f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        [embedder],
+        embedder,
     )
 
 
@@ -188,9 +146,7 @@ def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
 
     Vectors wider than `half_vectors.WIDE` are kept as float16.
     """
-    dimension = whole_number(
-        project.cursor(), "SELECT dimension FROM embedders WHERE embedder = ?", embedder
-    )
+    dimension = whole_number(project.cursor(), "SELECT width FROM models WHERE model = ?", embedder)
     kept = "NULL, half" if is_wide(dimension) else "vector, NULL"
     with project.transaction() as cursor:
         cursor.register("batch", halved(batch, dimension) if is_wide(dimension) else batch)
@@ -265,16 +221,3 @@ def truncated_rows(project: Project, embedder: int) -> list[int]:
         "SELECT row FROM embeddings WHERE embedder = ? AND truncated ORDER BY row", [embedder]
     )
     return [int(row[0]) for row in found.fetchall()]
-
-
-def embedding_failures(project: Project, embedder: int) -> pd.DataFrame:
-    """Why vectors are missing: reason, rows."""
-    return (
-        project.cursor()
-        .execute(
-            "SELECT reason, count(*) AS rows FROM embeddings WHERE embedder = ? "
-            "AND reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC",
-            [embedder],
-        )
-        .df()
-    )

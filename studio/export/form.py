@@ -13,8 +13,8 @@ from pathlib import Path
 import streamlit as st
 
 from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.jobs.kinds import ExportSpec
 from deita_core.jobs.kinds.export import card_path, manifest_path
-from deita_core.jobs.steps import export_step
 from deita_core.project.job_log import JobRecord
 from deita_core.project.selections import SavedSelection
 from studio.shell.formatting import file_size, plural
@@ -70,7 +70,15 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         wanted = None if key == "original" else with_scores
         opened.runner.submit(
-            [export_step(name, key, out, with_scores=wanted, license=license or "other")]
+            [
+                ExportSpec(
+                    selection=name,
+                    format=key,
+                    out=out,
+                    with_scores=wanted,
+                    license=license or "other",
+                )
+            ]
         )
         say(f"Writing {file_name}")
         st.rerun()

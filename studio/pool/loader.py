@@ -16,7 +16,7 @@ from deita_core.conversation import ROLES
 from deita_core.errors import DeitaError
 from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
-from deita_core.jobs.steps import preparation, register_files, register_hub
+from deita_core.jobs.chains import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
 from studio.shell.formatting import plural
 from studio.shell.projects import open_sample

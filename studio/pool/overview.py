@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from deita_core.jobs.steps import preparation
+from deita_core.jobs.chains import preparation
 from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
 from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable

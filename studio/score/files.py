@@ -6,8 +6,9 @@ import streamlit as st
 
 from deita_core.errors import DeitaError
 from deita_core.formats.score_file import score_field_names, score_fields
+from deita_core.jobs.chains import import_scores_spec
+from deita_core.jobs.kinds import ExportScoresSpec
 from deita_core.jobs.kinds.score_files import FORMATS
-from deita_core.jobs.steps import export_scores_step, import_scores_step
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.job_log import jobs
 from studio.export.form import exports_folder
@@ -63,7 +64,7 @@ def _import(opened: Opened) -> None:
     )
     ready = any(fields.values()) and not opened.runner.busy
     if st.button("Import scores", type="primary", icon=":material/upload:", disabled=not ready):
-        step = import_scores_step(
+        step = import_scores_spec(
             fields["complexity"], fields["quality"], file=path, activate=activate
         )
         opened.runner.submit([step])
@@ -101,7 +102,7 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
     format = chosen or FORMATS[0]
     out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
     if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
-        opened.runner.submit([export_scores_step(out, format)])
+        opened.runner.submit([ExportScoresSpec(out=out, format=format)])
         st.rerun()
     if not out.exists():
         return

@@ -10,8 +10,8 @@ import streamlit as st
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.project.browse import table_of
 from deita_core.project.job_log import jobs
-from deita_core.project.scorers import ScoredTurn, extreme_turns, pilots
-from deita_core.project.scores import ScorerRecord, scorers
+from deita_core.project.pilots import pilots
+from deita_core.project.scores import ScoredTurn, ScorerRecord, extreme_turns, scorers
 from studio.rows.table import show_conversation
 from studio.score.model_choice import EMBEDDING, ModelChoice
 from studio.shell.formatting import duration, file_size
@@ -51,7 +51,7 @@ def tried(opened: Opened, choice: ModelChoice) -> Tried | None:
         return None
     for record in pilots(opened.project):
         if record.model == choice.name and record.facts["dimension"] == choice.dimension:
-            return Tried(choice, PilotFacts.from_json(record.facts))
+            return Tried(choice, PilotFacts.model_validate(record.facts))
     return None
 
 

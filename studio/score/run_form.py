@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deita_core.jobs.steps import (
-    Step,
-    embed_step,
-    graph_step,
-    import_scores_step,
-    map_step,
-    pilot_steps,
-    score_steps,
-)
+from deita_core.jobs.chains import import_scores_spec, pilot_chain, score_chain
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec
 from deita_core.models.options import ModelOptions
 from deita_core.project.browse import ProjectInfo
-from deita_core.project.scorers import activate_scorer
+from deita_core.project.models import activate_model
 from deita_core.project.scores import ScorerRecord, count_unscored
-from deita_core.project.vectors import (
-    EmbedderRecord,
-    activate_embedder,
-    count_unembedded,
-    embedders,
-)
+from deita_core.project.vectors import EmbedderRecord, count_unembedded, embedders
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
 from studio.score.pilot import Tried, pilot_view, scorer_of, tried
 from studio.shell.formatting import plural
@@ -69,9 +58,9 @@ def _done(opened: Opened, pilots: list[Tried]) -> None:
     if unused and st.button("Use for selection", type="primary", icon=":material/check:"):
         for record in unused:
             if isinstance(record, EmbedderRecord):
-                activate_embedder(opened.project, record.embedder)
+                activate_model(opened.project, record.embedder)
             else:
-                activate_scorer(opened.project, record.scorer)
+                activate_model(opened.project, record.scorer)
         st.rerun()
 
 
@@ -90,7 +79,7 @@ def _left(opened: Opened, pilot: Tried) -> int:
         return pilot.facts.left_rows
     if isinstance(record, EmbedderRecord):
         return count_unembedded(opened.project, record.embedder)
-    return count_unscored(opened.project, {record.dimension: record.scorer})
+    return count_unscored(opened.project, [record.scorer])
 
 
 def _price() -> float | None:
@@ -168,7 +157,7 @@ def _run_label(found: ProjectInfo, chosen: list[ModelChoice], left: dict[str, in
     return f"Run on all {plural(found.imported, 'conversation', 'conversations')}"
 
 
-def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[Step]]) -> None:
+def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[JobSpec]]) -> None:
     """Look thoroughly (tokenizer, hub), then queue the steps, chain by chain."""
     with st.spinner("Checking the models"):
         errors = {c.dimension: error for c in choices if c.name and (error := c.check())}
@@ -181,9 +170,9 @@ def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[Step]])
     st.rerun()
 
 
-def _pilots(choices: list[ModelChoice]) -> list[Step]:
+def _pilots(choices: list[ModelChoice]) -> list[JobSpec]:
     names = {c.dimension: c.name for c in choices}
-    return pilot_steps(
+    return pilot_chain(
         names.get("complexity"),
         names.get("quality"),
         names.get(EMBEDDING),
@@ -196,17 +185,17 @@ def _options(choices: list[ModelChoice]) -> dict[str, ModelOptions]:
     return {c.dimension: c.options for c in choices if c.options != ModelOptions()}
 
 
-def _runs(choices: list[ModelChoice], *, activate: bool) -> list[Step]:
+def _runs(choices: list[ModelChoice], *, activate: bool) -> list[JobSpec]:
     by = {choice.dimension: choice for choice in choices}
     columns = {d: c.column for d, c in by.items() if c.column}
     names = {d: c.name for d, c in by.items() if c.name and d != EMBEDDING}
-    steps: list[Step] = []
+    steps: list[JobSpec] = []
     if columns:
         steps.append(
-            import_scores_step(columns.get("complexity"), columns.get("quality"), activate=activate)
+            import_scores_spec(columns.get("complexity"), columns.get("quality"), activate=activate)
         )
     if names:
-        steps += score_steps(
+        steps += score_chain(
             names.get("complexity"),
             names.get("quality"),
             options=_options([by[d] for d in names]),
@@ -215,5 +204,5 @@ def _runs(choices: list[ModelChoice], *, activate: bool) -> list[Step]:
     if EMBEDDING in by and by[EMBEDDING].name:
         embedder = by[EMBEDDING]
         options = embedder.options if embedder.options != ModelOptions() else None
-        steps += [embed_step(embedder.name, options), graph_step(), map_step()]
+        steps += [EmbedSpec(embedder=embedder.name, options=options), GraphSpec(), MapSpec()]
     return steps

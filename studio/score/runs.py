@@ -11,8 +11,9 @@ import streamlit as st
 
 from deita_core.embedding.catalogue import name_of_embedder
 from deita_core.errors import HopelessScorerError, ModelError
-from deita_core.jobs.kinds import KINDS
-from deita_core.jobs.steps import Step, embed_step, graph_step, map_step, score_steps
+from deita_core.jobs.chains import score_chain
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import KINDS, EmbedSpec, GraphSpec, MapSpec
 from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.graphs import has_graph
@@ -201,15 +202,15 @@ def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     if not any(parts):
         return
     st.warning(f"Still to do: {', '.join(p for p in parts if p)}.", icon=":material/pending:")
-    steps: list[Step] = []
+    steps: list[JobSpec] = []
     try:
         steps += _scoring(opened) if found.unscored else []
         steps += [_embedding(opened)] if missing else []
     except ModelError as error:
         st.caption(f"{escape(str(error))}. Go on with it under **Run a model**.")
         return
-    steps += [graph_step()] if missing or graph_is_missing else []
-    steps += [map_step()] if missing or map_is_missing else []
+    steps += [GraphSpec()] if missing or graph_is_missing else []
+    steps += [MapSpec()] if missing or map_is_missing else []
     by = _by(opened, scoring=bool(found.unscored), embedding=bool(missing))
     if st.button("Do it now", type="primary", icon=":material/play_arrow:", help=by or None):
         opened.runner.submit(steps)
@@ -240,22 +241,22 @@ def _by(opened: Opened, *, scoring: bool, embedding: bool) -> str:
     return f"With the models in use: {', '.join(names)}." if names else ""
 
 
-def _scoring(opened: Opened) -> list[Step]:
+def _scoring(opened: Opened) -> list[JobSpec]:
     """The scorers in use go on; where there is none, the light one begins."""
     active = {r.dimension: r for r in known_scorers(opened) if r.active}
     names = {d: name_of_scorer(active[d].model) if d in active else "light" for d in DIMENSIONS}
     options = {d: chosen for d, r in active.items() if (chosen := _options(r)) != ModelOptions()}
-    return score_steps(names["complexity"], names["quality"], options=options)
+    return score_chain(names["complexity"], names["quality"], options=options)
 
 
-def _embedding(opened: Opened) -> Step:
+def _embedding(opened: Opened) -> JobSpec:
     active = next((e for e in known_embedders(opened) if e.active), None)
     if active is None:
-        return embed_step()
+        return EmbedSpec()
     chosen = _options(active)
     name = name_of_embedder(active.model)
     plain = name == "minilm" or chosen == ModelOptions()
-    return embed_step(name) if plain else embed_step(name, chosen)
+    return EmbedSpec(embedder=name) if plain else EmbedSpec(embedder=name, options=chosen)
 
 
 def _options(record: ScorerRecord | EmbedderRecord) -> ModelOptions:

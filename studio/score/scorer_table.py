@@ -7,20 +7,21 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from deita_core.jobs.kinds.score import health
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.graphs import has_graph
-from deita_core.project.scorers import (
+from deita_core.project.models import activate_model
+from deita_core.project.scores import (
     ScorerCounts,
-    activate_scorer,
-    cut_rows,
+    ScorerRecord,
     failed_rows,
     failures,
     forget_failures,
+    health,
     scorer_counts,
+    scorers,
+    shortened_rows,
 )
-from deita_core.project.scores import ScorerRecord, scorers
-from deita_core.project.vectors import EmbedderRecord, activate_embedder, embedders, truncated_rows
+from deita_core.project.vectors import EmbedderRecord, embedders, truncated_rows
 from deita_core.scoring.health import Health
 from studio.rows.table import row_table
 from studio.score.pilot import LEVELS, extremes
@@ -123,9 +124,9 @@ def _choose(opened: Opened, dimension: str, labels: dict[int, str], active: int 
 def _activate(opened: Opened, dimension: str, key: str) -> None:
     number = st.session_state[key]
     if dimension == "embedding":
-        activate_embedder(opened.project, number)
+        activate_model(opened.project, number)
     else:
-        activate_scorer(opened.project, number)
+        activate_model(opened.project, number)
     say(f"Selection uses another {dimension} now.")
 
 
@@ -190,7 +191,7 @@ def _details(opened: Opened, record: ScorerRecord, found: ProjectInfo) -> None:
     st.markdown("**Lowest and highest**")
     extremes(opened, record.scorer, key=key)
     _failures(opened, record, key)
-    cut = cut_rows(opened.project, record.scorer)
+    cut = shortened_rows(opened.project, record.scorer)
     if cut and st.toggle(f"Show {plural(len(cut))} cut to fit the model", key=f"{key}_cut"):
         row_table(opened, cut, key=f"{key}_cut_rows")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from deita_core.errors import DeitaError
-from deita_core.jobs.steps import SAMPLE_KEY, SAMPLE_NAME, sample_steps
+from deita_core.jobs.chains import SAMPLE_KEY, SAMPLE_NAME, sample_chain
 from deita_core.project.folder import (
     create_project,
     delete_project,
@@ -143,7 +143,7 @@ def _make_sample() -> None:
         project.rename(SAMPLE_NAME)
         path = project.path
     opened = open_project(path)
-    opened.runner.submit(sample_steps(opened.project))
+    opened.runner.submit(sample_chain(opened.project))
     say("This is the sample project. It is being prepared: watch the side column.")
 
 

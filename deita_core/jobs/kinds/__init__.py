@@ -1,27 +1,48 @@
 """The kinds of jobs there are, by name."""
 
-from deita_core.jobs.handover import JobKind
-from deita_core.jobs.kinds.embed import Embed
-from deita_core.jobs.kinds.export import Export
-from deita_core.jobs.kinds.import_pool import ImportPool
-from deita_core.jobs.kinds.pilot import Pilot
-from deita_core.jobs.kinds.score import Score
-from deita_core.jobs.kinds.score_files import ExportScores, ImportScores
-from deita_core.jobs.kinds.select_rows import SelectRows
-from deita_core.jobs.kinds.similarity import MakeGraph, MakeMap
+from __future__ import annotations
 
-KINDS: dict[str, JobKind] = {
-    kind.name: kind
-    for kind in (
-        ImportPool(),
-        Score(),
-        Embed(),
-        MakeGraph(),
-        MakeMap(),
-        SelectRows(),
-        Export(),
-        Pilot(),
-        ImportScores(),
-        ExportScores(),
-    )
-}
+from typing import Any
+
+from deita_core.jobs.kind import JobKind
+from deita_core.jobs.kinds.embed import Embed, EmbedSpec
+from deita_core.jobs.kinds.export import Export, ExportSpec
+from deita_core.jobs.kinds.import_pool import ImportPool, ImportSpec
+from deita_core.jobs.kinds.pilot import Pilot, PilotSpec
+from deita_core.jobs.kinds.score import Score, ScoreSpec
+from deita_core.jobs.kinds.score_files import (
+    ExportScores,
+    ExportScoresSpec,
+    ImportScores,
+    ImportScoresSpec,
+)
+from deita_core.jobs.kinds.select_rows import SelectRows, SelectSpec
+from deita_core.jobs.kinds.similarity import GraphSpec, MakeGraph, MakeMap, MapSpec
+
+__all__ = [
+    "KINDS",
+    "EmbedSpec",
+    "ExportScoresSpec",
+    "ExportSpec",
+    "GraphSpec",
+    "ImportScoresSpec",
+    "ImportSpec",
+    "MapSpec",
+    "PilotSpec",
+    "ScoreSpec",
+    "SelectSpec",
+]
+
+_ALL: tuple[JobKind[Any], ...] = (
+    ImportPool(),
+    Score(),
+    Embed(),
+    MakeGraph(),
+    MakeMap(),
+    SelectRows(),
+    Export(),
+    Pilot(),
+    ImportScores(),
+    ExportScores(),
+)
+KINDS: dict[str, JobKind[Any]] = {kind.spec.kind: kind for kind in _ALL}

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from deita_core.conversation import Conversation
 from deita_core.embedding.protocol import Embedder, Paced, text_for
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kinds.model_batches import FINISHED, commit_results, identity_of, register
+from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
-from deita_core.project.vectors import (
-    add_embeddings,
-    count_unembedded,
-    register_embedder,
-    write_unembedded,
-)
+from deita_core.project.vectors import write_unembedded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,88 +26,63 @@ BATCH, LARGE_BATCH = 512, 2048
 LARGE_POOL = 20_000
 
 
-class Embed:
-    """parameters: {"embedder": name in the catalogue, "options": of its model, may be absent},
-    "activate": false leaves the embedder that selection uses as it is."""
+class EmbedSpec(JobSpec):
+    """embedder: its name in the catalogue. activate: selection uses the vectors once all are
+    there; without (and until then), only where there are no others."""
 
-    name = "embed"
+    kind: ClassVar[str] = "embed"
+
+    embedder: str = "minilm"
+    options: ModelOptions = ModelOptions()
+    activate: bool = True
+
+
+class Embed(JobKind[EmbedSpec]):
+    """Embeds batch by batch in row order."""
+
+    spec = EmbedSpec
     label = "Embed"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Embed batch by batch in row order."""
+    def work(self, spec: EmbedSpec, channel: WorkerChannel) -> None:
+        """Load the embedder, then embed."""
         import pyarrow.parquet as pq
 
         from deita_core.embedding.catalogue import load_embedder
         from deita_core.map.projection import compile_umap
-        from deita_core.models.options import ModelOptions
 
-        options = ModelOptions.from_json(parameters.get("options"))
-        embedder = load_embedder(parameters["embedder"], options)
-        folder, total = channel.get_input(identity_of(embedder))
+        embedder = load_embedder(spec.embedder, spec.options)
+        folder, total = channel.get_input({"embedding": identity_of(embedder)})
         channel.report(Progress(stage="embedding", total=total))
         size = BATCH if total < LARGE_POOL else LARGE_BATCH
         size = embedder.rows_at_once if isinstance(embedder, Paced) else size
         done = 0
         with pq.ParquetFile(folder / "rows.parquet") as file:
             for batch in file.iter_batches(size):
-                channel.put(_embed_batch(batch, embedder))
+                columns = batch.to_pydict()
+                table = embed_rows(embedder, columns["row"], columns["messages"])
+                channel.put(Part({"embedding": table}))
                 # Once the embedder's own libraries are loaded: two threads that import the same
                 # module wait for each other.
                 if done == 0 and total >= LARGE_POOL:
                     Thread(target=compile_umap).start()
                 done += batch.num_rows
                 channel.report(Progress(stage="embedding", done=done, total=total))
-        channel.put(Part({}, {"identity": identity_of(embedder), "finished": True}))
+        channel.put(FINISHED)
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: EmbedSpec, identities: Identities, folder: Path
     ) -> int:
         """Write the conversations that lack a vector."""
-        number = _number(project, identity, activate=False)
-        write_unembedded(project, number, folder / "rows.parquet")
-        return count_unembedded(project, number)
+        number = register(project, identities)["embedding"]
+        return write_unembedded(project, number, folder / "rows.parquet")
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
-        """Vectors of one batch; at the end selection uses them, not before (see `Score`)."""
-        finished = bool(part.meta.get("finished", False))
-        activate = finished and parameters.get("activate", True)
-        number = _number(project, part.meta["identity"], activate=activate)
-        if not finished:
-            add_embeddings(project, number, part.tables["vectors"])
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """What was committed stays; nothing to mark."""
+    def commit(self, project: Project, spec: EmbedSpec, identities: Identities, part: Part) -> None:
+        """Vectors of one batch."""
+        commit_results(project, identities, part, activate=spec.activate)
 
 
-def identity_of(embedder: Embedder) -> dict[str, Any]:
-    """What tells an embedder apart from all others."""
-    return {
-        "id": embedder.id,
-        "revision": embedder.revision,
-        "dimension": embedder.dimension,
-        "parameters": dict(embedder.parameters),
-    }
-
-
-def _number(project: Project, identity: Parameters, *, activate: bool) -> int:
-    return register_embedder(
-        project,
-        identity["id"],
-        identity["revision"],
-        identity["dimension"],
-        identity["parameters"],
-        activate=activate,
-    )
-
-
-def _embed_batch(batch: Any, embedder: Embedder) -> Part:
-    columns = batch.to_pydict()
-    table = embed_table(embedder, columns["row"], columns["messages"])
-    return Part({"vectors": table}, {"identity": identity_of(embedder)})
-
-
-def embed_table(embedder: Embedder, rows: Sequence[int], messages: Sequence[str]) -> pa.Table:
+def embed_rows(embedder: Embedder, rows: Sequence[int], messages: Sequence[str]) -> pa.Table:
     """The vectors of conversations (their messages as JSON), as `add_embeddings` takes them."""
     import numpy as np
     import pyarrow as pa

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
@@ -25,7 +25,8 @@ from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write
 from deita_core.formats.write.export_format import ExportRow, WriteReport
 from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec, OutPath
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
 from deita_core.project.pool import Source, sources
@@ -35,22 +36,37 @@ from deita_core.project.vectors import EmbedderRecord, embedders
 from deita_core.version import VERSION
 
 
-class Export:
-    """parameters: {"selection": name, "format": key, "out": path, "with_scores": bool or None,
-    "license": identifier for the card}."""
+class ExportSpec(JobSpec):
+    """selection: its name. format: key of the export format. with_scores: None as it is usual
+    in that format. license: identifier for the card."""
 
-    name = "export"
+    kind: ClassVar[str] = "export"
+
+    selection: str
+    format: str
+    out: OutPath
+    with_scores: bool | None = None
+    license: str = "other"
+
+
+class Export(JobKind[ExportSpec]):
+    """Writes the file, then what goes beside it."""
+
+    spec = ExportSpec
     label = "Export"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Write the file, then what goes beside it."""
-        folder, total = channel.get_input({})
-        out = Path(parameters["out"])
-        rows = folder / "rows.parquet"
-        export = parameters["format"]
-        wanted = parameters.get("with_scores")
-        with_scores = export_format(export).scores_by_default if wanted is None else bool(wanted)
+    def work(self, spec: ExportSpec, channel: WorkerChannel) -> None:
+        """The data, the manifest, the card, the entry in dataset_info.json."""
+        folder, total = channel.get_input()
+        rows, export, out, with_scores = (
+            folder / "rows.parquet",
+            spec.format,
+            spec.out,
+            spec.with_scores,
+        )
+        if with_scores is None:
+            with_scores = export_format(export).scores_by_default
         written: list[str] = []
 
         def watched() -> Iterator[ExportRow]:
@@ -73,26 +89,23 @@ class Export:
         )
         manifest = base.model_copy(update={"output": output})
         kept = (row for row in read_export_rows(rows) if row.id not in skipped)
-        license = str(parameters.get("license") or "other")
-        card = dataset_card(manifest, card_statistics(kept), license)
+        card = dataset_card(manifest, card_statistics(kept), spec.license or "other")
         _write_beside(out, manifest, card, report)
         channel.report(Progress(done=total, total=total, result=_said(report)))
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: ExportSpec, identities: Identities, folder: Path
     ) -> int:
         """Write the rows and a manifest that lacks only what the worker will find out."""
-        selection = find_selection(project, parameters["selection"])
-        out = Path(parameters["out"])
-        manifest = manifest_of(project, parameters["selection"], parameters["format"], out.name)
+        selection = find_selection(project, spec.selection)
+        manifest = manifest_of(project, spec.selection, spec.format, spec.out.name)
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         return write_selection(project, selection.selection, folder / "rows.parquet")
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(
+        self, project: Project, spec: ExportSpec, identities: Identities, part: Part
+    ) -> None:
         """An export hands over no batches: its file appears whole, or not at all."""
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """A file that was not finished was never put in place."""
 
 
 def manifest_path(out: Path) -> Path:

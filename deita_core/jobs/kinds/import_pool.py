@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.files import sha256_of
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec
 from deita_core.project import Project
 from deita_core.project.folder import data_folder
 from deita_core.project.job_log import Progress
@@ -32,34 +33,59 @@ BATCH = 2048
 PREVIEW_CHARACTERS = 200
 
 
-class ImportPool:
-    """parameters: {"sources": [numbers of sources in the project]}."""
+class ImportSpec(JobSpec):
+    """sources: numbers of sources in the project."""
 
-    name = "import"
+    kind: ClassVar[str] = "import"
+
+    sources: Sequence[int]
+
+
+class _SourceToRead(BaseModel):
+    """A file, and the first row that is not in the project yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: int
+    name: str
+    path: str
+    mapping: str | None
+    container: str | None
+    explanation: str | None
+    start: int
+
+
+_TO_READ = TypeAdapter(list[_SourceToRead])
+
+
+class ImportPool(JobKind[ImportSpec]):
+    """Reads every file from where the project already is."""
+
+    spec = ImportSpec
     label = "Import"
     unit = "rows"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Read every file from where the project already is."""
-        folder, _ = channel.get_input({})
+    def work(self, spec: ImportSpec, channel: WorkerChannel) -> None:
+        """One file after the other."""
+        folder, _ = channel.get_input()
         done = 0
-        for source in json.loads((folder / "sources.json").read_text(encoding="utf-8")):
+        for source in _TO_READ.validate_json((folder / "sources.json").read_bytes()):
             done = self._read_file(source, channel, done)
 
-    def _read_file(self, source: dict[str, Any], channel: WorkerChannel, done: int) -> int:
+    def _read_file(self, source: _SourceToRead, channel: WorkerChannel, done: int) -> int:
         from deita_core.formats.read import detect, read
 
-        path = _local_file(source["path"], channel)
-        mapping = Mapping.from_json(source["mapping"]) if source["mapping"] else None
-        container = Container.from_json(source["container"]) if source["container"] else None
-        explanation = source["explanation"]
+        path = _local_file(source.path, channel)
+        mapping = Mapping.from_json(source.mapping) if source.mapping else None
+        container = Container.from_json(source.container) if source.container else None
+        explanation = source.explanation
         if mapping is None or container is None:  # not detected yet where it was registered
             found = detect(path, mapping)
             mapping, container, explanation = found.mapping, found.container, found.explanation
         channel.put(
             Part(
                 meta={
-                    "source": source["source"],
+                    "source": source.source,
                     "path": str(path),
                     "sha256": sha256_of(path),
                     "bytes": path.stat().st_size,
@@ -69,12 +95,12 @@ class ImportPool:
                 }
             )
         )
-        position = start = source["start"]
+        position = start = source.start
         plain = container.kind != "parquet" and not container.compression
         size = path.stat().st_size if plain else None
         consumed = 0
         for batch in _batches(read(path, mapping, start, container=container)):
-            part, position = _part(source["source"], batch), batch[-1].position + 1
+            part, position = _part(source.source, batch), batch[-1].position + 1
             channel.put(part)
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
             here = position - start
@@ -86,27 +112,36 @@ class ImportPool:
                     stage="reading",
                     done=done + here,
                     total=total,
-                    item=source["name"],
+                    item=source.name,
                     item_done=position,
                 )
             )
-        channel.put(Part(meta={"source": source["source"], "read": position}))
+        channel.put(Part(meta={"source": source.source, "read": position}))
         return int(done + position - start)
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: ImportSpec, identities: Identities, folder: Path
     ) -> int:
         """Write which files to read, and from which row on."""
-        wanted = set(parameters["sources"])
-        todo = [
-            {**asdict(s), "start": next_position(project, s.source)}
+        to_read = [
+            _SourceToRead(
+                source=s.source,
+                name=s.name,
+                path=s.path,
+                mapping=s.mapping,
+                container=s.container,
+                explanation=s.explanation,
+                start=next_position(project, s.source),
+            )
             for s in sources(project)
-            if s.source in wanted and s.state != "imported"
+            if s.source in spec.sources and s.state != "imported"
         ]
-        (folder / "sources.json").write_text(json.dumps(todo), encoding="utf-8")
+        (folder / "sources.json").write_bytes(_TO_READ.dump_json(to_read))
         return 0
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(
+        self, project: Project, spec: ImportSpec, identities: Identities, part: Part
+    ) -> None:
         """Facts of a file, a batch of its rows, or its end."""
         meta = part.meta
         if "sha256" in meta:
@@ -116,7 +151,7 @@ class ImportPool:
         elif next_position(project, meta["source"]) < meta["end"]:
             add_rows(project, meta["source"], part.tables["rows"], part.tables["rejects"])
 
-    def stopped(self, project: Project, parameters: Parameters) -> None:
+    def stopped(self, project: Project) -> None:
         """The files can be gone on with."""
         stop_sources(project)
 

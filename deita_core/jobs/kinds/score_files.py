@@ -1,16 +1,4 @@
-"""Which conversations of the pool the records of a score file are about.
-
-The job that takes scores from elsewhere: from a column of the pool, or from a file.
-
-The job that writes the active scores to a file.
-
-deita    what the reference implementation of the paper writes and its filter reads: a JSON array
-         of ShareGPT conversations with the lists `complexity_scores` and `quality_scores`, one
-         number a turn. It cannot express a missing score, so conversations with one are left
-         out, and counted.
-csv      one row a turn, with the reason where there is no score
-parquet  the same
-"""
+"""Scores from elsewhere into the project, from a file or columns of the pool, and out to a file."""
 
 from __future__ import annotations
 
@@ -20,24 +8,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import field_validator
 
 from deita_core.conversation import Conversation
-from deita_core.errors import JobError
+from deita_core.errors import ExportError, JobError
 from deita_core.files import sha256_of, whole_file
 from deita_core.formats.read.layout import Reject
 from deita_core.formats.score_file import ScoreRow, read_scores
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec, OutPath
+from deita_core.jobs.kinds.model_batches import FINISHED, commit_results
 from deita_core.project import Project
 from deita_core.project.columns import write_column
 from deita_core.project.job_log import Progress
-from deita_core.project.scores import (
-    add_scores,
-    register_scorer,
-    write_scored_rows,
-    write_turn_scores,
-)
+from deita_core.project.models import ModelIdentity
+from deita_core.project.scores import write_scored_rows, write_turn_scores
 from deita_core.scoring.given import GivenScore, scores_by_turn, scores_of_turns
+from deita_core.scoring.protocol import DIMENSIONS, Dimension
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -146,69 +135,76 @@ def _against(
 BATCH = 20_000
 
 
-class ImportScores:
-    """parameters: {"fields": {dimension: column or field}, "file": path, or None for columns of
-    the pool}. The scorer is called "column:NAME" or "import:FILE#FIELD", its revision is a hash
-    of the values. "activate": false leaves the scorers that count for selection as they are."""
+class ImportScoresSpec(JobSpec):
+    """fields: by dimension, the field of the file, or without a file the column of the pool.
 
-    name = "import_scores"
+    activate: the scores become the active ones of their dimension.
+    """
+
+    kind: ClassVar[str] = "import_scores"
+
+    fields: Mapping[Dimension, str]
+    file: OutPath | None = None
+    activate: bool = True
+
+
+class ImportScores(JobKind[ImportScoresSpec]):
+    """Matches values with the turns of the pool; every turn gets a score or a reason.
+
+    The scorer is called "column:NAME" or "import:FILE#FIELD"; its revision is a hash of the values.
+    """
+
+    spec = ImportScoresSpec
     label = "Import scores"
     unit = "conversations"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Match the values with the turns of the pool; every turn gets a score or a reason."""
-        folder, total = channel.get_input({})
-        fields: dict[str, str] = parameters["fields"]
+    def work(self, spec: ImportScoresSpec, channel: WorkerChannel) -> None:
+        """Match, then hand over batch by batch."""
+        folder, total = channel.get_input()
+        fields = {str(d): field for d, field in spec.fields.items()}
         channel.report(Progress(stage="reading", total=total))
         pool = list(_pool(folder / "rows.parquet", fields))
-        if parameters["file"] is None:
+        if spec.file is None:
             values = {d: {key.row: given[d] for key, given in pool} for d in fields}
             found = Matched({}, values, len(pool), "")
             names = {d: f"column:{field}" for d, field in fields.items()}
             revisions = {d: _hash(pool, d) for d in fields}
             absent = "no value is given"
         else:
-            file = Path(parameters["file"])
+            file = spec.file
             found = match_file(file, fields, [key for key, _ in pool], channel)
             names = {d: f"import:{file.name}#{field}" for d, field in fields.items()}
             revisions = dict.fromkeys(fields, sha256_of(file)[:32])
             absent = f"not in {file.name}"
-        identity = {d: {"id": names[d], "revision": revisions[d], "parameters": {}} for d in fields}
+        channel.set_identities(
+            {d: ModelIdentity(id=names[d], revision=revisions[d]) for d in spec.fields}
+        )
         counts = dict.fromkeys(fields, 0)
         for start in range(0, len(pool), BATCH):
             keys = [key for key, _ in pool[start : start + BATCH]]
             tables = {d: _table(keys, found, d, absent) for d in fields}
             for d, table in tables.items():
                 counts[d] += len(table) - table["score"].null_count
-            channel.put(Part(tables, {"identity": identity, "first": start == 0}))
+            channel.put(Part(tables))
             channel.report(Progress(stage="matching", done=start + len(keys), total=total))
+        channel.put(FINISHED)
         said = [f"{d}: {count:,} turns scored" for d, count in counts.items()]
         result = (*([found.said] if found.said else []), *said)
         channel.report(Progress(done=total, total=total, result=result))
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: ImportScoresSpec, identities: Identities, folder: Path
     ) -> int:
         """Write which conversations there are, and the columns asked for."""
-        from_pool = parameters["file"] is None
-        columns = dict(parameters["fields"]) if from_pool else {}
-        return write_column(project, columns, folder / "rows.parquet")
+        columns = spec.fields if spec.file is None else {}
+        names = {str(d): column for d, column in columns.items()}
+        return write_column(project, names, folder / "rows.parquet")
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(
+        self, project: Project, spec: ImportScoresSpec, identities: Identities, part: Part
+    ) -> None:
         """Scores of one batch, one table a dimension."""
-        for dimension, model in part.meta["identity"].items():
-            number = register_scorer(
-                project,
-                dimension,
-                model["id"],
-                model["revision"],
-                model["parameters"],
-                activate=part.meta["first"] and parameters.get("activate", True),
-            )
-            add_scores(project, number, part.tables[dimension])
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """What was committed stays; nothing to mark."""
+        commit_results(project, identities, part, activate=spec.activate)
 
 
 def _pool(path: Path, fields: Mapping[str, str]) -> Iterator[tuple[PoolRowKey, dict[str, object]]]:
@@ -265,20 +261,43 @@ def _scores(key: PoolRowKey, found: Matched, dimension: str, absent: str) -> lis
 
 
 FORMATS = ("deita", "csv", "parquet")
-DIMENSIONS = ("complexity", "quality")
 
 
-class ExportScores:
-    """parameters: {"out": path, "format": one of `FORMATS`}."""
+class ExportScoresSpec(JobSpec):
+    """format: one of `FORMATS`; ExportError for another one.
 
-    name = "export_scores"
+    deita    what the reference implementation of the paper writes and its filter reads: a JSON
+             array of ShareGPT conversations with the lists `complexity_scores` and
+             `quality_scores`, one number a turn. It cannot express a missing score, so
+             conversations with one are left out, and counted.
+    csv      one row a turn, with the reason where there is no score
+    parquet  the same
+    """
+
+    kind: ClassVar[str] = "export_scores"
+
+    out: OutPath
+    format: str = "deita"
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, format: str) -> str:
+        if format not in FORMATS:
+            raise ExportError(f"scores are written as {', '.join(FORMATS)}, got {format!r}")
+        return format
+
+
+class ExportScores(JobKind[ExportScoresSpec]):
+    """Writes the active scores; the file appears whole or not at all."""
+
+    spec = ExportScoresSpec
     label = "Export scores"
     unit = "rows"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Write the file; it appears whole or not at all."""
-        folder, total = channel.get_input({})
-        out = Path(parameters["out"])
+    def work(self, spec: ExportScoresSpec, channel: WorkerChannel) -> None:
+        """Write the file."""
+        folder, total = channel.get_input()
+        out = spec.out
         writers: Mapping[str, Callable[[Path, Path, WorkerChannel, int], str]] = {
             "deita": _write_deita,
             "csv": _write_csv,
@@ -287,7 +306,7 @@ class ExportScores:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(out) as partial:
-                write = writers[parameters["format"]]
+                write = writers[spec.format]
                 said = write(folder / "rows.parquet", partial, channel, total)
         except OSError as error:
             raise JobError(f"{out} cannot be written: {error}") from error
@@ -295,18 +314,17 @@ class ExportScores:
         channel.report(Progress(done=total, total=total, result=result))
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: ExportScoresSpec, identities: Identities, folder: Path
     ) -> int:
         """Write the scores, and for the reference's format the conversations."""
-        if parameters["format"] == "deita":
+        if spec.format == "deita":
             return write_scored_rows(project, folder / "rows.parquet")
         return write_turn_scores(project, folder / "rows.parquet")
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(
+        self, project: Project, spec: ExportScoresSpec, identities: Identities, part: Part
+    ) -> None:
         """An export hands over no batches."""
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """A file that was not finished was never put in place."""
 
 
 def _write_deita(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:

@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.errors import JobError, ProjectError
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+from deita_core.errors import JobError
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kinds.similarity import read_graph, read_vectors, write_vectors
 from deita_core.progress import finish
 from deita_core.project import Project
 from deita_core.project.arrays import load_pool_table
-from deita_core.project.graphs import graph_folder, has_graph, load_clusters
+from deita_core.project.graphs import load_clusters
 from deita_core.project.job_log import Progress
+from deita_core.project.models import active_model
 from deita_core.project.selections import save_selection
-from deita_core.project.vectors import active_embedder, load_vectors
 from deita_core.selection.outcome import select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from deita_core.similarity.graph import SimilarityGraph, open_graph
 
 
-class SelectRows:
-    """parameters: {"rule": JSON of a SelectionRule, "name", "notes"}."""
+class SelectSpec(JobSpec):
+    """rule: JSON of a SelectionRule. name: what the selection is called; replaces one of it."""
 
-    name = "select"
+    kind: ClassVar[str] = "select"
+
+    rule: str
+    name: str
+    notes: str = ""
+
+
+class SelectRows(JobKind[SelectSpec]):
+    """Selects with progress."""
+
+    spec = SelectSpec
     label = "Select"
     unit = "rows"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Select with progress; hand over the rows kept."""
+    def work(self, spec: SelectSpec, channel: WorkerChannel) -> None:
+        """Hand over the rows kept."""
         import pyarrow as pa
 
-        folder, total = channel.get_input({})
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        folder, total = channel.get_input()
+        rows, vectors = read_vectors(folder)
         table = read_columns(folder).with_vectors(
-            vectors,
-            np.load(folder / "vector_rows.npy"),
-            graph=_graph(folder),
-            cluster=_clusters(folder),
+            vectors, rows, graph=read_graph(folder), cluster=_clusters(folder)
         )
-        steps = select_steps(SelectionRule.from_json(parameters["rule"]), table)
+        steps = select_steps(SelectionRule.from_json(spec.rule), table)
         outcome = finish(
             steps,
             lambda step: channel.report(
@@ -53,55 +60,41 @@ class SelectRows:
             ),
         )
         kept = outcome.kept
-        rows = {"row": pa.array(kept, pa.int64()), "score": pa.array(outcome.scores[kept])}
-        channel.put(Part({"kept": pa.table(rows)}, {"sentence": outcome.sentence()}))
+        columns = {"row": pa.array(kept, pa.int64()), "score": pa.array(outcome.scores[kept])}
+        channel.put(Part({"kept": pa.table(columns)}, {"sentence": outcome.sentence()}))
         channel.report(Progress(done=total, total=total, result=(outcome.sentence(),)))
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: SelectSpec, identities: Identities, folder: Path
     ) -> int:
         """Write the pool's columns and vectors."""
         arrays = load_pool_table(project)
-        embedder = active_embedder(project)
+        embedder = active_model(project, "embedding")
         scores = (arrays.turn_complexity, arrays.turn_quality)
         if embedder is None or all(np.isnan(of_turns).all() for of_turns in scores):
             raise JobError("selecting needs scores and embeddings: score and embed the pool first")
-        rows, vectors = load_vectors(project, embedder)
-        np.save(folder / "vector_rows.npy", rows)
-        np.save(folder / "vectors.npy", vectors)
+        write_vectors(project, embedder, folder)
         write_columns(arrays, folder)
-        if has_graph(project):
-            (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
         clusters = load_clusters(project)
         if clusters is not None:
             np.save(folder / "clusters.npy", clusters)
         return len(arrays)
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(
+        self, project: Project, spec: SelectSpec, identities: Identities, part: Part
+    ) -> None:
         """Save the selection; the same batch again replaces it."""
         kept = part.tables["kept"]
         save_selection(
             project,
-            parameters["name"],
-            parameters["rule"],
+            spec.name,
+            spec.rule,
             part.meta["sentence"],
             kept["row"].to_numpy(),
             kept["score"].to_numpy(),
-            notes=parameters.get("notes", ""),
+            notes=spec.notes,
             replace=True,
         )
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """Nothing was saved."""
-
-
-def _graph(folder: Path) -> SimilarityGraph | None:
-    """The project's graph, where it lies; without it the same rows take longer."""
-    named = folder / "graph.txt"
-    if named.is_file():
-        with suppress(ProjectError):  # it may have been made anew since
-            return open_graph(Path(named.read_text(encoding="utf-8"))).graph
-    return None
 
 
 def _clusters(folder: Path) -> NDArray[np.int32] | None:

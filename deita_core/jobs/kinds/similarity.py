@@ -1,21 +1,24 @@
-"""The job that builds the similarity graph and the clusters of the embeddings.
-
-The job that lays the embeddings out on a plane.
-"""
+"""The jobs that compute on all vectors: the similarity graph with the clusters, and the map."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from deita_core.errors import JobError
-from deita_core.jobs.handover import Parameters, Part, WorkerChannel
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.errors import JobError, ProjectError
+from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.kind import JobKind, JobSpec
 from deita_core.progress import finish
 from deita_core.project import Project
-from deita_core.project.graphs import graph_folder, graph_key, load_graph, set_graph
+from deita_core.project.graphs import graph_folder, graph_key, has_graph, set_graph
 from deita_core.project.job_log import Progress
-from deita_core.project.vectors import active_embedder, load_vectors, set_map
+from deita_core.project.models import active_model
+from deita_core.project.vectors import load_vectors, set_map
 
 if TYPE_CHECKING:
     from deita_core.similarity.graph import SimilarityGraph
@@ -24,25 +27,34 @@ if TYPE_CHECKING:
 SEED = 42
 
 
-class MakeGraph:
-    """parameters: {} or {"floor": cosine similarity, "most_pairs", "clusters": numbers}."""
+class GraphSpec(JobSpec):
+    """floor: cosine similarity above which pairs are kept. most_pairs: raises it where there are
+    more. clusters: how many. None leaves each to the program."""
 
-    name = "graph"
+    kind: ClassVar[str] = "graph"
+
+    floor: float | None = None
+    most_pairs: int | None = None
+    clusters: int | None = None
+
+
+class MakeGraph(JobKind[GraphSpec]):
+    """Compares all pairs of rows, then clusters them."""
+
+    spec = GraphSpec
     label = "Graph"
     unit = "million pairs"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """Compare all pairs of rows, then cluster them."""
-        import numpy as np
+    def work(self, spec: GraphSpec, channel: WorkerChannel) -> None:
+        """Build the graph in a folder of the job, where the project takes it from."""
 
         from deita_core.map.clusters import cluster
         from deita_core.similarity.graph import save_graph
         from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph_steps
 
-        folder, _ = channel.get_input({})
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        floor = float(parameters.get("floor", WANTED_FLOOR))
-        most = parameters.get("most_pairs")
+        folder, _ = channel.get_input()
+        rows, vectors = read_vectors(folder)
+        floor = WANTED_FLOOR if spec.floor is None else spec.floor
 
         def compared(step: GraphProgress) -> None:
             channel.report(
@@ -56,39 +68,30 @@ class MakeGraph:
             )
 
         # A cancel closes the generator, which stops its threads at once.
-        graph = finish(build_graph_steps(vectors, floor, most_pairs=most, seed=SEED), compared)
+        graph = finish(
+            build_graph_steps(vectors, floor, most_pairs=spec.most_pairs, seed=SEED), compared
+        )
         total = _millions(graph.groups * (graph.groups - 1) // 2)
         channel.report(Progress(stage="clusters", done=total, total=total))
-        clusters = cluster(vectors, parameters.get("clusters"), SEED)
+        clusters = cluster(vectors, spec.clusters, SEED)
         result = (_sentence(graph, int(clusters.max(initial=-1)) + 1),)
         channel.report(Progress(done=total, total=total, result=result))
         key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         made = folder / "graph"
-        save_graph(made, graph, key, {"rows": np.load(folder / "rows.npy"), "clusters": clusters})
+        save_graph(made, graph, key, {"rows": rows, "clusters": clusters})
         channel.put(Part({}, {"made": str(made), "key": key}))
 
     def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
+        self, project: Project, spec: GraphSpec, identities: Identities, folder: Path
     ) -> int:
         """Write the vectors of the active embedder."""
-        import numpy as np
+        embedder = _embedder(project, "the graph")
+        (folder / "key.json").write_text(json.dumps(graph_key(project, embedder)), encoding="utf-8")
+        return write_vectors(project, embedder, folder)
 
-        embedder = active_embedder(project)
-        if embedder is None:
-            raise JobError("the graph needs embeddings, and there are none: embed the pool first")
-        key = graph_key(project, embedder)
-        rows, vectors = load_vectors(project, embedder)
-        np.save(folder / "rows.npy", rows)
-        np.save(folder / "vectors.npy", vectors)
-        (folder / "key.json").write_text(json.dumps(key), encoding="utf-8")
-        return len(rows)
-
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(self, project: Project, spec: GraphSpec, identities: Identities, part: Part) -> None:
         """The whole graph at once."""
         set_graph(project, Path(part.meta["made"]), part.meta["key"])
-
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """The graph that was there before stays."""
 
 
 def _millions(pairs: int) -> int:
@@ -107,65 +110,83 @@ def _sentence(graph: SimilarityGraph, clusters: int) -> str:
     )
 
 
-class MakeMap:
-    """parameters: {} or {"seed": whole number}."""
+class MapSpec(JobSpec):
+    """seed: of the layout."""
 
-    name = "map"
+    kind: ClassVar[str] = "map"
+
+    seed: int = SEED
+
+
+class MakeMap(JobKind[MapSpec]):
+    """UMAP of all vectors."""
+
+    spec = MapSpec
     label = "Map"
     unit = "steps"
 
-    def work(self, parameters: Parameters, channel: WorkerChannel) -> None:
-        """UMAP of all vectors."""
-        import numpy as np
+    def work(self, spec: MapSpec, channel: WorkerChannel) -> None:
+        """Lay them out on a plane."""
         import pyarrow as pa
 
         from deita_core.map.projection import project
-        from deita_core.similarity.graph import open_graph
 
-        folder, _ = channel.get_input({})
-        seed = int(parameters.get("seed", SEED))
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-
-        graph_path = folder / "graph"
-        graph = None
-        if graph_path.exists():
-            graph = open_graph(Path(graph_path.read_text(encoding="utf-8"))).graph
+        folder, _ = channel.get_input()
+        rows, vectors = read_vectors(folder)
 
         def tell(stage: str, done: int, total: int) -> None:
             channel.report(Progress(stage=stage, done=done, total=total))
 
-        xy = project(vectors, seed=seed, graph=graph, progress=tell)
+        xy = project(vectors, seed=spec.seed, graph=read_graph(folder), progress=tell)
         points = pa.table(
             {
-                "row": pa.array(np.load(folder / "rows.npy"), pa.int32()),
+                "row": pa.array(rows, pa.int32()),
                 "x": pa.array(xy[:, 0], pa.float32()),
                 "y": pa.array(xy[:, 1], pa.float32()),
             }
         )
         embedder = int((folder / "embedder").read_text(encoding="utf-8"))
-        channel.put(Part({"points": points}, {"embedder": embedder, "seed": seed}))
+        channel.put(Part({"points": points}, {"embedder": embedder}))
 
-    def prepare(
-        self, project: Project, parameters: Parameters, identity: Parameters, folder: Path
-    ) -> int:
+    def prepare(self, project: Project, spec: MapSpec, identities: Identities, folder: Path) -> int:
         """Write the vectors of the active embedder, and where their similarity graph is."""
-        import numpy as np
-
-        embedder = active_embedder(project)
-        if embedder is None:
-            raise JobError("the map needs embeddings, and there are none: embed the pool first")
-        rows, vectors = load_vectors(project, embedder)
-        np.save(folder / "rows.npy", rows)
-        np.save(folder / "vectors.npy", vectors)
+        embedder = _embedder(project, "the map")
         (folder / "embedder").write_text(str(embedder), encoding="utf-8")
-        if load_graph(project) is not None:
-            (folder / "graph").write_text(str(graph_folder(project)), encoding="utf-8")
-        return len(rows)
+        return write_vectors(project, embedder, folder)
 
-    def commit(self, project: Project, parameters: Parameters, part: Part) -> None:
+    def commit(self, project: Project, spec: MapSpec, identities: Identities, part: Part) -> None:
         """The whole map at once."""
-        meta = part.meta
-        set_map(project, meta["embedder"], part.tables["points"], {"seed": meta["seed"]})
+        set_map(project, part.meta["embedder"], part.tables["points"], {"seed": spec.seed})
 
-    def stopped(self, project: Project, parameters: Parameters) -> None:
-        """The map that was there before stays."""
+
+def _embedder(project: Project, what: str) -> int:
+    embedder = active_model(project, "embedding")
+    if embedder is None:
+        raise JobError(f"{what} needs embeddings, and there are none: embed the pool first")
+    return embedder
+
+
+def write_vectors(project: Project, embedder: int, folder: Path) -> int:
+    """Write the vectors, their rows, and where their similarity graph is; returns how many."""
+    rows, vectors = load_vectors(project, embedder)
+    np.save(folder / "rows.npy", rows)
+    np.save(folder / "vectors.npy", vectors)
+    if has_graph(project):
+        (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
+    return len(rows)
+
+
+def read_vectors(folder: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Rows (n,) int32 and their vectors (n, d), float32 (wide ones float16), by memory map."""
+    return np.load(folder / "rows.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
+
+
+def read_graph(folder: Path) -> SimilarityGraph | None:
+    """The graph of these vectors, where it lies; None (and slower work) when it is not there."""
+    from deita_core.similarity.graph import open_graph
+
+    place = folder / "graph.txt"
+    if place.is_file():
+        with suppress(ProjectError):  # it may have been made anew since
+            return open_graph(Path(place.read_text(encoding="utf-8"))).graph
+    return None
