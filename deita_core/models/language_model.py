@@ -14,7 +14,12 @@ from typing import Any
 from deita_core.errors import ModelError
 from deita_core.models.batches import out_of_memory
 from deita_core.models.device import Device, named_device, pick_device, weights_of
+from deita_core.models.options import PRECISIONS
 
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_UNLIMITED = 1_000_000  # tokenizers write 1e30 for "no limit"
+_OFFLINE_SECONDS = 5.0
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 # A file up to this size is hashed whole, of a larger one evenly spread pieces: other weights
 # (a fine-tuning changes nearly every number) give another hash, and 26 GB need no minute.
 WHOLE = 64 << 20
@@ -23,26 +28,112 @@ PIECES = 32
 _READ = (".json", ".safetensors", ".bin", ".model", ".txt", ".pt")
 
 
-def folder_revision(folder: Path) -> str:
-    """32 hex digits of the names, sizes and contents of the model files in a folder."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _READ and path.is_file():
-            size = path.stat().st_size
-            digest.update(f"{path.relative_to(folder)}\0{size}\0".encode())
-            with path.open("rb") as file:
-                if size <= WHOLE:
-                    digest.update(file.read())
-                    continue
-                for piece in range(PIECES):
-                    file.seek((size - PIECE) * piece // (PIECES - 1))
-                    digest.update(file.read(PIECE))
-    return digest.hexdigest()
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """name: as given. folder: where it lies on this machine, or None. parameters, context: how
+    many it has, how many tokens it reads; None where that is not known."""
+
+    name: str
+    folder: Path | None
+    parameters: int | None
+    context: int | None
 
 
-PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int4")
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-_UNLIMITED = 1_000_000  # tokenizers write 1e30 for "no limit"
+def model_facts(name: str, *, ask_hub: bool = False) -> ModelFacts:
+    """The model in a local folder or of that name on the hub, without loading it.
+
+    ask_hub: ask the hub whether there is such a model, where it is not on this machine; takes up
+    to five seconds. Raises ModelError when there is none, or no model that can be loaded.
+    """
+    name = name.strip()
+    if not name:
+        raise ModelError("no model is named: give a folder, or the name of a model on the hub")
+    local = Path(name).expanduser()
+    if local.is_dir():
+        return _of_folder(name, local)
+    if local.is_absolute() or name[0] in ".~" or "\\" in name or name.count("/") > 1:
+        raise ModelError(f"there is no folder {name}: check the path")
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or ".." in name or "--" in name:
+        raise ModelError(
+            f"{name!r} is neither a folder nor a name of the hub: that is owner/name, of letters, "
+            "digits, '-', '_' and '.'"
+        )
+    if (cached := _cached(name)) is not None:
+        return _of_folder(name, cached)
+    asked = _size_on_hub(name) if ask_hub else None
+    return ModelFacts(name, None, weights_of(name) or asked, None)
+
+
+def _of_folder(name: str, folder: Path) -> ModelFacts:
+    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
+    parts = (folder / "modules.json").exists()  # of sentence-transformers: all may lie deeper
+    if not parts:
+        for what, there in (
+            ("config.json", (folder / "config.json").exists()),
+            ("weights (*.safetensors or pytorch_model*.bin)", bool(weights)),
+            ("tokenizer (tokenizer.json)", any((folder / one).exists() for one in _TOKENIZERS)),
+        ):
+            if not there:
+                raise ModelError(
+                    f"the folder {name} has no {what}: choose one as save_pretrained of "
+                    "transformers writes it, with model and tokenizer"
+                )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if not parts:
+            raise ModelError(f"the config.json of {name} cannot be read: {error}") from error
+        config = {}
+    config = config if isinstance(config, dict) else {}
+    inner = config.get("text_config") or config
+    context = inner.get("max_position_embeddings") or inner.get("n_positions")
+    context = context if isinstance(context, int) else None
+    return ModelFacts(name, folder.resolve(), _weights(str(folder)), context)
+
+
+def _weights(model: str) -> int | None:
+    try:
+        return weights_of(model)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        return None  # loading it will say what is wrong with the file
+
+
+def _cached(name: str) -> Path | None:
+    """The folder of a model that was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError as error:
+        raise ModelError(f"{name!r} cannot name a model of the hub: {error}") from error
+    folder = Path(found).parent if isinstance(found, str) else None
+    if folder is None or not (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
+        return None  # only its config was looked at once
+    return folder
+
+
+def _size_on_hub(name: str) -> int | None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    try:
+        found = HfApi().model_info(name, timeout=_OFFLINE_SECONDS)
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{name} asks for your consent first: accept its terms on its page, and log in "
+            "with `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the hub has no model {name!r} that you may read: check the name"
+        ) from error
+    except Exception as error:  # httpx's, requests' or the hub's own, by version
+        raise ModelError(
+            f"{name} is not on this machine, and the hub cannot be asked for it ({error}): check "
+            "the network, or download it elsewhere and give its folder"
+        ) from error
+    return None if found.safetensors is None else int(found.safetensors.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +200,13 @@ def load_language_model(
     if where.split(":")[0] != picked.kind:
         picked = named_device(where)
     chosen = pick_precision(precision, picked)
-    local = Path(name).expanduser()
-    place = str(local.resolve()) if local.is_dir() else name
+    place, folder = located(name)
     try:
+        from transformers import AutoModel, AutoModelForCausalLM
+
         tokenizer = load_tokenizer(place)
-        network = _network(place, head, _settings(chosen, where, picked, attention))
+        kind: Any = AutoModelForCausalLM if head else AutoModel
+        network = kind.from_pretrained(place, **_settings(chosen, where, picked, attention))
         network = network if chosen in ("int8", "int4") else network.to(where)
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, MemoryError) as error:
         if out_of_memory(error):
@@ -126,7 +219,7 @@ def load_language_model(
             "can read, or the name of a model on the hub"
         ) from error
     limit = min(_limit(network.config), int(min(tokenizer.model_max_length, _UNLIMITED)))
-    revision = folder_revision(local) if local.is_dir() else _commit(network)
+    revision = folder_revision(folder) if folder else hub_revision(network.config)
     return LanguageModel(place, revision, tokenizer, network.eval(), limit, where, chosen)
 
 
@@ -135,13 +228,6 @@ def load_tokenizer(place: str) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(place)
-
-
-def _network(place: str, head: bool, settings: dict[str, Any]) -> Any:
-    from transformers import AutoModel, AutoModelForCausalLM
-
-    kind = AutoModelForCausalLM if head else AutoModel
-    return kind.from_pretrained(place, **settings)
 
 
 def _settings(precision: str, where: str, device: Device, attention: str | None) -> dict[str, Any]:
@@ -191,121 +277,30 @@ def _be_quiet() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _commit(network: Any) -> str:
-    return str(getattr(network.config, "_commit_hash", None) or "unknown")
+def located(name: str) -> tuple[str, Path | None]:
+    """What is recorded of a model, and its folder: a local one's absolute path, or the hub's name
+    and None."""
+    folder = Path(name).expanduser()
+    return (str(folder.resolve()), folder) if folder.is_dir() else (name, None)
 
 
-_OFFLINE_SECONDS = 5.0
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+def hub_revision(config: Any) -> str:
+    """The hub's commit of a model that was loaded, out of its configuration."""
+    return str(getattr(config, "_commit_hash", None) or "unknown")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """name: as given. folder: where it lies on this machine, or None. parameters, context: how
-    many it has, how many tokens it reads; None where that is not known."""
-
-    name: str
-    folder: Path | None
-    parameters: int | None
-    context: int | None
-
-
-def model_facts(name: str, *, ask_hub: bool = False) -> ModelFacts:
-    """The model in a local folder or of that name on the hub, without loading it.
-
-    ask_hub: ask the hub whether there is such a model, where it is not on this machine; takes up
-    to five seconds. Raises ModelError when there is none, or no model that can be loaded.
-    """
-    name = name.strip()
-    if not name:
-        raise ModelError("no model is named: give a folder, or the name of a model on the hub")
-    local = Path(name).expanduser()
-    if local.is_dir():
-        return _of_folder(name, local)
-    if local.is_absolute() or name[0] in ".~" or "\\" in name or name.count("/") > 1:
-        raise ModelError(f"there is no folder {name}: check the path")
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) or ".." in name or "--" in name:
-        raise ModelError(
-            f"{name!r} is neither a folder nor a name of the hub: that is owner/name, of letters, "
-            "digits, '-', '_' and '.'"
-        )
-    if (cached := _cached(name)) is not None:
-        return _of_folder(name, cached)
-    known = weights_of(name)
-    asked = _size_on_hub(name) if ask_hub else None
-    return ModelFacts(name, None, known or asked, None)
-
-
-def _of_folder(name: str, folder: Path) -> ModelFacts:
-    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
-    parts = (folder / "modules.json").exists()  # of sentence-transformers: all may lie deeper
-    if not parts:
-        for what, there in (
-            ("config.json", (folder / "config.json").exists()),
-            ("weights (*.safetensors or pytorch_model*.bin)", bool(weights)),
-            ("tokenizer (tokenizer.json)", any((folder / one).exists() for one in _TOKENIZERS)),
-        ):
-            if not there:
-                raise ModelError(
-                    f"the folder {name} has no {what}: choose one as save_pretrained of "
-                    "transformers writes it, with model and tokenizer"
-                )
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if not parts:
-            raise ModelError(f"the config.json of {name} cannot be read: {error}") from error
-        config = {}
-    config = config if isinstance(config, dict) else {}
-    inner = config.get("text_config") or config
-    context = inner.get("max_position_embeddings") or inner.get("n_positions")
-    return ModelFacts(name, folder.resolve(), _weights(str(folder)), _whole(context))
-
-
-def _weights(model: str) -> int | None:
-    try:
-        return weights_of(model)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
-        return None  # loading it will say what is wrong with the file
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _cached(name: str) -> Path | None:
-    """The folder of a model that was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(name, "config.json")
-    except HFValidationError as error:
-        raise ModelError(f"{name!r} cannot name a model of the hub: {error}") from error
-    folder = Path(found).parent if isinstance(found, str) else None
-    if folder is None or not (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
-        return None  # only its config was looked at once
-    return folder
-
-
-def _size_on_hub(name: str) -> int | None:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    try:
-        found = HfApi().model_info(name, timeout=_OFFLINE_SECONDS)
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{name} asks for your consent first: accept its terms on its page, and log in "
-            "with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"the hub has no model {name!r} that you may read: check the name"
-        ) from error
-    except Exception as error:  # httpx's, requests' or the hub's own, by version
-        raise ModelError(
-            f"{name} is not on this machine, and the hub cannot be asked for it ({error}): check "
-            "the network, or download it elsewhere and give its folder"
-        ) from error
-    return None if found.safetensors is None else int(found.safetensors.total)
+def folder_revision(folder: Path) -> str:
+    """32 hex digits of the names, sizes and contents of the model files in a folder."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _READ and path.is_file():
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(folder)}\0{size}\0".encode())
+            with path.open("rb") as file:
+                if size <= WHOLE:
+                    digest.update(file.read())
+                    continue
+                for piece in range(PIECES):
+                    file.seek((size - PIECE) * piece // (PIECES - 1))
+                    digest.update(file.read(PIECE))
+    return digest.hexdigest()

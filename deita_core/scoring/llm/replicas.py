@@ -8,26 +8,29 @@ kernel. Where FlashAttention is installed they are laid end to end instead, with
 The output matrix is met inside the model's own forward pass, by hooks around that layer, so that
 whatever an architecture does to its logits (a bias, a scale, a soft cap) is done here as well.
 
-Many texts through the replicas of a model, tokenizing ahead of it.
+`answers` takes many texts through the replicas of a model, tokenizing ahead of it.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
-from deita_core.models.batches import TokenBudget, first_budget, padded, run_on_replicas
+from deita_core.models.batches import TokenBudget, first_budget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
-from deita_core.scoring.llm.prompts import Encoded, PromptTokenizer
+from deita_core.scoring.llm.prompts import PromptTokenizer
 from deita_core.scoring.protocol import Dimension
 
+# The first texts are few, so that the model starts at once; then as many as sort well by length.
+FIRST_WINDOW, WINDOW = 64, 2048
 _KEY = tuple[str, str | None, str, bool]
 _shared: weakref.WeakValueDictionary[_KEY, Replica] = weakref.WeakValueDictionary()
 
@@ -163,17 +166,12 @@ def _flash_attention() -> bool:
     return bool(is_flash_attn_2_available())
 
 
-# The first texts are few, so that the model starts at once; then as many as sort well by length.
-FIRST_WINDOW, WINDOW = 64, 2048
-Bodies = Sequence[Sequence[str]]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Raw:
+class Answers:
     """What the model said about n texts.
 
-    logits: (n, 7) float32, see `Replica.logits`. truncated: (n,) bool. reasons: row -> why it
-    has no logits.
+    logits: (n, 7) float32, see `Replica.logits`; NaN where there is a reason. truncated: (n,) bool.
+    reasons: row -> why it has no logits.
     """
 
     logits: NDArray[np.float32]
@@ -181,61 +179,60 @@ class Raw:
     reasons: Mapping[int, str]
 
 
-def raw_logits(
+def answers(
     replicas: Sequence[Replica],
     tokenizer: PromptTokenizer,
     dimension: Dimension,
     digits: Sequence[int],
-    bodies: Bodies,
-) -> Iterator[Raw]:
-    """Window by window, in order; the next window is tokenized while the model has this one.
+    bodies: Sequence[Sequence[str]],
+) -> Answers:
+    """Window by window; the next one is tokenized while the model has this one.
 
     A thread does it, not a process: the tokenizers library is native code that lets Python go
     on and uses all cores by itself, and nothing has to be copied.
     """
-    window = WINDOW * len(replicas)
-    starts = [0, *range(FIRST_WINDOW, len(bodies), window)] if bodies else []
-    ends = [*starts[1:], len(bodies)] if bodies else []
+    logits = np.full((len(bodies), 7), np.nan, np.float32)
+    truncated = np.zeros(len(bodies), np.bool_)
+    reasons: dict[int, str] = {}
+    starts = range(FIRST_WINDOW, len(bodies), WINDOW * len(replicas))
     with ThreadPoolExecutor(1) as ahead:
-        waiting = None
-        for start, end in zip(starts, ends, strict=True):
-            following = ahead.submit(tokenizer.encode, dimension, bodies[start:end])
-            if waiting is not None:
-                yield _run(replicas, waiting.result(), digits)
-            waiting = following
-        if waiting is not None:
-            yield _run(replicas, waiting.result(), digits)
+        start, encoding = 0, ahead.submit(tokenizer.encode, dimension, bodies[:FIRST_WINDOW])
+        for end, following in pairwise([*starts, len(bodies), len(bodies)]):
+            encoded = encoding.result()
+            encoding = ahead.submit(tokenizer.encode, dimension, bodies[end:following])
+            failed = _run(replicas, encoded.ids, digits, logits[start:end])
+            truncated[start:end] = encoded.truncated
+            reasons |= {start + row: reason for row, reason in failed.items()}
+            start = end
+    return Answers(logits, truncated, reasons)
 
 
-def _run(replicas: Sequence[Replica], encoded: Encoded, digits: Sequence[int]) -> Raw:
-    logits = np.full((len(encoded.ids), 7), np.nan, np.float32)
-    reasons = run_on_replicas(
-        [len(ids) for ids in encoded.ids],
-        [replica.budget for replica in replicas],
-        [_Batches(replica, encoded.ids, digits, logits) for replica in replicas],
-    )
-    return Raw(logits, encoded.truncated, reasons)
+def _run(
+    replicas: Sequence[Replica],
+    ids: Sequence[Sequence[int]],
+    digits: Sequence[int],
+    out: NDArray[np.float32],
+) -> dict[int, str]:
+    """Writes the logits of each prompt into `out`; returns why one has none.
 
+    The prompts are dealt out like cards, longest first, so each replica gets as many tokens as
+    the others. Threads are enough: Python only starts the work, the devices do it.
+    """
+    order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
 
-class _Batches:
-    """The batches of one replica: all are started before the first is waited for."""
+    def work(replica: Replica, hand: Sequence[int]) -> dict[int, str]:
+        started: list[tuple[list[int], Any]] = []  # all before the first is waited for
 
-    def __init__(
-        self,
-        replica: Replica,
-        ids: Sequence[Sequence[int]],
-        digits: Sequence[int],
-        out: NDArray[np.float32],
-    ) -> None:
-        self._replica, self._ids, self._digits, self._out = replica, ids, digits, out
-        self._started: list[tuple[list[int], Any]] = []
+        def start(places: list[int]) -> None:
+            rows = [hand[place] for place in places]
+            started.append((rows, replica.logits(ids, rows, digits)))
 
-    def run(self, rows: list[int]) -> None:
-        """Start a batch."""
-        self._started.append((rows, self._replica.logits(self._ids, rows, self._digits)))
+        failed = run_longest_first([len(ids[row]) for row in hand], replica.budget, start)
+        for rows, logits in started:
+            out[rows] = logits.cpu().numpy()
+        return {hand[place]: reason for place, reason in failed.items()}
 
-    def finish(self) -> None:
-        """Store the logits of all batches."""
-        for rows, logits in self._started:
-            self._out[rows] = logits.cpu().numpy()
-        self._started.clear()
+    hands = [order[first :: len(replicas)] for first in range(len(replicas))]
+    with ThreadPoolExecutor(len(replicas)) as threads:
+        found = list(threads.map(work, replicas, hands))
+    return {row: reason for failed in found for row, reason in failed.items()}

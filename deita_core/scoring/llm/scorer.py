@@ -32,7 +32,7 @@ from deita_core.scoring.llm.prompts import (
     mass_on_scores,
     prompt_of,
 )
-from deita_core.scoring.llm.replicas import Bodies, raw_logits, shared_replica
+from deita_core.scoring.llm.replicas import answers, shared_replica
 from deita_core.scoring.protocol import (
     DIMENSIONS,
     Dimension,
@@ -147,25 +147,17 @@ class LLMScorer:
         self._check("quality")
         return self._score("quality", pairs).scores
 
-    def _score(self, dimension: Dimension, bodies: Bodies) -> ScoreBatch:
+    def _score(self, dimension: Dimension, bodies: Sequence[Sequence[str]]) -> ScoreBatch:
         digits = self._digits[dimension]
-        parts = list(raw_logits(self._replicas, self._tokenizer, dimension, digits, bodies))
-        if not parts:
-            nothing = np.zeros(0, np.float32)
-            return ScoreBatch(nothing, (), nothing, np.zeros(0, np.bool_))
-        reasons: list[str | None] = []
-        for part in parts:
-            reasons += [part.reasons.get(row) for row in range(len(part.logits))]
-        logits = np.concatenate([part.logits for part in parts])
-        scores = np.asarray(expected_scores(logits[:, :6]), np.float32)
-        mass = mass_on_scores(logits[:, :6], logits[:, 6])
+        found = answers(self._replicas, self._tokenizer, dimension, digits, bodies)
+        scores = np.asarray(expected_scores(found.logits[:, :6]), np.float32)
+        mass = mass_on_scores(found.logits[:, :6], found.logits[:, 6])
+        reasons = [found.reasons.get(row) for row in range(len(bodies))]
         for row in np.flatnonzero(~(mass >= self._least_mass) | np.isnan(scores)).tolist():
-            if reasons[row] is None:
-                reasons[row] = self._fault(bool(np.isnan(scores[row]) or np.isnan(mass[row])))
+            broken = bool(np.isnan(scores[row]) or np.isnan(mass[row]))
+            reasons[row] = reasons[row] or self._fault(broken)
             scores[row] = np.nan
-        return ScoreBatch(
-            scores, tuple(reasons), mass, np.concatenate([part.truncated for part in parts])
-        )
+        return ScoreBatch(scores, tuple(reasons), mass, found.truncated)
 
     def _fault(self, broken: bool) -> str:
         if broken:

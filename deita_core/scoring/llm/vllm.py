@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deita_core.errors import ModelError
-from deita_core.models.language_model import folder_revision
+from deita_core.models.language_model import folder_revision, hub_revision, located
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, expectation
 from deita_core.scoring.llm.prompts import LEAST_MASS, TEMPLATE, PromptTokenizer, prompt_of
@@ -44,12 +43,12 @@ class VLLMScorer:
                 "model that was quantised before"
             )
         self.dimension: Dimension = dimension
-        local = Path(model).expanduser()
-        name = str(local.resolve()) if local.is_dir() else model
+        name, folder = located(model)
         self.id = f"vllm:{name}"
         self._engine = _engine(name, _DTYPES[options.precision], options.max_tokens)
-        self.revision = folder_revision(local) if local.is_dir() else _revision(self._engine)
-        context = int(_config(self._engine).max_model_len)
+        config = self._engine.llm_engine.model_config
+        self.revision = folder_revision(folder) if folder else hub_revision(config.hf_config)
+        context = int(config.max_model_len)
         self._tokenizer = PromptTokenizer(self._engine.get_tokenizer(), context - 1)
         self._digits = self._tokenizer.score_tokens(dimension)
         self._sampling = _sampling(self._digits)
@@ -117,11 +116,3 @@ def _sampling(digits: Sequence[int]) -> Any:
         return vllm.SamplingParams(
             max_tokens=1, temperature=0.0, detokenize=False, logprobs=_MOST_LOGPROBS
         )
-
-
-def _config(engine: Any) -> Any:
-    return engine.llm_engine.model_config
-
-
-def _revision(engine: Any) -> str:
-    return str(getattr(_config(engine).hf_config, "_commit_hash", None) or "unknown")
