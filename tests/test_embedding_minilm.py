@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.embedding import minilm as weights
-from deita_core.embedding.minilm import MAX_TOKENS, MiniLM
+from deita_core.embedding.minilm import MAX_TOKENS, SHA256, MiniLM
+from deita_core.embedding.minilm_network import TorchEncoder, cache_folder
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
 from deita_core.models.batches import LENGTH_STEP, batches
@@ -87,10 +88,8 @@ def test_every_vector_is_the_one_of_sentence_transformers(
 
 
 def test_the_torch_backend_gives_the_same_vectors(reference: NDArray[np.float32]) -> None:
-    from deita_core.embedding.minilm import TorchEncoder
-
     model = MiniLM("fp32", CPU)
-    model._encoder = TorchEncoder(weights.model_folder(), "fp32", "cpu")
+    model._encoder = TorchEncoder(weights.model_folder() / "model.safetensors", "fp32", "cpu")
     found = model.embed(TEXTS[:24])
     assert (found.vectors * reference[:24]).sum(axis=1).min() >= 0.99999
 
@@ -171,6 +170,70 @@ def test_batches_hold_every_row_once_and_little_padding() -> None:
     assert all(b.ids.shape[1] % LENGTH_STEP == 0 and b.ids.size <= 2048 for b in made)
     assert sum(b.mask.sum() for b in made) == lengths.sum()
     assert sum(b.ids.size for b in made) < 1.1 * lengths.sum()
+
+
+START = """
+import sys
+from deita_core.embedding.minilm import MiniLM
+from deita_core.models.device import Device
+
+model = MiniLM("fp32", Device("cpu", bf16=False, threads=1, label="CPU"))
+loaded = sorted({"torch", "transformers"} & set(sys.modules))
+print(loaded, model.embed(["one", "two"]).vectors.sum())
+"""
+
+
+def started(cache: Path) -> str:
+    """What a new process says that keeps its models in `cache`."""
+    done = subprocess.run(
+        [sys.executable, "-c", START],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+    )
+    return done.stdout
+
+
+def test_only_the_first_start_loads_torch(tmp_path: Path) -> None:
+    first, second = started(tmp_path), started(tmp_path)
+    assert first.startswith("['torch', 'transformers'] ")
+    assert second == first.replace("['torch', 'transformers']", "[]")
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the converted network in a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = cache_folder(SHA256["model.safetensors"])
+    assert folder is not None
+    return folder
+
+
+def test_a_damaged_conversion_is_made_again(kept: Path, minilm: MiniLM) -> None:
+    MiniLM("fp32", CPU)
+    sound = (kept / "model.bin").read_bytes()
+    (kept / "model.bin").write_bytes(sound[:1000] + b"\0" + sound[1001:])
+    again = MiniLM("fp32", CPU).embed(TEXTS[:9]).vectors
+    np.testing.assert_array_equal(again, minilm.embed(TEXTS[:9]).vectors)
+    assert (kept / "model.bin").read_bytes() == sound
+
+
+def test_a_cache_that_cannot_be_written_does_not_matter(kept: Path, minilm: MiniLM) -> None:
+    kept.parent.parent.mkdir()
+    kept.parent.write_text("a file where the folder should be")
+    np.testing.assert_allclose(
+        MiniLM("fp32", CPU).embed(TEXTS[:9]).vectors, minilm.embed(TEXTS[:9]).vectors, atol=1e-6
+    )
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder("0" * 64) is None
 
 
 def test_importing_the_packages_loads_no_heavy_library() -> None:
