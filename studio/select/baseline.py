@@ -62,7 +62,7 @@ def _status_panel(
     middles = (bars.edges[:-1] + bars.edges[1:]) / 2
     random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
     line = Line("random selection", middles, random, INK, dashed=True)
-    alt = f"What became of the rows by {name.lower()}; dashed, a random selection of as many"
+    alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
     return Panel(name, alt, note, bars=bars, lines=(line,))
 
 

@@ -50,7 +50,7 @@ def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None
 
 
 def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
-    """How many rows differ, and on request which, each with what became of it now."""
+    """How many rows differ, and on request which, each with its status now."""
     saved = np.asarray(selection_rows(opened.project, selection.selection)[0], np.int64)
     more = result.kept[~np.isin(result.kept, saved)]
     fewer = saved[~np.isin(saved, result.kept)]

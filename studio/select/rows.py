@@ -96,7 +96,7 @@ def _columns(result: Outcome, status: int | None) -> dict[str, NDArray[Any]]:
         extra["similarity"] = np.round(result.trace.similarity, 3)
         extra["too close to row"] = result.trace.blocker
     if status is None:
-        extra["what became of it"] = _status_labels(result)
+        extra["status"] = _status_labels(result)
     return extra
 
 
@@ -193,7 +193,7 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     rows = table.vector_rows[places].astype(np.int64)
     column = np.full(len(result.trace.status), np.nan)
     column[rows] = np.round(similarity, 3)
-    extra = {"similarity": column, "what became of it": _status_labels(result)}
+    extra = {"similarity": column, "status": _status_labels(result)}
     row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
 
 

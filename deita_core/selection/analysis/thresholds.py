@@ -155,11 +155,12 @@ def within_budget(
     Pinned rows are always in, and room is kept for them; see `greedy.pass_steps`.
     """
     everyone = len(spans.order)
-    room = _room_beside_pins(outcome, table)
+    cost = table.cost(outcome.rule.budget_unit)
+    room = _room_beside_pins(outcome, cost)
     if room is None:
         return WithinBudget(places, everyone, False)
     free = np.flatnonzero(~spans.pinned[places])
-    spent = np.cumsum(table.cost(outcome.rule.budget_unit)[spans.order[places[free]]])
+    spent = np.cumsum(cost[spans.order[places[free]]])
     fitting = int(np.searchsorted(spent, room, side="right"))
     kept = np.delete(places, free[fitting:])
     full = room == (int(spent[fitting - 1]) if fitting else 0)
@@ -174,16 +175,14 @@ def within_budget(
     return WithinBudget(kept, last + int(rest[0]) if len(rest) else everyone, True)
 
 
-def _pins_cost(outcome: Outcome, table: PoolTable) -> int:
-    """What the pinned rows take of the budget."""
-    pinned = outcome.trace.status == st.PINNED
-    return int(table.cost(outcome.rule.budget_unit)[pinned].sum())
-
-
-def _room_beside_pins(outcome: Outcome, table: PoolTable) -> int | None:
-    """What the pinned rows leave of the budget; None without one."""
+def _room_beside_pins(outcome: Outcome, cost: NDArray[np.int64]) -> int | None:
+    """What the pinned rows leave of the budget; None without one. cost: (n,), see `PoolTable`."""
     budget = outcome.rule.budget
-    return None if budget is None else budget - _pins_cost(outcome, table)
+    return None if budget is None else budget - _pins_cost(outcome, cost)
+
+
+def _pins_cost(outcome: Outcome, cost: NDArray[np.int64]) -> int:
+    return int(cost[outcome.trace.status == st.PINNED].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,64 +217,47 @@ class Membership:
     starts: NDArray[np.float64]
     inside: NDArray[np.bool_]
 
-    def crossing_up(self, threshold: float) -> Crossing | None:
-        """The nearest one above a threshold, which is not below the floor."""
-        here = self._segment(threshold)
-        other = np.flatnonzero(self.inside[here + 1 :] != self.inside[here])
+    def crossing(self, threshold: float, *, upwards: bool) -> Crossing | None:
+        """The nearest one above or below a threshold, which is not below the floor."""
+        here = int(np.searchsorted(self.starts, threshold, side="right")) - 1
+        ahead = self.inside[here + 1 :] if upwards else self.inside[:here][::-1]
+        other = np.flatnonzero(ahead != self.inside[here])
         if not len(other):
             return None
-        first = here + 1 + int(other[0])
-        back = np.flatnonzero(self.inside[first:] == self.inside[here])
-        end = float(self.starts[first + int(back[0])]) if len(back) else 2.0
-        edge = float(self.starts[first])
-        return Crossing(edge, _short_from(edge, end), True)
-
-    def crossing_down(self, threshold: float) -> Crossing | None:
-        """The nearest one below a threshold, which is not below the floor."""
-        here = self._segment(threshold)
-        other = np.flatnonzero(self.inside[:here] != self.inside[here])
-        if not len(other):
-            return None
-        last = int(other[-1])
-        back = np.flatnonzero(self.inside[:last] == self.inside[here])
-        begin = float(self.starts[int(back[-1]) + 1 if len(back) else 0])
-        edge = float(self.starts[last + 1])
-        return Crossing(edge, _short_below(edge, begin), False)
-
-    def _segment(self, threshold: float) -> int:
-        return int(np.searchsorted(self.starts, threshold, side="right")) - 1
+        away = int(other[0]) + 1  # segments to the first one past the crossing
+        back = np.flatnonzero(ahead[away:] == self.inside[here])
+        length = int(back[0]) + 1 if len(back) else len(ahead) - away + 1
+        if upwards:
+            edge, first = float(self.starts[here + away]), here + away + length
+            limit = float(self.starts[first]) if first < len(self.starts) else 2.0
+        else:
+            edge = float(self.starts[here - away + 1])
+            limit = float(self.starts[here - away - length + 1])
+        return Crossing(edge, _shortest(edge, limit, upwards), upwards)
 
 
-def _short_from(edge: float, end: float) -> float:
-    """The value with the fewest decimals (at least two) from `edge` up to below `end`."""
+def _shortest(edge: float, limit: float, upwards: bool) -> float:
+    """The value with the fewest decimals (at least two) past the edge: from it up to below the
+    limit, or below it down to the limit.
+    """
     for decimals in range(2, MOST_DECIMALS + 1):
         scale = 10.0**decimals
-        value = math.ceil(edge * scale) / scale
-        if edge <= value < end:
+        value = (math.ceil(edge * scale) - (0 if upwards else 1)) / scale
+        if edge <= value < limit if upwards else limit <= value < edge:
             return min(value, 1.0)
-    return edge
-
-
-def _short_below(edge: float, begin: float) -> float:
-    """The value with the fewest decimals (at least two) from `begin` up to below `edge`."""
-    for decimals in range(2, MOST_DECIMALS + 1):
-        scale = 10.0**decimals
-        value = (math.ceil(edge * scale) - 1) / scale
-        if begin <= value < edge:
-            return value
-    return begin
+    return edge if upwards else limit
 
 
 def _membership(outcome: Outcome, table: PoolTable, row: int) -> Membership:
     """Of a row that the pass of the outcome visits or would visit."""
     spans = kept_spans(outcome, table)
     place = int(np.flatnonzero(spans.order == row)[0])
-    room = _room_beside_pins(outcome, table)
+    cost = table.cost(outcome.rule.budget_unit)
+    room = _room_beside_pins(outcome, cost)
     own = slice(spans.bounds[place], spans.bounds[place + 1])
     low, high = spans.low[own], spans.high[own]
     starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
     fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
-    cost = table.cost(outcome.rule.budget_unit)
     if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
         changes, before = _cost_before(spans, place, cost)
         starts = np.union1d(starts, changes)
@@ -368,8 +350,8 @@ def flip_point(
             advice = unknown
         elif spans_serve(rule, table):
             membership = _membership(outcome, table, row)
-            up = membership.crossing_up(rule.threshold)
-            down = membership.crossing_down(rule.threshold)
+            up = membership.crossing(rule.threshold, upwards=True)
+            down = membership.crossing(rule.threshold, upwards=False)
         elif find_strategy(rule.strategy).uses_threshold:
             up, down = _search(rule, table, row, inside)
         budget = _budget(outcome, table, row)
@@ -403,7 +385,8 @@ def _budget(outcome: Outcome, table: PoolTable, row: int) -> int | None:
         return None
     ahead = kept[: int(np.flatnonzero(kept == row)[0])]
     ahead = ahead[status[ahead] != st.PINNED]
-    pins, cost = _pins_cost(outcome, table), table.cost(outcome.rule.budget_unit)
+    cost = table.cost(outcome.rule.budget_unit)
+    pins = _pins_cost(outcome, cost)
     needed = pins + int(cost[ahead].sum() + cost[row])
     if status[row] == st.BELOW_CUT:
         return needed
@@ -449,5 +432,5 @@ def _halved(changed: Callable[[float], bool], near: float, far: float) -> Crossi
             far = middle
         else:
             near = middle
-    value = _short_from(far, end) if upwards else _short_below(far, end)
+    value = _shortest(far, end, upwards)
     return Crossing(far, value if changed(value) else far, upwards)
