@@ -12,13 +12,12 @@ import pytest
 
 from deita_core.errors import FormatError, JobError, ProjectError
 from deita_core.formats.read import PoolRow, Reject, read
-from deita_core.formats.score_file import read_scores, score_fields
+from deita_core.formats.score_file import deita_record, read_scores, score_fields
 from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS, ExportScoresSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
-from deita_core.jobs.kinds.score_files import deita_record
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
 from deita_core.project.job_log import Progress

@@ -24,9 +24,9 @@ from deita_core.cli.options import (
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import PathError, ProjectError
 from deita_core.formats.read.layout import PoolRow
+from deita_core.formats.score_file import SCORE_FORMATS
 from deita_core.jobs.chains import import_scores_spec, register_files, register_hub, score_chain
 from deita_core.jobs.kinds import EmbedSpec, ExportScoresSpec, GraphSpec, ImportSpec, MapSpec
-from deita_core.jobs.kinds.score_files import FORMATS as SCORE_FORMATS
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.columns import numeric_columns

@@ -1,4 +1,4 @@
-"""Files of scores: which conversation each record is about, and what it gives.
+"""Files of scores: read (which conversation is each record about, what does it give?) and written.
 
 A record names its conversation by id (the 32 hex digits that exports carry), or it holds the
 conversation itself, in any layout a pool file can have: the same messages have the same id. The
@@ -8,13 +8,17 @@ reference implementation of the paper writes ShareGPT conversations with the lis
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from deita_core.conversation import Conversation
 from deita_core.errors import FormatError
+from deita_core.files import whole_file
 from deita_core.formats.read.containers import records, sniff
 from deita_core.formats.read.detect import detect
 from deita_core.formats.read.layout import MISSING, PoolRow, Reject, lookup
@@ -144,3 +148,87 @@ def _identity(item: Record, layout: PoolMapping | None) -> str | None:
         return None
     row = next(rows_of(iter([item]), layout), None)
     return row.conversation.id if isinstance(row, PoolRow) else None
+
+
+SCORE_FORMATS = ("deita", "csv", "parquet")
+
+
+def write_scores(rows: Path, format: str, out: Path, tell: Callable[[int], None]) -> str:
+    """Writes the scores in the Parquet file `rows` to `out`; says what it wrote.
+
+    format: "deita", what the reference implementation reads, from one row a conversation; it
+    cannot express a missing score, so conversations with one are left out, and counted. "csv"
+    or "parquet", from one row a turn, with the reason where there is no score. tell: called
+    with the rows done. Raises OSError.
+    """
+    writers = {"deita": _write_deita, "csv": _write_csv, "parquet": _write_parquet}
+    with whole_file(out) as partial:
+        return writers[format](rows, partial, tell)
+
+
+def _write_deita(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
+    written = left_out = 0
+    with out.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for row in _rows(rows):
+            if any(None in row[d] for d in USUAL_FIELDS if row[d] is not None):
+                left_out += 1
+            else:
+                file.write(",\n" if written else "\n")
+                json.dump(deita_record(row), file, ensure_ascii=False)
+                written += 1
+            tell(written + left_out)
+        file.write("\n]\n")
+    said = f"{written:,} conversations"
+    return f"{said}; {left_out:,} left out (a turn has no score)" if left_out else said
+
+
+def deita_record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A conversation as the reference implementation writes it.
+
+    It pairs messages by position, so each turn gives exactly two; an open question at the end
+    gives one. A system message goes into a field of its own.
+    """
+    conversation = Conversation.from_json(row["messages"])
+    said: list[dict[str, str]] = []
+    for turn in conversation.turns:
+        said.append({"from": "human", "value": turn.instruction})
+        said.append({"from": "gpt", "value": turn.response or ""})
+    if conversation.turns and conversation.turns[-1].response is None:
+        said.pop()
+    record: dict[str, Any] = {"id": row["id"], "conversations": said}
+    if conversation.system is not None:
+        record["system"] = conversation.system
+    for dimension in USUAL_FIELDS:
+        if row[dimension] is not None:
+            record[f"{dimension}_scores"] = row[dimension]
+    return record
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(1024):
+            yield from batch.to_pylist()
+
+
+def _write_csv(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    done = 0
+    with pq.ParquetFile(rows) as file, pc.CSVWriter(str(out), file.schema_arrow) as writer:
+        for batch in file.iter_batches(8192):
+            writer.write_batch(batch)
+            done += batch.num_rows
+            tell(done)
+    return f"{done:,} turns"
+
+
+def _write_parquet(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(rows)
+    pq.write_table(table, out, compression="zstd")
+    return f"{len(table):,} turns"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from deita_core.errors import DeitaError
-from deita_core.formats.score_file import score_field_names, score_fields
+from deita_core.formats.score_file import SCORE_FORMATS, score_field_names, score_fields
 from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.kinds import ExportScoresSpec
-from deita_core.jobs.kinds.score_files import FORMATS
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.job_log import jobs
 from studio.export.form import exports_folder
@@ -97,9 +96,9 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         st.caption("There are no scores yet.")
         return
     chosen = st.selectbox(
-        "Format", list(FORMATS), format_func=lambda f: _LABELS[f], key="scores_format"
+        "Format", list(SCORE_FORMATS), format_func=lambda f: _LABELS[f], key="scores_format"
     )
-    format = chosen or FORMATS[0]
+    format = chosen or SCORE_FORMATS[0]
     out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
     if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
         opened.runner.submit([ExportScoresSpec(out=out, format=format)])

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import field_validator
 
-from deita_core.conversation import Conversation
 from deita_core.errors import ExportError, JobError
-from deita_core.files import sha256_of, whole_file
+from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Reject
-from deita_core.formats.score_file import ScoreRow, read_scores
+from deita_core.formats.score_file import SCORE_FORMATS, ScoreRow, read_scores, write_scores
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobKind, JobSpec, OutPath
 from deita_core.jobs.kinds.model_batches import FINISHED, commit_results
@@ -26,7 +25,7 @@ from deita_core.project.job_log import Progress
 from deita_core.project.models import ModelIdentity
 from deita_core.project.scores import write_scored_rows, write_turn_scores
 from deita_core.scoring.given import GivenScore, scores_by_turn, scores_of_turns
-from deita_core.scoring.protocol import DIMENSIONS, Dimension
+from deita_core.scoring.protocol import Dimension
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -260,19 +259,8 @@ def _scores(key: PoolRowKey, found: Matched, dimension: str, absent: str) -> lis
     return scores_of_turns(values[key.row], key.turns)
 
 
-FORMATS = ("deita", "csv", "parquet")
-
-
 class ExportScoresSpec(JobSpec):
-    """format: one of `FORMATS`; ExportError for another one.
-
-    deita    what the reference implementation of the paper writes and its filter reads: a JSON
-             array of ShareGPT conversations with the lists `complexity_scores` and
-             `quality_scores`, one number a turn. It cannot express a missing score, so
-             conversations with one are left out, and counted.
-    csv      one row a turn, with the reason where there is no score
-    parquet  the same
-    """
+    """format: one of `SCORE_FORMATS` (see `write_scores`); ExportError for another one."""
 
     kind: ClassVar[str] = "export_scores"
 
@@ -282,8 +270,8 @@ class ExportScoresSpec(JobSpec):
     @field_validator("format")
     @classmethod
     def _is_known(cls, format: str) -> str:
-        if format not in FORMATS:
-            raise ExportError(f"scores are written as {', '.join(FORMATS)}, got {format!r}")
+        if format not in SCORE_FORMATS:
+            raise ExportError(f"scores are written as {', '.join(SCORE_FORMATS)}, got {format!r}")
         return format
 
 
@@ -298,16 +286,13 @@ class ExportScores(JobKind[ExportScoresSpec]):
         """Write the file."""
         folder, total = channel.get_input()
         out = spec.out
-        writers: Mapping[str, Callable[[Path, Path, WorkerChannel, int], str]] = {
-            "deita": _write_deita,
-            "csv": _write_csv,
-            "parquet": _write_parquet,
-        }
+
+        def tell(done: int) -> None:
+            channel.report(Progress(stage="writing", done=done, total=total))
+
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(out) as partial:
-                write = writers[spec.format]
-                said = write(folder / "rows.parquet", partial, channel, total)
+            said = write_scores(folder / "rows.parquet", spec.format, out, tell)
         except OSError as error:
             raise JobError(f"{out} cannot be written: {error}") from error
         result = (f"{said}, {out.stat().st_size:,} bytes",)
@@ -325,71 +310,3 @@ class ExportScores(JobKind[ExportScoresSpec]):
         self, project: Project, spec: ExportScoresSpec, identities: Identities, part: Part
     ) -> None:
         """An export hands over no batches."""
-
-
-def _write_deita(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
-    written = left_out = 0
-    with out.open("w", encoding="utf-8") as file:
-        file.write("[")
-        for row in _rows(rows):
-            if any(None in row[d] for d in DIMENSIONS if row[d] is not None):
-                left_out += 1
-            else:
-                file.write(",\n" if written else "\n")
-                json.dump(deita_record(row), file, ensure_ascii=False)
-                written += 1
-            channel.report(Progress(stage="writing", done=written + left_out, total=total))
-        file.write("\n]\n")
-    said = f"{written:,} conversations"
-    return f"{said}; {left_out:,} left out (a turn has no score)" if left_out else said
-
-
-def deita_record(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A conversation as the reference implementation writes it.
-
-    It pairs messages by position, so each turn gives exactly two; an open question at the end
-    gives one. A system message goes into a field of its own.
-    """
-    conversation = Conversation.from_json(row["messages"])
-    said: list[dict[str, str]] = []
-    for turn in conversation.turns:
-        said.append({"from": "human", "value": turn.instruction})
-        said.append({"from": "gpt", "value": turn.response or ""})
-    if conversation.turns and conversation.turns[-1].response is None:
-        said.pop()
-    record: dict[str, Any] = {"id": row["id"], "conversations": said}
-    if conversation.system is not None:
-        record["system"] = conversation.system
-    for dimension in DIMENSIONS:
-        if row[dimension] is not None:
-            record[f"{dimension}_scores"] = row[dimension]
-    return record
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(1024):
-            yield from batch.to_pylist()
-
-
-def _write_csv(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
-
-    done = 0
-    with pq.ParquetFile(rows) as file, pc.CSVWriter(str(out), file.schema_arrow) as writer:
-        for batch in file.iter_batches(8192):
-            writer.write_batch(batch)
-            done += batch.num_rows
-            channel.report(Progress(stage="writing", done=done, total=total))
-    return f"{done:,} turns"
-
-
-def _write_parquet(rows: Path, out: Path, channel: WorkerChannel, total: int) -> str:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(rows)
-    pq.write_table(table, out, compression="zstd")
-    return f"{len(table):,} turns"
