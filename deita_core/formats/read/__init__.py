@@ -1,4 +1,4 @@
-"""Reading pools: detect what a file is, read it row by row, whatever is wrong with it.
+"""Reading pools: detect what a file is, then read it row by row, however damaged it is.
 
     detection = detect(path)                 # the first rows only; preview and mapping
     for row in read(path, detection.mapping, container=detection.container):
@@ -21,7 +21,7 @@ What is defined, for every layout:
 - A tool call becomes a `function_call` message {"name", "arguments"}; several calls of one
   message become several messages. Text beside a call becomes an assistant message before it.
 - A role that is not known rejects the row; `Mapping.roles` can name it.
-- Of a message tree the best-ranked path is taken (`formats.trees`). A tree whose first message
+- Of a message tree the best-ranked path is taken (`read.trees`). A tree whose first message
   is missing or deleted is a reject; other orphans are left out, with a note.
 - Optional fields (system, tools, history, input, output ...) are read under their usual names
   wherever a record has them, also where none of the first records has. A mapping can name
@@ -30,7 +30,7 @@ What is defined, for every layout:
 - Of several answers the first is taken, with a note. Of a preference pair the chosen one.
 - Texts are exactly as in the file, white space too. The one change: half a surrogate pair, which
   is no character, becomes U+FFFD, with a note. The raw record keeps what the file had.
-- Damage gives one reject for each record that can be told apart, and reading goes on behind it.
+- Damage gives one reject for each record that can be told apart, and reading goes on after it.
   A comma with no record after it, or a missing end of the file, is one reject, too: it is the
   place of a record that is not there. A row with bytes that are not UTF-8 is a reject.
 - Blank lines are no rows. The raw record of CSV and Parquet rows is their JSON.

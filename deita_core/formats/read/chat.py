@@ -1,15 +1,12 @@
-"""Lists of messages, each with a role and a text: shared by ShareGPT and OpenAI messages.
+"""Records that hold a list: of messages (ShareGPT, OpenAI), or of bare texts.
 
-A message may also hold both sides of a turn under the names of their roles
-(`{"human": ..., "assistant": ...}`): that becomes two messages.
+A message has a role and a text. It may also hold both sides of a turn under the names of their
+roles (`{"human": ..., "assistant": ...}`): that becomes two messages.
 
-ShareGPT in its many variants, and OpenAI messages.
-
-Lists of bare texts: both sides in turn (LIMA, UltraChat), or questions only (MT-Bench).
-
-Both look the same, so the evidence is the field beside it: a list is of questions alone when
-its record has a `question_id`, or when the field itself is called questions or prompts.
-Otherwise the user speaks first and the assistant answers.
+A list of bare texts is a chat (LIMA, UltraChat) or questions only (MT-Bench). Both look the same,
+so the fields decide: it is of questions alone when the record has a `question_id`, or when the
+list itself is called questions or prompts. Otherwise the user speaks first and the assistant
+answers.
 """
 
 from __future__ import annotations
@@ -69,7 +66,7 @@ def chat_columns(record: object) -> dict[str, str] | None:
 def message_keys(items: Sequence[object]) -> dict[str, str] | None:
     """The names of role and text in a list of messages; None when it is no such list.
 
-    An empty list may be one: nothing speaks against it.
+    An empty list counts as one.
     """
     objects = [item for item in items if isinstance(item, dict)]
     if len(objects) * 2 < len(items):

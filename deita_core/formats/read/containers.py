@@ -18,7 +18,7 @@ from deita_core.formats.read.text import Damage, IsRecord, Record, TextStream
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
-_LINES_LOOKED_AT = 20
+_HEAD_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
         if offset is not None:
             return Start(Style.ARRAY, offset, wrapped=True)
         return Start(_line_style(text, is_record))
-    lines = text.split("\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT]
+    lines = text.split("\n", _HEAD_LINES)[:_HEAD_LINES]
     if any(line.lstrip()[:1] == "{" and not parse(line, _indent(line)).reason for line in lines):
         return Start(Style.LINES)
     # A file cut off at its front begins in the middle of a record.
@@ -113,7 +113,7 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
 
 
 def _bracket_start(text: str, is_record: IsRecord) -> Start:
-    lines = [line for line in text.split("\n", _LINES_LOOKED_AT) if line.strip()]
+    lines = [line for line in text.split("\n", _HEAD_LINES) if line.strip()]
     first = parse(lines[0], 0)
     whole_line = not first.reason and not lines[0][first.end :].strip()
     if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{" and is_record(first.value):
@@ -128,8 +128,8 @@ def _bracket_start(text: str, is_record: IsRecord) -> Start:
 
 def _line_style(text: str, is_record: IsRecord) -> Style:
     """LINES when records stand one to a line, VALUES when they are spread over lines."""
-    lines = [line for line in text.split("\n", _LINES_LOOKED_AT) if line.strip()]
-    for number, line in enumerate(lines[:_LINES_LOOKED_AT]):
+    lines = [line for line in text.split("\n", _HEAD_LINES) if line.strip()]
+    for number, line in enumerate(lines[:_HEAD_LINES]):
         parsed = parse(line, _indent(line))
         if not parsed.reason and (number == 0 or is_record(parsed.value)):
             return Style.LINES

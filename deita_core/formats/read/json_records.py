@@ -1,6 +1,4 @@
-"""The window through which JSON text passes, and the parsing of one value in it.
-
-Records of JSON text, streamed: an array of any length, JSON Lines, or values in a row.
+"""Records of JSON text, streamed: an array of any length, JSON Lines, or values in a row.
 
 The text passes through a window that holds a little more than the record being read. A record
 that cannot be parsed is damage: reading goes on at the next place where a record parses, and
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from deita_core.formats.read.text import (
+    BAD_BYTES,
     Damage,
     IsRecord,
     Record,
@@ -32,7 +31,7 @@ _STRICT = json.JSONDecoder()
 _LENIENT = json.JSONDecoder(strict=False)
 
 
-class Window:
+class JsonWindow:
     """A piece of the text: `at` is where we are, `line` its 1-based line number."""
 
     def __init__(self, stream: TextStream) -> None:
@@ -120,7 +119,6 @@ def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
 
 # A record longer than this, or a stretch of damage, is given up in pieces: memory stays bounded.
 LONGEST_RECORD = 64_000_000
-BAD_BYTES = "it contains bytes that are not UTF-8 (shown as \\xNN in the raw text)"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _GAP = re.compile(r"[\s,\ufeff]*")
 _COLON = re.compile(r"\s*:")
@@ -148,7 +146,7 @@ class Start:
 
 def scan(stream: TextStream, start: Start, is_record: IsRecord) -> Iterator[Record | Damage]:
     """Every record and every damaged stretch, in the order of the file."""
-    window = Window(stream)
+    window = JsonWindow(stream)
     window.more()
     while len(window.text) < start.offset and window.more():
         pass
@@ -171,7 +169,7 @@ def _record(line: int, raw: str, parsed: Parsed, notes: tuple[str, ...] = ()) ->
     return Record(line, raw, parsed.value, notes)
 
 
-def _lines(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _lines(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]:
     while window.peek():
         end = window.text.find("\n", window.at)
         while end < 0 and len(window.text) - window.at < LONGEST_RECORD and window.more():
@@ -183,7 +181,7 @@ def _lines(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
         window.advance(end)
 
 
-def _line(window: Window, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _line(window: JsonWindow, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
     """The record of a line; several, where records are glued together on it."""
     at = _skip(line, 0)
     while at < len(line):
@@ -202,7 +200,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _damaged_line(
-    window: Window, text: str, reason: str, is_record: IsRecord
+    window: JsonWindow, text: str, reason: str, is_record: IsRecord
 ) -> Iterator[Record | Damage]:
     """What can be read of a damaged line."""
     while text:
@@ -252,7 +250,7 @@ def _split(text: str, line: int, reason: str, like: str) -> Iterator[Damage]:
         line += text.count("\n", begin, end)
 
 
-def _values(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _values(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]:
     while True:
         window.skip(_GAP)
         if not window.peek():
@@ -261,7 +259,7 @@ def _values(window: Window, is_record: IsRecord) -> Iterator[Record | Damage]:
 
 
 def _value(
-    window: Window, is_record: IsRecord, notes: tuple[str, ...] = ()
+    window: JsonWindow, is_record: IsRecord, notes: tuple[str, ...] = ()
 ) -> Iterator[Record | Damage]:
     """The value at the window's place, or the damage there up to the next record."""
     while True:
@@ -293,7 +291,7 @@ def _swallows_records(value: object, is_record: IsRecord) -> bool:
     return any(isinstance(item, dict) and is_record(item) for item in value)
 
 
-def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage]:
+def _damage(window: JsonWindow, reason: str, is_record: IsRecord) -> Iterator[Damage]:
     """Passes over damage; leaves the window at the next place where a record parses."""
     searched = 1
     while True:
@@ -306,7 +304,7 @@ def _damage(window: Window, reason: str, is_record: IsRecord) -> Iterator[Damage
     window.advance(end)
 
 
-def _search(window: Window, searched: int, is_record: IsRecord) -> tuple[bool, int]:
+def _search(window: JsonWindow, searched: int, is_record: IsRecord) -> tuple[bool, int]:
     """The next record at `searched` characters from here or later: found, how far from here."""
     for start in _openings(window.text, window.at + searched):
         parsed = parse(window.text, start)
@@ -317,7 +315,7 @@ def _search(window: Window, searched: int, is_record: IsRecord) -> tuple[bool, i
     return False, max(searched, len(window.text) - window.at - TOKEN)
 
 
-def _array(window: Window, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _array(window: JsonWindow, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
     """The elements of an array; the window stands behind its opening bracket."""
     first, closed, damaged = True, False, False
     while True:
@@ -355,7 +353,7 @@ def _array(window: Window, wrapped: bool, is_record: IsRecord) -> Iterator[Recor
         first = False
 
 
-def _next_member(window: Window) -> bool:
+def _next_member(window: JsonWindow) -> bool:
     """In an object, goes behind the bracket of the next member that is an array of records."""
     while True:
         window.skip(_GAP)
@@ -374,7 +372,7 @@ def _next_member(window: Window) -> bool:
             return False
 
 
-def _whole_value(window: Window) -> Parsed:
+def _whole_value(window: JsonWindow) -> Parsed:
     while (parsed := parse(window.text, window.at)).cut and window.more():
         pass
     if not parsed.reason:

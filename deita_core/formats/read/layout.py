@@ -47,7 +47,7 @@ class Reject:
 class Mapping:
     """How the records of a file become conversations.
 
-    layout: one of `formats.LAYOUTS`.
+    layout: one of `read.LAYOUTS`.
     columns: our name for a field -> the file's name for it (dots lead into nested objects), or
     "" for a field that is not to be read. Optional fields that are not named are read under
     their usual names wherever a record has them.

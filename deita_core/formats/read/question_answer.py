@@ -1,13 +1,12 @@
-"""Records of one question and one answer under fixed names: Alpaca, prompt/completion, QA.
+"""Records of one question and its answer: Alpaca, prompt/completion, QA, preference pairs.
 
 All are read alike: an optional system message, earlier turns (`history`), the question with
 the input or context below it (joined by one line break, as trainers join them), the answer.
 A record without the field of the answer, or with null there, is a turn without a response; an
 empty text there is an empty response.
 
-Preference pairs: the chosen answer is imported, the rejected one stays in the raw record.
-
-The chosen side is a text, a message, a list of messages (with or without the prompt in it), or
+Of a preference pair the chosen answer is imported, the rejected one stays in the raw record. The
+chosen side is a text, a message, a list of messages (with or without the prompt in it), or
 a transcript of "Human:" and "Assistant:" paragraphs that holds the whole chat (HH-RLHF).
 """
 

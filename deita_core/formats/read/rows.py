@@ -7,6 +7,7 @@ from itertools import islice, pairwise
 from types import MappingProxyType
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
+from deita_core.describe import STARTS_WITH_ASSISTANT
 from deita_core.formats.read.chat import OPENAI, QUESTIONS, SHAREGPT, TEXTS, tools_text
 from deita_core.formats.read.layout import (
     Fields,
@@ -60,7 +61,6 @@ def is_record(record: object) -> bool:
     return layout_of(record) is not None
 
 
-STARTS_WITH_ASSISTANT = "starts with the assistant"
 ENDS_WITH_USER = "ends with the user: the last turn has no response"
 USERS_IN_A_ROW = "two messages of the user in a row"
 

@@ -1,10 +1,9 @@
-"""Rows of a CSV file as records: the header names the fields, every value is text.
+"""Rows of CSV and Parquet files as records, streamed.
 
-A line that breaks the rules of CSV, or has another number of fields than the header, is
-damage. A quote that is never closed takes the lines after it along: CSV has no mark from which
-reading could safely go on, so that stretch ends at the next quote (or at LONGEST_CELL).
-
-Rows of a Parquet file as records, a batch at a time.
+CSV: the header names the fields, every value is text. A line that breaks the rules of CSV, or has
+another number of fields than the header, is damage. A quote that is never closed takes the lines
+after it along: CSV has no mark from which reading could safely go on, so that stretch ends at the
+next quote (or at LONGEST_CELL).
 """
 
 from __future__ import annotations
@@ -19,8 +18,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from deita_core.errors import FormatError
-from deita_core.formats.read.json_records import BAD_BYTES
-from deita_core.formats.read.text import Damage, Record, TextStream, has_bad_bytes, show_bad_bytes
+from deita_core.formats.read.text import (
+    BAD_BYTES,
+    Damage,
+    Record,
+    TextStream,
+    has_bad_bytes,
+    show_bad_bytes,
+)
 
 LONGEST_CELL = 32_000_000
 DELIMITERS = ",\t;|"

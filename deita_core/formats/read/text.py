@@ -1,6 +1,4 @@
-"""What a container gives to a layout: records, and stretches of the file that hold none.
-
-Bytes of a pool file, decompressed and decoded piece by piece.
+"""The text of a pool file: decompressed and decoded piece by piece.
 
 Invalid UTF-8 does not stop the reading: each bad byte b becomes the lone surrogate U+DC00 + b
 (Python's "surrogateescape"), which valid text never contains, so the row around it can be
@@ -19,6 +17,15 @@ from typing import BinaryIO
 
 from deita_core.errors import FormatError, PathError, PoolError
 
+CHUNK = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b\x08"  # with deflate, the one method there is
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_BAD_BYTE = re.compile("[\udc80-\udcff]")
+BAD_BYTES = "it contains bytes that are not UTF-8 (shown as \\xNN in the raw text)"
+
+# Whether a JSON value can be a row.
 IsRecord = Callable[[object], bool]
 
 
@@ -42,14 +49,6 @@ class Damage:
     line: int | None
     raw: str
     reason: str
-
-
-CHUNK = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b\x08"  # with deflate, the one method there is
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_BAD_BYTE = re.compile("[\udc80-\udcff]")
 
 
 class TextStream:

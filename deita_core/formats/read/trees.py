@@ -1,15 +1,14 @@
-"""Message trees: nested ones (`replies`), and the path through a tree that becomes the row.
+"""Message trees, nested or flat, and the path through a tree that becomes the row.
 
 The path starts at the root and takes, at each message, the reply with the best rank (0 is the
 best; unranked ones come after ranked ones), among equals one that was itself answered, then the
 first in the file. Deleted messages and their replies are left out. The path stops before a
 question nobody answered, unless that question is the root: then the row has no response.
 
-Message trees written as one record per message, each with the id of its parent (OASST).
-
-The messages of a tree need not stand together, so they are gathered in a temporary SQLite file
-next to other temporary files: memory does not grow with the pool, disk does by its size.
-Rows come in the order in which the first message of each tree stands in the file.
+A nested tree is one record: messages with their replies inside. A flat tree is written as one
+record per message, each with the id of its parent (OASST). These need not stand together, so they
+are gathered in a temporary SQLite file: memory does not grow with the pool, disk does by its
+size. Rows come in the order in which the first message of each tree stands in the file.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""The rules by which trainers take or drop a row: what `write` warns about.
+"""What trainers need: the rules by which they take or drop a row, and LLaMA-Factory's settings.
 
-Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages
+`write` warns about rows that break a rule. Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages
 that alternate between user or tool and assistant or function call, even in number; any other
 row is dropped with a line in the log); OpenAI's fine-tuning guide (at least ten rows, an
 answer in each, each tool call answered); the chat templates that TRL and axolotl apply.
-
-LLaMA-Factory's dataset_info.json: how its loader finds the columns of an export.
+LLaMA-Factory's loader finds the columns of an export by its dataset_info.json.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ def chat_template_problem(conversation: Conversation) -> str | None:
 
 FILE_NAME = "dataset_info.json"
 
-# A column that is listed but absent makes its loader fail; one that is not listed is ignored.
+# A column that is listed but absent makes the loader fail; one that is not listed is ignored.
 _COLUMNS: dict[str, dict[str, str]] = {
     "sharegpt": {"messages": "conversations", "tools": "tools"},
     "openai": {"messages": "messages"},
