@@ -162,11 +162,10 @@ _WANTED = {
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
+    given = _short(problem["input"])
     *place, last = problem["loc"]
     if last in ("str", "int", "float", "bool"):  # one of the types that a parameter may have
-        return (
-            f"{_place(*place)} must be text, a number or true/false, got {_short(problem['input'])}"
-        )
+        return f"{_place(*place)} must be text, a number or true/false, got {given}"
     if problem["type"] == "missing":
         return f"the manifest lacks {_place(*place, last)}"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -174,7 +173,7 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "value_error":
         return f"{_place(*place, last)} {problem['ctx']['error']}"
     wanted = _WANTED.get(problem["type"], f"right ({problem['msg']})")
-    return f"{_place(*place, last)} must be {wanted}, got {_short(problem['input'])}"
+    return f"{_place(*place, last)} must be {wanted}, got {given}"
 
 
 def _place(*names: str | int) -> str:

@@ -1,10 +1,11 @@
 """What trainers need: the rules by which they take or drop a row, and LLaMA-Factory's settings.
 
-`write` warns about rows that break a rule. Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages
-that alternate between user or tool and assistant or function call, even in number; any other
-row is dropped with a line in the log); OpenAI's fine-tuning guide (at least ten rows, an
-answer in each, each tool call answered); the chat templates that TRL and axolotl apply.
-LLaMA-Factory's loader finds the columns of an export by its dataset_info.json.
+`write` warns about rows that break a rule. Sources: LLaMA-Factory's converter of ShareGPT rows (an
+optional system message, then messages that alternate between user or tool and assistant or
+function call, even in number; any other row is dropped with a line in the log); OpenAI's
+fine-tuning guide (at least ten rows, an answer in each, each tool call answered); the chat
+templates that TRL and axolotl apply. LLaMA-Factory's loader finds the columns of an export by its
+dataset_info.json.
 """
 
 from __future__ import annotations
