@@ -1,4 +1,4 @@
-"""A Streamlit server of its own and a real Chromium, for the browser tests."""
+"""A server and a real Chromium, for the browser tests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
 # Software drawing, and no attempt of the browser to reach the network by itself.
 FLAGS = [
     "--no-sandbox",
@@ -29,16 +30,20 @@ FLAGS = [
 
 
 @contextmanager
-def served(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """`streamlit run app.py` in `folder`, stopped at the end; yields its address."""
+def served(*program: str, port: str, folder: Path) -> Iterator[str]:
+    """A program that serves an app, run in `folder` and stopped at the end; yields its address.
+
+    port: its option for the port.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+        number = int(probe.getsockname()[1])
     server = subprocess.Popen(
-        [*command, f"--server.port={port}"], cwd=folder, env={**os.environ, **(environment or {})}
+        [sys.executable, "-m", *program, port, str(number)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"},
     )
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{number}"
     try:
         _wait_until_it_answers(f"{address}/_stcore/health")
         yield address

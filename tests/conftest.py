@@ -94,3 +94,32 @@ def chromium() -> str:
     if os.environ.get("DEITA_BROWSER_TESTS") == "required":
         pytest.fail("browser tests are required here, and no Chromium is installed")
     pytest.skip("no Chromium on this machine: browser tests skipped")
+
+
+@pytest.fixture(scope="session")
+def running(chromium: str) -> Iterator[Any]:
+    """One Chromium for all browser tests."""
+    from tests.browser import browser
+
+    with browser(chromium) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the app of the browser tests runs: with projects/ and data/ as it makes them."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_address(app_folder: Path) -> Iterator[str]:
+    """One app for all browser tests, opened from a folder that is not the repository's."""
+    from tests.browser import served
+
+    with served("deita_core", "app", port="--port", folder=app_folder) as address:
+        yield address
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright's event loop stays with the thread once it has begun."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

@@ -168,3 +168,9 @@ def test_importing_every_module_of_the_core_loads_nothing_heavy():
 def test_no_file_is_named_utils():
     vague = ("utils", "util", "helpers", "misc", "manager", "common")
     assert [m for m in sources() if m.rpartition(".")[2] in vague] == []
+
+
+def test_every_name_that_the_core_offers_is_there():
+    import deita_core
+
+    assert [name for name in deita_core.__all__ if not callable(getattr(deita_core, name))] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -9,54 +10,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError as NotYetError
 
 from deita_core.formats.read import read
 from deita_core.formats.read.layout import PoolRow
-from tests.browser import browser, served
-from tests.conftest import POOLS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[1]
+POOL_FILE = Path(__file__).parents[1] / "sample" / "technical.jsonl"
 MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("journey")
-
-
-@pytest.fixture(scope="module")
-def page(chromium: str, folder: Path) -> Iterator[Any]:
+def page(running: Any, app_address: str) -> Iterator[Any]:
     """A page on the app, which starts without any project; records what goes wrong in it."""
-    environment = {
-        "DEITA_PROJECTS_DIR": str(folder / "projects"),
-        "DEITA_DATA_DIR": str(folder / "data"),
-    }
-    with served(ROOT, environment) as address, browser(chromium) as running:
-        context = running.new_context(
-            viewport={"width": 1400, "height": 1000}, base_url=address, accept_downloads=True
-        )
-        view = context.new_page()
-        view.set_default_timeout(60_000)
-        view.outside = []
-        view.on(
-            "request",
-            lambda r: (
-                None
-                if r.url.startswith((address, "data:", "blob:", "ws"))
-                else view.outside.append(r.url)
-            ),
-        )
-        yield view
+    view = running.new_page(
+        viewport={"width": 1400, "height": 1000}, base_url=app_address, accept_downloads=True
+    )
+    view.set_default_timeout(60_000)
+    view.outside = []
+    view.on(
+        "request",
+        lambda r: (
+            None
+            if r.url.startswith((app_address, "data:", "blob:", "ws"))
+            else view.outside.append(r.url)
+        ),
+    )
+    yield view
+    view.close()
 
 
 def settled(page: Any) -> None:
     """Wait until the page has stopped running."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "!document.querySelector('[data-testid=\"stStatusWidget\"], .stSkeleton')"
-    )
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_function("!document.querySelector('.stSkeleton')")
 
 
 def go(page: Any, name: str) -> None:
@@ -74,11 +62,6 @@ def wait_for_jobs(page: Any) -> None:
         timeout=400_000,
     )
     settled(page)
-
-
-def pool_file() -> Path:
-    real = POOLS / "dolly_3k.json"
-    return real if real.exists() else ROOT / "sample" / "technical.jsonl"
 
 
 def test_the_first_start_prepares_the_sample_project(page: Any) -> None:
@@ -100,13 +83,13 @@ def test_a_project_is_made_and_a_pool_loaded(page: Any) -> None:
     page.get_by_text("Journey").first.wait_for()
     go(page, "Pool")
     page.get_by_text("A pool is the set of conversations").wait_for()
-    page.locator('input[type="file"]').set_input_files(str(pool_file()))
+    page.locator('input[type="file"]').set_input_files(str(POOL_FILE))
     page.get_by_text(re.compile("in the layout")).first.wait_for()
     page.get_by_role("button", name=re.compile("Import 1 file and prepare")).click()
     page.locator('[data-testid="stSidebar"] [data-testid="stProgress"]').first.wait_for()
     wait_for_jobs(page)
     go(page, "Pool")
-    rows = list(read(pool_file()))
+    rows = list(read(POOL_FILE))
     assert page.get_by_text(f"{len(rows):,} rows read").count() >= 1
 
 
@@ -146,19 +129,18 @@ def test_a_row_that_is_out_says_why(page: Any) -> None:
     page.get_by_text(re.compile(r"^near-duplicate · ")).first.click()
     settled(page)
     reason = page.get_by_text(re.compile(r"near-duplicate of row \d", re.IGNORECASE)).first
+    table = page.locator('[data-testid="stDataFrame"]').first
     for _ in range(5):  # the table is drawn on a canvas, so nothing tells when it takes clicks
-        table = page.locator('[data-testid="stDataFrame"]').first
         table.scroll_into_view_if_needed()
-        page.wait_for_timeout(1000)
         box = table.bounding_box()
         page.mouse.click(box["x"] + 20, box["y"] + 52)  # the first row's box to tick
-        page.wait_for_timeout(8000)
-        if reason.count():
+        with contextlib.suppress(NotYetError):
+            reason.wait_for(timeout=5_000)
             break
     reason.wait_for()
 
 
-def test_a_selection_is_saved_and_exported(page: Any, folder: Path) -> None:
+def test_a_selection_is_saved_and_exported(page: Any, app_folder: Path, tmp_path: Path) -> None:
     page.get_by_role("spinbutton", name="Budget").fill("100")
     page.get_by_role("spinbutton", name="Budget").press("Enter")
     page.get_by_text(re.compile(r"^100 of ")).first.wait_for()
@@ -173,13 +155,13 @@ def test_a_selection_is_saved_and_exported(page: Any, folder: Path) -> None:
     page.get_by_role("button", name="Data", exact=False).first.wait_for(timeout=120_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="Data", exact=False).first.click()
-    out = folder / "downloaded.json"
+    out = tmp_path / "downloaded.json"
     download.value.save_as(out)
     exported = [row.conversation.id for row in read(out) if isinstance(row, PoolRow)]
-    pool = {row.conversation.id for row in read(pool_file()) if isinstance(row, PoolRow)}
+    pool = {row.conversation.id for row in read(POOL_FILE) if isinstance(row, PoolRow)}
     assert len(exported) == 100
     assert set(exported) <= pool
-    manifest = json.loads(next(folder.rglob("hundred.manifest.json")).read_text())
+    manifest = json.loads(next(app_folder.rglob("hundred.manifest.json")).read_text())
     assert manifest["output"]["ids"] == exported
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from studio.charts.map_chart import (
     places_payload,
     read_event,
 )
-from tests.browser import browser, served
+from tests.browser import ROOT, served
 
 GROUPS = (
     MapGroup("one", Shade("#000000", "#ffffff")),
@@ -212,8 +211,6 @@ def test_a_page_with_a_map_runs_and_says_what_is_not_on_it():
 # ---- in a real browser
 
 APP = """
-import sys
-sys.path.insert(0, {root!r})
 import numpy as np, streamlit as st
 from studio.charts.map_chart import clear_outline, map_chart, pack_hover_texts
 from studio.charts.colours import colour_by_score, status_groups
@@ -227,24 +224,25 @@ version = "w" if st.toggle("other map") else "v"
 if st.toggle("elsewhere"):
     st.stop()
 event = map_chart(xy, codes, groups, key="map", version=version, height=400,
-                  hover_texts=pack_hover_texts([f"<b>row {{i}}" for i in range(3000)]))
+                  hover_texts=pack_hover_texts([f"<b>row {i}" for i in range(3000)]))
 kind = "box" if event.box else "lasso" if event.polygon is not None else "none"
 inside = len(event.rows_inside(xy, codes)) if event.box else 0
-st.text(f"kind={{kind}} inside={{inside}} clicked={{event.clicked}} hidden={{event.hidden}}.")
+st.text(f"kind={kind} inside={inside} clicked={event.clicked} hidden={event.hidden}.")
 """
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    root, folder = Path(__file__).parents[1], tmp_path_factory.mktemp("map")
-    (folder / "app.py").write_text(APP.format(root=str(root)), encoding="utf-8")
+def page(running: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("map")
+    (folder / "app.py").write_text(APP, encoding="utf-8")
     ensure_plotly(folder / "static")
-    (folder / ".streamlit").symlink_to(root / ".streamlit")
-    with served(folder) as address, browser(chromium) as running:
+    (folder / ".streamlit").symlink_to(ROOT / ".streamlit")
+    with served("streamlit", "run", "app.py", port="--server.port", folder=folder) as address:
         view = running.new_page(viewport={"width": 1200, "height": 900})
         view.goto(address)
         view.wait_for_selector('[data-testid="deita-map"][data-ready="1"]', timeout=60_000)
         yield view
+        view.close()
 
 
 def centre(page: Any) -> tuple[float, float]:

@@ -9,32 +9,25 @@ from typing import Any
 
 import pytest
 
-from tests.browser import browser, served
 from tests.builders import prepared_project
 from tests.tiny_models import tiny_model
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[1]
 ROWS, PILOT = 500, 200
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(running: Any, app_address: str, app_folder: Path) -> Iterator[Any]:
     """What a model is run from, on a project of 500 rows."""
-    folder = tmp_path_factory.mktemp("score")
-    (folder / "projects").mkdir()
-    prepared_project(folder / "projects" / "topics.duckdb", rows=ROWS)
-    environment = {
-        "DEITA_PROJECTS_DIR": str(folder / "projects"),
-        "DEITA_DATA_DIR": str(folder / "data"),
-    }
-    with served(ROOT, environment) as address, browser(chromium) as running:
-        view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=address)
-        view.set_default_timeout(90_000)
-        view.goto("/score?part=run")
-        view.locator(".st-key-model_complexity").wait_for()
-        yield view
+    path = app_folder / "projects" / "score-page.duckdb"
+    prepared_project(path, rows=ROWS)
+    view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=app_address)
+    view.set_default_timeout(90_000)
+    view.goto("/score?project=score-page&part=run")
+    view.locator(".st-key-model_complexity").wait_for()
+    yield view
+    view.close()
 
 
 def choose(page: Any, dimension: str, label: str) -> None:

@@ -11,31 +11,24 @@ from typing import Any
 import pytest
 from playwright.sync_api import TimeoutError as NotYetError
 
-from tests.browser import browser, served
 from tests.builders import prepared_project, with_graph
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[1]
 MAP = '[data-testid="deita-map"]'
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(running: Any, app_address: str, app_folder: Path) -> Iterator[Any]:
     """The Select page of a project of 400 rows with a similarity graph."""
-    folder = tmp_path_factory.mktemp("select")
-    (folder / "projects").mkdir()
-    with_graph(prepared_project(folder / "projects" / "topics.duckdb", rows=400))
-    environment = {
-        "DEITA_PROJECTS_DIR": str(folder / "projects"),
-        "DEITA_DATA_DIR": str(folder / "data"),
-    }
-    with served(ROOT, environment) as address, browser(chromium) as running:
-        view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=address)
-        view.set_default_timeout(60_000)
-        view.goto("/select?budget=100")
-        view.wait_for_selector(f'{MAP}[data-ready="1"]')
-        yield view
+    path = app_folder / "projects" / "select-page.duckdb"
+    with_graph(prepared_project(path, rows=400))
+    view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=app_address)
+    view.set_default_timeout(60_000)
+    view.goto("/select?project=select-page&budget=100")
+    view.wait_for_selector(f'{MAP}[data-ready="1"]')
+    yield view
+    view.close()
 
 
 def mark_of_the_threshold(page: Any) -> str:
