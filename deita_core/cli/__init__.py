@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 from typer import Exit, Option, Typer
 
@@ -58,9 +57,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _every_command(
-    version: Annotated[
-        bool, Option("--version", help="say the version", callback=_print_version, is_eager=True)
-    ] = False,
+    version: bool = Option(
+        False, "--version", help="say the version", callback=_print_version, is_eager=True
+    ),
 ) -> None:
     """What may stand before a command."""
 

@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
 from deita_core.cli.options import value
 from deita_core.errors import PathError
@@ -15,7 +14,7 @@ from deita_core.errors import PathError
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def open_app(port: Annotated[int, value("N", "where it is served on this machine")] = 8501) -> None:
+def open_app(port: int = value(8501, "N", "where it is served on this machine")) -> None:
     """Open the app in a browser; its projects are those of the current folder."""
     installed, script = _ROOT / "studio" / "_app", _ROOT / "app.py"
     with tempfile.TemporaryDirectory(prefix="deita-app-") as folder:

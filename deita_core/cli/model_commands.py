@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 from deita_core.cli.options import ProjectOptions, RunningOptions, value
 from deita_core.cli.progress_bars import run_jobs
@@ -16,11 +15,11 @@ from deita_core.project.pilots import pilots
 def pilot(
     running: RunningOptions,
     target: ProjectOptions,
-    complexity: Annotated[str | None, value("NAME", "complexity scorer to try")] = None,
-    quality: Annotated[str | None, value("NAME", "quality scorer to try")] = None,
-    embedder: Annotated[str | None, value("NAME", "embedder to try")] = None,
-    rows: Annotated[int, value("N", "how many")] = 200,
-    price: Annotated[float | None, value("P", "of the machine per hour, for the cost")] = None,
+    complexity: str | None = value(None, "NAME", "complexity scorer to try"),
+    quality: str | None = value(None, "NAME", "quality scorer to try"),
+    embedder: str | None = value(None, "NAME", "embedder to try"),
+    rows: int = value(200, "N", "how many"),
+    price: float | None = value(None, "P", "of the machine per hour, for the cost"),
 ) -> None:
     """Try models on a few rows and say what the rest takes."""
     chosen = running.options()
@@ -84,7 +83,7 @@ def in_words(seconds: float) -> str:
 
 
 def devices(
-    model: Annotated[str | None, value("NAME", "say which precisions of it fit")] = None,
+    model: str | None = value(None, "NAME", "say which precisions of it fit"),
 ) -> None:
     """List devices and what fits them."""
     from deita_core.models import device

@@ -6,10 +6,10 @@ A group is a dataclass. A command takes it as one parameter, and `grouped` sprea
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from typer import Argument, BadParameter, Option
 
@@ -28,7 +28,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command as Typer takes it: with the fields of its groups as parameters of its own."""
     groups: dict[str, type] = {}
     parameters: list[inspect.Parameter] = []
-    hints = get_type_hints(command, include_extras=True)
+    hints = get_type_hints(command)
     for name, parameter in inspect.signature(command).parameters.items():
         if is_dataclass(hint := hints[name]) and isinstance(hint, type):
             groups[name] = hint
@@ -49,57 +49,53 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def value(metavar: str, help: str) -> Any:
-    """An option that takes a value."""
-    return Option(metavar=metavar, help=help)
+def value(default: Any, metavar: str, help: str) -> Any:
+    """An option that takes a value; `...` for one that must be given."""
+    return Option(default, metavar=metavar, help=help)
 
 
 def flag(name: str, help: str) -> Any:
     """An option that is there or not."""
-    return Option(name, help=help)
+    return Option(False, name, help=help)
 
 
-def choice(*known: str, help: str) -> Any:
+def choice(default: str | None, known: Iterable[str], help: str) -> Any:
     """An option that takes one of these names."""
+    names = tuple(known)
 
     def parse(text: str) -> str:
-        if text not in known:
-            raise BadParameter(f"{text!r} is not one of {', '.join(known)}")
+        if text not in names:
+            raise BadParameter(f"{text!r} is not one of {', '.join(names)}")
         return text
 
-    return Option(parser=parse, metavar=f"[{'|'.join(known)}]", help=help)
+    return Option(default, parser=parse, metavar=f"[{'|'.join(names)}]", help=help)
 
 
 def repeated(metavar: str, help: str) -> Any:
     """An option that may be given several times; without it the list is empty."""
     help += "; may be repeated"
-    return Option(metavar=metavar, help=help, default_factory=list, show_default=False)
+    return Option(default_factory=list, metavar=metavar, help=help, show_default=False)
 
 
-_FILES = Argument(
-    metavar="FILE", help="files of the pool", default_factory=list, show_default=False
-)
-Quiet = Annotated[bool, flag("--quiet", "no progress bars")]
-Out = Annotated[Path, value("FILE", "the file to write")]
-ExportFormat = Annotated[str, choice(*EXPORT_FORMATS, help="how the file is written")]
-License = Annotated[str, value("ID", "for the dataset card, as the hub writes it")]
-Embedder = Annotated[str, value("NAME", "the embedder")]
+QUIET: Any = flag("--quiet", "no progress bars")
+OUT: Any = value(..., "FILE", "the file to write")
+EXPORT_FORMAT: Any = choice("sharegpt", EXPORT_FORMATS, "how the file is written")
+LICENSE: Any = value("other", "ID", "for the dataset card, as the hub writes it")
+EMBEDDER: Any = value("minilm", "NAME", "the embedder")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectOptions:
     """Which project, and how a command works on it."""
 
-    project: Annotated[
-        Path | None,
-        value(
-            "FILE",
-            "the project file, made when missing (default: default.duckdb in the folder of "
-            "projects; for `run`, beside --out)",
-        ),
-    ] = None
-    quiet: Quiet = False
-    wait: Annotated[float, value("SECONDS", "for another process that has the project open")] = 0.0
+    project: Path | None = value(
+        None,
+        "FILE",
+        "the project file, made when missing (default: default.duckdb in the folder of projects; "
+        "for `run`, beside --out)",
+    )
+    quiet: bool = QUIET
+    wait: float = value(0.0, "SECONDS", "for another process that has the project open")
 
     def opened(self, *, create: bool = False) -> Project:
         """The project; closed by leaving it as a context."""
@@ -111,25 +107,26 @@ class ProjectOptions:
 class PoolOptions:
     """The files of a pool."""
 
-    files: Annotated[list[Path], _FILES]
-    hub: Annotated[
-        str | None, value("OWNER/NAME", "also a dataset of the Hugging Face hub (needs network)")
-    ] = None
-    split: Annotated[str, value("NAME", "of that dataset")] = "train"
+    files: list[Path] = Argument(
+        default_factory=list, metavar="FILE", help="files of the pool", show_default=False
+    )
+    hub: str | None = value(
+        None, "OWNER/NAME", "also a dataset of the Hugging Face hub (needs network)"
+    )
+    split: str = value("train", "NAME", "of that dataset")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappingOptions:
     """How to read records instead of detecting it."""
 
-    layout: Annotated[str | None, choice(*LAYOUTS, help="how to read the records")] = None
-    column: Annotated[
-        list[str],
-        repeated("OURS=THEIRS", "a field's name in the file, e.g. --column instruction=question"),
-    ]
-    role: Annotated[
-        list[str], repeated("THEIRS=OURS", "a role's name in the file, e.g. --role Benutzer=user")
-    ]
+    layout: str | None = choice(None, LAYOUTS, "how to read the records")
+    column: list[str] = repeated(
+        "OURS=THEIRS", "a field's name in the file, e.g. --column instruction=question"
+    )
+    role: list[str] = repeated(
+        "THEIRS=OURS", "a role's name in the file, e.g. --role Benutzer=user"
+    )
 
     def mapping(self) -> Mapping | None:
         """The mapping that was asked for, or None to detect it.
@@ -157,40 +154,31 @@ def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
 class ScorerOptions:
     """The scorers of a pool."""
 
-    complexity: Annotated[str, value("NAME", "complexity scorer")] = "light"
-    quality: Annotated[str, value("NAME", "quality scorer")] = "light"
-    despite_health: Annotated[
-        bool, flag("--despite-health", "go on with a scorer that looks hopeless after 100 turns")
-    ] = False
+    complexity: str = value("light", "NAME", "complexity scorer")
+    quality: str = value("light", "NAME", "quality scorer")
+    despite_health: bool = flag(
+        "--despite-health", "go on with a scorer that looks hopeless after the first hundred turns"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningOptions:
     """How models run; the light scorers, MiniLM and scorers of your own choose for themselves."""
 
-    device: Annotated[
-        str | None, value("NAME", "cpu, cuda, cuda:1 or mps (default: the best one here)")
-    ] = None
-    precision: Annotated[
-        str | None, choice(*PRECISIONS, help="default: bf16 where the device has it")
-    ] = None
-    batch_tokens: Annotated[int | None, value("N", "most tokens at once (default: found out)")] = (
-        None
+    device: str | None = value(None, "NAME", "cpu, cuda, cuda:1 or mps (default: the best here)")
+    precision: str | None = choice(None, PRECISIONS, "default: bf16 where the device has it")
+    batch_tokens: int | None = value(None, "N", "most tokens at once (default: found out)")
+    max_tokens: int | None = value(None, "N", "longest prompt; longer ones are cut")
+    api: str | None = choice(None, APIS, "of an endpoint (default: completions)")
+    requests: int | None = value(None, "N", "to an endpoint at once (default: 16)")
+    digit_ids: str | None = value(
+        None,
+        "A,B,C,D,E,F",
+        "ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly these",
     )
-    max_tokens: Annotated[int | None, value("N", "longest prompt; longer ones are cut")] = None
-    api: Annotated[str | None, choice(*APIS, help="of an endpoint (default: completions)")] = None
-    requests: Annotated[int | None, value("N", "to an endpoint at once (default: 16)")] = None
-    digit_ids: Annotated[
-        str | None,
-        value(
-            "A,B,C,D,E,F",
-            "ids of the tokens 1 to 6 of an endpoint's model, so that vLLM returns exactly these",
-        ),
-    ] = None
-    key_variable: Annotated[
-        str | None,
-        value("NAME", "variable with an endpoint's API key (default: DEITA_ENDPOINT_KEY)"),
-    ] = None
+    key_variable: str | None = value(
+        None, "NAME", "variable with an endpoint's API key (default: DEITA_ENDPOINT_KEY)"
+    )
 
     def options(self) -> ModelOptions:
         """What was chosen; ModelError for a value out of range."""
@@ -211,68 +199,54 @@ class RunningOptions:
 class RuleOptions:
     """Everything that decides which rows are selected."""
 
-    budget: Annotated[int | None, value("N", "conversations to keep at most (default: all)")] = None
-    budget_tokens: Annotated[
-        int | None, value("N", "tokens to keep at most; ends at the first row that would go over")
-    ] = None
-    threshold: Annotated[
-        float, value("T", "cosine similarity above which a row is too close to a kept one")
-    ] = 0.9
-    aggregation: Annotated[
-        str,
-        choice(
-            *("sum", "mean", "max", "last"),
-            help="how the turns' complexity x quality make a conversation's evol score (sum is "
-            "the paper's; it favours long chats)",
-        ),
-    ] = "sum"
-    complexity_weight: Annotated[
-        float, value("POWER", "complexity is raised to this power; 0 leaves it out")
-    ] = 1.0
-    quality_weight: Annotated[float, value("POWER", "the same for quality")] = 1.0
-    strategy: Annotated[
-        str,
-        value(
-            "NAME",
-            "repr_filter, top_score, random, longest_response, longest_instruction, k_center, "
-            "facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), distilabel",
-        ),
-    ] = "repr_filter"
-    seed: Annotated[int, value("N", "for random")] = 0
-    include_no_response: Annotated[
-        bool,
-        flag(
-            "--include-no-response",
-            "also rank conversations without any response, by complexity alone",
-        ),
-    ] = False
-    language: Annotated[list[str], repeated("CODE", "keep only this language")]
-    source: Annotated[list[str], repeated("FILE", "keep only this pool file")]
-    without_flag: Annotated[list[str], repeated("FLAG", "leave out rows with this flag")]
-    where: Annotated[
-        list[str],
-        repeated(
-            "COLUMN=LOW..HIGH",
-            "keep only rows with this column in these bounds, either of which may be left out: "
-            f"{', '.join(CONDITION_COLUMNS)}",
-        ),
-    ]
-    quota: Annotated[
-        list[str],
-        repeated(
-            "COLUMN:NAME=N",
-            "keep at most N rows (or N% of the budget) with this source, language, cluster or "
-            "flag; the name * is each of them by itself",
-        ),
-    ]
-    pin: Annotated[list[str], repeated("ID", "always keep this row (@FILE: one id a line)")]
-    exclude: Annotated[list[str], repeated("ID", "never keep this row (@FILE: one id a line)")]
-    with_choices: Annotated[
-        bool, flag("--with-choices", "also pin and exclude what was pinned and excluded in the app")
-    ] = False
-    pin_place: Annotated[
-        str, choice("first", "rank", help="pins come before all others, or where they rank")
-    ] = "first"
+    budget: int | None = value(None, "N", "conversations to keep at most (default: all)")
+    budget_tokens: int | None = value(
+        None, "N", "tokens to keep at most; ends at the first row that would go over it"
+    )
+    threshold: float = value(
+        0.9, "T", "cosine similarity above which a row is too close to a kept one"
+    )
+    aggregation: str = choice(
+        "sum",
+        ("sum", "mean", "max", "last"),
+        "how the turns' complexity x quality make a conversation's evol score (sum is the "
+        "paper's; it favours long chats)",
+    )
+    complexity_weight: float = value(
+        1.0, "POWER", "complexity is raised to this power; 0 leaves it out"
+    )
+    quality_weight: float = value(1.0, "POWER", "the same for quality")
+    strategy: str = value(
+        "repr_filter",
+        "NAME",
+        "repr_filter, top_score, random, longest_response, longest_instruction, k_center, "
+        "facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), distilabel",
+    )
+    seed: int = value(0, "N", "for random")
+    include_no_response: bool = flag(
+        "--include-no-response", "also rank rows without any response, by complexity alone"
+    )
+    language: list[str] = repeated("CODE", "keep only this language")
+    source: list[str] = repeated("FILE", "keep only this pool file")
+    without_flag: list[str] = repeated("FLAG", "leave out rows with this flag")
+    where: list[str] = repeated(
+        "COLUMN=LOW..HIGH",
+        "keep only rows with this column in these bounds, either of which may be left out: "
+        f"{', '.join(CONDITION_COLUMNS)}",
+    )
+    quota: list[str] = repeated(
+        "COLUMN:NAME=N",
+        "keep at most N rows (or N% of the budget) with this source, language, cluster or flag; "
+        "the name * is each of them by itself",
+    )
+    pin: list[str] = repeated("ID", "always keep this row (@FILE: one id a line)")
+    exclude: list[str] = repeated("ID", "never keep this row (@FILE: one id a line)")
+    with_choices: bool = flag(
+        "--with-choices", "also pin and exclude what was pinned and excluded in the app"
+    )
+    pin_place: str = choice(
+        "first", ("first", "rank"), "pins come before all others, or where they rank"
+    )
 
     def rule(self) -> SelectionRule:
         """The rule; SelectionError or PathError for what cannot be read or is out of range."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 from typer import Argument
 
 from deita_core.cli.options import (
-    Embedder,
+    EMBEDDER,
+    OUT,
+    QUIET,
     MappingOptions,
-    Out,
     PoolOptions,
     ProjectOptions,
-    Quiet,
     RunningOptions,
     ScorerOptions,
     choice,
@@ -63,7 +62,7 @@ def print_counts(project: Project) -> None:
         )
 
 
-def preview(file: Annotated[Path, Argument(metavar="FILE")], mapping: MappingOptions) -> None:
+def preview(file: Path, mapping: MappingOptions) -> None:
     """Show how a file would be imported."""
     from deita_core.formats.read import detect
 
@@ -82,7 +81,7 @@ def score(
     models: ScorerOptions,
     running: RunningOptions,
     target: ProjectOptions,
-    retry_failed: Annotated[bool, flag("--retry-failed", "try rows without a score again")] = False,
+    retry_failed: bool = flag("--retry-failed", "try rows without a score again"),
 ) -> None:
     """Score what has no score yet."""
     steps = score_chain(
@@ -111,7 +110,7 @@ def _print_health(project: Project) -> None:
                 print(f"{scorer.dimension} by {scorer.model}: {verdict.sentence}")
 
 
-def embed(running: RunningOptions, target: ProjectOptions, embedder: Embedder = "minilm") -> None:
+def embed(running: RunningOptions, target: ProjectOptions, embedder: str = EMBEDDER) -> None:
     """Embed what has no vector yet."""
     step = EmbedSpec(embedder=embedder, options=running.options())
     with target.opened() as project:
@@ -136,7 +135,7 @@ def make_map(target: ProjectOptions) -> None:
         print(f"{project_info(project).mapped:,} conversations on the map")
 
 
-def sample(quiet: Quiet = False) -> None:
+def sample(quiet: bool = QUIET) -> None:
     """Make the sample project, if it is not there."""
     from deita_core.jobs.chains import SAMPLE_KEY, SAMPLE_NAME, sample_chain
 
@@ -158,12 +157,10 @@ def sample(quiet: Quiet = False) -> None:
 
 def import_scores(
     target: ProjectOptions,
-    file: Annotated[Path | None, Argument(metavar="FILE", help="default: the pool")] = None,
-    complexity: Annotated[str | None, value("FIELD", "the field that holds complexity")] = None,
-    quality: Annotated[str | None, value("FIELD", "the field that holds quality")] = None,
-    list_columns: Annotated[
-        bool, flag("--list", "list the pool's numeric columns, and do nothing else")
-    ] = False,
+    file: Path | None = Argument(None, metavar="FILE", help="default: the pool"),
+    complexity: str | None = value(None, "FIELD", "the field that holds complexity"),
+    quality: str | None = value(None, "FIELD", "the field that holds quality"),
+    list_columns: bool = flag("--list", "list the pool's numeric columns, and do nothing else"),
 ) -> None:
     """Take scores from a file, or from columns of the pool."""
     steps = [] if list_columns else [import_scores_spec(complexity, quality, file=file)]
@@ -187,15 +184,13 @@ def _print_columns(project: Project) -> None:
 
 
 def export_scores(
-    out: Out,
     target: ProjectOptions,
-    format: Annotated[
-        str,
-        choice(
-            *SCORE_FORMATS,
-            help="deita is what the paper's reference implementation writes and reads",
-        ),
-    ] = "csv",
+    out: Path = OUT,
+    format: str = choice(
+        "csv",
+        SCORE_FORMATS,
+        "deita is what the paper's reference implementation writes and reads",
+    ),
 ) -> None:
     """Write the scores of every turn to a file."""
     step = ExportScoresSpec(out=out, format=format)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
-
-from typer import Argument
 
 from deita_core.cli.options import (
-    Embedder,
-    ExportFormat,
-    License,
+    EMBEDDER,
+    EXPORT_FORMAT,
+    LICENSE,
+    OUT,
+    QUIET,
     MappingOptions,
-    Out,
     PoolOptions,
     ProjectOptions,
-    Quiet,
     RuleOptions,
     RunningOptions,
     ScorerOptions,
     flag,
+    repeated,
     value,
 )
 from deita_core.cli.pool_commands import print_counts, register
@@ -36,20 +34,18 @@ from deita_core.project.selections import find_selection
 
 
 def run(
-    out: Out,
     pool: PoolOptions,
     mapping: MappingOptions,
     models: ScorerOptions,
     running: RunningOptions,
     choosing: RuleOptions,
     target: ProjectOptions,
-    embedder: Embedder = "minilm",
-    no_map: Annotated[
-        bool, flag("--no-map", "leave out the graph and the map (saves time)")
-    ] = False,
-    name: Annotated[str, value("NAME", "name of the selection")] = "run",
-    format: ExportFormat = "sharegpt",
-    license: License = "other",
+    out: Path = OUT,
+    embedder: str = EMBEDDER,
+    no_map: bool = flag("--no-map", "leave out the graph and the map (saves time)"),
+    name: str = value("run", "NAME", "name of the selection"),
+    format: str = EXPORT_FORMAT,
+    license: str = LICENSE,
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
     from deita_core.jobs.curate import check_rule_names, with_pins
@@ -85,9 +81,9 @@ def run(
 def select(
     choosing: RuleOptions,
     target: ProjectOptions,
-    name: Annotated[str, value("NAME", "name of the selection")],
-    replace: Annotated[bool, flag("--replace", "replace one of the same name")] = False,
-    notes: Annotated[str, value("TEXT", "a note kept with it")] = "",
+    name: str = value(..., "NAME", "name of the selection"),
+    replace: bool = flag("--replace", "replace one of the same name"),
+    notes: str = value("", "TEXT", "a note kept with it"),
 ) -> None:
     """Choose rows and save the selection."""
     from deita_core.jobs.curate import select_and_save, with_pins
@@ -100,11 +96,11 @@ def select(
 
 
 def export(
-    selection: Annotated[str, value("NAME", "the saved selection")],
-    out: Out,
     target: ProjectOptions,
-    format: ExportFormat = "sharegpt",
-    license: License = "other",
+    selection: str = value(..., "NAME", "the saved selection"),
+    out: Path = OUT,
+    format: str = EXPORT_FORMAT,
+    license: str = LICENSE,
 ) -> None:
     """Write a saved selection to a file."""
     with target.opened() as project:
@@ -120,16 +116,10 @@ def _export(
 
 
 def replay(
-    manifest: Annotated[Path, Argument(metavar="MANIFEST")],
-    out: Annotated[
-        Path | None,
-        value("FILE", "default: replayed-NAME beside the manifest"),
-    ] = None,
-    pool_dir: Annotated[
-        list[Path] | None,
-        value("FOLDER", "where else to look for pool files; may be repeated"),
-    ] = None,
-    quiet: Quiet = False,
+    manifest: Path,
+    out: Path | None = value(None, "FILE", "default: replayed-NAME beside the manifest"),
+    pool_dir: list[Path] = repeated("FOLDER", "where else to look for pool files"),
+    quiet: bool = QUIET,
 ) -> None:
     """Make an exported file again from its manifest and compare."""
     from deita_core.jobs.replay import replay_manifest
@@ -137,7 +127,7 @@ def replay(
     result = replay_manifest(
         manifest,
         out,
-        pool_dir or [],
+        pool_dir,
         run_steps=lambda project, steps: run_jobs(project, steps, quiet=quiet),
     )
     for difference in result.differences:
@@ -147,7 +137,7 @@ def replay(
 
 def info(
     target: ProjectOptions,
-    as_json: Annotated[bool, flag("--json", "one JSON object")] = False,
+    as_json: bool = flag("--json", "one JSON object"),
 ) -> None:
     """Say how far a project has come."""
     with target.opened() as project:
