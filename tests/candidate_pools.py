@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deita_core.progress import finish
 from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import NO_QUOTAS, Ledger, QuotaTable
+from deita_core.selection.quotas import NO_QUOTAS, QuotaTable, open_ledger
 from deita_core.selection.status import SelectionTrace
 from deita_core.selection.strategies.protocol import Strategy
 from deita_core.similarity.definition import cosines
@@ -48,7 +48,7 @@ def made(
         codes = np.full((everyone, quotas.codes.shape[1]), -1, np.int32)
         codes[rows] = quotas.codes
         quotas = replace(quotas, codes=codes)
-    ledger = Ledger.opened(limits.budget, limits.budget_unit, table, rows[pinned], quotas)
+    ledger = open_ledger(limits.budget, limits.budget_unit, table, rows[pinned], quotas)
     return Candidates(table, scores, eligible, pinned, ledger)
 
 

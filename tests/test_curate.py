@@ -18,8 +18,7 @@ from deita_core.project.selections import (
     selection_rows,
     selections,
 )
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.rule_parts import Quota
+from deita_core.selection.rule import Quota, SelectionRule
 from tests.builders import conversation, prepared_project
 
 

@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 
 from deita_core.errors import SelectionError
-from deita_core.selection import (
-    PoolTable,
-    SelectionRule,
-    aggregation_effects,
-    compare,
+from deita_core.selection import PoolTable, SelectionRule, compare, select
+from deita_core.selection.analysis.diversity import (
     coverage,
-    distribution,
-    distributions,
     diversity,
     nearest_distance,
     pool_distance,
-    random_baseline,
-    select,
     vendi_score,
+)
+from deita_core.selection.analysis.measures import (
+    aggregation_effects,
+    distribution,
+    distributions,
+    random_baseline,
 )
 from tests.naive_graph import naive_graph
 

@@ -7,13 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from deita_core.selection import (
-    PoolTable,
-    SelectionRule,
-    compare,
-    random_baseline,
-    select,
-)
+from deita_core.selection import PoolTable, SelectionRule, compare, select
+from deita_core.selection.analysis.measures import random_baseline
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deita_core.errors import SelectionError
-from deita_core.selection.rule_parts import Condition, Quota
+from deita_core.selection.rule import Condition, Quota
 from studio.select.rule_form import parse_condition, parse_quota
 
 CONDITIONS = (

@@ -13,19 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
+from deita_core.progress import finish
 from deita_core.selection import (
-    FILTERS,
     STATUSES,
     STRATEGIES,
     PoolTable,
     SelectionRule,
-    finish,
     repr_filter,
     select,
     select_steps,
-    similarity_text,
-    threshold_to_distance,
 )
+from deita_core.selection.filters import FILTERS
+from deita_core.selection.rule import similarity_text, threshold_to_distance
 from deita_core.selection.strategies import random_order
 
 
@@ -265,7 +264,7 @@ def test_similarity_and_distance_are_both_shown():
         ('{"max_tokens": 0.5}', "max_tokens must be a whole number"),
         ('{"seed": -1}', "seed must be a whole number of 0 or more"),
         ('{"treshold": 0.9}', "no 'treshold'; it has strategy, threshold"),
-        ('{"version": 3}', "version 3, but versions up to 2 are all"),
+        ('{"version": 3}', "version 3, but version 2 is all"),
         ("[]", "JSON object"),
         ("{", "must be JSON"),
     ],

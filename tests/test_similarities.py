@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deita_core.selection import SelectionRule, threshold_to_distance
+from deita_core.selection import SelectionRule
 from deita_core.selection.analysis.similarities import NearestSimilarities, nearest_similarities
-from deita_core.selection.rule import PRESETS, find_preset
+from deita_core.selection.rule import PRESETS, threshold_to_distance
 from tests.naive_graph import naive_graph
 
 FLOOR = 0.3
@@ -78,5 +78,3 @@ def test_presets_spell_out_their_conversion():
     for preset in PRESETS:
         rule = SelectionRule(strategy=preset.strategy, threshold=preset.threshold)
         assert f"{threshold_to_distance(rule.threshold):g}" in preset.explanation
-        assert find_preset(rule.strategy, rule.threshold) == preset
-    assert find_preset("repr_filter", 0.85) is None

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from deita_core.errors import SelectionError
-from deita_core.selection import STRATEGIES, PoolTable, SelectionRule, find_strategy, select
+from deita_core.selection import STRATEGIES, PoolTable, SelectionRule, select
 from deita_core.selection import status as st
+from deita_core.selection.strategies import find_strategy
 from tests.naive_graph import naive_graph
 
 NAMES = tuple(strategy.name for strategy in STRATEGIES)

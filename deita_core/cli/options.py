@@ -20,8 +20,7 @@ from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
 from deita_core.project import Project
 from deita_core.project.folder import path_of, projects_folder
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.rule_parts import CONDITION_COLUMNS, Condition, Quota
+from deita_core.selection.rule import CONDITION_COLUMNS, Condition, Quota, SelectionRule
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -18,8 +18,7 @@ from deita_core.project.selections import save_selection
 from deita_core.project.vectors import load_vectors
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.rule_parts import EACH
+from deita_core.selection.rule import EACH, SelectionRule
 from deita_core.selection.strategies import find_strategy
 
 

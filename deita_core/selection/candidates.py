@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.selection.evol import from_highest
-from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import Ledger
-from deita_core.selection.rule_parts import BudgetUnit, PinPlace
+from deita_core.selection.pass_arrays import Ledger
+from deita_core.selection.pool_table import BudgetUnit, PoolTable
+
+PinPlace = Literal["first", "rank"]
 
 
 @dataclass(frozen=True, slots=True)

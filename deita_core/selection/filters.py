@@ -1,11 +1,12 @@
-"""The evol score of every row under a rule, kept with the pool it belongs to.
+"""What a rule makes of a pool before any row is selected: scores, filters and quotas.
 
-Filters and conditions of a rule: which rows take no part, and which filter said so first.
+All of it is kept with the pool for the next time the same part of a rule is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +21,9 @@ from deita_core.selection.evol import (
     row_scores,
     turn_scores,
 )
-from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.rule_parts import Condition, number_text
+from deita_core.selection.pool_table import BudgetUnit, PoolTable
+from deita_core.selection.quotas import NO_QUOTAS, QuotaTable
+from deita_core.selection.rule import EACH, Condition, Quota, SelectionRule, number_text
 
 LOWEST_QUALITY: Final = 1.0
 
@@ -187,3 +188,74 @@ def _apply_range(
         first[values < low] = FILTERS.index(name)
     if high is not None:
         first[values > high] = FILTERS.index(name)
+
+
+def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable:
+    """The rule's quotas for the n rows of the pool; kept with the table."""
+    key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
+    return table.remember(
+        key, lambda: quota_table(rule.quotas, rule.budget, rule.budget_unit, table)
+    )
+
+
+def quota_table(
+    quotas: Sequence[Quota], budget: int | None, unit: BudgetUnit, table: PoolTable
+) -> QuotaTable:
+    """The quotas of a rule for the n rows of the pool.
+
+    Raises SelectionError for a share without a budget, and for clusters that are not known.
+    """
+    if not quotas:
+        return NO_QUOTAS
+    columns: list[NDArray[np.int32]] = []
+    limits: list[int] = []
+    by_tokens: list[bool] = []
+    names: list[str] = []
+    for quota in quotas:
+        limit = quota.most if quota.most is not None else _share(quota.share, budget)
+        for column, labels in _columns(quota, table):
+            columns.append(np.where(column >= 0, column + len(limits), -1).astype(np.int32))
+            limits += [limit] * len(labels)
+            counts_tokens = quota.share is not None and unit == "tokens"
+            by_tokens += [counts_tokens] * len(labels)
+            what = "tokens" if counts_tokens else "rows"
+            names += [f"{label}: at most {limit:,} {what}" for label in labels]
+    return QuotaTable(
+        np.stack(columns, axis=1) if columns else np.empty((len(table), 0), np.int32),
+        np.array(limits, np.int64),
+        np.array(by_tokens, np.bool_),
+        tuple(names),
+    )
+
+
+def _share(share: float | None, budget: int | None) -> int:
+    if share is None or budget is None:
+        raise SelectionError("a quota as a share needs a budget: set one, or give rows")
+    return math.floor(round(share * budget, 6))  # 0.29 x 100 is 29, not 28.999...
+
+
+def _columns(quota: Quota, table: PoolTable) -> list[tuple[NDArray[np.integer], tuple[str, ...]]]:
+    """Columns of numbers from 0 (-1: none), each with what its numbers stand for."""
+    if quota.column == "flag":
+        wanted = [n for n in table.flag_names if quota.name in (EACH, n)]
+        return [(np.where(table.has_flag(name), 0, -1), (f"flag {name}",)) for name in wanted]
+    codes, names = _codes(quota, table)
+    wanted = [n for n in dict.fromkeys(names) if quota.name in (EACH, n)]
+    place = {name: number for number, name in enumerate(wanted)}
+    # The last place is for code -1, which is none.
+    number_of = np.array([*(place.get(name, -1) for name in names), -1], np.int32)
+    return [(number_of[codes], tuple(f"{quota.column} {name}" for name in wanted))]
+
+
+def _codes(quota: Quota, table: PoolTable) -> tuple[NDArray[np.integer], tuple[str, ...]]:
+    if quota.column == "source":
+        return table.source, table.source_names
+    if quota.column == "language":
+        return table.language, table.language_names
+    if table.cluster is None:
+        raise SelectionError(
+            "a quota on clusters needs clusters: make the similarity graph first, or take the "
+            "quota out"
+        )
+    count = int(table.cluster.max(initial=-1)) + 1
+    return table.cluster, tuple(map(str, range(count)))

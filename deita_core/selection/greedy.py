@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from deita_core.progress import FilterProgress, told_as
 from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.pass_arrays import Blockers, Decisions
-from deita_core.selection.rule_parts import check_threshold
 from deita_core.selection.status import BELOW_CUT, FILTERED, NEAR_DUPLICATE, SelectionTrace
 from deita_core.similarity.definition import Tiles, cosines, pair_cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
@@ -51,7 +50,7 @@ def pass_steps(
 
     Returns the trace, by place like `candidates`: the same with or without a graph.
     """
-    bound = 1.0 if threshold is None else check_threshold(threshold)
+    bound = 1.0 if threshold is None else threshold
     graph = candidates.table.graph
     order = _with_pins(order, candidates, limits)
     greedy = _GreedyPass(order, candidates)

@@ -13,9 +13,15 @@ from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.filters import apply_filters, filter_names, ranked_rows, rule_scores
+from deita_core.selection.filters import (
+    apply_filters,
+    filter_names,
+    ranked_rows,
+    rule_quotas,
+    rule_scores,
+)
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import Ledger, QuotaTable, quota_table
+from deita_core.selection.quotas import open_ledger
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import find_strategy
 from deita_core.selection.wording import outcome_sentence, why_sentence
@@ -108,7 +114,7 @@ def select_steps(rule: SelectionRule, table: PoolTable) -> Generator[FilterProgr
         scores=scores[rows],
         eligible=status[rows] == _CANDIDATE,
         pinned=is_pinned,
-        ledger=Ledger.opened(rule.budget, rule.budget_unit, table, pinned, quotas),
+        ledger=open_ledger(rule.budget, rule.budget_unit, table, pinned, quotas),
         ranked=ranked_rows(rule, table),
     )
     limits = Limits(rule.threshold, rule.budget, rule.seed, rule.budget_unit, rule.pin_place)
@@ -119,14 +125,6 @@ def select_steps(rule: SelectionRule, table: PoolTable) -> Generator[FilterProgr
         trace = replace(trace, kept=np.concatenate(parts))
     tokens = int(table.tokens[trace.kept].sum(dtype=np.int64))
     return Outcome(rule, trace, scores, filtered_by, tokens, quotas.names)
-
-
-def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable:
-    """The rule's quotas for the n rows of the pool; kept with the table."""
-    key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
-    return table.remember(
-        key, lambda: quota_table(rule.quotas, rule.budget, rule.budget_unit, table)
-    )
 
 
 def _by_hand(rule: SelectionRule, table: PoolTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

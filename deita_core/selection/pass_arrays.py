@@ -10,6 +10,32 @@ from numpy.typing import NDArray
 from deita_core.similarity.graph import GraphEdges
 
 
+class Ledger(NamedTuple):
+    """What a selection has taken of its budget and quotas, as the compiled pass counts it.
+
+    room: (1,) int64, left of the budget; -1 without one. in_tokens: it is in tokens, not rows.
+    tokens: (n,) int64, empty when nothing counts them. used: (c,) int64, what counts in each
+    quota so far. codes, limit, by_tokens: see `quotas.QuotaTable`.
+    """
+
+    room: NDArray[np.int64]
+    in_tokens: bool
+    tokens: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    limit: NDArray[np.int64]
+    by_tokens: NDArray[np.bool_]
+    used: NDArray[np.int64]
+
+    def copy(self) -> Ledger:
+        """A ledger of its own that goes on from here."""
+        return self._replace(room=self.room.copy(), used=self.used.copy())
+
+    def has_room_for(self, rows: NDArray[np.int64]) -> bool:
+        """True when the budget has room for all of these rows and no quota is in play."""
+        cost = int(self.tokens[rows].sum()) if self.in_tokens else len(rows)
+        return not self.codes.shape[1] and (self.room[0] < 0 or cost <= self.room[0])
+
+
 class Blockers(NamedTuple):
     """Which rows of a stretch of the order block which; no row does where `group` is empty.
 

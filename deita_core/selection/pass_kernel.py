@@ -11,8 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.selection.pass_arrays import Blockers, Decisions
-from deita_core.selection.quotas import Ledger
+from deita_core.selection.pass_arrays import Blockers, Decisions, Ledger
 from deita_core.similarity.graph import GraphEdges
 
 # Statuses as in `selection.status`; a compiled function reads numbers, not modules.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
 from deita_core.selection.evol import Memo, Value
-from deita_core.selection.rule_parts import BudgetUnit
 from deita_core.similarity.definition import as_embeddings, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
+
+BudgetUnit = Literal["rows", "tokens"]
 
 _BY_ROW: Final = (
     "tokens",

@@ -12,12 +12,13 @@ from collections.abc import Generator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish
 from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import Ledger
-from deita_core.selection.rule_parts import check_budget, check_scores, check_threshold
+from deita_core.selection.quotas import open_ledger
+from deita_core.selection.rule import check_budget, check_threshold
 from deita_core.selection.status import SelectionTrace
 from deita_core.similarity.definition import as_embeddings, check_rows
 from deita_core.similarity.graph import SimilarityGraph
@@ -101,7 +102,7 @@ def _pass_steps(
     explain: bool,
 ) -> Generator[FilterProgress, None, SelectionTrace]:
     array = as_embeddings(embeddings)
-    values = check_scores(scores, len(array), eligible)
+    values = _checked_scores(scores, len(array), eligible)
     if eligible is None:
         check_rows(array)
         eligible = np.ones(len(array), np.bool_)
@@ -110,7 +111,30 @@ def _pass_steps(
     threshold, budget = check_threshold(threshold), check_budget(budget)
     table = PoolTable.of_scores(values, values, array, graph)
     nobody = np.zeros(len(array), np.bool_)
-    ledger = Ledger.opened(budget, "rows", table, np.empty(0, np.int64))
+    ledger = open_ledger(budget, "rows", table, np.empty(0, np.int64))
     candidates = Candidates(table, values, eligible, nobody, ledger)
     order, limits = candidates.best_first(), Limits(threshold, budget)
     return (yield from pass_steps(order, candidates, limits, threshold=threshold, explain=explain))
+
+
+def _checked_scores(
+    scores: ArrayLike, rows: int, eligible: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The scores as (n,) float64; SelectionError when an eligible row has none."""
+    array = np.asarray(scores)
+    if array.dtype.kind not in "fiub":
+        raise SelectionError(f"scores must be numbers, got {array.dtype}")
+    if array.shape != (rows,):
+        raise SelectionError(f"scores must be ({rows},) like the embeddings, got {array.shape}")
+    if eligible is not None and (eligible.shape != (rows,) or eligible.dtype != np.bool_):
+        raise SelectionError(
+            f"eligible must be ({rows},) bool, got {eligible.shape} {eligible.dtype}"
+        )
+    values = array.astype(np.float64)
+    missing = np.isnan(values) if eligible is None else np.isnan(values) & eligible
+    if missing.any():
+        raise SelectionError(
+            f"row {int(missing.argmax())} has no score (NaN; {int(missing.sum()):,} such rows of "
+            f"{rows:,}): score it, or leave it out through `eligible`"
+        )
+    return values

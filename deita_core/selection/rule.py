@@ -1,41 +1,198 @@
 """The rule of a selection: everything that decides which rows are chosen.
 
-What other tools mean by their threshold, and the rule that does the same here.
+A rule crosses borders (manifests, jobs, addresses, saved selections), so it is checked by
+pydantic; every error is a SelectionError.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Final, get_args
+from functools import wraps
+from numbers import Real
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+
+from pydantic import ConfigDict, Field, PlainValidator, StrictBool, StrictStr, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from deita_core.errors import SelectionError
+from deita_core.selection.candidates import PinPlace
 from deita_core.selection.evol import check_aggregation
-from deita_core.selection.rule_parts import (
-    MOST_CONDITIONS,
-    BudgetUnit,
-    Condition,
-    PinPlace,
-    Quota,
-    check_budget,
-    check_choices,
-    check_parts,
-    check_range,
-    check_texts,
-    check_threshold,
-    check_weights,
-    check_whole,
-    parts_from_json,
-)
+from deita_core.selection.pool_table import BudgetUnit
 from deita_core.selection.strategies import find_strategy
 
 RULE_VERSION: Final = 2
-_TEXT_TUPLES = ("languages", "sources", "excluded_flags", "pinned", "excluded")
-_RANGES = (("min_turns", "max_turns", "turns"), ("min_tokens", "max_tokens", "tokens"))
+CONDITION_COLUMNS: Final = (
+    "complexity",
+    "quality",
+    "evol_score",
+    "turns",
+    "tokens",
+    "characters",
+    "instruction_characters",
+    "response_characters",
+    "cluster",
+)
+EACH: Final = "*"
+# Codes of what left a row out are int8: seven filters and three codes for each condition.
+MOST_CONDITIONS: Final = 40
+_RANGES: Final = (("min_turns", "max_turns", "turns"), ("min_tokens", "max_tokens", "tokens"))
+
+QuotaColumn = Literal["source", "language", "cluster", "flag"]
+Checked = TypeVar("Checked")
 
 
-@dataclass(frozen=True, slots=True)
+def check_threshold(threshold: object) -> float:
+    """The threshold as a float; SelectionError when it is no cosine similarity."""
+    if isinstance(threshold, bool) or not isinstance(threshold, Real):
+        raise SelectionError(f"threshold must be a number, got {threshold!r}")
+    value = float(threshold)
+    if math.isnan(value) or not -1.0 <= value <= 1.0:
+        raise SelectionError(
+            f"threshold must be a cosine similarity from -1 to 1, got {threshold}; "
+            "similarity = 1 - cosine distance"
+        )
+    return value
+
+
+def check_budget(budget: object) -> int | None:
+    """The budget as an int or None; SelectionError when it is negative or no whole number."""
+    if budget is None:
+        return None
+    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
+        raise SelectionError(f"budget must be a whole number of rows, got {budget!r}")
+    value = operator.index(budget)
+    if value < 0:
+        raise SelectionError(f"budget must be 0 rows or more, got {value}; None means no budget")
+    return value
+
+
+def _in_our_words(kind: type[Checked]) -> type[Checked]:
+    """The class, of which errors are SelectionErrors in words about the first problem."""
+    made: Callable[..., None] = kind.__init__
+
+    @wraps(made)
+    def init(self: Checked, *values: Any, **named: Any) -> None:
+        try:
+            made(self, *values, **named)
+        except ValidationError as error:
+            raise SelectionError(_first_problem(error)) from None
+
+    kind.__init__ = init  # type: ignore[assignment]
+    return kind
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, SelectionError):
+        return str(cause)
+    kind, got = problem["type"], problem["input"]
+    first, *inner = problem["loc"]
+    name = str(inner[-1] if len(inner) > 1 else first)
+    if kind in ("missing", "unexpected_keyword_argument"):
+        part = {"conditions": Condition, "quotas": Quota}.get(str(first), SelectionRule)
+        verb = "lacks" if kind == "missing" else "has no"
+        return f"a {_WORDS[part]} {verb} {name!r}; it has {', '.join(f.name for f in fields(part))}"
+    if kind == "dataclass_type":
+        return f"a {str(first)[:-1]} must be a JSON object, got {got!r}"
+    if kind == "literal_error":
+        return f"{name} must be {problem['ctx']['expected'].replace(chr(39), '')}, got {got!r}"
+    wanted = {
+        "tuple_type": "a list" if first in ("conditions", "quotas") else "a list of names",
+        "string_type": "a list of names" if inner else "a name",
+        "bool_type": "true or false",
+        "float_type": "a number",
+        "finite_number": "a number",
+    }
+    return f"{name} must be {wanted.get(kind, 'a whole number of 0 or more')}, got {got!r}"
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Names = tuple[StrictStr, ...]
+_STRICT: Final = ConfigDict(extra="forbid")
+
+
+@_in_our_words
+@checked_dataclass(frozen=True, config=_STRICT)
+class Condition:
+    """Rows outside of `low` to `high` (inclusive, None for no bound) in `column` are left out.
+
+    column: a name out of `CONDITION_COLUMNS`; complexity and quality are the mean over the turns
+    that have it. A row without a value there is left out.
+    """
+
+    column: StrictStr
+    low: Number | None = None
+    high: Number | None = None
+
+    def __post_init__(self) -> None:
+        if self.column not in CONDITION_COLUMNS:
+            known = ", ".join(CONDITION_COLUMNS)
+            raise SelectionError(f"a condition's column is one of {known}, got {self.column!r}")
+        if self.low is None and self.high is None:
+            raise SelectionError(f"the condition on {self.column} has no bound: give low or high")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise SelectionError(
+                f"{self.column} from {self.low:g} to {self.high:g} lets no row through: swap them"
+            )
+
+    def describe(self) -> str:
+        """In plain words, e.g. "complexity 2 to 4.5"."""
+        name = self.column.replace("_", " ")
+        if self.low is None:
+            return f"{name} at most {number_text(self.high or 0.0)}"
+        if self.high is None:
+            return f"{name} at least {number_text(self.low)}"
+        return f"{name} {number_text(self.low)} to {number_text(self.high)}"
+
+
+@_in_our_words
+@checked_dataclass(frozen=True, config=_STRICT)
+class Quota:
+    """At most so many of the rows selected may have this name in this column.
+
+    column: "source", "language", "cluster" or "flag". name: one of the column's names (a cluster's
+    is its number), or "*" for each of them by itself.
+    most: rows, 0 or more; or share: of the budget, in (0, 1]: with a budget in tokens, a share of
+    its tokens. One of the two is given.
+    """
+
+    column: StrictStr
+    name: StrictStr
+    most: Whole | None = None
+    share: Number | None = None
+
+    def __post_init__(self) -> None:
+        if self.column not in get_args(QuotaColumn):
+            known = ", ".join(get_args(QuotaColumn))
+            raise SelectionError(f"a quota's column is one of {known}, got {self.column!r}")
+        if not self.name:
+            raise SelectionError(f"a quota names a {self.column}, or {EACH!r}, got {self.name!r}")
+        if (self.most is None) == (self.share is None):
+            raise SelectionError(
+                f"the quota of {self.column} {self.name} needs either most (rows) or share "
+                "(of the budget), and not both"
+            )
+        if self.share is not None and not 0.0 < self.share <= 1.0:
+            raise SelectionError(
+                f"the share of {self.column} {self.name} must be above 0 and at most 1, "
+                f"got {self.share:g}: 20 % is 0.2"
+            )
+
+    def describe(self) -> str:
+        """In plain words, e.g. "source alpaca.json: at most 20 %"."""
+        most = f"{self.most:,}" if self.most is not None else f"{100 * (self.share or 0):g} %"
+        what = f"each {self.column}" if self.name == EACH else f"{self.column} {self.name}"
+        return f"{what}: at most {most}"
+
+
+@_in_our_words
+@checked_dataclass(frozen=True, config=_STRICT)
 class SelectionRule:
     """A rule and nothing but a rule: the same rule on the same pool chooses the same rows.
 
@@ -57,57 +214,47 @@ class SelectionRule:
     seed: 0 or more, for strategies that draw lots.
     """
 
-    strategy: str = "repr_filter"
-    threshold: float = 0.9
-    budget: int | None = None
-    aggregation: str = "sum"
-    include_no_response: bool = False
-    languages: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    excluded_flags: tuple[str, ...] = ()
-    min_turns: int | None = None
-    max_turns: int | None = None
-    min_tokens: int | None = None
-    max_tokens: int | None = None
-    seed: int = 0
+    strategy: StrictStr = "repr_filter"
+    threshold: Annotated[float, PlainValidator(check_threshold)] = 0.9
+    budget: Annotated[int | None, PlainValidator(check_budget)] = None
+    aggregation: StrictStr = "sum"
+    include_no_response: StrictBool = False
+    languages: Names = ()
+    sources: Names = ()
+    excluded_flags: Names = ()
+    min_turns: Whole | None = None
+    max_turns: Whole | None = None
+    min_tokens: Whole | None = None
+    max_tokens: Whole | None = None
+    seed: Whole = 0
     budget_unit: BudgetUnit = "rows"
-    complexity_weight: float = 1.0
-    quality_weight: float = 1.0
+    complexity_weight: Number = 1.0
+    quality_weight: Number = 1.0
     conditions: tuple[Condition, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    pinned: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
+    pinned: Names = ()
+    excluded: Names = ()
     pin_place: PinPlace = "first"
 
     def __post_init__(self) -> None:
         find_strategy(self.strategy)
         check_aggregation(self.aggregation)
-        if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
-            raise SelectionError(f"threshold must be a number, got {self.threshold!r}")
-        object.__setattr__(self, "threshold", check_threshold(self.threshold))
-        object.__setattr__(self, "budget", check_budget(self.budget))
-        if not isinstance(self.include_no_response, bool):
+        for low, high, _ in _RANGES:
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise SelectionError(f"{low} {least} is greater than {high} {most}: swap them")
+        weights = self.complexity_weight, self.quality_weight
+        if min(weights) < 0 or max(weights) == 0:
             raise SelectionError(
-                f"include_no_response must be true or false, got {self.include_no_response!r}"
+                f"the weights of complexity and quality must be 0 or more and not both 0, got "
+                f"{weights[0]:g} and {weights[1]:g}; 1 and 1 are the paper's"
             )
-        check_whole("seed", self.seed)
-        for name in _TEXT_TUPLES:
-            check_texts(name, getattr(self, name))
-        for low, high, what in _RANGES:
-            check_range(getattr(self, low), getattr(self, high), what)
-        weights = check_weights(self.complexity_weight, self.quality_weight)
-        object.__setattr__(self, "complexity_weight", weights[0])
-        object.__setattr__(self, "quality_weight", weights[1])
-        check_choices(self.pinned, self.excluded)
-        self._check_parts()
-
-    def _check_parts(self) -> None:
-        for name, kinds in (("budget_unit", BudgetUnit), ("pin_place", PinPlace)):
-            if getattr(self, name) not in get_args(kinds):
-                known = " or ".join(get_args(kinds))
-                raise SelectionError(f"{name} must be {known}, got {getattr(self, name)!r}")
-        check_parts("conditions", self.conditions, Condition)
-        check_parts("quotas", self.quotas, Quota)
+        both = sorted(set(self.pinned) & set(self.excluded))
+        if both:
+            raise SelectionError(
+                f"{len(both)} conversations are both pinned and excluded, first {both[0]}: take "
+                "each out of one of the two lists"
+            )
         if len(self.conditions) > MOST_CONDITIONS:
             raise SelectionError(
                 f"{len(self.conditions)} conditions: a rule has at most {MOST_CONDITIONS}"
@@ -126,42 +273,23 @@ class SelectionRule:
         columns = [c.column for c in self.conditions] + [q.column for q in self.quotas]
         return strategy.needs_graph or strategy.needs_clusters or "cluster" in columns
 
-    def to_dict(self) -> dict[str, object]:
-        """The rule as JSON values, with the version of this layout."""
-        values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
-        return {"version": RULE_VERSION, **values}
-
     def to_json(self) -> str:
-        """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        """The rule as JSON text, with the version of this layout."""
+        return json.dumps({"version": RULE_VERSION, **asdict(self)}, ensure_ascii=False)
 
     @staticmethod
-    def from_dict(values: Mapping[str, object]) -> SelectionRule:
-        """The inverse of `to_dict`; keys that are missing take their default.
+    def from_dict(values: Mapping[str, Any]) -> SelectionRule:
+        """The rule of a JSON object; keys that are missing take their default.
 
         Raises SelectionError for keys and versions that are not known.
         """
         version = values.get("version", RULE_VERSION)
-        if version not in range(1, RULE_VERSION + 1):
+        if version != RULE_VERSION:
             raise SelectionError(
-                f"this rule has version {version!r}, but versions up to {RULE_VERSION} are all "
-                "that is known here: update Deita Studio, or write the rule anew"
+                f"this rule has version {version!r}, but version {RULE_VERSION} is all that is "
+                "known here: update Deita Studio, or write the rule anew"
             )
-        names = [f.name for f in fields(SelectionRule)]
-        unknown = sorted(set(values) - set(names) - {"version"})
-        if unknown:
-            raise SelectionError(
-                f"a selection rule has no {', '.join(map(repr, unknown))}; "
-                f"it has {', '.join(names)}"
-            )
-        given = {key: value for key, value in values.items() if key != "version"}
-        for name in _TEXT_TUPLES:
-            if isinstance(given.get(name), list):
-                given[name] = tuple(given[name])  # type: ignore[arg-type]
-        for name, kind in (("conditions", Condition), ("quotas", Quota)):
-            if name in given:
-                given[name] = parts_from_json(kind, given[name])
-        return SelectionRule(**given)  # type: ignore[arg-type]
+        return SelectionRule(**{key: value for key, value in values.items() if key != "version"})
 
     @staticmethod
     def from_json(text: str) -> SelectionRule:
@@ -197,6 +325,9 @@ class SelectionRule:
         if self.excluded:
             parts.append(f"{len(self.excluded):,} excluded")
         return "; ".join(parts)
+
+
+_WORDS: Final = {SelectionRule: "selection rule", Condition: "condition", Quota: "quota"}
 
 
 def threshold_to_distance(threshold: float) -> float:
@@ -239,9 +370,14 @@ def _describe_filters(rule: SelectionRule) -> list[str]:
     return parts
 
 
+def number_text(value: float) -> str:
+    """A number for people: "2", "4.5", "12,000"."""
+    return f"{value:,.12g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A known convention.
+    """What another tool means by its threshold, and the rule that does the same here.
 
     name: for files. label: for people. strategy, threshold: what to put into the rule; the
     threshold is a cosine similarity. explanation: the conversion, in one sentence or two.
@@ -283,11 +419,3 @@ PRESETS: Final = (
         "its default eps of 0.01 is similarity 0.99, and a row at exactly 0.99 is dropped too.",
     ),
 )
-
-
-def find_preset(strategy: str, threshold: float) -> Preset | None:
-    """The preset that has this strategy and threshold, if one has."""
-    for preset in PRESETS:
-        if (preset.strategy, preset.threshold) == (strategy, threshold):
-            return preset
-    return None

@@ -14,8 +14,14 @@ from typing import TypeVar
 import streamlit as st
 
 from deita_core.errors import SelectionError
-from deita_core.selection.rule import SelectionRule
-from deita_core.selection.rule_parts import CONDITION_COLUMNS, EACH, BudgetUnit, Condition, Quota
+from deita_core.selection.rule import (
+    CONDITION_COLUMNS,
+    EACH,
+    BudgetUnit,
+    Condition,
+    Quota,
+    SelectionRule,
+)
 from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control

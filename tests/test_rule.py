@@ -29,16 +29,16 @@ def test_every_part_comes_back_from_json() -> None:
     }
 
 
-def test_a_rule_of_version_1_is_read() -> None:
-    old = {
-        "version": 1,
+def test_what_a_rule_leaves_out_takes_its_default() -> None:
+    short = {
+        "version": 2,
         "strategy": "top_score",
         "threshold": 0.8,
         "budget": 5,
         "languages": ["en"],
     }
     expected = SelectionRule("top_score", 0.8, 5, languages=("en",))
-    assert SelectionRule.from_dict(old) == expected
+    assert SelectionRule.from_dict(short) == expected
 
 
 def test_a_rule_describes_its_parts() -> None:
@@ -61,7 +61,11 @@ def test_a_rule_describes_its_parts() -> None:
         ('{"conditions": [{"column": "length", "low": 1}]}', "column is one of complexity"),
         ('{"conditions": [{"column": "tokens"}]}', "tokens has no bound"),
         ('{"conditions": [{"column": "tokens", "low": 3, "high": 2}]}', "swap them"),
-        ('{"conditions": [{"low": 3}]}', "a condition has column, high, low, got low"),
+        ('{"conditions": [{"low": 3}]}', "a condition lacks 'column'; it has column, low, high"),
+        (
+            '{"conditions": [{"column": "tokens", "at": 3}]}',
+            "has no 'at'; it has column",
+        ),
         ('{"conditions": ["tokens"]}', "a condition must be a JSON object"),
         ('{"conditions": "tokens"}', "conditions must be a list"),
         ('{"quotas": [{"column": "colour", "name": "red", "most": 1}]}', "column is one of source"),
