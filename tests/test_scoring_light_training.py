@@ -10,7 +10,7 @@ import pytest
 from deita_core.scoring import LightScorer, TurnText
 from deita_core.scoring.light import fit, train
 from deita_core.scoring.light.heads import heads_of
-from deita_core.scoring.light.labels import Levelled, Pairs, Rated
+from deita_core.scoring.light.labels import Levelled, Pair, Rated
 from deita_core.scoring.protocol import Dimension
 
 HARD = [
@@ -34,7 +34,7 @@ def text(rng: np.random.Generator, share: float, good: list[str], plain: list[st
     return " ".join(rng.choice(good if rng.random() < share else plain) for _ in range(30))
 
 
-def made_up() -> tuple[Rated, Levelled, list[tuple[str, ...]], Pairs]:
+def made_up() -> tuple[Rated, Levelled, list[tuple[str, ...]], list[Pair]]:
     """Rows whose ratings follow the words they use: instruction and response count alike."""
     rng = np.random.default_rng(5)
     hard, sound = rng.random(ROWS), rng.random(ROWS)
@@ -51,7 +51,7 @@ def made_up() -> tuple[Rated, Levelled, list[tuple[str, ...]], Pairs]:
         Rated(instructions, responses, ratings.astype(np.float32)),
         Levelled(instructions, levels, ("task",) * ROWS),
         chains,
-        Pairs(instructions[:200], better, worse),
+        [Pair(*texts) for texts in zip(instructions[:200], better, worse, strict=True)],
     )
 
 

@@ -7,6 +7,7 @@ mass on the digits tells them apart after a hundred turns, long before the pool 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,8 +46,7 @@ class Health:
 
     turns: all it was given; scored of them; failed: without a score although the pool has what
     is needed; truncated: cut to fit (0 where the scorer does not say). mass_known: turns with a
-    known mass; mass, mass_low, mass_high: mean, 5th and 95th percentile of it, NaN when none is
-    known. score, spread, low, high: mean, standard deviation, 5th and 95th percentile of the
+    known mass; mass: mean of it, NaN when none is known. low, high: 5th and 95th percentile of the
     scores, NaN without any. most_common, constant: the most common score, rounded to two
     decimals, and the share of turns that have it. reasons: why scores are missing, turns each.
     """
@@ -57,10 +57,6 @@ class Health:
     truncated: int
     mass_known: int
     mass: float
-    mass_low: float
-    mass_high: float
-    score: float
-    spread: float
     low: float
     high: float
     most_common: float
@@ -133,19 +129,14 @@ def health_of(
     known = np.zeros(0) if mass is None else mass[~np.isnan(mass)].astype(np.float64)
     why = dict(reasons or {})
     common, constant = _most_common(good)
-    mass_low, mass_high = _percentiles(known)
-    low, high = _percentiles(good)
+    low, high = np.percentile(good, [5, 95]).tolist() if len(good) else (math.nan, math.nan)
     return Health(
         turns=len(given),
         scored=len(good),
         failed=sum(n for reason, n in why.items() if reason not in _OF_THE_POOL),
         truncated=0 if truncated is None else int(truncated.sum()),
         mass_known=len(known),
-        mass=float(known.mean()) if len(known) else float("nan"),
-        mass_low=mass_low,
-        mass_high=mass_high,
-        score=float(good.mean()) if len(good) else float("nan"),
-        spread=float(good.std()) if len(good) else float("nan"),
+        mass=float(known.mean()) if len(known) else math.nan,
         low=low,
         high=high,
         most_common=common,
@@ -177,16 +168,9 @@ class HealthTally:
 
 def _most_common(scores: NDArray[np.float64]) -> tuple[float, float]:
     if not len(scores):
-        return float("nan"), 0.0
+        return math.nan, 0.0
     values, counts = np.unique(np.round(scores, 2), return_counts=True)
     return float(values[counts.argmax()]), float(counts.max() / len(scores))
-
-
-def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.percentile(values, [5, 95])
-    return float(low), float(high)
 
 
 def _percent(share: float) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +49,12 @@ class Levelled:
     tasks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Two answers to one instruction, the better one first."""
+class Pair(NamedTuple):
+    """Two answers to one instruction."""
 
-    instructions: tuple[str, ...]
-    better: tuple[str, ...]
-    worse: tuple[str, ...]
+    instruction: str
+    better: str
+    worse: str
 
 
 def bucket(text: str, buckets: int, salt: str = "") -> int:
@@ -122,54 +121,50 @@ def read_followbench(labels: Path) -> list[tuple[str, ...]]:
     return chains
 
 
-def read_ultrafeedback(labels: Path) -> Pairs:
+def read_ultrafeedback(labels: Path) -> list[Pair]:
     """Chosen and rejected answers."""
     rows = _lines(labels / "ultrafeedback_1000.jsonl")
-    return _pairs([(r["prompt"], r["chosen"], r["rejected"]) for r in rows])
+    return _usable(Pair(r["prompt"], r["chosen"], r["rejected"]) for r in rows)
 
 
-def read_revisions(labels: Path) -> Pairs:
+def read_revisions(labels: Path) -> list[Pair]:
     """Answers revised by experts (better) and as they were (worse), same instruction only."""
     rows = json.loads((labels / "expert_revision.json").read_text(encoding="utf-8"))
     found = []
     for r in rows:
         raw = joined(r["Raw Instruction"], r["Raw Input"] or "")
         if raw == joined(r["Revised Instruction"], r["Revised Input"] or ""):
-            found.append((raw, r["Revised Response"], r["Raw Response"]))
-    return _pairs(found)
+            found.append(Pair(raw, r["Revised Response"], r["Raw Response"]))
+    return _usable(found)
 
 
-def read_alpaca_eval(labels: Path, margin: float = 0.2) -> Pairs:
+def read_alpaca_eval(labels: Path, margin: float = 0.2) -> list[Pair]:
     """Answers of eight models to one instruction, paired where the win rates differ by `margin`."""
     answers: dict[str, list[tuple[float, str]]] = {}
     for row in _lines(labels / "alpaca_eval_v2_half_a.jsonl"):
         answers.setdefault(row["instruction"], []).append((row["win_prob"], row["output"]))
-    return _pairs(
-        [
-            (instruction, better, worse)
-            for instruction, given in answers.items()
-            for high, better in given
-            for low, worse in given
-            if high - low >= margin
-        ]
+    return _usable(
+        Pair(instruction, better, worse)
+        for instruction, given in answers.items()
+        for high, better in given
+        for low, worse in given
+        if high - low >= margin
     )
 
 
-def read_autoj(labels: Path) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.float32]]:
-    """(instructions, responses, ratings 1 to 10 by GPT-4)."""
+def read_autoj(labels: Path) -> list[tuple[str, str, float]]:
+    """(instruction, response, rating 1 to 10 by GPT-4) each."""
     parts = re.compile(r"\[Query\]: (.*)\n\*\*\*\n\[Response\]: (.*)\n\*\*\*\n\[END DATA\]", re.S)
     found = []
     for row in _lines(labels / "autoj_single_960.jsonl"):
         match = parts.search(row["usrmsg"])
         if match:
             found.append((match[1], match[2], float(row["pred_score"])))
-    ratings = np.array([f[2] for f in found], np.float32)
-    return tuple(f[0] for f in found), tuple(f[1] for f in found), ratings
+    return found
 
 
-def _pairs(rows: Sequence[tuple[str, str, str]]) -> Pairs:
-    usable = [r for r in rows if all(text.strip() for text in r) and r[1] != r[2]]
-    return Pairs(*(tuple(column) for column in zip(*usable, strict=True)))
+def _usable(pairs: Iterable[Pair]) -> list[Pair]:
+    return [p for p in pairs if all(text.strip() for text in p) and p.better != p.worse]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -110,18 +110,21 @@ def _chain_figures(complexity: LightScorer, chains: Sequence[tuple[str, ...]]) -
     return {"pairs": len(lower), "score": _right(margin), "length": _right(length)}
 
 
-def _pair_figures(quality: LightScorer, pairs: labels_of.Pairs, fitted: set[str]) -> Figures:
-    rows = [
-        row
-        for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
-        if row[0] not in fitted and not labels_of.in_training_half(row[:1])
+def _pair_figures(
+    quality: LightScorer, pairs: Sequence[labels_of.Pair], fitted: set[str]
+) -> Figures:
+    unseen = [
+        pair
+        for pair in pairs
+        if pair.instruction not in fitted and not labels_of.in_training_half(pair)
     ]
-    better, worse = ([TurnText(row[0], row[place]) for row in rows] for place in (1, 2))
-    margin = quality.score(better).scores - quality.score(worse).scores
-    length = np.array([len(good) - len(poor) for _, good, poor in rows])
+    better = quality.score([TurnText(pair.instruction, pair.better) for pair in unseen])
+    worse = quality.score([TurnText(pair.instruction, pair.worse) for pair in unseen])
+    margin = better.scores - worse.scores
+    length = np.array([len(pair.better) - len(pair.worse) for pair in unseen])
     shorter = length < 0
     return {
-        "pairs": len(rows),
+        "pairs": len(unseen),
         "score": _right(margin),
         "length": _right(length),
         "pairs whose better answer is shorter": int(shorter.sum()),
@@ -130,12 +133,12 @@ def _pair_figures(quality: LightScorer, pairs: labels_of.Pairs, fitted: set[str]
 
 
 def _autoj(quality: LightScorer, labels: Path) -> Figures:
-    instructions, responses, ratings = labels_of.read_autoj(labels)
-    turns = [TurnText(q, a) for q, a in zip(instructions, responses, strict=True)]
-    scores, lengths = quality.score(turns).scores, np.array([len(a) for a in responses])
+    rows = labels_of.read_autoj(labels)
+    scores = quality.score([TurnText(asked, answer) for asked, answer, _ in rows]).scores
+    lengths = np.array([len(answer) for _, answer, _ in rows])
+    ratings = np.array([rating for _, _, rating in rows], np.float32)
     good = np.isfinite(scores)
-    figures = _beside(scores[good], lengths[good], ratings[good])
-    return {"n": int(good.sum())} | figures
+    return {"n": int(good.sum())} | _beside(scores[good], lengths[good], ratings[good])
 
 
 def _beside(scores: Numbers, lengths: Numbers | NDArray[np.int64], truth: Numbers) -> Figures:

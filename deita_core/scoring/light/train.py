@@ -97,10 +97,10 @@ def fit_complexity(
     return _finished("complexity", weights, data, np.array(COMPLEXITY_BLEND))
 
 
-def fit_quality(data: Split, pairs: labels_of.Pairs) -> fit.Weights:
+def fit_quality(data: Split, pairs: Sequence[labels_of.Pair]) -> fit.Weights:
     """One head over instruction and response."""
     encode = shared_encoder().encode
-    compared = fit.PairData(*map(encode, (pairs.instructions, pairs.better, pairs.worse)))
+    compared = fit.PairData(*(encode(texts) for texts in zip(*pairs, strict=True)))
     parts = (data.instruction, data.response)
     rating = fit.RatingData(parts, data.rated.ratings, data.rows, data.folds)
     weights = _named("rating", fit.fit_rating(rating, ALPHA, compared))
@@ -113,19 +113,18 @@ def read_chains(labels: Path) -> list[tuple[str, ...]]:
     return [chain for chain in chains if labels_of.in_training_half(chain)]
 
 
-def read_pairs(labels: Path) -> labels_of.Pairs:
+def read_pairs(labels: Path) -> list[labels_of.Pair]:
     """The training half of the pairs, without instructions of the test tenth."""
-    rows = [
-        row
-        for pairs in (
-            labels_of.read_alpaca_eval(labels),
-            labels_of.read_ultrafeedback(labels),
-            labels_of.read_revisions(labels),
+    return [
+        pair
+        for read in (
+            labels_of.read_alpaca_eval,
+            labels_of.read_ultrafeedback,
+            labels_of.read_revisions,
         )
-        for row in zip(pairs.instructions, pairs.better, pairs.worse, strict=True)
-        if labels_of.in_training_half(row[:1]) and labels_of.bucket(row[0], 10) != TEST_BUCKET
+        for pair in read(labels)
+        if labels_of.in_training_half(pair) and labels_of.bucket(pair[0], 10) != TEST_BUCKET
     ]
-    return labels_of.Pairs(*zip(*rows, strict=True))
 
 
 def _named(head: str, arrays: fit.Weights) -> fit.Weights:

@@ -167,10 +167,13 @@ def _least(tokens: TopTokens) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
+    """What came of a turn. of_use: the endpoint gave log probabilities, be there a digit or not."""
+
     score: float
     reason: str | None
-    mass: float = float("nan")
+    mass: float = math.nan
     truncated: bool = False
+    of_use: bool = False
 
 
 class EndpointScorer:
@@ -186,10 +189,17 @@ class EndpointScorer:
         self, model: str, base_url: str, dimension: Dimension, options: ModelOptions | None = None
     ) -> None:
         chosen = options or ModelOptions()
-        self.dimension: Dimension = dimension
-        self._model = model
         self._client = EndpointClient(base_url, chosen)
+        self._model = model
         self._api = chosen.api or "completions"
+        self.dimension: Dimension = dimension
+        self.id = f"endpoint:{model}@{self._client.base_url}"
+        self.parameters: Mapping[str, str | int | float] = {
+            "api": self._api,
+            "template": TEMPLATE,
+            "tolerance": TOLERANCE,
+            **({} if chosen.max_tokens is None else {"max_tokens": chosen.max_tokens}),
+        }
         self._logprobs = chosen.logprobs or LOGPROBS
         self._digit_ids = chosen.digit_ids
         self._max_tokens = chosen.max_tokens
@@ -209,17 +219,6 @@ class EndpointScorer:
             )
         return EndpointScorer(found[1], found[2], dimension, options)
 
-    @property
-    def id(self) -> str:
-        """endpoint:MODEL@URL, which is its name in the catalogue too."""
-        return f"endpoint:{self._model}@{self._client.base_url}"
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """Which interface, how exact, and how long a prompt may be."""
-        longest = {} if self._max_tokens is None else {"max_tokens": self._max_tokens}
-        return {"api": self._api, "template": TEMPLATE, "tolerance": TOLERANCE, **longest}
-
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
         results = self._client.for_each(self._one, turns)
@@ -233,7 +232,7 @@ class EndpointScorer:
     def _one(self, turn: TurnText) -> _Result:
         reason = why_unscorable(self.dimension, turn)
         if reason is not None:
-            return _Result(float("nan"), reason)
+            return _Result(math.nan, reason)
         whole = prompt_of(self.dimension, turn)
         prompt = whole
         if self._max_tokens is not None:
@@ -245,12 +244,13 @@ class EndpointScorer:
             self._logprobs = min(self._logprobs, FEWEST_LOGPROBS)  # it returns no more than these
             reply = self._post(prompt)
         for _ in range(_CUTS):
-            if reply.body is not None or not _is_too_long(reply):
+            said = reply.reason or ""
+            if reply.status not in (400, 413, 422) or not _TOO_LONG.search(said):
                 break
-            prompt = _shorter(prompt, _share_that_fits(reply.reason or ""))
+            prompt = _shorter(prompt, _share_that_fits(said))
             reply = self._post(prompt)
         result = self._result(reply, prompt is not whole)
-        self._count(result.reason, reply)
+        self._count(result)
         return result
 
     def _post(self, prompt: Prompt) -> Reply:
@@ -270,36 +270,27 @@ class EndpointScorer:
 
     def _result(self, reply: Reply, truncated: bool) -> _Result:
         if reply.body is None:
-            return _Result(float("nan"), reply.reason, truncated=truncated)
+            return _Result(math.nan, reply.reason, truncated=truncated)
         try:
             found = expectation(top_tokens(reply.body), self._digit_ids)
         except NoLogprobsError as error:
-            return _Result(float("nan"), str(error), truncated=truncated)
-        score = found.score if found.doubt is None else float("nan")
-        return _Result(score, found.doubt, found.mass, truncated)
+            return _Result(math.nan, str(error), truncated=truncated)
+        score = found.score if found.doubt is None else math.nan
+        return _Result(score, found.doubt, found.mass, truncated, of_use=True)
 
-    def _count(self, reason: str | None, reply: Reply) -> None:
-        """Ends the run when the endpoint answers nothing that is of use.
-
-        An answer with log probabilities is of use, also when no digit is among them: then it is
-        the health of the scorer that speaks.
-        """
-        useful = reason is None or (reply.body is not None and "log prob" not in reason)
+    def _count(self, result: _Result) -> None:
+        """Ends the run when the endpoint answers nothing that is of use."""
         with self._lock:
-            self._proven |= useful
-            self._failed_in_a_row = 0 if useful else self._failed_in_a_row + 1
+            self._proven |= result.of_use
+            self._failed_in_a_row = 0 if result.of_use else self._failed_in_a_row + 1
             most = _FAILED_IN_A_ROW if self._proven else _FAILED_FIRST
             failed = self._failed_in_a_row
         if failed >= most:
             raise ModelError(
                 f"{self._client.base_url} failed {failed} times in a row, the last time because "
-                f"{reason}; check that the endpoint runs and returns logprobs, then resume: what "
-                "was scored before is kept"
+                f"{result.reason}; check that the endpoint runs and returns logprobs, then resume: "
+                "what was scored before is kept"
             )
-
-
-def _is_too_long(reply: Reply) -> bool:
-    return reply.status in (400, 413, 422) and bool(_TOO_LONG.search(reply.reason or ""))
 
 
 def _share_that_fits(message: str) -> float:
