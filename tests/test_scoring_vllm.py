@@ -1,4 +1,4 @@
-"""scoring.vllm_backend against a stand-in of vLLM that runs the tiny model with transformers."""
+"""scoring.llm.vllm against a stand-in of vLLM that runs the tiny model with transformers."""
 
 from __future__ import annotations
 

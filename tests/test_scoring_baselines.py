@@ -1,4 +1,4 @@
-"""scoring.baselines, baselines_llm and response_loss: exact, whatever the batch and the order."""
+"""scoring.baselines: exact, whatever the batch and the order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""device_memory: what is there and what fits, told without torch."""
+"""deita_core.models.device: what is there and what fits, told without torch."""
 
 import subprocess
 import sys

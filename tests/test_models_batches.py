@@ -1,4 +1,4 @@
-"""language_models.token_batches: every row once, longest first, less at once when memory ends."""
+"""deita_core.models.batches: every row once, longest first, less at once when memory ends."""
 
 import pytest
 
