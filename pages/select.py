@@ -42,8 +42,8 @@ except SelectionError as error:
     undo_buttons(opened)
     graph_notice(opened, rule)
     st.stop()
-history.remember(rule.to_json())
-before = history.previous
+history.remember(rule)
+before = history.before
 changed = changes_between(opened, before, rule) if before is not None else None
 with sentence:
     st.markdown(f"#### {result.sentence()}.")

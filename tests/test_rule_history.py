@@ -6,8 +6,8 @@ from deita_core.selection.rule import SelectionRule
 from studio.select.history import RuleHistory
 
 
-def rules(*thresholds: float) -> list[str]:
-    return [SelectionRule(threshold=t).to_json() for t in thresholds]
+def rules(*thresholds: float) -> list[SelectionRule]:
+    return [SelectionRule(threshold=t) for t in thresholds]
 
 
 def history(*thresholds: float) -> RuleHistory:
@@ -46,9 +46,9 @@ def test_what_the_controls_make_of_a_rule_replaces_it_after_undo() -> None:
 
 def test_the_rule_before_is_the_one_that_was_in_force_last() -> None:
     made = history(0.7, 0.8)
-    assert made.previous == SelectionRule(threshold=0.7)
+    assert made.before == SelectionRule(threshold=0.7)
     made.move(-1)
-    assert made.previous == SelectionRule(threshold=0.8)
+    assert made.before == SelectionRule(threshold=0.8)
 
 
 def test_only_so_many_steps_are_kept() -> None:

@@ -104,7 +104,9 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
         _shares("Files", columns, "sources")
         diversity = st.container()
     with right:
-        _distributions(opened, result, found.random_rows)
+        spreads = distributions(pool_input(opened), result, found.random_rows)
+        varied = [one for one in spreads if len(one.edges) > 2]  # more than one value
+        small_charts([_panel(one) for one in varied], key="baseline-distributions")
     left, right = st.columns(2, gap="medium")
     with left:
         _shares("Languages", columns, "languages")
@@ -146,15 +148,6 @@ def _diversity(found: Diversity) -> dict[str, str]:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "too few rows" if value is None else f"{value:,.{digits}f}"
-
-
-def _distributions(opened: Opened, result: Outcome, drawn: NDArray[np.int64]) -> None:
-    panels = [
-        _panel(one)
-        for one in distributions(pool_input(opened), result, drawn)
-        if len(one.edges) > 2  # more than one value
-    ]
-    small_charts(panels, key="baseline-distributions")
 
 
 def _panel(found: Distribution) -> Panel:

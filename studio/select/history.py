@@ -18,19 +18,19 @@ _MOST = 60
 
 @dataclass
 class RuleHistory:
-    """Rules as JSON, oldest first; `at` is the one in force. Each session has its own.
+    """Rules, oldest first; `at` is the one in force. Each session has its own.
 
-    before: the rule that was in force before it, whichever way it came. notes: of choices by hand
-    that undo took back, by row: note and author.
+    before: the rule that was in force before it, whichever way it came. notes: of pins and
+    exclusions that undo took back, by row: note and author.
     """
 
-    rules: list[str] = field(default_factory=list)
+    rules: list[SelectionRule] = field(default_factory=list)
     at: int = -1
-    before: str | None = None
+    before: SelectionRule | None = None
     moved: bool = False
     notes: dict[int, tuple[str, str]] = field(default_factory=dict)
 
-    def remember(self, rule: str) -> None:
+    def remember(self, rule: SelectionRule) -> None:
         """Put the rule in force at the end, unless it is there already or undo led to it."""
         if self.moved:  # what the controls make of a rule may differ from it in wording only
             self.rules[self.at], self.moved = rule, False
@@ -40,16 +40,10 @@ class RuleHistory:
             self.at = len(self.rules) - 1
 
     def move(self, by: int) -> tuple[SelectionRule, SelectionRule]:
-        """Go `by` steps; the rule left and the rule reached."""
-        left = self.before = self.rules[self.at]
+        """Go so far forth, or back; the rule left and the rule reached."""
+        self.before, self.moved = self.rules[self.at], True
         self.at += by
-        self.moved = True
-        return SelectionRule.from_json(left), SelectionRule.from_json(self.rules[self.at])
-
-    @property
-    def previous(self) -> SelectionRule | None:
-        """The rule that was in force before."""
-        return None if self.before is None else SelectionRule.from_json(self.before)
+        return self.before, self.rules[self.at]
 
 
 def history_of(opened: Opened) -> RuleHistory:
@@ -107,9 +101,9 @@ def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -
         one.row: (one.note, one.author) for one in pins(opened.project).all if one.row in rows
     }
     set_pins(opened.project, rows, None)
-    for choice, old, new in kinds:
+    for kind, old, new in kinds:
         for identity in set(new) - set(old):
             row = row_of_id(opened.project, identity)
             if row is not None:
                 note, author = history.notes.get(row, ("", ""))
-                set_pins(opened.project, [row], choice, note=note, author=author)
+                set_pins(opened.project, [row], kind, note=note, author=author)
