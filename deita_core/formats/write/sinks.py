@@ -36,58 +36,58 @@ class JsonArraySink:
         self._file.write(b"]\n" if self._empty else b"\n]\n")
 
 
-class JsonLinesSink:
-    """JSON Lines: one record per line."""
-
-    def __init__(self, file: BinaryIO, with_scores: bool) -> None:
-        self._file = file
-
-    def add(self, record: JsonObject) -> None:
-        """Appends the record."""
-        self._file.write(_json(record) + b"\n")
-
-    def close(self) -> None:
-        """Nothing to complete."""
-
-
-class OriginalSink:
-    """The lines of JSON text that a record holds under "lines"."""
+class _LineSink:
+    """A file to which every record adds its lines, and which needs no end."""
 
     def __init__(self, file: BinaryIO, with_scores: bool) -> None:
         self._file = file
 
     def add(self, record: JsonObject) -> None:
         """Appends the lines of the record."""
-        lines = record["lines"]
-        assert isinstance(lines, list)
-        self._file.writelines(f"{line}\n".encode() for line in lines)
+        self._file.write(self._lines(record))
 
     def close(self) -> None:
         """Nothing to complete."""
 
+    def _lines(self, record: JsonObject) -> bytes:
+        raise NotImplementedError
 
-class CsvSink:
+
+class JsonLinesSink(_LineSink):
+    """JSON Lines: one record per line."""
+
+    def _lines(self, record: JsonObject) -> bytes:
+        return _json(record) + b"\n"
+
+
+class OriginalSink(_LineSink):
+    """The lines of JSON text that a record holds under "lines"."""
+
+    def _lines(self, record: JsonObject) -> bytes:
+        lines = record["lines"]
+        assert isinstance(lines, list)
+        return "".join(f"{line}\n" for line in lines).encode()
+
+
+class CsvSink(_LineSink):
     """UTF-8, comma, every text quoted: a bare carriage return inside a text survives.
 
     A cell that is only shown gets an apostrophe in front of what a spreadsheet would run.
     """
 
     def __init__(self, file: BinaryIO, with_scores: bool) -> None:
-        self._file = file
+        super().__init__(file, with_scores)
         self._columns = (*CSV_FIELDS, *(SCORE_FIELDS if with_scores else ()))
-        self._write(self._columns)
+        file.write(_csv_line(self._columns))
 
-    def add(self, record: JsonObject) -> None:
-        """Appends the record as a row."""
-        self._write(_cell(name, record[name]) for name in self._columns)
+    def _lines(self, record: JsonObject) -> bytes:
+        return _csv_line(_cell(name, record[name]) for name in self._columns)
 
-    def close(self) -> None:
-        """Nothing to complete."""
 
-    def _write(self, cells: Iterable[JsonValue]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
-        self._file.write(text.getvalue().encode("utf-8"))
+def _csv_line(cells: Iterable[JsonValue]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
+    return text.getvalue().encode("utf-8")
 
 
 def _cell(name: str, value: JsonValue) -> JsonValue:
