@@ -5,7 +5,7 @@ import streamlit as st
 from studio.score.agreement import agreement_view, score_distributions
 from studio.score.files import score_files
 from studio.score.run_form import run_form
-from studio.score.runs import model_card, run_buttons, run_view, sentence
+from studio.score.runs import model_card, progress_sentence, run_buttons, run_view
 from studio.score.scorer_table import models_view
 from studio.shell import state
 from studio.shell.resources import current, info
@@ -19,7 +19,7 @@ if not found.imported:
     st.page_link("pages/pool.py", label="Go to Pool", icon=":material/database:")
     st.stop()
 
-st.markdown(sentence(opened, found))
+st.markdown(progress_sentence(opened, found))
 run_view(opened)
 run_buttons(opened, found)
 

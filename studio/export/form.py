@@ -1,7 +1,4 @@
-"""The form of the Export page: which selection, which format, what goes in.
-
-What was exported: files to download, their manifest, card and trainer settings.
-"""
+"""Exports: the form (which selection, which format, what goes in), and the files made so far."""
 
 from __future__ import annotations
 

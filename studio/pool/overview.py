@@ -1,8 +1,6 @@
-"""The files of the pool with their counts.
+"""What the pool is made of: its files, lengths, turns, languages and flags, and the rows left out.
 
-What a pool is made of, before any model has looked at it.
-
-Rows that did not get in: rejects with their raw text, and duplicates.
+None of it needs a model. Left out are rejects, with their raw text, and duplicates.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from studio.charts.charts import count_by_group, histogram_figure, is_dark, shar
 from studio.charts.colours import PLAIN, MapGroup
 from studio.shell.formatting import compact, file_size, percent, plural
 from studio.shell.resources import Opened, arrays, info
+
+_PAGE = 50
 
 
 def files_table(opened: Opened) -> None:
@@ -57,9 +57,6 @@ def files_table(opened: Opened) -> None:
             st.rerun()
 
 
-_GROUP = (MapGroup("conversations", PLAIN),)
-
-
 def pool_overview(opened: Opened) -> None:
     """Lengths, turns, languages and flags of the pool, at a glance."""
     pool = arrays(opened)
@@ -70,7 +67,7 @@ def pool_overview(opened: Opened) -> None:
         show(
             histogram_figure(
                 count_by_group(pool.tokens.astype(np.float64), extent=_extent(pool.tokens)),
-                _GROUP,
+                (MapGroup("conversations", PLAIN),),
                 title="tokens",
                 unit="approximate",
                 dark=is_dark(),
@@ -129,9 +126,6 @@ def _shares(opened: Opened, column: str) -> None:
         key=f"overview-{column}",
         alt=f"Rows by {column}",
     )
-
-
-_PAGE = 50
 
 
 def rejects_view(opened: Opened) -> None:

@@ -1,6 +1,6 @@
-"""Which words two texts do not share, drawn safely beside each other.
+"""One conversation, drawn safely: its turns with their scores, as formatted or plain text.
 
-One conversation, drawn safely: its turns with their scores, as formatted or plain text.
+Also the words in which two texts differ, marked in both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Two scorers of one dimension: how far they agree, and the rows on which they differ most.
-
-How the scores that selection uses are distributed.
-"""
+"""Scores as charts: how those in use are distributed, and how far two scorers agree."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from numpy.typing import NDArray
 
 from deita_core.project.scores import PairedScores, ScorerRecord, paired_scores
 from deita_core.scoring.agreement import Agreement, agreement
+from deita_core.scoring.protocol import DIMENSIONS
 from studio.charts.charts import (
     count_by_group,
     count_grid,
@@ -27,19 +25,59 @@ from studio.shell.resources import Opened, arrays, open_at, scores
 from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control
 
-_OF_SCALE = (1.0, 6.0)
+# What a scorer of the paper's kind can give; a baseline has a range of its own.
+_SCALE = (1.0, 6.0)
 
 
-@st.cache_resource(show_spinner="Comparing the scores", max_entries=8)
-def _compared(path: str, version: int, first: int, second: int) -> tuple[PairedScores, Agreement]:
-    paired = paired_scores(open_at(path).project, first, second)
-    return paired, agreement(paired.first, paired.second)
+def score_distributions(opened: Opened) -> None:
+    """Histograms of complexity, quality and evol score, and the first two together."""
+    how = aggregation_control()
+    columns = scores(opened, how)
+    group = (MapGroup("conversations", PLAIN),)
+    shown = (
+        ("complexity", columns.complexity, _scale_of(columns.complexity)),
+        ("quality", columns.quality, _scale_of(columns.quality)),
+        ("evol score", columns.evol, None),
+    )
+    for place, (name, values, extent) in zip(st.columns(3), shown, strict=True):
+        with place:
+            if np.isnan(values).all():
+                st.caption(f"No conversation has {name} yet.")
+                continue
+            unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
+            figure = histogram_figure(
+                count_by_group(values, extent=extent), group, title=name, unit=unit,
+                dark=is_dark(),
+            )  # fmt: skip
+            show(figure, key=f"histogram-{name}", alt=f"How many conversations have which {name}")
+    both = ~(np.isnan(columns.complexity) | np.isnan(columns.quality))
+    if both.any():
+        st.subheader("Complexity and quality together")
+        left, _ = st.columns([3, 2])
+        extents = [extent for _, _, extent in shown[:2]]
+        grid = count_grid(
+            columns.complexity, columns.quality, extent=_SCALE if all(extents) else None
+        )
+        with left:
+            show(
+                density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
+                key="density",
+                alt="How many conversations have which pair of complexity and quality",
+            )
+
+
+def _scale_of(values: NDArray[np.floating]) -> tuple[float, float] | None:
+    """The scale of 1 to 6 when the values keep to it, else None."""
+    known = values[~np.isnan(values)]
+    on_scale = len(known) and _SCALE[0] <= known.min() and known.max() <= _SCALE[1]
+    return _SCALE if on_scale else None
 
 
 def agreement_view(opened: Opened) -> None:
-    """Choose two scorers and see."""
-    records = [r for r in known_scorers(opened) if r.scored]
-    ready = [d for d in ("complexity", "quality") if sum(r.dimension == d for r in records) > 1]
+    """Choose two scorers of one dimension; see where they agree and where they differ most."""
+    records = {d: [r for r in known_scorers(opened) if r.dimension == d and r.scored]
+               for d in DIMENSIONS}  # fmt: skip
+    ready = [d for d in DIMENSIONS if len(records[d]) > 1]
     if not ready:
         st.info(
             "Only one scorer has run for each dimension. Run another one on this pool, or import "
@@ -51,7 +89,7 @@ def agreement_view(opened: Opened) -> None:
         "Dimension", ready, default=ready[0], required=True, key="agreement_dimension",
         label_visibility="collapsed",
     )  # fmt: skip
-    first, second = _pair([r for r in records if r.dimension == dimension], str(dimension))
+    first, second = _pair(records[dimension], dimension)
     if first.scorer == second.scorer:
         st.caption("Choose two different scorers.")
         return
@@ -76,6 +114,12 @@ def agreement_view(opened: Opened) -> None:
     _rows(opened, paired, found, names)
 
 
+@st.cache_resource(show_spinner="Comparing the scores", max_entries=8)
+def _compared(path: str, version: int, first: int, second: int) -> tuple[PairedScores, Agreement]:
+    paired = paired_scores(open_at(path).project, first, second)
+    return paired, agreement(paired.first, paired.second)
+
+
 def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, ScorerRecord]:
     """Two choices; at first the one in use and the latest other."""
     by_number = {r.scorer: r for r in records}
@@ -83,9 +127,8 @@ def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, Sc
     other = next(n for n in reversed(by_number) if n != active)
     numbers = list(by_number)
     found = []
-    for place, label, start in zip(
-        st.columns(2), ("First", "Second"), (active, other), strict=True
-    ):
+    labels = ("First", "Second")
+    for place, label, start in zip(st.columns(2), labels, (active, other), strict=True):
         with place:
             number = st.selectbox(
                 f"{label} scorer",
@@ -111,17 +154,13 @@ def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
 def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
     both = ~(np.isnan(paired.first) | np.isnan(paired.second))
     x, y = paired.first[both].astype(np.float64), paired.second[both].astype(np.float64)
-    same = all(_OF_SCALE[0] <= v.min() and v.max() <= _OF_SCALE[1] for v in (x, y))
-    # A share of the range would squeeze a scorer that uses little of it into a few cells.
-    grid = count_grid(x, y, extent=_OF_SCALE if same and _wide(x) and _wide(y) else None)
+    # The whole scale would squeeze a scorer that uses little of it into a few cells.
+    fills = all(_scale_of(v) is not None and float(np.ptp(v)) > 1.0 for v in (x, y))
+    grid = count_grid(x, y, extent=_SCALE if fills else None)
     figure = density_figure(
         grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), of="turns", dark=is_dark()
     )
     show(figure, key="agreement", alt="How many turns have which pair of scores")
-
-
-def _wide(values: NDArray[np.float64]) -> bool:
-    return float(np.ptp(values)) > 1.0
 
 
 def _shortened(name: str) -> str:
@@ -152,51 +191,3 @@ def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[s
         "By how much of the pool the second scorer ranks the turn higher (or, below 0, lower)."
     )
     row_table(opened, rows, key="agreement_rows", extra=extra)
-
-
-_SCALE = (1.0, 6.0)
-
-
-def score_distributions(opened: Opened) -> None:
-    """Histograms of complexity, quality and evol score, and the first two together."""
-    how = aggregation_control()
-    columns = scores(opened, how)
-    group = (MapGroup("conversations", PLAIN),)
-    shown = (
-        ("complexity", columns.complexity, _extent(columns.complexity)),
-        ("quality", columns.quality, _extent(columns.quality)),
-        ("evol score", columns.evol, None),
-    )
-    for place, (name, values, extent) in zip(st.columns(3), shown, strict=True):
-        with place:
-            if np.isnan(values).all():
-                st.caption(f"No conversation has {name} yet.")
-                continue
-            unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
-            figure = histogram_figure(
-                count_by_group(values, extent=extent), group, title=name, unit=unit,
-                dark=is_dark(),
-            )  # fmt: skip
-            show(figure, key=f"histogram-{name}", alt=f"How many conversations have which {name}")
-    both = ~(np.isnan(columns.complexity) | np.isnan(columns.quality))
-    if both.any():
-        st.subheader("Complexity and quality together")
-        left, _ = st.columns([3, 2])
-        extents = [extent for _, _, extent in shown[:2]]
-        grid = count_grid(
-            columns.complexity, columns.quality, extent=_SCALE if all(extents) else None
-        )
-        with left:
-            show(
-                density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
-                key="density",
-                alt="How many conversations have which pair of complexity and quality",
-            )
-
-
-def _extent(values: np.ndarray) -> tuple[float, float] | None:
-    """The scale of a scorer, or None for a baseline, which has a range of its own."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    return _SCALE if known.min() >= _SCALE[0] and known.max() <= _SCALE[1] else None

@@ -8,32 +8,31 @@ import pandas as pd
 import streamlit as st
 
 from deita_core.jobs.kinds.pilot import PilotFacts
-from deita_core.project.browse import table_of
 from deita_core.project.job_log import jobs
 from deita_core.project.pilots import pilots
-from deita_core.project.scores import ScoredTurn, ScorerRecord, extreme_turns, scorers
-from studio.rows.table import show_conversation
+from deita_core.project.scores import ScorerRecord
+from deita_core.project.vectors import EmbedderRecord
 from studio.score.model_choice import EMBEDDING, ModelChoice
+from studio.score.scorer_table import LEVELS, extremes, models_of, number_of
 from studio.shell.formatting import duration, file_size
 from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
 
-LEVELS = {
-    "good": ":green[:material/check_circle:]",
-    "look": ":orange[:material/visibility:]",
-    "hopeless": ":red[:material/error:]",
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Pilot:
     """A pilot of what is chosen now."""
 
     choice: ModelChoice
     facts: PilotFacts
 
+    def record(self, opened: Opened) -> ScorerRecord | EmbedderRecord | None:
+        """The model as the project knows it: the latest of that id."""
+        known = models_of(opened, self.choice.dimension)
+        return next((r for r in reversed(known) if r.model == self.facts.model), None)
 
-def tried(opened: Opened, choice: ModelChoice) -> Tried | None:
+
+def latest_pilot(opened: Opened, choice: ModelChoice) -> Pilot | None:
     """The latest pilot of this model with these settings, or None."""
     wanted = (choice.dimension, choice.name, choice.options.to_json())
     ran = any(
@@ -51,11 +50,11 @@ def tried(opened: Opened, choice: ModelChoice) -> Tried | None:
         return None
     for record in pilots(opened.project):
         if record.model == choice.name and record.facts["dimension"] == choice.dimension:
-            return Tried(choice, PilotFacts.model_validate(record.facts))
+            return Pilot(choice, PilotFacts.model_validate(record.facts))
     return None
 
 
-def pilot_view(opened: Opened, found: list[Tried], price: float | None) -> None:
+def pilot_view(opened: Opened, found: list[Pilot], price: float | None) -> None:
     """Draw what pilots said, side by side, and below it what they scored lowest and highest."""
     st.subheader("Pilot")
     table = pd.DataFrame([_line(one.facts, price) for one in found])
@@ -96,51 +95,8 @@ def _figures(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-def _extremes_of(opened: Opened, one: Tried) -> None:
-    scorer = scorer_of(opened, one.choice.dimension, one.facts.model)
+def _extremes_of(opened: Opened, one: Pilot) -> None:
+    scorer = one.record(opened)
     if scorer is not None:
         st.markdown(f"**{one.choice.dimension.capitalize()}**: lowest and highest so far")
-        extremes(opened, scorer.scorer, key=f"pilot_{one.choice.dimension}")
-
-
-def scorer_of(opened: Opened, dimension: str, model: str) -> ScorerRecord | None:
-    """The latest scorer of that id in the project."""
-    found = [s for s in scorers(opened.project) if (s.dimension, s.model) == (dimension, model)]
-    return found[-1] if found else None
-
-
-def extremes(opened: Opened, scorer: int, *, key: str, most: int = 5) -> None:
-    """The turns with the lowest and highest scores of a scorer; a click opens one."""
-    low, high = extreme_turns(opened.project, scorer, most)
-    turns = [*low, *[turn for turn in reversed(high) if turn not in low]]
-    if not turns:
-        st.caption("No turn has a score.")
-        return
-    event = st.dataframe(
-        _turns(opened, turns),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"{key}_{hash(tuple(turns)):x}",
-        column_config={
-            **{name: st.column_config.NumberColumn(width=70) for name in ("score", "row", "turn")},
-            "conversation": st.column_config.TextColumn(width="large"),
-        },
-        alt="Turns with the lowest and the highest scores",
-    )
-    for place in event.selection.rows:
-        if place < len(turns):
-            with st.container(border=True):
-                show_conversation(opened, turns[place].row, key=f"{key}_conversation")
-
-
-def _turns(opened: Opened, turns: list[ScoredTurn]) -> pd.DataFrame:
-    stored = table_of(opened.project, [turn.row for turn in turns])
-    return pd.DataFrame(
-        {
-            "score": [round(turn.score, 2) for turn in turns],
-            "row": [turn.row for turn in turns],
-            "turn": [turn.turn + 1 for turn in turns],
-            "conversation": list(stored["preview"]),
-        }
-    )
+        extremes(opened, number_of(scorer), key=f"pilot_{one.choice.dimension}")

@@ -10,31 +10,32 @@ from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec
 from deita_core.models.options import ModelOptions
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.models import activate_model
-from deita_core.project.scores import ScorerRecord, count_unscored
-from deita_core.project.vectors import EmbedderRecord, count_unembedded, embedders
+from deita_core.project.scores import count_unscored
+from deita_core.project.vectors import EmbedderRecord, count_unembedded
+from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
-from studio.score.pilot import Tried, pilot_view, scorer_of, tried
+from studio.score.pilot import Pilot, latest_pilot, pilot_view
+from studio.score.scorer_table import number_of
 from studio.shell.formatting import plural
 from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
 
 PILOT_ROWS = 200
-_DIMENSIONS = ("complexity", "quality", EMBEDDING)
 
 
 def run_form(opened: Opened, found: ProjectInfo) -> None:
-    """Draw the whole of it."""
+    """Draw the choices, the pilots and the buttons that start them."""
     st.caption(
         "Choose what is to give the scores and the embeddings. Nothing runs before you say so, "
         "and what other models gave stays."
     )
     choices: list[ModelChoice] = []
-    for place, dimension in zip(st.columns(3), _DIMENSIONS, strict=True):
+    for place, dimension in zip(st.columns(3), (*DIMENSIONS, EMBEDDING), strict=True):
         with place:
             choices.append(model_choice(opened, dimension, choices[0] if choices else None))
     chosen = [choice for choice in choices if choice.runs]
     slow = [choice for choice in chosen if choice.kind.slow]
-    pilots = [pilot for choice in slow if (pilot := tried(opened, choice)) is not None]
+    pilots = [pilot for choice in slow if (pilot := latest_pilot(opened, choice)) is not None]
     blocked = any(choice.error for choice in choices) or not chosen
     left = {pilot.choice.dimension: _left(opened, pilot) for pilot in pilots}
     done = bool(chosen) and len(left) == len(chosen) and not any(left.values())
@@ -47,34 +48,23 @@ def run_form(opened: Opened, found: ProjectInfo) -> None:
         pilot_view(opened, pilots, price)
 
 
-def _done(opened: Opened, pilots: list[Tried]) -> None:
+def _done(opened: Opened, pilots: list[Pilot]) -> None:
     """Nothing is left to run: say so, and offer what is not in use."""
     st.success(
         "All rows are done by this choice. See **Models** and **Agreement**, above.",
         icon=":material/check_circle:",
     )
-    records = [_record(opened, pilot) for pilot in pilots]
+    records = [pilot.record(opened) for pilot in pilots]
     unused = [record for record in records if record is not None and not record.active]
     if unused and st.button("Use for selection", type="primary", icon=":material/check:"):
         for record in unused:
-            if isinstance(record, EmbedderRecord):
-                activate_model(opened.project, record.embedder)
-            else:
-                activate_model(opened.project, record.scorer)
+            activate_model(opened.project, number_of(record))
         st.rerun()
 
 
-def _record(opened: Opened, pilot: Tried) -> ScorerRecord | EmbedderRecord | None:
-    """The model of a pilot as the project knows it."""
-    if pilot.choice.dimension != EMBEDDING:
-        return scorer_of(opened, pilot.choice.dimension, pilot.facts.model)
-    found = [e for e in embedders(opened.project) if e.model == pilot.facts.model]
-    return found[-1] if found else None
-
-
-def _left(opened: Opened, pilot: Tried) -> int:
+def _left(opened: Opened, pilot: Pilot) -> int:
     """Rows that a model which had a pilot has not done yet."""
-    record = _record(opened, pilot)
+    record = pilot.record(opened)
     if record is None:
         return pilot.facts.left_rows
     if isinstance(record, EmbedderRecord):

@@ -1,7 +1,4 @@
-"""The job of a model as it goes: progress, speed, health; cancel, resume, go on despite all.
-
-What the Score page says first: how far the models in use have come, and what is left.
-"""
+"""How far the models in use have come, the job that runs or has stopped, and what is left to do."""
 
 from __future__ import annotations
 
@@ -22,12 +19,14 @@ from deita_core.project.scores import ScorerRecord
 from deita_core.project.vectors import EmbedderRecord
 from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.scoring.protocol import DIMENSIONS
-from studio.score.scorer_table import known_embedders, known_scorers
+from studio.score.model_choice import EMBEDDING
+from studio.score.scorer_table import ModelsInUse, models_in_use
 from studio.shell.formatting import model_label, plural
-from studio.shell.jobs_panel import describe_progress
+from studio.shell.jobs_panel import describe_progress, first_stopped
 from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
 
+_CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD.md"
 _SHOWN = ("score", "pilot", "embed", "import_scores")
 _CANCELLED = "jobs_cancelled"
 _CLOSED = "jobs_closed"
@@ -39,8 +38,8 @@ def run_view(opened: Opened) -> None:
     st.fragment(_run, run_every="1s" if busy else None)(opened)
 
 
-def models_of(record: JobRecord) -> str:
-    """Which models a job runs, in words."""
+def _models_run(record: JobRecord) -> str:
+    """Which models a job runs, as a phrase."""
     given = record.parameters
     if record.kind == "pilot":
         return f"{given['dimension']} by {model_label(given['model'])}"
@@ -63,11 +62,11 @@ def _run(opened: Opened) -> None:
     last = records[0]
     closed = (opened.key, last.job, last.finished) in st.session_state.get(_CLOSED, ())
     if last.state in RESUMABLE and not closed:
-        _stopped(opened, _first_of_chain(records), last)
+        _stopped(opened, first_stopped(records), last)
 
 
 def _draw(opened: Opened, record: JobRecord) -> None:
-    name = escape(models_of(record))
+    name = escape(_models_run(record))
     label = KINDS[record.kind].label
     if record.state == "waiting":
         st.caption(f":material/schedule: {label} {name}: waits for its turn")
@@ -98,7 +97,7 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
     with st.container(border=True):
         done = plural(record.progress.done, "conversation", "conversations")
         st.markdown(
-            f":material/pause_circle: **{KINDS[record.kind].label}** {escape(models_of(record))} "
+            f":material/pause_circle: **{KINDS[record.kind].label}** {escape(_models_run(record))} "
             f"{record.state} after {done}. What was finished is kept."
         )
         if record.error:
@@ -135,17 +134,6 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                 st.rerun()
 
 
-def _first_of_chain(records: list[JobRecord]) -> JobRecord:
-    """The job that stopped; later steps only say that they did not start."""
-    last = records[0]
-    by_number = {record.job: record for record in records}
-    while (before := by_number.get(last.after or 0)) is not None:
-        if before.state not in RESUMABLE:
-            break
-        last = before
-    return last
-
-
 def _cancel(opened: Opened, job: int) -> None:
     opened.runner.cancel(job)
     st.session_state[_CANCELLED] = {*st.session_state.get(_CANCELLED, ()), job}
@@ -165,55 +153,54 @@ def _despite(opened: Opened, record: JobRecord) -> None:
     opened.runner.submit([("score", {**record.parameters, "despite_health": True})])
 
 
-_CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD.md"
-
-
-def sentence(opened: Opened, found: ProjectInfo) -> str:
-    """ "52,002 of 52,002 conversations are scored with ...; 51,974 are embedded with ..."."""
-    active = {r.dimension: r for r in known_scorers(opened) if r.active}
-    names = [model_label(active[d].model) for d in DIMENSIONS if d in active]
-    by = " and ".join(f"`{name}`" for name in dict.fromkeys(names))
+def progress_sentence(opened: Opened, found: ProjectInfo) -> str:
+    """ "52,002 of 52,002 conversations have an evol score by ..., and 51,974 an embedding ..."."""
+    used = models_in_use(opened)
+    names = dict.fromkeys(f"`{model_label(used[d].model)}`" for d in DIMENSIONS if d in used)
+    by = f" by {' and '.join(names)}" if names else ""
     failed = f" ({plural(found.failed)} with no complete turn)" if found.failed else ""
-    said = (
-        f"**{found.scored:,}** of {found.imported:,} conversations have an evol score"
-        f"{f' by {by}' if by else ''}{failed}"
-    )
-    embedder = next((e for e in known_embedders(opened) if e.active), None)
-    if embedder is None:
-        return f"{said}, and none has an embedding."
-    return (
-        f"{said}, and **{found.embedded:,}** have an embedding by `{model_label(embedder.model)}`."
-    )
+    scored = f"**{found.scored:,}** of {found.imported:,} conversations have an evol score"
+    embedded = "none has an embedding"
+    if EMBEDDING in used:
+        name = model_label(used[EMBEDDING].model)
+        embedded = f"**{found.embedded:,}** have an embedding by `{name}`"
+    return f"{scored}{by}{failed}, and {embedded}."
 
 
 def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     """Offer what the models in use have not done; nothing when all is done."""
-    if opened.runner.busy or _stopped_names(opened):
+    if opened.runner.busy or _has_stopped(opened):
         return
-    missing = found.imported - found.embedded - found.embedding_failed
-    graph_is_missing = bool(found.embedded) and not has_graph(opened.project)
-    map_is_missing = found.mapped < found.embedded
-    parts = [
-        f"{found.unscored:,} to score" if found.unscored else "",
-        f"{missing:,} to embed" if missing else "",
-        "the similarity graph to build" if graph_is_missing or missing else "",
-        "the map to draw" if map_is_missing or missing else "",
-    ]
-    if not any(parts):
+    unembedded = found.imported - found.embedded - found.embedding_failed
+    no_graph = bool(unembedded) or (bool(found.embedded) and not has_graph(opened.project))
+    no_map = bool(unembedded) or found.mapped < found.embedded
+    missing = {
+        f"{found.unscored:,} to score": bool(found.unscored),
+        f"{unembedded:,} to embed": bool(unembedded),
+        "the similarity graph to build": no_graph,
+        "the map to draw": no_map,
+    }
+    if not any(missing.values()):
         return
-    st.warning(f"Still to do: {', '.join(p for p in parts if p)}.", icon=":material/pending:")
-    steps: list[JobSpec] = []
+    st.warning(
+        f"Still to do: {', '.join(what for what, is_missing in missing.items() if is_missing)}.",
+        icon=":material/pending:",
+    )
+    used = models_in_use(opened)
+    chain: list[JobSpec] = []
     try:
-        steps += _scoring(opened) if found.unscored else []
-        steps += [_embedding(opened)] if missing else []
+        chain += _scoring(used) if found.unscored else []
+        chain += [_embedding(used)] if unembedded else []
     except ModelError as error:
         st.caption(f"{escape(str(error))}. Go on with it under **Run a model**.")
         return
-    steps += [GraphSpec()] if missing or graph_is_missing else []
-    steps += [MapSpec()] if missing or map_is_missing else []
-    by = _by(opened, scoring=bool(found.unscored), embedding=bool(missing))
-    if st.button("Do it now", type="primary", icon=":material/play_arrow:", help=by or None):
-        opened.runner.submit(steps)
+    chain += [GraphSpec()] if no_graph else []
+    chain += [MapSpec()] if no_map else []
+    dimensions = (*(DIMENSIONS if found.unscored else ()), *((EMBEDDING,) if unembedded else ()))
+    names = dict.fromkeys(model_label(used[d].model) for d in dimensions if d in used)
+    by = f"With the models in use: {', '.join(names)}." if names else None
+    if st.button("Do it now", type="primary", icon=":material/play_arrow:", help=by):
+        opened.runner.submit(chain)
         st.rerun()
 
 
@@ -228,35 +215,26 @@ def model_card() -> None:
             st.markdown(_CARD.read_text(encoding="utf-8"))
 
 
-def _stopped_names(opened: Opened) -> bool:
-    """Is the way on offered by what stopped last?"""
-    last = [j for j in jobs(opened.project, 20) if j.kind in ("score", "embed")]
-    return bool(last) and last[0].state in RESUMABLE
+def _has_stopped(opened: Opened) -> bool:
+    """True when the last job of a model stopped: `run_view` offers to go on with it."""
+    last = next((j for j in jobs(opened.project, 20) if j.kind in ("score", "embed")), None)
+    return last is not None and last.state in RESUMABLE
 
 
-def _by(opened: Opened, *, scoring: bool, embedding: bool) -> str:
-    active = [r.model for r in known_scorers(opened) if r.active and scoring]
-    active += [e.model for e in known_embedders(opened) if e.active and embedding]
-    names = dict.fromkeys(model_label(model) for model in active)
-    return f"With the models in use: {', '.join(names)}." if names else ""
-
-
-def _scoring(opened: Opened) -> list[JobSpec]:
+def _scoring(used: ModelsInUse) -> list[JobSpec]:
     """The scorers in use go on; where there is none, the light one begins."""
-    active = {r.dimension: r for r in known_scorers(opened) if r.active}
-    names = {d: name_of_scorer(active[d].model) if d in active else "light" for d in DIMENSIONS}
-    options = {d: chosen for d, r in active.items() if (chosen := _options(r)) != ModelOptions()}
-    return score_chain(names["complexity"], names["quality"], options=options)
+    names = {d: name_of_scorer(used[d].model) if d in used else "light" for d in DIMENSIONS}
+    options = {d: _options(used[d]) for d in DIMENSIONS if d in used}
+    changed = {d: chosen for d, chosen in options.items() if chosen != ModelOptions()}
+    return score_chain(names["complexity"], names["quality"], options=changed)
 
 
-def _embedding(opened: Opened) -> JobSpec:
-    active = next((e for e in known_embedders(opened) if e.active), None)
-    if active is None:
+def _embedding(used: ModelsInUse) -> JobSpec:
+    if EMBEDDING not in used:
         return EmbedSpec()
-    chosen = _options(active)
-    name = name_of_embedder(active.model)
-    plain = name == "minilm" or chosen == ModelOptions()
-    return EmbedSpec(embedder=name) if plain else EmbedSpec(embedder=name, options=chosen)
+    name, options = name_of_embedder(used[EMBEDDING].model), _options(used[EMBEDDING])
+    plain = name == "minilm" or options == ModelOptions()
+    return EmbedSpec(embedder=name) if plain else EmbedSpec(embedder=name, options=options)
 
 
 def _options(record: ScorerRecord | EmbedderRecord) -> ModelOptions:

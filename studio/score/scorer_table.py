@@ -1,4 +1,4 @@
-"""The scorers and embedders of a project side by side, and which of them count for selection."""
+"""The scorers and embedders of a project: which are in use, how far each has come, its health."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from deita_core.project.browse import ProjectInfo
+from deita_core.project.browse import ProjectInfo, table_of
 from deita_core.project.graphs import has_graph
 from deita_core.project.models import activate_model
 from deita_core.project.scores import (
+    ScoredTurn,
     ScorerCounts,
     ScorerRecord,
+    extreme_turns,
     failed_rows,
     failures,
     forget_failures,
@@ -23,12 +25,20 @@ from deita_core.project.scores import (
 )
 from deita_core.project.vectors import EmbedderRecord, embedders, truncated_rows
 from deita_core.scoring.health import Health
-from studio.rows.table import row_table
-from studio.score.pilot import LEVELS, extremes
+from deita_core.scoring.protocol import DIMENSIONS
+from studio.rows.table import row_table, show_conversation
+from studio.score.model_choice import EMBEDDING
 from studio.shell.formatting import model_label, percent, plural
 from studio.shell.resources import Opened, open_at, say
 from studio.shell.safe_text import escape
 
+ModelsInUse = dict[str, ScorerRecord | EmbedderRecord]
+LEVELS = {
+    "good": ":green[:material/check_circle:]",
+    "look": ":orange[:material/visibility:]",
+    "hopeless": ":red[:material/error:]",
+}
+_HEALTH = {"good": "good", "look": "look at it", "hopeless": "no scorer"}
 _USED = st.column_config.CheckboxColumn(help="Used for selection")
 
 
@@ -58,10 +68,27 @@ def known_embedders(opened: Opened) -> list[EmbedderRecord]:
     return _embedders(opened.key, opened.project.data_version())
 
 
+def models_of(opened: Opened, dimension: str) -> list[ScorerRecord | EmbedderRecord]:
+    """The models that have run for complexity, quality or embedding, oldest first."""
+    if dimension == EMBEDDING:
+        return [*known_embedders(opened)]
+    return [record for record in known_scorers(opened) if record.dimension == dimension]
+
+
+def models_in_use(opened: Opened) -> ModelsInUse:
+    """By dimension, the model whose numbers selection uses."""
+    return {d: r for d in (*DIMENSIONS, EMBEDDING) for r in models_of(opened, d) if r.active}
+
+
+def number_of(record: ScorerRecord | EmbedderRecord) -> int:
+    """The project's number of the model."""
+    return record.embedder if isinstance(record, EmbedderRecord) else record.scorer
+
+
 def models_view(opened: Opened, found: ProjectInfo) -> None:
     """Which count for selection; all of them in a table; the details of the one chosen."""
     records = known_scorers(opened)
-    _active_choice(opened, records, found)
+    _used_for_selection(opened)
     st.subheader("Scorers")
     if not records:
         st.caption("No scorer has run yet: choose one under **Run a model**.")
@@ -74,59 +101,45 @@ def models_view(opened: Opened, found: ProjectInfo) -> None:
     _embedders_table(opened, found)
 
 
-def _active_choice(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> None:
+def _used_for_selection(opened: Opened) -> None:
     st.subheader("Used for selection")
-    places = st.columns(3)
-    for place, dimension in zip(places, ("complexity", "quality"), strict=False):
-        of_it = {r.scorer: r for r in records if r.dimension == dimension}
+    for place, dimension in zip(st.columns(3), (*DIMENSIONS, EMBEDDING), strict=True):
         with place:
-            _choose(
-                opened,
-                dimension,
-                {number: _label(r, r.scored, "turns") for number, r in of_it.items()},
-                next((number for number, r in of_it.items() if r.active), None),
-            )
-    known = {e.embedder: e for e in known_embedders(opened)}
-    with places[2]:
-        _choose(
-            opened,
-            "embedding",
-            {number: _label(e, e.embedded, "rows") for number, e in known.items()},
-            next((number for number, e in known.items() if e.active), None),
-        )
-    active = next((e for e in known.values() if e.active), None)
-    if active is not None and active.embedded and not has_graph(opened.project):
+            _choose_used(opened, dimension)
+    embedder = models_in_use(opened).get(EMBEDDING)
+    if isinstance(embedder, EmbedderRecord) and embedder.embedded and not has_graph(opened.project):
         st.caption("These embeddings have no similarity graph yet: it is made with the map.")
 
 
-def _label(record: ScorerRecord | EmbedderRecord, done: int, unit: str) -> str:
-    return f"{model_label(record.model)} · {done:,} {unit}"
+def _label(record: ScorerRecord | EmbedderRecord) -> str:
+    if isinstance(record, EmbedderRecord):
+        return f"{model_label(record.model)} · {record.embedded:,} rows"
+    return f"{model_label(record.model)} · {record.scored:,} turns"
 
 
-def _choose(opened: Opened, dimension: str, labels: dict[int, str], active: int | None) -> None:
-    """A choice of what is active; with one possibility, its name."""
-    key = f"active_{dimension}_{opened.key}"
+def _choose_used(opened: Opened, dimension: str) -> None:
+    """A choice among the models that have run; with one, its name."""
+    labels = {number_of(record): _label(record) for record in models_of(opened, dimension)}
     if len(labels) < 2:
         st.markdown(f":small[{dimension.capitalize()}]")
         st.caption(escape(next(iter(labels.values()), "none yet")))
         return
-    st.session_state[key] = active  # another job or page may have changed it
+    key = f"active_{dimension}_{opened.key}"
+    used = models_in_use(opened).get(dimension)
+    # Another job or page may have changed it.
+    st.session_state[key] = None if used is None else number_of(used)
     st.selectbox(
         dimension.capitalize(),
         list(labels),
-        format_func=lambda number: labels[number],
+        format_func=labels.__getitem__,
         key=key,
-        on_change=_activate,
+        on_change=_use_chosen,
         args=(opened, dimension, key),
     )
 
 
-def _activate(opened: Opened, dimension: str, key: str) -> None:
-    number = st.session_state[key]
-    if dimension == "embedding":
-        activate_model(opened.project, number)
-    else:
-        activate_model(opened.project, number)
+def _use_chosen(opened: Opened, dimension: str, key: str) -> None:
+    activate_model(opened.project, st.session_state[key])
     say(f"Selection uses another {dimension} now.")
 
 
@@ -146,9 +159,7 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
                 "failed": record.failed,
                 "cut": known.truncated,
                 "on digits": "" if known.mass is None else f"{100 * known.mass:.1f} %",
-                "health": {"good": "good", "look": "look at it", "hopeless": "no scorer"}[
-                    verdict.level
-                ],
+                "health": _HEALTH[verdict.level],
                 "revision": record.revision[:12],
                 "settings": ", ".join(f"{k} {v}" for k, v in record.parameters.items()),
             }
@@ -194,6 +205,43 @@ def _details(opened: Opened, record: ScorerRecord, found: ProjectInfo) -> None:
     cut = shortened_rows(opened.project, record.scorer)
     if cut and st.toggle(f"Show {plural(len(cut))} cut to fit the model", key=f"{key}_cut"):
         row_table(opened, cut, key=f"{key}_cut_rows")
+
+
+def extremes(opened: Opened, scorer: int, *, key: str, most: int = 5) -> None:
+    """The turns with the lowest and highest scores of a scorer; a click opens one."""
+    low, high = extreme_turns(opened.project, scorer, most)
+    turns = [*low, *[turn for turn in reversed(high) if turn not in low]]
+    if not turns:
+        st.caption("No turn has a score.")
+        return
+    event = st.dataframe(
+        _turns_table(opened, turns),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}_{hash(tuple(turns)):x}",
+        column_config={
+            **{name: st.column_config.NumberColumn(width=70) for name in ("score", "row", "turn")},
+            "conversation": st.column_config.TextColumn(width="large"),
+        },
+        alt="Turns with the lowest and the highest scores",
+    )
+    for place in event.selection.rows:
+        if place < len(turns):
+            with st.container(border=True):
+                show_conversation(opened, turns[place].row, key=f"{key}_conversation")
+
+
+def _turns_table(opened: Opened, turns: list[ScoredTurn]) -> pd.DataFrame:
+    stored = table_of(opened.project, [turn.row for turn in turns])
+    return pd.DataFrame(
+        {
+            "score": [round(turn.score, 2) for turn in turns],
+            "row": [turn.row for turn in turns],
+            "turn": [turn.turn + 1 for turn in turns],
+            "conversation": list(stored["preview"]),
+        }
+    )
 
 
 def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:

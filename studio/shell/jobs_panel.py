@@ -8,6 +8,7 @@ from deita_core.jobs.kinds import KINDS
 from deita_core.project.job_log import RESUMABLE, JobRecord
 from studio.shell.formatting import duration, plural
 from studio.shell.resources import Opened
+from studio.shell.safe_text import escape
 
 _SEEN = "jobs_seen"
 
@@ -27,9 +28,8 @@ def _panel(opened: Opened) -> None:
         st.rerun()  # something ended: the page's numbers have changed
     for record in sorted((r for r in records if r.active), key=lambda r: r.job):
         _draw_active(opened, record)
-    last = next((r for r in records if not r.active), None)
-    if not active and last is not None and last.state in RESUMABLE:
-        _draw_stopped(opened, records, last)
+    if not active and records and records[0].state in RESUMABLE:
+        _draw_stopped(opened, first_stopped(records))
 
 
 def _draw_active(opened: Opened, record: JobRecord) -> None:
@@ -49,18 +49,21 @@ def _draw_active(opened: Opened, record: JobRecord) -> None:
             st.toast(f"{kind.label} stops at the next batch")
 
 
-def _draw_stopped(opened: Opened, records: list[JobRecord], last: JobRecord) -> None:
-    # The chain's first stopped job tells why; later steps only say that they did not start.
-    chain = [r for r in records if r.state in RESUMABLE and r.job <= last.job]
-    first = last
-    for record in chain:
-        if first.after == record.job:
-            first = record
+def first_stopped(records: list[JobRecord]) -> JobRecord:
+    """The job that stopped the chain of the newest of `records`; the later ones never started."""
+    by_number = {record.job: record for record in records}
+    first = records[0]
+    while (before := by_number.get(first.after or 0)) is not None and before.state in RESUMABLE:
+        first = before
+    return first
+
+
+def _draw_stopped(opened: Opened, first: JobRecord) -> None:
     kind = KINDS[first.kind]
     with st.container(border=True):
         st.markdown(f"**{kind.label}** {first.state} after {plural(first.progress.done, 'row')}")
         if first.error:
-            st.caption(first.error)
+            st.caption(escape(first.error))
         if st.button("Resume", key=f"resume-{first.job}", icon=":material/play_arrow:"):
             opened.runner.resume(first.job)
             st.rerun()

@@ -2,7 +2,7 @@
 
 Keys carry the project's path and the version of what the value is made from, so nothing stale is
 ever shown. Connections and arrays are shared between sessions (`cache_resource`) and must not be
-changed by a page. What only the Select page caches is in `selecting.py`.
+changed by a page. What only the Select page caches is in `studio/select/cache.py`.
 """
 
 from __future__ import annotations
