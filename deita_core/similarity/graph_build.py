@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
 from deita_core.progress import finish
+from deita_core.similarity.copies import find_copies
 from deita_core.similarity.definition import as_embeddings, pair_cosines
 from deita_core.similarity.graph import SimilarityGraph
-from deita_core.similarity.screen import Lists, Screen, find_copies, one_thread_each
+from deita_core.similarity.screen import Lists, Screen, one_thread_each
 
 Int32s = NDArray[np.int32]
 EdgeLists = tuple[NDArray[np.int64], Int32s, NDArray[np.float64]]

@@ -22,14 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
+from deita_core.similarity.copies import Copies, find_copies
 from deita_core.similarity.definition import as_embeddings, pair_cosines, unit_rows, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.screen import (
     EVERY_CELL,
-    Copies,
     Screen,
     bfloat16_bits,
-    find_copies,
     one_thread_each,
 )
 
