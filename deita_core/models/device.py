@@ -5,10 +5,8 @@ Told without loading torch wherever there cannot be a GPU.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,17 +140,20 @@ def weights_of(model: str) -> int | None:
 
     A folder is asked by the headers of its safetensors files, which are a few KB.
     """
+    from safetensors import SafetensorError, safe_open
+
     folder = Path(model).expanduser()
     if not folder.is_dir():
         return KNOWN_SIZES.get(model)
-    return sum(_weights_in(file) for file in folder.glob("*.safetensors")) or None
-
-
-def _weights_in(file: Path) -> int:
-    with file.open("rb") as opened:
-        (length,) = struct.unpack("<Q", opened.read(8))
-        header = json.loads(opened.read(min(length, 100_000_000)))
-    return sum(prod(one["shape"]) for name, one in header.items() if name != "__metadata__")
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                names = opened.keys()
+                count += sum(prod(opened.get_slice(name).get_shape()) for name in names)
+        except (OSError, SafetensorError):
+            return None  # loading it will say what is wrong with the file
+    return count or None
 
 
 def _nvidia() -> Iterator[DeviceMemory]:

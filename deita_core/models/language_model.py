@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,14 +87,7 @@ def _of_folder(name: str, folder: Path) -> ModelFacts:
     inner = config.get("text_config") or config
     context = inner.get("max_position_embeddings") or inner.get("n_positions")
     context = context if isinstance(context, int) else None
-    return ModelFacts(name, folder.resolve(), _weights(str(folder)), context)
-
-
-def _weights(model: str) -> int | None:
-    try:
-        return weights_of(model)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
-        return None  # loading it will say what is wrong with the file
+    return ModelFacts(name, folder.resolve(), weights_of(str(folder)), context)
 
 
 def _cached(name: str) -> Path | None:
