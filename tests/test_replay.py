@@ -24,6 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             "instruction": f"Explain {word} in {n} words.",
             "output": f"{word} are {n} things. " * n,
+            "stars": n,
         }
         for word in WORDS
         for n in range(1, 6)
@@ -97,20 +98,13 @@ def _never(project: object, steps: object) -> None:
 def test_scores_out_of_a_column_are_replayed_and_those_of_a_file_cannot_be(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [
-        {"instruction": f"Why {word}?", "output": f"Because of {word}.", "stars": n % 5 + 1}
-        for n, word in enumerate(WORDS)
-    ]
-    pool, out = tmp_path / "stars.json", tmp_path / "chosen.json"
-    pool.write_text(json.dumps(rows))
-    project = ["--project", str(tmp_path / "stars.duckdb"), "--quiet"]
+    for name in ("selected.duckdb", "pool.jsonl"):
+        shutil.copy(made / name, tmp_path)
+    project = ["--project", str(tmp_path / "selected.duckdb"), "--quiet"]
     for arguments in (
-        ["import", str(pool)],
-        ["score"],
-        ["embed"],
         ["import-scores", "--quality", "stars"],
         ["select", "--budget", "3", "--name", "s"],
-        ["export", "--selection", "s", "--out", str(out)],
+        ["export", "--selection", "s", "--out", str(tmp_path / "chosen.json")],
     ):
         assert main([*arguments, *project]) == 0
     manifest = tmp_path / "chosen.manifest.json"
