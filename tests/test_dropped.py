@@ -11,9 +11,9 @@ from deita_core.errors import SelectionError
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits
 from deita_core.selection.strategies.deduplication import (
-    DistilabelStrategy,
-    NemoCuratorStrategy,
-    SemDeDupStrategy,
+    DISTILABEL,
+    NEMO_CURATOR,
+    SEMDEDUP,
 )
 from tests.candidate_pools import (
     NaiveRoom,
@@ -27,7 +27,7 @@ from tests.candidate_pools import (
 )
 from tests.naive_graph import naive_graph
 
-STRATEGIES = (SemDeDupStrategy(), NemoCuratorStrategy(), DistilabelStrategy())
+STRATEGIES = (SEMDEDUP, NEMO_CURATOR, DISTILABEL)
 
 
 def best_without(candidates: Candidates, limits: Limits, dropped: set[int]) -> list[int]:
@@ -80,20 +80,20 @@ def naive_distilabel(candidates: Candidates, limits: Limits) -> list[int]:
 @settings(deadline=None)
 def test_semdedup_selects_what_the_papers_pseudo_code_selects(pool):
     if (column(pool[0], "cluster") >= 0).any():
-        assert run(SemDeDupStrategy(), *pool).kept.tolist() == naive_semdedup(*pool)
+        assert run(SEMDEDUP, *pool).kept.tolist() == naive_semdedup(*pool)
 
 
 @given(pools())
 @settings(deadline=None)
 def test_nemo_curator_selects_what_a_plain_loop_selects(pool):
     if (column(pool[0], "cluster") >= 0).any():
-        assert run(NemoCuratorStrategy(), *pool).kept.tolist() == naive_nemo_curator(*pool)
+        assert run(NEMO_CURATOR, *pool).kept.tolist() == naive_nemo_curator(*pool)
 
 
 @given(pools())
 @settings(deadline=None)
 def test_distilabel_selects_what_a_plain_loop_selects(pool):
-    assert run(DistilabelStrategy(), *pool).kept.tolist() == naive_distilabel(*pool)
+    assert run(DISTILABEL, *pool).kept.tolist() == naive_distilabel(*pool)
 
 
 @given(pools(with_graph=True), some.sampled_from((-1.0, 0.3, 0.8)))
@@ -133,7 +133,7 @@ def test_without_clusters_the_error_names_the_remedy(cluster):
     limits = Limits(0.9, None)
     pool = made(vectors, np.ones(3), limits, cluster=cluster)
     with pytest.raises(SelectionError, match="make the similarity graph"):
-        run(SemDeDupStrategy(), pool, limits)
+        run(SEMDEDUP, pool, limits)
 
 
 def test_at_exactly_the_threshold_nemo_curator_drops_and_semdedup_keeps():
@@ -148,6 +148,6 @@ def test_of_two_twins_distilabel_drops_both():
     vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     limits = Limits(0.9, None)
     pool = made(vectors, np.array([3.0, 2, 1]), limits)
-    trace = run(DistilabelStrategy(), pool, limits)
+    trace = run(DISTILABEL, pool, limits)
     assert trace.kept.tolist() == [2]
     assert trace.blocker.tolist() == [1, 0, -1]

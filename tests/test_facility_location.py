@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.strategies.coverage import FacilityLocationStrategy
+from deita_core.selection.strategies.coverage import FACILITY_LOCATION
 from tests.candidate_pools import (
     NaiveRoom,
     changed,
@@ -41,7 +41,7 @@ def naive_facility_location(candidates: Candidates, limits: Limits) -> list[int]
 @given(pools(with_graph=True))
 @settings(deadline=None)
 def test_it_selects_what_the_plain_loop_selects(pool):
-    trace = run(FacilityLocationStrategy(), *pool)
+    trace = run(FACILITY_LOCATION, *pool)
     assert trace.kept.tolist() == naive_facility_location(*pool)
 
 
@@ -50,7 +50,7 @@ def test_the_floor_of_the_graph_does_not_change_the_rows():
     limits = Limits(0.3, 20)
     pool = made(vectors, np.ones(80), limits, graph=naive_graph(vectors, 0.1))
     lower = changed(pool, graph=naive_graph(vectors, -1.0))
-    one, other = (run(FacilityLocationStrategy(), c, limits).kept for c in (pool, lower))
+    one, other = (run(FACILITY_LOCATION, c, limits).kept for c in (pool, lower))
     assert one.tolist() == other.tolist()
 
 
@@ -58,7 +58,7 @@ def test_the_first_row_stands_for_the_largest_crowd():
     vectors = np.array([[1, 0], [0, 1], [0.1, 1], [-0.1, 1]], np.float32)
     limits = Limits(0.5, 2)
     pool = made(vectors, np.array([9.0, 1, 1, 1]), limits, graph=naive_graph(vectors, 0))
-    assert run(FacilityLocationStrategy(), pool, limits).kept.tolist() == [1, 0]
+    assert run(FACILITY_LOCATION, pool, limits).kept.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(("floor", "remedy"), [(None, "make it first"), (0.8, "raise it to 0.8")])
@@ -68,4 +68,4 @@ def test_without_a_graph_that_serves_it_names_the_remedy(floor, remedy):
     limits = Limits(0.5, 1)
     pool = made(vectors, np.ones(3), limits, graph=graph)
     with pytest.raises(SelectionError, match=remedy):
-        run(FacilityLocationStrategy(), pool, limits)
+        run(FACILITY_LOCATION, pool, limits)

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from deita_core.progress import finish
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.strategies.coverage import KCenterStrategy, farthest_steps
+from deita_core.selection.strategies.coverage import K_CENTER, farthest_steps
 from deita_core.similarity.definition import cosines
 from tests.candidate_pools import (
     NaiveRoom,
@@ -38,7 +38,7 @@ def naive_k_center(candidates: Candidates, limits: Limits) -> list[int]:
 @given(pools())
 @settings(deadline=None)
 def test_it_selects_what_the_plain_loop_selects(pool):
-    trace = run(KCenterStrategy(), *pool)
+    trace = run(K_CENTER, *pool)
     assert trace.kept.tolist() == naive_k_center(*pool)
 
 
@@ -46,7 +46,7 @@ def test_it_selects_what_the_plain_loop_selects(pool):
 @settings(deadline=None)
 def test_every_candidate_has_an_honest_status(pool):
     candidates, limits = pool
-    trace = run(KCenterStrategy(), candidates, limits)
+    trace = run(K_CENTER, candidates, limits)
     kept = np.isin(np.arange(len(candidates.eligible)), trace.kept)
     assert (np.isin(trace.status, (st.KEPT, st.PINNED)) == kept).all()
     out = candidates.eligible & ~kept

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.baselines import (
-    LongestInstructionStrategy,
-    LongestResponseStrategy,
+from deita_core.selection.strategies.by_order import (
+    LONGEST_INSTRUCTION,
+    LONGEST_RESPONSE,
 )
 from tests.candidate_pools import (
     NaiveRoom,
@@ -19,8 +19,8 @@ from tests.candidate_pools import (
 )
 
 KINDS = (
-    (LongestResponseStrategy(), "response_characters"),
-    (LongestInstructionStrategy(), "instruction_characters"),
+    (LONGEST_RESPONSE, "response_characters"),
+    (LONGEST_INSTRUCTION, "instruction_characters"),
 )
 
 

@@ -1,16 +1,19 @@
-"""What a strategy is given: the rows it may select, and the limits it keeps to."""
+"""What a strategy is, the rows it may select, and the limits it keeps to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.progress import FilterProgress
 from deita_core.selection.evol import from_highest
 from deita_core.selection.pass_arrays import Ledger
 from deita_core.selection.pool_table import BudgetUnit, PoolTable
+from deita_core.selection.status import SelectionTrace
 
 PinPlace = Literal["first", "rank"]
 
@@ -57,3 +60,30 @@ class Limits:
     seed: int = 0
     budget_unit: BudgetUnit = "rows"
     pin_place: PinPlace = "first"
+
+
+Steps = Generator[FilterProgress, None, SelectionTrace]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way of selecting rows.
+
+    name: for files. label: for people. phrase: for sentences, "300 rows selected by top score".
+    source: where it comes from and what it does, in one or two sentences.
+    steps: a generator of progress that returns the trace, by place like its candidates.
+    uses_threshold: the threshold of the rule changes something. uses_score: scores do more than
+    break ties or choose the first row. needs_graph, needs_clusters: SelectionError without them.
+    duplicate_of: what its near-duplicates are too close to, e.g. "a better one"; "" without any.
+    """
+
+    name: str
+    label: str
+    phrase: str
+    source: str
+    steps: Callable[[Candidates, Limits], Steps]
+    uses_threshold: bool = False
+    uses_score: bool = False
+    needs_graph: bool = False
+    needs_clusters: bool = False
+    duplicate_of: str = ""

@@ -1,37 +1,37 @@
-"""The strategies there are, one file each; the first is the default."""
+"""The strategies there are; the first is the default."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.baselines import (
-    LongestInstructionStrategy,
-    LongestResponseStrategy,
-    RandomStrategy,
-    TopScoreStrategy,
+from deita_core.selection.candidates import Strategy
+from deita_core.selection.strategies.by_order import (
+    LONGEST_INSTRUCTION,
+    LONGEST_RESPONSE,
+    RANDOM,
+    REPR_FILTER,
+    TOP_SCORE,
     random_order,
 )
-from deita_core.selection.strategies.coverage import FacilityLocationStrategy, KCenterStrategy
+from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER
 from deita_core.selection.strategies.deduplication import (
-    DistilabelStrategy,
-    NemoCuratorStrategy,
-    SemDeDupStrategy,
+    DISTILABEL,
+    NEMO_CURATOR,
+    SEMDEDUP,
 )
-from deita_core.selection.strategies.protocol import Strategy
-from deita_core.selection.strategies.score_first import ReprFilterStrategy
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (
-    ReprFilterStrategy(),
-    TopScoreStrategy(),
-    RandomStrategy(),
-    LongestResponseStrategy(),
-    LongestInstructionStrategy(),
-    KCenterStrategy(),
-    FacilityLocationStrategy(),
-    SemDeDupStrategy(),
-    NemoCuratorStrategy(),
-    DistilabelStrategy(),
+    REPR_FILTER,
+    TOP_SCORE,
+    RANDOM,
+    LONGEST_RESPONSE,
+    LONGEST_INSTRUCTION,
+    K_CENTER,
+    FACILITY_LOCATION,
+    SEMDEDUP,
+    NEMO_CURATOR,
+    DISTILABEL,
 )
 
 
@@ -44,9 +44,4 @@ def find_strategy(name: str) -> Strategy:
     raise SelectionError(f"strategy must be one of {known}, got {name!r}")
 
 
-__all__ = [
-    "STRATEGIES",
-    "Strategy",
-    "find_strategy",
-    "random_order",
-]
+__all__ = ["STRATEGIES", "Strategy", "find_strategy", "random_order"]

@@ -1,21 +1,8 @@
-"""Farthest first: rows that are each as far as can be from all chosen before (k-center greedy).
+"""Strategies that find their order as they go: k-center greedy and facility location.
 
-The plain loop compares every row with every new centre, one centre at a time. Here many centres
-are chosen for each sweep over the pool. A row's highest similarity to a centre can only rise, so
-what it was is a lower bound of what it is: among the rows with the lowest bounds the next centres
-are chosen by exact similarities alone, for as long as the best of them lies below the bounds of
-all other rows. Then one matrix product brings all bounds up to date. The limits is the plain
-loop's, by the definition in `similarity.definition`.
-
-What pins, quotas and the budget leave to a strategy that finds its own order.
-
-Strategies that order all rows beforehand hand that order to `pass_steps`, which sees to pins,
-quotas and the budget. Where the next row depends on which rows are in already (k-center, facility
-location), the strategy asks here, row by row, and hands `pass_steps` the rows it asked for.
-
-K-center greedy: every row of the pool shall have a selected row near it.
-
-Facility location: the rows that together stand best for the whole pool.
+K-center selects rows that are each as far as can be from all selected before, so that every row
+of the pool has a selected row near it. Facility location selects the rows that together stand
+best for the whole pool.
 """
 
 from __future__ import annotations
@@ -31,19 +18,60 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress
 from deita_core.selection import status as st
-from deita_core.selection.candidates import Candidates, Limits
+from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
 from deita_core.selection.greedy import pass_steps
-from deita_core.selection.status import SelectionTrace
 from deita_core.similarity.definition import DECIMALS, Tiles, cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
+
+Rows = NDArray[np.int64]
+Admit = Callable[[int], bool | None]
+
+
+class Admission:
+    """Admits rows one by one, for as long as the budget lasts. Pinned rows are in from the start,
+    in the order of their scores.
+
+    A strategy that knows its order beforehand hands it to `pass_steps`, which sees to pins, quotas
+    and the budget. One whose next row depends on the rows already in asks here, row by row, and
+    then hands `pass_steps` the rows it asked for.
+    """
+
+    def __init__(self, candidates: Candidates, limits: Limits) -> None:
+        order = candidates.best_first()
+        self.pins: Rows = order[candidates.pinned[order]]
+        self.others: Rows = order[~candidates.pinned[order]]
+        self.asked: list[int] = self.pins.tolist()
+        self._candidates, self._limits = candidates, limits
+        self._ledger = candidates.ledger.copy()
+
+    def take(self, place: int) -> bool | None:
+        """True: the row is in. False: a quota is full, it stays out. None: the budget is full."""
+        from deita_core.selection.pass_kernel import admit
+
+        self.asked.append(place)
+        decision = admit(self._candidates.rows[place], self._ledger)
+        return None if decision == st.BELOW_CUT else bool(decision == st.KEPT)
+
+    def nothing_to_choose(self) -> bool:
+        """True when the budget has room for every row and there is no quota."""
+        return self._ledger.has_room_for(self._candidates.rows[self.others])
+
+    def trace_steps(self) -> Steps:
+        """The trace of the rows asked for, in that order. Rows never asked for are below the cut
+        without a rank: such a strategy does not say when it would have come to them.
+        """
+        order = np.array(self.asked, np.int64)
+        limits = replace(self._limits, pin_place="first")
+        trace = yield from pass_steps(order, self._candidates, limits, threshold=None)
+        status = trace.status.copy()
+        status[self.others[trace.rank[self.others] == 0]] = st.BELOW_CUT
+        return replace(trace, status=status)
+
 
 ACTIVE: Final = 1024
 BLOCK: Final = 4096
 _NEVER: Final = np.inf
 _PLAIN_LENGTHS: Final = (1e-3, 1e3)
-
-Rows = NDArray[np.int64]
-Admit = Callable[[int], bool | None]
 
 
 @dataclass(slots=True)
@@ -67,6 +95,12 @@ def farthest_steps(
     active: int = ACTIVE,
 ) -> Generator[FilterProgress, None, Rows]:
     """Rows in the order chosen, farthest first, ties by place in `rows`: (k,) int64.
+
+    The plain loop compares every row with every new centre, one centre at a time. Here many
+    centres are chosen for each sweep over the pool. A row's highest similarity to a centre can
+    only rise, so what it was is a lower bound of what it is: among the rows with the lowest bounds
+    the next centres are chosen by exact similarities alone, for as long as the best of them lies
+    below the bounds of all other rows. Then one matrix product brings all bounds up to date.
 
     vectors: (m, d) floats. rows: (r,) ascending, the rows to choose from, finite and not zero.
     centres: (c,), at least one, rows that count as chosen already; they are not in `rows`.
@@ -187,44 +221,7 @@ class _Screen:
         return (block @ units) / self._length[part, None]
 
 
-class Admission:
-    """Lets rows in, one by one, for as long as the budget lasts. Pinned rows are in from the
-    start, in the order of their scores.
-    """
-
-    def __init__(self, candidates: Candidates, limits: Limits) -> None:
-        order = candidates.best_first()
-        self.pins: Rows = order[candidates.pinned[order]]
-        self.others: Rows = order[~candidates.pinned[order]]
-        self.asked: list[int] = self.pins.tolist()
-        self._candidates, self._limits = candidates, limits
-        self._ledger = candidates.ledger.copy()
-
-    def take(self, place: int) -> bool | None:
-        """True: the row is in. False: a quota is full, it stays out. None: the budget is full."""
-        from deita_core.selection.pass_kernel import admit
-
-        self.asked.append(place)
-        decision = admit(self._candidates.rows[place], self._ledger)
-        return None if decision == st.BELOW_CUT else bool(decision == st.KEPT)
-
-    def nothing_to_choose(self) -> bool:
-        """True when the budget has room for every row and there is no quota."""
-        return self._ledger.has_room_for(self._candidates.rows[self.others])
-
-    def trace_steps(self) -> Generator[FilterProgress, None, SelectionTrace]:
-        """The trace of the rows asked for, in that order. Rows never asked for are below the cut
-        without a rank: such a strategy does not say when it would have come to them.
-        """
-        order = np.array(self.asked, np.int64)
-        limits = replace(self._limits, pin_place="first")
-        trace = yield from pass_steps(order, self._candidates, limits, threshold=None)
-        status = trace.status.copy()
-        status[self.others[trace.rank[self.others] == 0]] = st.BELOW_CUT
-        return replace(trace, status=status)
-
-
-class KCenterStrategy:
+def _k_center_steps(candidates: Candidates, limits: Limits) -> Steps:
     """Farthest first.
 
     Each row selected is the one least similar to all rows selected before it; ties go to the
@@ -233,34 +230,28 @@ class KCenterStrategy:
     score is (the paper starts from a set labelled before). Where the budget has room for every
     row there is nothing to choose, and the rows come in the order of their scores.
     """
+    admission = Admission(candidates, limits)
+    if admission.nothing_to_choose():
+        order = candidates.best_first()
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
+    centres = admission.pins if len(admission.pins) else _first(admission)
+    if len(centres):
+        others = np.setdiff1d(admission.others, admission.asked)
+        yield from farthest_steps(candidates.table.vectors, others, centres, admission.take)
+    return (yield from admission.trace_steps())
 
-    name = "k_center"
-    label = "K-center greedy"
-    phrase = "by k-center greedy"
-    source = (
+
+K_CENTER = Strategy(
+    name="k_center",
+    label="K-center greedy",
+    phrase="by k-center greedy",
+    source=(
         "Sener and Savarese (arXiv 1708.00489): always the row farthest from all rows selected so "
         "far, so that every row of the pool ends up near a selected one. Scores only choose the "
         "first row."
-    )
-    uses_threshold = False
-    uses_score = False
-    needs_graph = False
-    needs_clusters = False
-    duplicate_of = ""
-
-    def steps(
-        self, candidates: Candidates, limits: Limits
-    ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`."""
-        admission = Admission(candidates, limits)
-        if admission.nothing_to_choose():
-            order = candidates.best_first()
-            return (yield from pass_steps(order, candidates, limits, threshold=None))
-        centres = admission.pins if len(admission.pins) else _first(admission)
-        if len(centres):
-            others = np.setdiff1d(admission.others, admission.asked)
-            yield from farthest_steps(candidates.table.vectors, others, centres, admission.take)
-        return (yield from admission.trace_steps())
+    ),
+    steps=_k_center_steps,
+)
 
 
 def _first(admission: Admission) -> NDArray[np.int64]:
@@ -279,7 +270,7 @@ _STEP: Final = 256
 _CHUNK: Final = 1 << 14
 
 
-class FacilityLocationStrategy:
+def _facility_location_steps(candidates: Candidates, limits: Limits) -> Steps:
     """Greedy facility location on the similarity graph.
 
     A selection's coverage is the sum, over all candidates, of their similarity to the nearest
@@ -292,34 +283,32 @@ class FacilityLocationStrategy:
     The threshold, not the graph's floor, decides what counts, so that the same rule selects the
     same rows on every graph that serves it. Where the budget has room for every row there is
     nothing to choose, and the rows come in the order of their scores.
-    """
 
-    name = "facility_location"
-    label = "Facility location"
-    phrase = "by facility location"
-    source = (
+    Raises SelectionError without a graph that serves the threshold.
+    """
+    graph = _graph_for(candidates, limits.threshold)
+    admission = Admission(candidates, limits)
+    if admission.nothing_to_choose():
+        order = candidates.best_first()
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
+    coverage = _Coverage(graph, limits.threshold, admission)
+    yield from coverage.choose_steps(admission)
+    return (yield from admission.trace_steps())
+
+
+FACILITY_LOCATION = Strategy(
+    name="facility_location",
+    label="Facility location",
+    phrase="by facility location",
+    source=(
         "Greedy facility location (Nemhauser, Wolsey and Fisher 1978; Minoux 1978): always the "
         "row that adds most to the similarity of the pool's rows to their nearest selected row. "
         "Similarities at or below the threshold count as nothing; scores only break ties."
-    )
-    uses_threshold = True
-    uses_score = False
-    needs_graph = True
-    needs_clusters = False
-    duplicate_of = ""
-
-    def steps(
-        self, candidates: Candidates, limits: Limits
-    ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`. Raises SelectionError without a graph that serves the threshold."""
-        graph = _graph_for(candidates, limits.threshold)
-        admission = Admission(candidates, limits)
-        if admission.nothing_to_choose():
-            order = candidates.best_first()
-            return (yield from pass_steps(order, candidates, limits, threshold=None))
-        coverage = _Coverage(graph, limits.threshold, admission)
-        yield from coverage.choose_steps(admission)
-        return (yield from admission.trace_steps())
+    ),
+    steps=_facility_location_steps,
+    uses_threshold=True,
+    needs_graph=True,
+)
 
 
 def _graph_for(candidates: Candidates, threshold: float) -> SimilarityGraph:

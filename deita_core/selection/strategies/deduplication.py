@@ -1,10 +1,7 @@
 """Strategies that first drop near-duplicates and then select the best of what is left.
 
-SemDeDup: near-duplicates are dropped cluster by cluster, then the best of the rest is taken.
-
-NeMo Curator's semantic deduplication, so that its users can replay what they know.
-
-distilabel's reading of the Repr Filter, so that its users can replay what they know.
+SemDeDup compares rows within clusters, NeMo Curator does nearly the same, distilabel compares
+every row with all others: three conventions that their users can replay here.
 """
 
 from __future__ import annotations
@@ -18,9 +15,8 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
 from deita_core.selection import status as st
-from deita_core.selection.candidates import Candidates, Limits
+from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
 from deita_core.selection.greedy import pass_steps
-from deita_core.selection.status import SelectionTrace
 from deita_core.similarity.definition import DECIMALS, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.nearest import nearest_of, nearest_steps
@@ -46,9 +42,9 @@ class Twins:
         return Twins(np.full(rows, -1, np.int64), np.full(rows, np.nan))
 
 
-def best_of_rest_steps(
+def _best_of_rest_steps(
     candidates: Candidates, limits: Limits, twins: Twins, dropped: NDArray[np.bool_]
-) -> Generator[FilterProgress, None, st.SelectionTrace]:
+) -> Steps:
     """From the highest score down what was not dropped; pinned rows are never dropped.
 
     dropped: (m,) bool. A dropped row is a near-duplicate of its twin, which may be out itself;
@@ -66,7 +62,7 @@ def best_of_rest_steps(
     return replace(trace, status=status, blocker=blocker, similarity=similarity)
 
 
-def outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]:
+def _outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]:
     """Candidates of each cluster, pinned ones first, then those least similar to its centroid.
 
     The centroid is the mean of the unit vectors of all rows of the cluster, candidates or not,
@@ -114,20 +110,21 @@ def _centrality(
     return np.round(central, DECIMALS)
 
 
-def nearest_before_steps(
-    candidates: Candidates, lists: list[Rows], threshold: float
+def _twins_in_clusters_steps(
+    candidates: Candidates, limits: Limits, *, last_on_ties: bool
 ) -> Generator[FilterProgress, None, Twins]:
-    """For each row of each list the most similar of those before it, kept or not, the first of
-    equally similar ones; those below the threshold may be left out.
+    """Each row's twin: of the rows before it in its cluster, kept or not, the most similar, the
+    first of equally similar ones; those below the threshold may be left out.
     """
-    graph = candidates.table.graph
-    if graph is not None and graph.floor < threshold:
-        yield FilterProgress(0, 0, sum(map(len, lists)))
-        return _before_on_graph(graph, lists, threshold)
-    twins = Twins.of_none(len(candidates.eligible))
-    done, total = 0, sum(map(len, lists))
+    lists = _outermost_first(candidates, last_on_ties=last_on_ties)
+    graph, total = candidates.table.graph, sum(map(len, lists))
+    if graph is not None and graph.floor < limits.threshold:
+        yield FilterProgress(0, 0, total)
+        return _before_on_graph(graph, lists, limits.threshold)
+    twins, done = Twins.of_none(len(candidates.eligible)), 0
     for rows in lists:
-        found = nearest_of(candidates.table.vectors, rows, rows, limits=np.arange(len(rows)))
+        vectors = candidates.table.vectors
+        found = nearest_of(vectors, rows, rows, limits=np.arange(len(rows)))
         there = found.place >= 0
         twins.row[rows[there]] = rows[found.place[there]]
         twins.similarity[rows] = found.similarity
@@ -151,7 +148,7 @@ def _before_on_graph(graph: SimilarityGraph, lists: list[Rows], threshold: float
     return twins
 
 
-class SemDeDupStrategy:
+def _semdedup_steps(candidates: Candidates, limits: Limits) -> Steps:
     """Semantic deduplication within clusters.
 
     As in the paper's pseudo-code and its published program (eps = 1 - threshold): the rows of a
@@ -161,33 +158,32 @@ class SemDeDupStrategy:
     The paper stops here; the rows left are then taken from the highest evol score down to the
     budget. Rows of different clusters are never compared, and a row in no cluster is never
     dropped. Pinned rows come first in their cluster.
-    """
 
-    name = "semdedup"
-    label = "SemDeDup"
-    phrase = "by SemDeDup"
-    source = (
+    Raises SelectionError when there are no clusters.
+    """
+    twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=False)
+    dropped = twins.similarity > limits.threshold  # False where NaN
+    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+
+
+SEMDEDUP = Strategy(
+    name="semdedup",
+    label="SemDeDup",
+    phrase="by SemDeDup",
+    source=(
         "Abbas et al. (arXiv 2303.09540): within each cluster, a row closer than 1 - eps to one "
         "that is less like the cluster's centroid is dropped (eps is 1 - threshold); then the "
         "highest evol scores."
-    )
-    uses_threshold = True
-    uses_score = True
-    needs_graph = False
-    needs_clusters = True
-    duplicate_of = "another one of their cluster"
-
-    def steps(
-        self, candidates: Candidates, limits: Limits
-    ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
-        lists = outermost_first(candidates, last_on_ties=False)
-        twins = yield from nearest_before_steps(candidates, lists, limits.threshold)
-        dropped = twins.similarity > limits.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
+    ),
+    steps=_semdedup_steps,
+    uses_threshold=True,
+    uses_score=True,
+    needs_clusters=True,
+    duplicate_of="another one of their cluster",
+)
 
 
-class NemoCuratorStrategy:
+def _nemo_curator_steps(candidates: Candidates, limits: Limits) -> Steps:
     """The semantic deduplication of NVIDIA NeMo Curator, with its default which_to_keep="hard".
 
     It is SemDeDup with two differences: a similarity of exactly 1 - eps makes a duplicate too
@@ -196,33 +192,32 @@ class NemoCuratorStrategy:
     the centroid; "easy" and "random" are not offered. NeMo Curator ends with the rows to remove;
     the rest is then taken from the highest evol score down to the budget. There, with eps of 1 or
     more, every row is removed; here the first row of each cluster always stays.
-    """
 
-    name = "nemo_curator"
-    label = "NeMo Curator"
-    phrase = "by NeMo Curator's convention"
-    source = (
+    Raises SelectionError when there are no clusters.
+    """
+    twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=True)
+    dropped = twins.similarity >= limits.threshold  # False where NaN
+    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+
+
+NEMO_CURATOR = Strategy(
+    name="nemo_curator",
+    label="NeMo Curator",
+    phrase="by NeMo Curator's convention",
+    source=(
         'Semantic deduplication of NVIDIA NeMo Curator, which_to_keep "hard": within each '
         "cluster, a row with similarity of 1 - eps or more to one farther from the centroid is "
         "dropped (eps is 1 - threshold); then the highest evol scores."
-    )
-    uses_threshold = True
-    uses_score = True
-    needs_graph = False
-    needs_clusters = True
-    duplicate_of = "another one of their cluster"
-
-    def steps(
-        self, candidates: Candidates, limits: Limits
-    ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`. Raises SelectionError when there are no clusters."""
-        lists = outermost_first(candidates, last_on_ties=True)
-        twins = yield from nearest_before_steps(candidates, lists, limits.threshold)
-        dropped = twins.similarity >= limits.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
+    ),
+    steps=_nemo_curator_steps,
+    uses_threshold=True,
+    uses_score=True,
+    needs_clusters=True,
+    duplicate_of="another one of their cluster",
+)
 
 
-class DistilabelStrategy:
+def _distilabel_steps(candidates: Candidates, limits: Limits) -> Steps:
     """`DeitaFiltering` of argilla-io/distilabel.
 
     A row is held against its nearest neighbour among *all* candidates, not only those kept: it
@@ -233,42 +228,35 @@ class DistilabelStrategy:
 
     distilabel gives rows that lack a score the other score, or 0; here they are not scored and
     so no candidates.
-    """
 
-    name = "distilabel"
-    label = "distilabel"
-    phrase = "by distilabel's convention"
-    source = (
+    Rows whose nearest neighbour the graph does not know are compared with all others.
+    """
+    rows = np.flatnonzero(candidates.eligible)
+    graph, unknown, twins = candidates.table.graph, rows, Twins.of_none(len(candidates.eligible))
+    if graph is not None:
+        twins = _nearest_on_graph(graph, rows)
+        unknown = rows[np.isnan(twins.similarity[rows])]
+    # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
+    if graph is None or not graph.serves(limits.threshold):
+        yield from _look_among_all_steps(candidates.table.vectors, unknown, rows, twins)
+    dropped = twins.similarity > limits.threshold  # False where NaN
+    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+
+
+DISTILABEL = Strategy(
+    name="distilabel",
+    label="distilabel",
+    phrase="by distilabel's convention",
+    source=(
         "DeitaFiltering of argilla-io/distilabel: a row too similar to its nearest neighbour in "
         "the whole pool is dropped, and so are both of two twins; then the highest evol scores. "
         "Its diversity_threshold is 1 - threshold."
-    )
-    uses_threshold = True
-    uses_score = True
-    needs_graph = False
-    needs_clusters = False
-    duplicate_of = "another one"
-
-    def steps(
-        self, candidates: Candidates, limits: Limits
-    ) -> Generator[FilterProgress, None, SelectionTrace]:
-        """See `Strategy.steps`. Rows whose nearest neighbour the graph does not know are compared
-        with all others.
-        """
-        rows = np.flatnonzero(candidates.eligible)
-        graph, twins, unknown = (
-            candidates.table.graph,
-            Twins.of_none(len(candidates.eligible)),
-            rows,
-        )
-        if graph is not None:
-            twins = _nearest_on_graph(graph, rows)
-            unknown = rows[np.isnan(twins.similarity[rows])]
-        # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
-        if graph is None or not graph.serves(limits.threshold):
-            yield from _look_among_all_steps(candidates.table.vectors, unknown, rows, twins)
-        dropped = twins.similarity > limits.threshold  # False where NaN
-        return (yield from best_of_rest_steps(candidates, limits, twins, dropped))
+    ),
+    steps=_distilabel_steps,
+    uses_threshold=True,
+    uses_score=True,
+    duplicate_of="another one",
+)
 
 
 def _look_among_all_steps(
