@@ -26,14 +26,6 @@ _SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
-_LOADERS = {
-    "sharegpt": "json",
-    "alpaca": "json",
-    "openai": "json",
-    "original": "json",
-    "parquet": "parquet",
-    "csv": "csv",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +105,15 @@ def _front_matter(manifest: Manifest, statistics: CardStatistics, license: str) 
     data = DatasetCardData(
         license=license,
         language=codes or None,
-        size_categories=[_size(statistics.rows)],
+        size_categories=[
+            next((label for limit, label in _SIZES if statistics.rows < limit), "n>10M")
+        ],
         task_categories=["text-generation"],
         tags=["instruction-tuning", "data-selection", "deita"],
         pretty_name=manifest.selection.name,
         configs=[{"config_name": "default", "data_files": manifest.output.file_name}],
     )
     return f"---\n{data.to_yaml()}\n---"
-
-
-def _size(rows: int) -> str:
-    return next((label for limit, label in _SIZES if rows < limit), "n>10M")
 
 
 def _summary(manifest: Manifest, statistics: CardStatistics) -> str:
@@ -209,12 +199,13 @@ def _score_line(name: str, values: tuple[float, ...]) -> tuple[str, ...]:
 
 
 def _loading(manifest: Manifest) -> str:
-    loader = _LOADERS.get(manifest.output.format, "json")
+    format = manifest.output.format
+    loader = format if format in ("parquet", "csv") else "json"
     name = json.dumps(manifest.output.file_name, ensure_ascii=False)
     return (
         "```python\nfrom datasets import load_dataset\n\n"
         f'rows = load_dataset("{loader}", data_files={name}, split="train")\n```\n\n'
-        f"Format: {manifest.output.format}. SHA-256 of the file: `{manifest.output.sha256}`."
+        f"Format: {format}. SHA-256 of the file: `{manifest.output.sha256}`."
     )
 
 

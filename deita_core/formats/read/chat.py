@@ -48,7 +48,7 @@ SYSTEM = Column("system", "a system message beside the list", ("system", "system
 CHAT_COLUMNS = (MESSAGES, ROLE, TEXT, SYSTEM, TOOLS)
 
 
-def chat_columns(record: object) -> dict[str, str] | None:
+def _chat_columns(record: object) -> dict[str, str] | None:
     """The columns to read a record by, when one of its fields is a list of messages."""
     if isinstance(record, list):
         keys = message_keys(record)
@@ -214,12 +214,12 @@ def _is_wrapped(tool: object) -> bool:
 
 
 def _sharegpt_columns(record: object) -> dict[str, str] | None:
-    columns = chat_columns(record)
+    columns = _chat_columns(record)
     return None if columns is None or _is_openai(columns) else columns
 
 
 def _openai_columns(record: object) -> dict[str, str] | None:
-    columns = chat_columns(record)
+    columns = _chat_columns(record)
     return columns if columns is not None and _is_openai(columns) else None
 
 

@@ -104,10 +104,10 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
             return Start(Style.ARRAY, offset, wrapped=True)
         return Start(_line_style(text, is_record))
     lines = text.split("\n", _HEAD_LINES)[:_HEAD_LINES]
-    if any(line.lstrip()[:1] == "{" and not parse(line, _indent(line)).reason for line in lines):
+    if any(line.lstrip()[:1] == "{" and not parse(line.lstrip(), 0).reason for line in lines):
         return Start(Style.LINES)
     # A file cut off at its front begins in the middle of a record.
-    if _named(path, ".json", ".jsonl", ".ndjson"):
+    if {".json", ".jsonl", ".ndjson"} & {suffix.lower() for suffix in path.suffixes[-2:]}:
         return Start(Style.VALUES)
     return None
 
@@ -130,7 +130,7 @@ def _line_style(text: str, is_record: IsRecord) -> Style:
     """LINES when records stand one to a line, VALUES when they are spread over lines."""
     lines = [line for line in text.split("\n", _HEAD_LINES) if line.strip()]
     for number, line in enumerate(lines[:_HEAD_LINES]):
-        parsed = parse(line, _indent(line))
+        parsed = parse(line.lstrip(), 0)
         if not parsed.reason and (number == 0 or is_record(parsed.value)):
             return Style.LINES
     return Style.LINES if parse(text, 0).reason and len(lines) < 3 else Style.VALUES
@@ -162,12 +162,3 @@ def _wrapped_array(text: str, is_record: IsRecord) -> int | None:
 def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _named(path: Path, *endings: str) -> bool:
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    return any(ending in suffixes for ending in endings)

@@ -14,10 +14,11 @@ size. Rows come in the order in which the first message of each tree stands in t
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +57,12 @@ class Node:
 
     role: object
     text: object
-    rank: float = float("inf")
+    rank: float = math.inf
     deleted: bool = False
     replies: list[Node] = field(default_factory=list)
 
 
-def node_of(record: object, mapping: Mapping) -> Node:
+def _node_of(record: object, mapping: Mapping) -> Node:
     """The message of a record, without its replies. Raises RowError."""
     named = need_object(record)
     role = lookup(named, mapping.columns.get("role", "role"))
@@ -71,17 +72,15 @@ def node_of(record: object, mapping: Mapping) -> Node:
     rank = lookup(named, mapping.columns.get("rank", "rank"))
     deleted = lookup(named, mapping.columns.get("deleted", "deleted"))
     is_deleted = deleted is True or str(deleted).lower() in ("true", "1")
-    return Node(role, text, _number(rank), is_deleted)
+    return Node(role, text, _rank(rank), is_deleted)
 
 
-def _number(value: object) -> float:
+def _rank(value: object) -> float:
+    number = math.nan
     if isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError, OverflowError):
             number = float(value)
-        except (ValueError, OverflowError):
-            return float("inf")
-        return number if number == number else float("inf")
-    return float("inf")
+    return math.inf if math.isnan(number) else number
 
 
 def _best_path(root: Node, fields: Fields) -> list[Message]:
@@ -128,21 +127,16 @@ def _nested_messages(fields: Fields) -> list[Message]:
 
 def _nested_node(record: object, mapping: Mapping) -> Node:
     # A loop rather than recursion: a tree can be deeper than Python's stack.
-    top = node_of(record, mapping)
+    top = _node_of(record, mapping)
     open_nodes = [(top, record)]
     while open_nodes:
         node, source = open_nodes.pop()
-        for child in _children(source, mapping):
-            reply = node_of(child, mapping)
+        children = lookup(source, mapping.columns.get("replies", "replies"))
+        for child in children if isinstance(children, list) else ():
+            reply = _node_of(child, mapping)
             node.replies.append(reply)
             open_nodes.append((reply, child))
     return top
-
-
-def _children(record: object, mapping: Mapping) -> Iterator[object]:
-    replies = lookup(record, mapping.columns.get("replies", "replies"))
-    if isinstance(replies, list):
-        yield from replies
 
 
 NESTED_TREE = Layout(
@@ -266,7 +260,7 @@ def _flat_messages(fields: Fields) -> list[Message]:
         own = _key(lookup(need_object(message), mapping.columns["id"]))
         if own is None or own in nodes:
             raise RowError("a message of the tree has no id, or one that another message has")
-        nodes[own] = node_of(message, mapping)
+        nodes[own] = _node_of(message, mapping)
     roots: list[Node] = []
     orphans = 0
     for message, node in zip(messages, nodes.values(), strict=True):

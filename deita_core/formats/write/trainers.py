@@ -116,8 +116,6 @@ def chat_template_problem(conversation: Conversation) -> str | None:
     return no_answer(conversation)
 
 
-FILE_NAME = "dataset_info.json"
-
 # A column that is listed but absent makes the loader fail; one that is not listed is ignored.
 _COLUMNS: dict[str, dict[str, str]] = {
     "sharegpt": {"messages": "conversations", "tools": "tools"},
