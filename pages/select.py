@@ -1,5 +1,7 @@
 """Select: set budget and threshold, and see at once what is in, what falls out, and why."""
 
+from contextlib import suppress
+
 import numpy as np
 import streamlit as st
 
@@ -43,8 +45,10 @@ except SelectionError as error:
     graph_notice(opened, rule)
     st.stop()
 history.remember(rule)
-before = history.before
-changed = changes_between(opened, before, rule) if before is not None else None
+before, changed = history.before, None
+if before is not None:
+    with suppress(SelectionError):  # the pool may have changed since
+        changed = changes_between(opened, before, rule)
 with sentence:
     st.markdown(f"#### {result.sentence()}.")
     with st.container(horizontal=True, vertical_alignment="center"):
