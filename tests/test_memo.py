@@ -1,6 +1,6 @@
 """Memo: results kept by key, the oldest give way."""
 
-from deita_core.selection.evol import Memo
+from deita_core.selection.pool_table import Memo
 
 
 def test_a_value_is_made_once_and_none_is_a_value_too() -> None:

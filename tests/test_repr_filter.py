@@ -14,7 +14,6 @@ from deita_core.selection.candidates import Limits
 from deita_core.selection.greedy import pass_steps
 from deita_core.selection.repr_filter import (
     repr_filter,
-    repr_filter_steps,
     trace,
 )
 from deita_core.selection.status import BELOW_CUT, FILTERED, KEPT, NEAR_DUPLICATE
@@ -192,10 +191,13 @@ def test_the_trace_says_whether_the_budget_filled():
 def test_steps_report_progress_and_return_the_rows(wide):
     embeddings, scores = wide
     expected = repr_filter(embeddings, scores, 0.9)
-    seen = list(repr_filter_steps(embeddings, scores, 0.9))
+    limits = Limits(0.9, None)
+    pool = made(embeddings, scores.astype(np.float64), limits)
+    given = (pool.best_first(), pool, limits)
+    seen = list(pass_steps(*given, threshold=0.9, explain=False))
     assert [s.visited for s in seen] == [1024, 2048, 2600]
     assert seen[-1].kept == len(expected)
-    assert np.array_equal(finish(repr_filter_steps(embeddings, scores, 0.9)), expected)
+    assert np.array_equal(finish(pass_steps(*given, threshold=0.9)).kept, expected)
 
 
 @pytest.mark.parametrize(

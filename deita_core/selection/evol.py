@@ -1,21 +1,14 @@
-"""The order in which rows are visited: from the highest score down, ties by place.
-
-Evol scores: from the scores of turns to the score of a conversation.
+"""Evol scores: from the scores of turns to the score of a conversation, and the order it gives.
 
 The evol score of a turn is its complexity x its quality; the paper (arXiv 2312.15685, section
 3.4) sums over the turns of a conversation. Both may be raised to a power of their own, to weigh
 one dimension more; powers of 1 are the paper's.
-
-Results that are asked for again and again while somebody drags a slider.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +107,8 @@ def turn_scores(
 ) -> NDArray[np.float64]:
     """complexity^a x quality^b of each turn: (t,) float64, NaN where one that counts is missing.
 
-    Weights are 0 or more; a dimension of weight 0 is not looked at, a NaN in it is no obstacle.
-    Raises SelectionError where a power would turn the order of scores below 0 round.
+    Weights are 0 or more; a dimension of weight 0 is left out, so a NaN in it does no harm.
+    Raises SelectionError where a power would reverse the order of scores below 0.
     """
     scores = np.ones(len(complexity))
     for what, values, weight in (
@@ -203,29 +196,3 @@ def _check_turns(
         raise SelectionError(
             f"turn_rows must lie from 0 to {rows - 1}, got {turn_rows.min()} to {turn_rows.max()}"
         )
-
-
-Value = TypeVar("Value")
-MOST_KEPT = 24
-
-
-class Memo:
-    """The values asked for last, by key; the oldest give way. Threads may share it."""
-
-    def __init__(self, most: int = MOST_KEPT) -> None:
-        self._most = most
-        self._values: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value kept for the key, or what `make` gives, which is kept from now on."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]  # type: ignore[return-value]
-        value = make()  # outside the lock: two threads may both make it, which only costs time
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value

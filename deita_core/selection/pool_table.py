@@ -5,21 +5,23 @@ Position i of every column is row i of the project (rows are dense and never ren
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
-from deita_core.selection.evol import Memo, Value
 from deita_core.similarity.definition import as_embeddings, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
 
 BudgetUnit = Literal["rows", "tokens"]
+Value = TypeVar("Value")
 
 _BY_ROW: Final = (
     "tokens",
@@ -35,6 +37,31 @@ _BY_ROW: Final = (
     "cluster",
     "admitted",
 )
+
+
+class Memo:
+    """The values asked for last, by key; the oldest give way. Threads may share it.
+
+    It makes dragging a slider cheap: scores, orders and filters stay the same meanwhile.
+    """
+
+    def __init__(self, most: int = 24) -> None:
+        self._most = most
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value kept for the key, or what `make` gives, which is kept from now on."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]  # type: ignore[return-value]
+        value = make()  # outside the lock: two threads may both make it, which only costs time
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value
 
 
 @dataclass(frozen=True, eq=False)

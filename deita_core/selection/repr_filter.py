@@ -46,20 +46,8 @@ def repr_filter(
         threshold from its floor on.
     Memory: O(block x kept). Raises SelectionError, which is a ValueError too.
     """
-    return finish(repr_filter_steps(embeddings, scores, threshold, budget, graph=graph))
-
-
-def repr_filter_steps(
-    embeddings: ArrayLike,
-    scores: ArrayLike,
-    threshold: float = 0.9,
-    budget: int | None = None,
-    *,
-    graph: SimilarityGraph | None = None,
-) -> Generator[FilterProgress, None, Rows]:
-    """`repr_filter` as a generator: yields progress after each block, returns the rows kept."""
-    traced = yield from _pass_steps(embeddings, scores, threshold, budget, None, graph, False)
-    return traced.kept
+    steps = _pass_steps(embeddings, scores, threshold, budget, None, graph, explain=False)
+    return finish(steps).kept
 
 
 def trace(
@@ -76,20 +64,8 @@ def trace(
     eligible: (n,) bool, rows that may be visited; the others are FILTERED, and neither their
     scores nor their embeddings are looked at. None: all rows.
     """
-    return finish(trace_steps(embeddings, scores, threshold, budget, eligible, graph=graph))
-
-
-def trace_steps(
-    embeddings: ArrayLike,
-    scores: ArrayLike,
-    threshold: float = 0.9,
-    budget: int | None = None,
-    eligible: NDArray[np.bool_] | None = None,
-    *,
-    graph: SimilarityGraph | None = None,
-) -> Generator[FilterProgress, None, SelectionTrace]:
-    """`trace` as a generator of progress."""
-    return (yield from _pass_steps(embeddings, scores, threshold, budget, eligible, graph, True))
+    steps = _pass_steps(embeddings, scores, threshold, budget, eligible, graph, explain=True)
+    return finish(steps)
 
 
 def _pass_steps(
@@ -99,6 +75,7 @@ def _pass_steps(
     budget: int | None,
     eligible: NDArray[np.bool_] | None,
     graph: SimilarityGraph | None,
+    *,
     explain: bool,
 ) -> Generator[FilterProgress, None, SelectionTrace]:
     array = as_embeddings(embeddings)

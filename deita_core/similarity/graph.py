@@ -1,7 +1,7 @@
 """The similarity graph: all pairs of rows closer than a floor, with their exact similarity.
 
 Built once per (embeddings, floor) and kept; every selection for a threshold at or above the
-floor, near-duplicates and the reasons for a row's fate are then passes over its edges.
+floor, near-duplicates and the reasons why a row is out are then passes over its edges.
 
 A similarity graph in a folder: one .npy file an array, and meta.json.
 
