@@ -35,13 +35,21 @@ class LengthScorer:
 
 
 class SlowScorer(LengthScorer):
-    """Takes DEITA_TEST_DELAY seconds a batch, and kills its own process once if told to."""
+    """Takes DEITA_TEST_DELAY seconds a batch, and kills its own process if told to.
+
+    Once, or in the second batch of every process.
+    """
+
+    batches = 0
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """As LengthScorer, later."""
         time.sleep(float(os.environ.get("DEITA_TEST_DELAY", "0.3")))
         marker = os.environ.get("DEITA_TEST_KILL_ONCE")
         if marker and self.dimension == "quality" and len(_count(marker)) == 2:
+            os.kill(os.getpid(), 9)
+        SlowScorer.batches += 1
+        if os.environ.get("DEITA_TEST_KILL_EACH") and SlowScorer.batches == 2:
             os.kill(os.getpid(), 9)
         return super().score(turns)
 

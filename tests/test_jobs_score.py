@@ -14,7 +14,7 @@ import pytest
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import score_chain
 from deita_core.jobs.kind import JobSpec
-from deita_core.jobs.kinds import ScoreSpec
+from deita_core.jobs.kinds import EmbedSpec, ScoreSpec
 from deita_core.jobs.kinds.model_batches import BatchSizer, BatchWindow
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
@@ -124,6 +124,27 @@ def test_a_killed_worker_loses_at_most_its_batch(
     monkeypatch.setenv("DEITA_TEST_DELAY", "0.1")
     assert finished(runner, runner.submit(quality("SlowScorer"))).state == "done"
     assert (tmp_path / "marker").read_text().startswith("xx")
+    assert scorers(project)[0].scored == ROWS
+
+
+def test_a_worker_that_dies_three_times_fails_its_job_and_can_be_resumed(
+    project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEITA_TEST_DELAY", "0")
+    monkeypatch.setenv("DEITA_TEST_KILL_EACH", "1")
+    embedding = EmbedSpec(embedder="tests.fakes:HashEmbedder")
+    numbers = runner.submit([*quality("SlowScorer"), embedding])
+    behind = finished(runner, numbers)
+    failed = next(record for record in runner.records() if record.job == numbers[0])
+    assert (failed.state, failed.error_code) == ("failed", "WorkerDied")
+    assert "without a word (signal 9; memory may have run out), 3 times" in str(failed.error)
+    assert "is kept; resume the job to go on" in str(failed.error)
+    assert scorers(project)[0].scored == 12  # a batch of four from each worker
+    assert behind.state == "cancelled"
+    assert behind.error == f"not started: job {numbers[0]} (score) was failed"
+    monkeypatch.delenv("DEITA_TEST_KILL_EACH")
+    runner.resume(numbers[0])
+    assert finished(runner, numbers).state == "done"
     assert scorers(project)[0].scored == ROWS
 
 
