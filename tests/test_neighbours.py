@@ -91,7 +91,7 @@ def test_progress_ends_with_every_distinct_row() -> None:
 def test_a_row_without_direction_is_refused_by_number(value: float) -> None:
     vectors = crowded(10, 4, 1.0)
     vectors[6] = value
-    with pytest.raises(SelectionError, match=r"1 of 10 rows are not, the first is row 6"):
+    with pytest.raises(SelectionError, match=r"row 6 of the embeddings .*\(1 such rows of 10\)"):
         nearest_neighbours(vectors, 3)
 
 

@@ -134,7 +134,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], message: 
 def test_a_row_without_an_embedding_is_refused() -> None:
     vectors = clusters(20)[0]
     vectors[3] = np.nan
-    with pytest.raises(SelectionError, match="leave out rows without an embedding"):
+    with pytest.raises(SelectionError, match=r"row 3 of the embeddings holds NaN.* leave it out"):
         project(vectors)
 
 

@@ -1,9 +1,8 @@
 """Embedders by name: what a job, a command or a manifest asks for.
 
-A name is a key of `NAMES` or `ALIASES`, or one with a prefix of `PREFIXES` (`llm:FOLDER`,
-`st:NAME`), or "package.module:callable" for an embedder of one's own.
-
-Is there an embedder of this name? Asked before a job, without reading weights.
+A name is "minilm", an alias of `ALIASES`, one with a prefix of `PREFIXES` (`llm:FOLDER`,
+`st:NAME`), or "package.module:callable" for an embedder of one's own. `check_embedder` asks
+whether there is one of a name, before a job and without reading weights.
 """
 
 from __future__ import annotations

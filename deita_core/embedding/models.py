@@ -1,12 +1,10 @@
-"""Any causal language model as an embedder: the paper's way, in batches.
+"""Models of one's own choice as embedders: causal language models and sentence-transformers.
 
-The embedding of a conversation is the last layer's hidden state at its last token (the whole
-conversation in the template Vicuna v1.1, cut at 2,048 tokens), as in the reference
-implementation of the paper (hkust-nlp/deita), which takes Mistral-7B. Rows are filled up on
-the right: with causal attention no token sees what comes after it, so the batch changes
+The embedding of a conversation by a language model is the last layer's hidden state at its last
+token (the whole conversation in the template Vicuna v1.1, truncated at 2,048 tokens), as in the
+reference implementation of the paper (hkust-nlp/deita), which takes Mistral-7B. Rows are padded
+on the right: with causal attention no token sees what comes after it, so the batch changes
 nothing but the last bits, and no mask is needed.
-
-Any model of sentence-transformers as an embedder, by its name on the hub or its folder.
 """
 
 from __future__ import annotations
@@ -132,7 +130,7 @@ _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 class SentenceEmbedder:
-    """A model of sentence-transformers; it pools, cuts and normalises as its folder says."""
+    """A model of sentence-transformers; it pools, truncates and normalises as its folder says."""
 
     def __init__(self, name: str, options: ModelOptions | None = None) -> None:
         """Loads the model; name: a local folder, or a model on the hub. Raises ModelError."""

@@ -1,12 +1,12 @@
-"""A whole conversation as one text, in the template Vicuna v1.1 (as the paper embeds it).
+"""What an embedder is, and the text that it gets for a conversation.
+
+The paper embeds a whole conversation as one text in the template Vicuna v1.1:
 
     A chat between ... questions. USER: one ASSISTANT: two</s>USER: three ASSISTANT: four</s>
 
 One blank stands after the system sentence and after each user message, "</s>" (which the
 tokenizers of LLaMA and Mistral read as their end mark) after each answer, and nothing before
 the next "USER:". A message without text leaves the bare name of its speaker.
-
-What an embedder is.
 """
 
 from __future__ import annotations

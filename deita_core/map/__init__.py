@@ -1,0 +1,1 @@
+"""The map of a pool: coordinates, clusters, and which points lie inside an outline."""

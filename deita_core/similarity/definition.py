@@ -1,4 +1,4 @@
-"""Cosine similarity that does not depend on how the work is cut into blocks.
+"""Cosine similarity that does not depend on how the work is divided into blocks.
 
 A matrix product in float32 gives slightly different last bits for different block shapes, so a
 comparison with a threshold could fall either way. Here every decision follows one definition:

@@ -1,12 +1,11 @@
 """The similarity graph: all pairs of rows closer than a floor, with their exact similarity.
 
 Built once per (embeddings, floor) and kept; every selection for a threshold at or above the
-floor, near-duplicates and the reasons why a row is out are then passes over its edges.
+floor, near-duplicates and the reason a row was left out are then passes over its edges.
 
-A similarity graph in a folder: one .npy file an array, and meta.json.
-
-The folder appears by one rename, so it is whole or not there; its files are never changed
-afterwards. Opening it maps the files into memory and reads next to nothing.
+It is stored in a folder, one .npy file an array and meta.json. The folder appears by one rename,
+so it is whole or not there, and its files are never changed afterwards. Opening it maps the files
+into memory and reads next to nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The pairs found while a graph is built, and their way into sorted lists.
-
-Building the similarity graph: exact, in blocks, within a budget of edges.
+"""Building the similarity graph: exact, in blocks, within a budget of pairs.
 
 A fast product of low precision screens the upper triangle of all pairs (see `screen`); each
-pair that could lie above the floor is then compared by the definition of `similarity`.
+pair that could lie above the floor is then compared by the definition of `similarity`. The pairs
+found are kept until there are too many for the budget, when the floor rises, and become sorted
+lists of edges in the end.
 """
 
 from __future__ import annotations
@@ -27,89 +27,8 @@ from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.screen import Lists, Screen, one_thread_each
 
 Int32s = NDArray[np.int32]
-EdgeLists = tuple[NDArray[np.int64], Int32s, NDArray[np.float64]]
-
-
-def floors_from(floor: float) -> Iterator[float]:
-    """`floor`, then every hundredth above it, up to 1."""
-    yield floor
-    for hundredth in range(whole(floor * 100 + 1e-9) + 1, 101):
-        yield hundredth / 100
-
-
-class Edges:
-    """Pairs above a floor that rises as far as a budget of pairs needs.
-
-    floor: the present one. pairs: how many are kept. Pairs come in order of the upper triangle.
-    """
-
-    def __init__(self, floor: float, most_pairs: int) -> None:
-        self.floor = floor
-        self.pairs = 0
-        self._most = most_pairs
-        self._chunks: list[tuple[Int32s, Int32s, NDArray[np.float64]]] = []
-
-    def add(self, one: Int32s, other: Int32s, similarity: NDArray[np.float64]) -> None:
-        """Keeps those of the pairs that are above the floor."""
-        # They may have been looked for when the floor was lower.
-        chunk = _above(self.floor, (one, other, similarity))
-        if len(chunk[0]):
-            self._chunks.append(chunk)
-            self.pairs += len(chunk[0])
-        if self.pairs > self._most:
-            self.raise_floor(self._floor_that_fits())
-
-    def raise_floor(self, floor: float) -> None:
-        """Drops what is not above the new floor."""
-        if floor > self.floor:
-            self.floor = floor
-            self._chunks = [_above(floor, chunk) for chunk in self._chunks]
-            self.pairs = sum(len(one) for one, _, _ in self._chunks)
-
-    def _floor_that_fits(self) -> float:
-        grid = np.array(list(floors_from(self.floor)))
-        counts = np.zeros(len(grid) + 1, np.int64)
-        for _, _, similarity in self._chunks:
-            # searchsorted gives the number of floors that the similarity is above.
-            counts += np.bincount(np.searchsorted(grid, similarity), minlength=len(counts))
-        above = counts[::-1].cumsum()[::-1][1:]
-        return float(grid[np.argmax(above <= self._most)])
-
-    def as_lists(self, groups: int) -> EdgeLists:
-        """The edges of each group, both ways, most similar first, ties by group: start
-        (groups + 1,), neighbour (e,), similarity (e,). Empties this object.
-        """
-        from deita_core.similarity.graph_kernel import place_pairs, sort_edges
-
-        degree = np.zeros(groups + 1, np.int64)
-        for one, other, _ in self._chunks:
-            degree[1:] += np.bincount(one, minlength=groups)
-            degree[1:] += np.bincount(other, minlength=groups)
-        start = degree.cumsum()
-        neighbour = np.empty(start[-1], np.int32)
-        similarity = np.empty(start[-1], np.float64)
-        free = start[:-1].copy()
-        self._chunks.reverse()
-        while self._chunks:
-            place_pairs(*self._chunks.pop(), free, neighbour, similarity)
-        shares = np.searchsorted(start, np.linspace(0, start[-1], 8 * cpu_threads() + 1))
-        shares[0], shares[-1] = 0, groups
-        with ThreadPoolExecutor(cpu_threads()) as pool:
-            list(
-                pool.map(
-                    lambda ends: sort_edges(start, neighbour, similarity, *ends),
-                    pairwise(shares.tolist()),
-                )
-            )
-        return start, neighbour, similarity
-
-
-def _above(
-    floor: float, chunk: tuple[Int32s, Int32s, NDArray[np.float64]]
-) -> tuple[Int32s, Int32s, NDArray[np.float64]]:
-    one, other, similarity = chunk
-    over = similarity > floor
-    return chunk if over.all() else (one[over], other[over], similarity[over])
+# The two ends of each pair, and its similarity: (p,) each.
+Pairs = tuple[Int32s, Int32s, NDArray[np.float64]]
 
 
 WANTED_FLOOR = 0.5
@@ -175,39 +94,36 @@ def build_graph_steps(
     total = groups * (groups - 1) // 2
     yield GraphProgress(0, total, 0, floor)
     screen = Screen(array, copies.first)
-    edges = Edges(floor, most_pairs)
+    found = _FoundPairs(floor, most_pairs)
     if total > most_pairs:
-        edges.raise_floor(_likely_floor(screen, floor, most_pairs, seed))
-    for done, found in _compare_all(array, copies.first, screen, edges):
-        edges.add(*found)
-        yield GraphProgress(done, total, edges.pairs, edges.floor)
-    start, neighbour, similarity = edges.as_lists(groups)
+        found.raise_floor(_likely_floor(screen, floor, most_pairs, seed))
+    for done, pairs in _compare_all(array, copies.first, screen, found):
+        found.add(*pairs)
+        yield GraphProgress(done, total, found.pairs, found.floor)
+    start, neighbour, similarity = found.as_lists(groups)
     return SimilarityGraph(
-        edges.floor, floor, copies.of, copies.rows, copies.start, start, neighbour, similarity
+        found.floor, floor, copies.of, copies.rows, copies.start, start, neighbour, similarity
     )
 
 
-Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]
-
-
 def _compare_all(
-    vectors: NDArray[np.floating], first: NDArray[np.int64], screen: Screen, edges: Edges
-) -> Iterator[tuple[int, Found]]:
+    vectors: NDArray[np.floating], first: NDArray[np.int64], screen: Screen, found: _FoundPairs
+) -> Iterator[tuple[int, Pairs]]:
     """Pairs compared so far, and the pairs found last, in order of the upper triangle."""
-    compare = _Comparison(vectors, first, screen, edges)
-    waiting: deque[tuple[int, Future[Found]]] = deque()
+    compare = _Comparison(vectors, first, screen, found)
+    waiting: deque[tuple[int, Future[Pairs]]] = deque()
     done = 0
     with one_thread_each() as pool:
         for task in compare.tasks():
             waiting.append((compare.pairs(*task), pool.submit(compare.run, *task)))
             if len(waiting) > 2 * cpu_threads():
-                count, found = waiting.popleft()
+                count, pairs = waiting.popleft()
                 done += count
-                yield done, found.result()
+                yield done, pairs.result()
         while waiting:
-            count, found = waiting.popleft()
+            count, pairs = waiting.popleft()
             done += count
-            yield done, found.result()
+            yield done, pairs.result()
 
 
 class _Comparison:
@@ -218,12 +134,12 @@ class _Comparison:
         vectors: NDArray[np.floating],
         first: NDArray[np.int64],
         screen: Screen,
-        edges: Edges,
+        found: _FoundPairs,
     ) -> None:
         self._vectors = vectors
         self._first = first
         self._screen = screen
-        self._edges = edges
+        self._found = found
 
     def tasks(self) -> Iterator[tuple[int, int, int]]:
         """(row, begin, end): the tile at `row` with columns from `begin` to `end`."""
@@ -238,7 +154,7 @@ class _Comparison:
         whole_block = height * (end - begin)
         return whole_block - height * (height + 1) // 2 if begin == row else whole_block
 
-    def run(self, row: int, begin: int, end: int) -> Found:
+    def run(self, row: int, begin: int, end: int) -> Pairs:
         """The pairs of one task above the floor."""
         tile, cells = self._screen.tile, self._screen.room()
         rows = slice(row, min(row + tile, end))
@@ -246,7 +162,7 @@ class _Comparison:
         parts = []
         for column in range(begin, end, tile):
             others = slice(column, min(column + tile, end))
-            floor = self._edges.floor
+            floor = self._found.floor
             near = self._screen.near(rows, others, floor, cells)
             if len(near[1]):
                 parts.append(self._exact(left, rows, others, near, floor))
@@ -262,7 +178,7 @@ class _Comparison:
         others: slice,
         near: Lists,
         floor: float,
-    ) -> Found:
+    ) -> Pairs:
         from deita_core.similarity.graph_kernel import list_similarities
 
         start, columns = near
@@ -293,10 +209,90 @@ def _likely_floor(screen: Screen, floor: float, most_pairs: int, seed: int) -> f
         count_cells(screen.with_all(sample[start : start + 64]).view(np.uint16), counts)
     values = (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
     begin = floor
-    for candidate in floors_from(floor):
+    for candidate in _floors_from(floor):
         with np.errstate(invalid="ignore"):
             ends = int(counts[values > candidate].sum()) - len(sample)  # without the row itself
         if ends * (groups / len(sample)) / 2 <= most_pairs:
             break
         begin = candidate
     return begin
+
+
+def _floors_from(floor: float) -> Iterator[float]:
+    """`floor`, then every hundredth above it, up to 1."""
+    yield floor
+    for hundredth in range(whole(floor * 100 + 1e-9) + 1, 101):
+        yield hundredth / 100
+
+
+class _FoundPairs:
+    """Pairs above a floor that rises as far as a budget of pairs needs.
+
+    floor: the present one. pairs: how many are kept. Pairs come in order of the upper triangle.
+    """
+
+    def __init__(self, floor: float, most_pairs: int) -> None:
+        self.floor = floor
+        self.pairs = 0
+        self._most = most_pairs
+        self._chunks: list[Pairs] = []
+
+    def add(self, one: Int32s, other: Int32s, similarity: NDArray[np.float64]) -> None:
+        """Keeps those of the pairs that are above the floor."""
+        # They may have been looked for when the floor was lower.
+        chunk = _above(self.floor, (one, other, similarity))
+        if len(chunk[0]):
+            self._chunks.append(chunk)
+            self.pairs += len(chunk[0])
+        if self.pairs > self._most:
+            self.raise_floor(self._floor_that_fits())
+
+    def raise_floor(self, floor: float) -> None:
+        """Drops what is not above the new floor."""
+        if floor > self.floor:
+            self.floor = floor
+            self._chunks = [_above(floor, chunk) for chunk in self._chunks]
+            self.pairs = sum(len(one) for one, _, _ in self._chunks)
+
+    def _floor_that_fits(self) -> float:
+        grid = np.array(list(_floors_from(self.floor)))
+        counts = np.zeros(len(grid) + 1, np.int64)
+        for _, _, similarity in self._chunks:
+            # searchsorted gives the number of floors that the similarity is above.
+            counts += np.bincount(np.searchsorted(grid, similarity), minlength=len(counts))
+        above = counts[::-1].cumsum()[::-1][1:]
+        return float(grid[np.argmax(above <= self._most)])
+
+    def as_lists(self, groups: int) -> tuple[NDArray[np.int64], Int32s, NDArray[np.float64]]:
+        """The edges of each group, both ways, most similar first, ties by group: start
+        (groups + 1,), neighbour (e,), similarity (e,). Empties this object.
+        """
+        from deita_core.similarity.graph_kernel import place_pairs, sort_edges
+
+        degree = np.zeros(groups + 1, np.int64)
+        for one, other, _ in self._chunks:
+            degree[1:] += np.bincount(one, minlength=groups)
+            degree[1:] += np.bincount(other, minlength=groups)
+        start = degree.cumsum()
+        neighbour = np.empty(start[-1], np.int32)
+        similarity = np.empty(start[-1], np.float64)
+        free = start[:-1].copy()
+        self._chunks.reverse()
+        while self._chunks:
+            place_pairs(*self._chunks.pop(), free, neighbour, similarity)
+        shares = np.searchsorted(start, np.linspace(0, start[-1], 8 * cpu_threads() + 1))
+        shares[0], shares[-1] = 0, groups
+        with ThreadPoolExecutor(cpu_threads()) as pool:
+            list(
+                pool.map(
+                    lambda ends: sort_edges(start, neighbour, similarity, *ends),
+                    pairwise(shares.tolist()),
+                )
+            )
+        return start, neighbour, similarity
+
+
+def _above(floor: float, chunk: Pairs) -> Pairs:
+    one, other, similarity = chunk
+    over = similarity > floor
+    return chunk if over.all() else (one[over], other[over], similarity[over])

@@ -1,8 +1,7 @@
-"""The loops of the similarity graph, compiled. Import it only where a graph is made or read.
+"""The compiled loops of the similarity graph: screening, building, and the k nearest rows.
 
-All are free of the interpreter's lock, so that threads run them side by side.
-
-From lists of edges to the k nearest rows of each row, compiled. It loads numba.
+Import it only where a graph is made or read: it loads numba. All functions are free of the
+interpreter's lock, so that threads run them side by side.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Float32s = NDArray[np.float32]
 
 # Cells looked at together: most such runs hold nothing near, and are passed in a few steps.
 # It is handed to the kernels, for with a constant the compiler unrolls the loop over a run
@@ -181,9 +181,6 @@ def row_cosines(vectors: NDArray[np.floating], row: Floats, out: Floats) -> None
     for i in range(len(vectors)):
         length = np.sqrt(dot(vectors[i], vectors[i]))
         out[i] = dot(vectors[i], row) / length if 0.0 < length < np.inf else -2.0
-
-
-Float32s = NDArray[np.float32]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -1,13 +1,9 @@
-"""The exact nearest rows where no graph holds them: a screened product with every row.
-
-Exact nearest neighbours by cosine similarity.
+"""The rows most similar to a row, exactly, and groups of near-duplicates.
 
 What a similarity graph holds is read off it. For the other rows a fast product screens every
 pair (see `screen`): the k-th highest of a row, less what rounding may hide, bounds which rows
 can be among its nearest, and all of those are compared by the definition of `similarity`.
 Copies of a row are searched once and handed out afterwards.
-
-Groups of near-duplicates: rows that hang together above a similarity.
 """
 
 from __future__ import annotations
@@ -23,7 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
 from deita_core.similarity.copies import Copies, find_copies
-from deita_core.similarity.definition import as_embeddings, pair_cosines, unit_rows, usable_rows
+from deita_core.similarity.definition import (
+    as_embeddings,
+    check_rows,
+    pair_cosines,
+    unit_rows,
+    usable_rows,
+)
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.screen import (
     EVERY_CELL,
@@ -34,85 +36,6 @@ from deita_core.similarity.screen import (
 
 # Neighbouring float32 numbers just below 1 are this far apart.
 FLOAT32_STEP = 2.0**-24
-
-
-class NearestSearch:
-    """The nearest rows of some groups, among all rows.
-
-    indices, similarities: (n, k), the results for all rows, which are filled in.
-    """
-
-    def __init__(
-        self,
-        vectors: NDArray[np.floating],
-        copies: Copies,
-        indices: NDArray[np.int32],
-        similarities: NDArray[np.float32],
-    ) -> None:
-        self._copies = copies
-        self._indices = indices
-        self._similarities = similarities
-        self._k = min(indices.shape[1], len(copies.first) - 1)
-        self._screen = Screen(vectors, copies.first)
-        self._plain = self._screen.plain(slice(None))
-
-    def run(self, groups: NDArray[np.int64]) -> int:
-        """Writes the results of these groups; returns how many they are."""
-        from deita_core.similarity.graph_kernel import (
-            RUN,
-            list_similarities,
-            near_cells,
-            write_nearest,
-        )
-
-        norms = self._screen.norms
-        cells = self._screen.with_all(groups)
-        cells[np.arange(len(groups)), groups] = EVERY_CELL
-        bounds = self._bounds(cells)
-        start, near = near_cells(cells, bounds, np.zeros(len(groups), np.int64), RUN)
-        similarity, _ = list_similarities(
-            self._plain[groups], norms[groups], self._plain, norms, start, near
-        )
-        value = similarity.astype(np.float32)
-        owner = np.repeat(np.arange(len(groups)), np.diff(start))
-        value[near == groups[owner]] = -np.inf  # let through with every other cell of its row
-        order = np.lexsort((near, -value, owner))
-        write_nearest(
-            groups,
-            start,
-            near[order],
-            value[order],
-            self._copies.rows,
-            self._copies.start,
-            np.float32(-np.inf),
-            self._indices,
-            self._similarities,
-        )
-        return len(groups)
-
-    def _bounds(self, cells: NDArray[np.int16]) -> NDArray[np.int16]:
-        """For each row the bits that a cell must reach to be among the k nearest: (r,)."""
-        from deita_core.similarity.graph_kernel import RUN, highest_of_runs
-
-        if self._k == 0:
-            return np.full(len(cells), EVERY_CELL)
-        # Shorter runs where long ones would be too few to bound the k-th well.
-        run = max(1, min(RUN, cells.shape[1] // (4 * self._k + 1)))
-        runs = np.empty((len(cells), -(-cells.shape[1] // run)), np.int16)
-        highest_of_runs(cells, run, runs)
-        # The k-th highest run holds a cell as high, and so do the k - 1 before it.
-        highest = np.partition(runs, -self._k, axis=1)[:, -self._k]
-        value = (
-            (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        )
-        # Before rounding to bfloat16 (8 bits) that cell was at least this high ...
-        value -= np.ldexp(1.0, np.frexp(value)[1] - 9)
-        every = slice(None)
-        # ... so k rows have at least this similarity, and those of the same float32 tie.
-        value -= 2 * self._screen.slack(every, every) + 2 * FLOAT32_STEP
-        bits = bfloat16_bits(value)
-        bits[(highest < 0) | (bits < 0)] = EVERY_CELL  # whole numbers rank only positive floats
-        return bits
 
 
 Progress = Callable[[int, int], None]
@@ -198,7 +121,7 @@ def similar_rows(
     return places[order].astype(np.int32), similarity[order]
 
 
-def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalised(vectors: ArrayLike) -> NDArray[np.float32]:
     """(n, d) float32 with rows L2-normalised; SelectionError where that is impossible."""
     array = _checked(vectors).astype(np.float32, copy=False)
     norms = np.linalg.norm(array, axis=1, keepdims=True)
@@ -209,12 +132,7 @@ def _checked(vectors: ArrayLike) -> NDArray[np.floating]:
     array = as_embeddings(vectors)
     if array.shape[1] == 0:
         raise SelectionError(f"embeddings must be (n, d), got {array.shape}")
-    bad = np.flatnonzero(~usable_rows(array))
-    if len(bad):
-        raise SelectionError(
-            f"embeddings must be finite and not zero: {len(bad)} of {len(array)} rows are not, "
-            f"the first is row {bad[0]}; leave out rows without an embedding"
-        )
+    check_rows(array)
     return array
 
 
@@ -266,19 +184,90 @@ def _search(
     progress: Progress | None,
 ) -> None:
     """Fills in the rows of `groups` by comparing them with all."""
-    search = NearestSearch(vectors, copies, found.indices, found.similarities)
+    search = _NearestSearch(vectors, copies, found)
     g = len(copies.first)
-    step = max(16, min(512, SCREEN_CELLS // g))
-    waiting: deque[Future[int]] = deque()
+    height = max(16, min(512, SCREEN_CELLS // g))
+    blocks = (groups[start : start + height] for start in range(0, len(groups), height))
+    waiting: deque[tuple[int, Future[None]]] = deque()
     done = g - len(groups)
     with one_thread_each() as pool:
-        for start in [*range(0, len(groups), step), None]:
-            if start is not None:
-                waiting.append(pool.submit(search.run, groups[start : start + step]))
-            while waiting and (start is None or len(waiting) > 2 * cpu_threads()):
-                done += waiting.popleft().result()
+        for block in [*blocks, None]:
+            if block is not None:
+                waiting.append((len(block), pool.submit(search.run, block)))
+            while waiting and (block is None or len(waiting) > 2 * cpu_threads()):
+                count, future = waiting.popleft()
+                future.result()
+                done += count
                 if progress is not None:
                     progress(done, g)
+
+
+class _NearestSearch:
+    """Fills in the nearest rows of some groups, out of all rows, by a screened product."""
+
+    def __init__(self, vectors: NDArray[np.floating], copies: Copies, found: Neighbours) -> None:
+        self._copies = copies
+        self._found = found
+        self._k = min(found.indices.shape[1], len(copies.first) - 1)
+        self._screen = Screen(vectors, copies.first)
+        self._plain = self._screen.plain(slice(None))
+
+    def run(self, groups: NDArray[np.int64]) -> None:
+        """Writes the results of these groups."""
+        from deita_core.similarity.graph_kernel import (
+            RUN,
+            list_similarities,
+            near_cells,
+            write_nearest,
+        )
+
+        norms = self._screen.norms
+        cells = self._screen.with_all(groups)
+        cells[np.arange(len(groups)), groups] = EVERY_CELL
+        bounds = self._bounds(cells)
+        start, near = near_cells(cells, bounds, np.zeros(len(groups), np.int64), RUN)
+        similarity, _ = list_similarities(
+            self._plain[groups], norms[groups], self._plain, norms, start, near
+        )
+        value = similarity.astype(np.float32)
+        owner = np.repeat(np.arange(len(groups)), np.diff(start))
+        value[near == groups[owner]] = -np.inf  # let through with every other cell of its row
+        order = np.lexsort((near, -value, owner))
+        write_nearest(
+            groups,
+            start,
+            near[order],
+            value[order],
+            self._copies.rows,
+            self._copies.start,
+            np.float32(-np.inf),
+            self._found.indices,
+            self._found.similarities,
+        )
+
+    def _bounds(self, cells: NDArray[np.int16]) -> NDArray[np.int16]:
+        """For each row the bits that a cell must reach to be among the k nearest: (r,)."""
+        from deita_core.similarity.graph_kernel import RUN, highest_of_runs
+
+        if self._k == 0:
+            return np.full(len(cells), EVERY_CELL)
+        # Shorter runs where long ones would be too few to bound the k-th well.
+        run = max(1, min(RUN, cells.shape[1] // (4 * self._k + 1)))
+        runs = np.empty((len(cells), -(-cells.shape[1] // run)), np.int16)
+        highest_of_runs(cells, run, runs)
+        # The k-th highest run holds a cell as high, and so do the k - 1 before it.
+        highest = np.partition(runs, -self._k, axis=1)[:, -self._k]
+        value = (
+            (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        )
+        # Before rounding to bfloat16 (8 bits) that cell was at least this high ...
+        value -= np.ldexp(1.0, np.frexp(value)[1] - 9)
+        every = slice(None)
+        # ... so k rows have at least this similarity, and those of the same float32 tie.
+        value -= 2 * self._screen.slack(every, every) + 2 * FLOAT32_STEP
+        bits = bfloat16_bits(value)
+        bits[(highest < 0) | (bits < 0)] = EVERY_CELL  # whole numbers rank only positive floats
+        return bits
 
 
 def _row_of_graph(
