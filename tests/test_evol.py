@@ -1,4 +1,4 @@
-"""Evol scores against a plain loop over turns."""
+"""Evol scores against a plain loop over turns, and the order of rows by score."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as whole_arrays
 
 from deita_core.errors import SelectionError
-from deita_core.selection.evol import AGGREGATIONS, evol_scores, row_scores
+from deita_core.selection.evol import AGGREGATIONS, evol_scores, from_highest, row_scores
 
 NAMES = [a.name for a in AGGREGATIONS]
 score = st.one_of(st.just(math.nan), st.floats(1, 6, width=32))
@@ -82,3 +83,16 @@ def test_bad_turns_are_named(rows_of_turns, rows, aggregation, words):
     ones = np.ones(len(rows_of_turns))
     with pytest.raises(SelectionError, match=words):
         evol_scores(rows_of_turns, ones, ones, rows, aggregation)
+
+
+values = st.sampled_from([0.0, -0.0, 1.5, 2.5, -3.0, np.inf, -np.inf, np.nan]) | st.floats()
+
+
+@given(whole_arrays(np.float64, st.integers(0, 40), elements=values))
+def test_the_order_is_that_of_a_stable_sort(scores):
+    np.testing.assert_array_equal(from_highest(scores), np.argsort(-scores, kind="stable"))
+
+
+def test_ties_of_a_large_pool_are_visited_by_place():
+    scores = np.random.default_rng(0).integers(0, 50, 100_000).astype(np.float64)
+    np.testing.assert_array_equal(from_highest(scores), np.argsort(-scores, kind="stable"))

@@ -1,4 +1,4 @@
-"""Memo: results kept by key, the oldest give way."""
+"""The memory of a pool table: results kept by key, the oldest give way."""
 
 from deita_core.selection.pool_table import Memo
 
