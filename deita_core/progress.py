@@ -1,7 +1,4 @@
-"""Long work as a generator: it yields how far it is, and returns its result.
-
-How far a pass has come.
-"""
+"""Long work as a generator: it yields how far it has come, and returns its result."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def told_as(
 
 
 class FilterProgress(NamedTuple):
-    """visited: rows looked at so far, of `total` candidates. kept: rows kept so far.
+    """visited: rows visited so far, of `total` candidates. kept: rows kept so far.
 
     explained: near-duplicates whose blocker is known; it starts when the pass is over.
     """

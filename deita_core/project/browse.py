@@ -1,7 +1,4 @@
-"""Pool queries, reading side: pages of rows, rejects, duplicates, one conversation, counts.
-
-How far a project has come, in numbers: what `info` prints and the side column shows.
-"""
+"""Reading a pool: pages of rows, rejects, duplicates, one conversation, and counts of it all."""
 
 from __future__ import annotations
 

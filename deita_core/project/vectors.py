@@ -1,9 +1,8 @@
-"""Wide vectors are kept in float16: half the file and half the memory, enough for a cosine.
+"""Embeddings and map coordinates.
 
-A component of a unit vector loses at most 2**-11 of its value, so a cosine moves by less than
+Wide vectors are kept in float16: half the file and half the memory, enough for a cosine. A
+component of a unit vector loses at most 2**-11 of its value, so a cosine moves by less than
 0.001, in practice by some 0.00001.
-
-Queries on embeddings and map coordinates.
 """
 
 from __future__ import annotations
@@ -144,7 +143,7 @@ def write_unembedded(project: Project, embedder: int, out: Path) -> int:
 def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
     """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch.
 
-    Vectors wider than `half_vectors.WIDE` are kept as float16.
+    Vectors wider than `WIDE` are kept as float16.
     """
     dimension = whole_number(project.cursor(), "SELECT width FROM models WHERE model = ?", embedder)
     kept = "NULL, half" if is_wide(dimension) else "vector, NULL"
@@ -166,7 +165,7 @@ def load_vectors(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | NDArray[np.float16]]:
     """Rows that have a vector, ascending (n,) int32, and the vectors (n, d).
 
-    The vectors are float32, or float16 where they are wider than `half_vectors.WIDE`.
+    The vectors are float32, or float16 where they are wider than `WIDE`.
     """
     record = _record_of(project, embedder)
     wide = is_wide(record.dimension)

@@ -152,7 +152,7 @@ class ImportPool(JobKind[ImportSpec]):
             add_rows(project, meta["source"], part.tables["rows"], part.tables["rejects"])
 
     def stopped(self, project: Project) -> None:
-        """The files can be gone on with."""
+        """The import of these files can be resumed."""
         stop_sources(project)
 
 
