@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import TimeoutError as NotYetError
+from playwright.sync_api import Error, expect
 
 from deita_core.formats.read import read
 from deita_core.formats.read.layout import PoolRow
@@ -130,12 +130,13 @@ def test_a_row_that_is_out_says_why(page: Any) -> None:
     settled(page)
     reason = page.get_by_text(re.compile(r"near-duplicate of row \d", re.IGNORECASE)).first
     table = page.locator('[data-testid="stDataFrame"]').first
-    for _ in range(5):  # the table is drawn on a canvas, so nothing tells when it takes clicks
-        table.scroll_into_view_if_needed()
-        box = table.bounding_box()
-        page.mouse.click(box["x"] + 20, box["y"] + 52)  # the first row's box to tick
-        with contextlib.suppress(NotYetError):
-            reason.wait_for(timeout=5_000)
+    for _ in range(5):  # a click is lost while the table is drawn anew
+        with contextlib.suppress(Error):
+            table.locator('[role="gridcell"]').first.wait_for(state="attached")
+            table.scroll_into_view_if_needed()
+            box = table.bounding_box()
+            page.mouse.click(box["x"] + 20, box["y"] + 52)  # the first row's box to tick
+            reason.wait_for(timeout=8_000)
             break
     reason.wait_for()
 
@@ -182,7 +183,7 @@ def test_a_link_opens_its_project_in_a_new_session(page: Any, key: str, title: s
         side.get_by_text("There is no project “gone” here").wait_for()
     else:
         page.get_by_role("heading", name="Select", exact=True).wait_for()
-        assert side.locator('[data-testid="stSelectbox"] input').input_value() == title
+        expect(side.locator('[data-testid="stSelectbox"] input')).to_have_value(title)
     assert f"project={key}" in page.url
 
 
