@@ -23,9 +23,12 @@ def table() -> PoolTable:
     return replace(plain, ids=np.array(list("abcde")), graph=naive_graph(vectors, 0.5))
 
 
-def reasons(table: PoolTable, **rule: object) -> dict[int, tuple[bool, int, str]]:
+def reasons(table: PoolTable, **rule: object) -> dict[str, dict[int, str]]:
     got = changes(select(RULE, table), select(replace(RULE, **rule), table))
-    return {c.row: (c.entered, c.by, c.reason) for c in got}
+    return {
+        "entered": {row: got.reason(row) for row in got.entered.tolist()},
+        "left": {row: got.reason(row) for row in got.left.tolist()},
+    }
 
 
 def test_nothing_changed_is_said_so(table):
@@ -35,8 +38,8 @@ def test_nothing_changed_is_said_so(table):
 
 def test_a_pin_names_the_rows_it_displaces(table):
     assert reasons(table, pinned=("b",)) == {
-        1: (True, 0, "you pinned it"),
-        0: (False, 1, "too close to row 1 (similarity 0.985), which you pinned"),
+        "entered": {1: "you pinned it"},
+        "left": {0: "too close to row 1 (similarity 0.985), which you pinned"},
     }
     got = changes(select(RULE, table), select(replace(RULE, pinned=("b",)), table))
     assert got.sentence() == "1 row entered, 1 left"
@@ -44,26 +47,27 @@ def test_a_pin_names_the_rows_it_displaces(table):
 
 def test_a_higher_threshold_lets_a_row_in_and_moves_the_cut(table):
     assert reasons(table, threshold=0.99) == {
-        1: (True, 0, "it is no longer too close to row 0"),
-        3: (False, -1, "the cut moved: its rank is 4"),
+        "entered": {1: "it is no longer too close to row 0"},
+        "left": {3: "the cut moved: its rank is 4"},
     }
 
 
 def test_an_exclusion_frees_the_row_it_blocked(table):
     assert reasons(table, excluded=("a",)) == {
-        1: (True, 0, "row 0, which was too close to it, is out now"),
-        0: (False, -1, "excluded: left out because you excluded it"),
+        "entered": {1: "row 0, which was too close to it, is out now"},
+        "left": {0: "excluded: left out because you excluded it"},
     }
 
 
 def test_a_larger_budget_moves_the_cut(table):
     got = changes(select(replace(RULE, budget=1), table), select(RULE, table))
-    assert [(c.row, c.reason) for c in got] == [(2, "the cut moved"), (3, "the cut moved")]
+    assert (got.entered.tolist(), got.left.tolist()) == ([2, 3], [])
+    assert {got.reason(row) for row in (2, 3)} == {"the cut moved"}
 
 
 def test_a_row_that_entered_is_named_as_the_one_too_close(table):
     got = changes(select(replace(RULE, excluded=("a",)), table), select(RULE, table))
-    assert [c.reason for c in got if not c.entered] == [
+    assert [got.reason(row) for row in got.left.tolist()] == [
         "too close to row 0 (similarity 0.985), which entered"
     ]
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from deita_core.errors import SelectionError
+from deita_core.progress import finish
 from deita_core.selection import PoolTable, SelectionRule, compare, select
 from deita_core.selection.analysis.diversity import (
     coverage,
-    diversity,
+    diversity_steps,
     nearest_distance,
     pool_distance,
     vendi_score,
@@ -127,7 +128,7 @@ def test_coverage_counts_every_row_nearer_than_the_level(table, rows):
 
 
 def test_all_figures_at_once_are_those_asked_for_one_by_one(table, rows):
-    got = diversity(table, rows, 0.7)
+    got = finish(diversity_steps(table, rows, 0.7))
     assert got.nearest_distance == nearest_distance(table, rows)
     assert (got.vendi, got.pool_distance) == (vendi_score(table, rows), pool_distance(table, rows))
     assert got.vendi_sample == 8

@@ -104,7 +104,7 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
         _shares("Files", columns, "sources")
         diversity = st.container()
     with right:
-        spreads = distributions(pool_input(opened), result, found.random_rows)
+        spreads = distributions(pool_input(opened), result, random_rows(opened, result.rule))
         varied = [one for one in spreads if len(one.edges) > 2]  # more than one value
         small_charts([_panel(one) for one in varied], key="baseline-distributions")
     left, right = st.columns(2, gap="medium")

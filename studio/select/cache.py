@@ -31,7 +31,6 @@ from deita_core.selection.analysis.measures import (
 )
 from deita_core.selection.analysis.similarities import (
     NearestSimilarities,
-    SimilarityHistogram,
     Suggestion,
     nearest_similarities,
     typical_similarity,
@@ -82,7 +81,7 @@ class Scale:
     """What the threshold is a threshold of: how near the nearest other row is, over the pool."""
 
     nearest: NearestSimilarities
-    histogram: SimilarityHistogram
+    histogram: tuple[NDArray[np.int64], NDArray[np.float64]]
     start: Suggestion
 
 
@@ -177,7 +176,7 @@ def frontier_of(opened: Opened, rule: SelectionRule) -> Frontier:
         anywhere,
         lambda: _shown(
             frontier_steps(anywhere, table),
-            lambda at: (at.done / max(1, at.total), f"Trying thresholds: {at.done} of {at.total}"),
+            lambda at: (at[0] / max(1, at[1]), f"Trying thresholds: {at[0]} of {at[1]}"),
         ),
     )
 

@@ -35,10 +35,8 @@ def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None
     )
     rows = sets[chosen_set]
     reasons = np.full(len(result.trace.status), "", object)
-    wanted = set(rows[:_MOST_REASONS].tolist())
-    for change in found:
-        if change.row in wanted:
-            reasons[change.row] = change.reason
+    for row in rows[:_MOST_REASONS].tolist():
+        reasons[row] = found.reason(row)
     chosen = rows_table(
         opened,
         rows,

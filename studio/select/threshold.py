@@ -87,9 +87,9 @@ def _apply(preset: Preset) -> None:
 
 def _distribution(known: Scale, threshold: float) -> None:
     """Rows by the similarity to their nearest other row, on the axis of the slider."""
-    found, pool = known.histogram, known.nearest
-    near = found.edges[:-1] >= threshold - 1e-9
-    counts = np.stack([np.where(near, 0, found.rows), np.where(near, found.rows, 0)])
+    (rows, edges), pool = known.histogram, known.nearest
+    near = edges[:-1] >= threshold - 1e-9
+    counts = np.stack([np.where(near, 0, rows), np.where(near, rows, 0)])
     share = pool.share_above(max(threshold, pool.floor))
     marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", INK)]
     if pool.floor > 0:
@@ -97,7 +97,7 @@ def _distribution(known: Scale, threshold: float) -> None:
     panel = Panel(
         "",
         "Rows by the similarity to their nearest other row, behind the threshold",
-        bars=Histogram(found.edges, counts.astype(np.int64), np.zeros(2, np.int64)),
+        bars=Histogram(edges, counts, np.zeros(2, np.int64)),
         marks=tuple(marks),
         extent=(0.0, 1.0),
         bare=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,20 +11,6 @@ from deita_core.errors import SelectionError
 from deita_core.selection import status as st
 from deita_core.selection.analysis.thresholds import SELECTED
 from deita_core.selection.outcome import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row that entered or left.
-
-    by: the row this is known to be due to: for one that left, the row that is too close to it
-    now; for one that entered, the row that was too close before; -1 where no single row is.
-    """
-
-    row: int
-    entered: bool
-    by: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +28,6 @@ class Changes:
     def __len__(self) -> int:
         return len(self.entered) + len(self.left)
 
-    def __iter__(self) -> Iterator[Change]:
-        for row in self.entered.tolist():
-            by = int(self.before.trace.blocker[row])
-            yield Change(row, True, by, self._why_entered(row, by))
-        for row in self.left.tolist():
-            by = int(self.after.trace.blocker[row])
-            yield Change(row, False, by, self._why_left(row, by))
-
     def sentence(self) -> str:
         """How many rows entered and left (no full stop)."""
         if not len(self):
@@ -58,11 +35,17 @@ class Changes:
         number = f"{len(self.entered):,} {'row' if len(self.entered) == 1 else 'rows'}"
         return f"{number} entered, {len(self.left):,} left"
 
-    def _why_entered(self, row: int, by: int) -> str:
+    def reason(self, row: int) -> str:
+        """Why this row entered, or left."""
+        status = int(self.after.trace.status[row])
+        return self._why_entered(row) if status in SELECTED else self._why_left(row, status)
+
+    def _why_entered(self, row: int) -> str:
         before = int(self.before.trace.status[row])
         if self.after.trace.status[row] == st.PINNED:
             return "you pinned it"
         if before == st.NEAR_DUPLICATE:
+            by = int(self.before.trace.blocker[row])
             if self.after.trace.status[by] not in SELECTED:
                 return f"row {by:,}, which was too close to it, is out now"
             return f"it is no longer too close to row {by:,}"
@@ -70,15 +53,15 @@ class Changes:
             return "the cut moved"
         return f"it was {st.STATUSES[before].label} before"
 
-    def _why_left(self, row: int, by: int) -> str:
-        after = int(self.after.trace.status[row])
-        if after == st.NEAR_DUPLICATE:
+    def _why_left(self, row: int, status: int) -> str:
+        if status == st.NEAR_DUPLICATE:
+            by = int(self.after.trace.blocker[row])
             how = f"too close to row {by:,} (similarity {self.after.trace.similarity[row]:.3f})"
             if self.after.trace.status[by] == st.PINNED != self.before.trace.status[by]:
                 return f"{how}, which you pinned"
             was_in = self.before.trace.status[by] in SELECTED
             return f"now {how}" if was_in else f"{how}, which entered"
-        if after == st.BELOW_CUT:
+        if status == st.BELOW_CUT:
             return f"the cut moved: its rank is {int(self.after.trace.rank[row]):,}"
         return self.after.why(row)
 

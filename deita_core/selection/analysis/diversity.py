@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.progress import finish
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.strategies import random_order
 from deita_core.similarity.definition import unit_rows
@@ -44,20 +43,13 @@ class Diversity:
     covered_at: float | None
 
 
-def diversity(
-    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
-) -> Diversity:
-    """All figures of a set of rows, (k,) int64; those without an embedding are left out.
-
-    covered_at: similarity below 1 for the coverage; None: not asked for.
-    """
-    return finish(diversity_steps(table, rows, covered_at, seed))
-
-
 def diversity_steps(
     table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
 ) -> Generator[str, None, Diversity]:
-    """`diversity` as a generator: yields the name of each figure that is done."""
+    """All figures of a set of rows, (k,) int64; yields the name of each that is done.
+
+    Rows without an embedding are left out. covered_at: similarity below 1 for the coverage.
+    """
     nearest = nearest_distance(table, rows, seed=seed)
     yield "nearest_distance"
     vendi = vendi_score(table, rows, seed=seed)
@@ -132,8 +124,7 @@ def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
     """
     if not -1.0 <= level < 1.0:
         raise SelectionError(f"coverage needs a similarity from -1 to below 1, got {level}")
-    places = _places(table, rows)
-    embedded = table.place[table.place >= 0]
+    places, embedded = _places(table, rows), table.place[table.place >= 0]
     if not len(embedded):
         return float("nan")
     if not len(places):
@@ -167,8 +158,8 @@ def _to_nearest(
     """The similarity of each place asked for to the most similar of `places`: (k,) float64.
 
     asked: (k,), places: (j,) int64, numbers of vectors. skip_self: a place is not its own
-    neighbour, and every place asked for is in `places`, which has two or more. What the similarity
-    graph does not hold is searched for, so the figures are the same without it.
+    neighbour; every place asked for is then in `places`. What the similarity graph does not hold
+    is searched for, so the figures are the same without it.
     """
     nearest = np.full(len(asked), np.nan)
     if table.graph is not None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,6 @@ from deita_core.selection.strategies import find_strategy
 
 SPACING: Final = 0.01
 LOWEST_WITHOUT_GRAPH: Final = 0.5
-
-
-class FrontierProgress(NamedTuple):
-    """Thresholds done, of how many."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,16 +70,8 @@ class Frontier:
         return float(self.thresholds[first]) if first < len(self) else None
 
 
-class _Point(NamedTuple):
-    possible: int
-    kept: int
-    filled: bool
-    rank_reached: int
-    complexity: float
-    quality: float
-    evol_score: float
-    tokens: int
-    coverage: float
+# What one threshold gives: the columns of a `Frontier` from `possible` on.
+_Point = tuple[float, ...]
 
 
 def frontier(
@@ -105,11 +90,12 @@ def frontier(
 
 def frontier_steps(
     rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | None = None
-) -> Generator[FrontierProgress, None, Frontier]:
-    """`frontier` as a generator of progress."""
-    if not find_strategy(rule.strategy).uses_threshold:
+) -> Generator[tuple[int, int], None, Frontier]:
+    """`frontier` as a generator: yields how many thresholds are done, of how many."""
+    strategy = find_strategy(rule.strategy)
+    if not strategy.uses_threshold:
         raise SelectionError(
-            f"{find_strategy(rule.strategy).label} does not look at similarities, so it has no "
+            f"{strategy.label} does not look at similarities, so it has no "
             "frontier over thresholds: choose the Repr Filter, or another strategy with a threshold"
         )
     grid = _grid(rule, table, thresholds)
@@ -122,11 +108,11 @@ def frontier_steps(
         with ThreadPoolExecutor(cpu_threads()) as threads:
             for point in threads.map(partial(pool.of_spans, kept_spans(top, table)), grid):
                 points.append(point)
-                yield FrontierProgress(len(points), len(grid))
+                yield len(points), len(grid)
     else:
         for threshold in grid:
             points.append(pool.of_rule(replace(rule, threshold=threshold)))
-            yield FrontierProgress(len(points), len(grid))
+            yield len(points), len(grid)
     columns = [np.array(column) for column in zip(*points, strict=True)]
     return Frontier(level, np.array(grid), *columns)
 
@@ -158,29 +144,28 @@ class _Pool:
         # Pinned rows without an embedding are not in the order.
         pinned = np.flatnonzero(self.top.trace.status == st.PINNED)
         beside = np.setdiff1d(pinned, spans.order[spans.pinned])
-        kept = within_budget(spans, places, self.top, self.table)
-        rows = np.concatenate([beside, spans.order[kept.places]])
-        return self._point(rows, len(places) + len(beside), kept.filled, kept.visited)
+        kept, visited, filled = within_budget(spans, places, self.top, self.table)
+        rows = np.concatenate([beside, spans.order[kept]])
+        return self._point(rows, len(places) + len(beside), filled, visited)
 
     def of_rule(self, rule: SelectionRule) -> _Point:
         possible = -1
         if all(quota.share is None for quota in rule.quotas):
             possible = len(select(replace(rule, budget=None), self.table).kept)
-        outcome = select(rule, self.table)
-        trace = outcome.trace
-        return self._point(outcome.kept, possible, trace.filled, trace.rank_reached)
+        trace = select(rule, self.table).trace
+        return self._point(trace.kept, possible, trace.filled, trace.rank_reached)
 
     def _point(
         self, rows: NDArray[np.int64], possible: int, filled: bool, rank_reached: int
     ) -> _Point:
-        return _Point(
-            possible=possible,
-            kept=len(rows),
-            filled=filled,
-            rank_reached=rank_reached,
-            complexity=mean_or_nan(self.means.complexity[rows]),
-            quality=mean_or_nan(self.means.quality[rows]),
-            evol_score=mean_or_nan(self.top.scores[rows]),
-            tokens=int(self.table.tokens[rows].sum(dtype=np.int64)),
-            coverage=coverage(self.table, rows, self.covered_at),
+        means = (self.means.complexity, self.means.quality, self.top.scores)
+        tokens = int(self.table.tokens[rows].sum(dtype=np.int64))
+        return (
+            possible,
+            len(rows),
+            filled,
+            rank_reached,
+            *(mean_or_nan(values[rows]) for values in means),
+            tokens,
+            coverage(self.table, rows, self.covered_at),
         )

@@ -60,23 +60,17 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The pool, the selection, and the random baseline, whose rows are random_rows (k,) int64."""
+    """The pool, the selection, and the random baseline."""
 
     pool: Measures
     selection: Measures
     random: Measures
-    random_rows: NDArray[np.int64]
 
 
 def compare(table: PoolTable, outcome: Outcome, *, seed: int = 0) -> Comparison:
     """The selection beside the pool and the random baseline of this seed."""
-    baseline = random_baseline(outcome, seed)
-    return Comparison(
-        _measure(table, outcome, np.arange(len(table))),
-        _measure(table, outcome, outcome.kept),
-        _measure(table, outcome, baseline),
-        baseline,
-    )
+    sets = np.arange(len(table)), outcome.kept, random_baseline(outcome, seed)
+    return Comparison(*(_measure(table, outcome, rows) for rows in sets))
 
 
 def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
@@ -141,10 +135,7 @@ class Distribution:
 def distributions(
     table: PoolTable, outcome: Outcome, random_rows: NDArray[np.int64]
 ) -> tuple[Distribution, ...]:
-    """The distribution of every column of `COLUMNS` over the same bins for all three sets.
-
-    random_rows: (k,) int64, see `random_baseline`.
-    """
+    """The distribution of every column of `COLUMNS`; random_rows: (k,), see `random_baseline`."""
     scores = mean_scores(table)
     values = (outcome.scores, scores.complexity, scores.quality, table.tokens, table.turns)
     return tuple(

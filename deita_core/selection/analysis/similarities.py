@@ -24,23 +24,11 @@ SHARE: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A threshold to start from. reason: why this one, in words. share: see `reason`, 0 to 1."""
+    """A threshold to start from, with the share of rows that `reason` speaks of, 0 to 1."""
 
     threshold: float
     share: float
     reason: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SimilarityHistogram:
-    """Rows by the similarity to their nearest other row, those with none above the floor left out.
-
-    edges: (b + 1,) float64, ascending from the floor to 1.0. rows: (b,) int64, rows with edges[i]
-    < similarity <= edges[i + 1].
-    """
-
-    edges: NDArray[np.float64]
-    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,23 +49,25 @@ class NearestSimilarities:
         total = int(self.rows.sum())
         return float(self.rows[self._nearest() > threshold].sum() / total) if total else 0.0
 
-    def histogram(self, width: float = 0.01) -> SimilarityHistogram:
-        """For drawing behind the slider: bins of this width that end at 1.0."""
+    def histogram(self, width: float = 0.01) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows (b,) int64, and the edges (b + 1,) float64 of their bins, from the floor to 1.0.
+
+        A bin of this width has the rows with edges[i] < similarity <= edges[i + 1]; those with no
+        other row above the floor are in none.
+        """
         bins = max(1, math.ceil(round((1.0 - self.floor) / width, 6)))
         edges = np.round(1.0 - np.arange(bins, -1, -1) * width, DECIMALS)
         edges[0] = self.floor
         nearest = self._nearest()
         above = nearest > self.floor
-        # A similarity on an edge belongs to the bin that ends there.
         place = np.searchsorted(edges, nearest[above], side="left") - 1
-        rows = np.bincount(place, weights=self.rows[above], minlength=bins).astype(np.int64)
-        return SimilarityHistogram(edges, rows)
+        rows = np.bincount(place, weights=self.rows[above], minlength=bins)
+        return rows.astype(np.int64), edges
 
     def suggest(self, share: float = SHARE) -> Suggestion:
-        """A threshold to start from, with its reason; a suggestion and no more.
+        """The threshold above which this share of the distinct rows has another one.
 
-        share: of the distinct rows that have another one nearer than it. Copies count as one row:
-        any threshold below 1 drops them.
+        Copies count as one row: any threshold below 1 drops them.
         """
         if not len(self.distinct):
             return Suggestion(0.9, 0.0, "the paper's threshold: the pool has no embeddings yet")

@@ -84,8 +84,7 @@ def kept_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     Kept with the table, so it costs something only once for all thresholds and budgets. Raises
     SelectionError without a similarity graph, for another strategy, and with quotas.
     """
-    obstacle = _why_no_spans(outcome.rule, table)
-    if obstacle:
+    if obstacle := _why_no_spans(outcome.rule, table):
         raise SelectionError(obstacle)
     rule = replace(outcome.rule, threshold=1.0, budget=None, budget_unit="rows")
     return table.remember(("spans", rule), lambda: _find_spans(outcome, table))
@@ -134,31 +133,19 @@ def _find_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     return KeptSpans(graph.floor, order, pinned, bounds, low[:used], high[:used])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WithinBudget:
-    """The rows of an order that are kept at a budget.
-
-    places: (k,) int64, their places in the order. visited: rows of it before the budget ended the
-    pass. filled: it was reached.
-    """
-
-    places: NDArray[np.int64]
-    visited: int
-    filled: bool
-
-
 def within_budget(
     spans: KeptSpans, places: NDArray[np.int64], outcome: Outcome, table: PoolTable
-) -> WithinBudget:
-    """What the budget of the rule leaves of the places (k,) kept without one.
+) -> tuple[NDArray[np.int64], int, bool]:
+    """What the budget of the rule leaves of the places (k,) of the order kept without one.
 
-    Pinned rows are always in, and room is kept for them; see `greedy.pass_steps`.
+    Also how many rows of the order come before the budget ends the pass, and whether it was
+    reached. Pinned rows are always in, and room is kept for them; see `greedy.pass_steps`.
     """
     everyone = len(spans.order)
     cost = table.cost(outcome.rule.budget_unit)
     room = _room_beside_pins(outcome, cost)
     if room is None:
-        return WithinBudget(places, everyone, False)
+        return places, everyone, False
     free = np.flatnonzero(~spans.pinned[places])
     spent = np.cumsum(cost[spans.order[places[free]]])
     fitting = int(np.searchsorted(spent, room, side="right"))
@@ -166,13 +153,13 @@ def within_budget(
     full = room == (int(spent[fitting - 1]) if fitting else 0)
     if outcome.rule.budget_unit == "tokens":
         over = fitting < len(free)
-        return WithinBudget(kept, int(places[free[fitting]]) if over else everyone, over or full)
+        return kept, int(places[free[fitting]]) if over else everyone, over or full
     if not full:
-        return WithinBudget(kept, everyone, False)
+        return kept, everyone, False
     # The pass ends at the next row that could be visited; pins on the way there still count.
     last = int(places[free[fitting - 1]]) + 1 if fitting else 0
     rest = np.flatnonzero(~spans.pinned[last:])
-    return WithinBudget(kept, last + int(rest[0]) if len(rest) else everyone, True)
+    return kept, last + int(rest[0]) if len(rest) else everyone, True
 
 
 def _room_beside_pins(outcome: Outcome, cost: NDArray[np.int64]) -> int | None:
@@ -206,34 +193,25 @@ class Crossing:
         return f"from {text} {'up' if self.upwards else 'down'}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Membership:
-    """Whether one row is in: inside[i] from starts[i] up to starts[i + 1].
-
-    starts: (s,) float64, ascending from the floor of the similarity graph; the last is 1.0, which
-    stands for the threshold 1.0 alone. inside: (s,) bool.
-    """
-
-    starts: NDArray[np.float64]
-    inside: NDArray[np.bool_]
-
-    def crossing(self, threshold: float, *, upwards: bool) -> Crossing | None:
-        """The nearest one above or below a threshold, which is not below the floor."""
-        here = int(np.searchsorted(self.starts, threshold, side="right")) - 1
-        ahead = self.inside[here + 1 :] if upwards else self.inside[:here][::-1]
-        other = np.flatnonzero(ahead != self.inside[here])
-        if not len(other):
-            return None
-        away = int(other[0]) + 1  # segments to the first one past the crossing
-        back = np.flatnonzero(ahead[away:] == self.inside[here])
-        length = int(back[0]) + 1 if len(back) else len(ahead) - away + 1
-        if upwards:
-            edge, first = float(self.starts[here + away]), here + away + length
-            limit = float(self.starts[first]) if first < len(self.starts) else 2.0
-        else:
-            edge = float(self.starts[here - away + 1])
-            limit = float(self.starts[here - away - length + 1])
-        return Crossing(edge, _shortest(edge, limit, upwards), upwards)
+def _crossing(
+    starts: NDArray[np.float64], inside: NDArray[np.bool_], threshold: float, *, upwards: bool
+) -> Crossing | None:
+    """The nearest crossing above or below a threshold; starts, inside: see `_membership`."""
+    here = int(np.searchsorted(starts, threshold, side="right")) - 1
+    ahead = inside[here + 1 :] if upwards else inside[:here][::-1]
+    other = np.flatnonzero(ahead != inside[here])
+    if not len(other):
+        return None
+    away = int(other[0]) + 1  # segments to the first one past the crossing
+    back = np.flatnonzero(ahead[away:] == inside[here])
+    length = int(back[0]) + 1 if len(back) else len(ahead) - away + 1
+    if upwards:
+        edge, first = float(starts[here + away]), here + away + length
+        limit = float(starts[first]) if first < len(starts) else 2.0
+    else:
+        edge = float(starts[here - away + 1])
+        limit = float(starts[here - away - length + 1])
+    return Crossing(edge, _shortest(edge, limit, upwards), upwards)
 
 
 def _shortest(edge: float, limit: float, upwards: bool) -> float:
@@ -248,8 +226,14 @@ def _shortest(edge: float, limit: float, upwards: bool) -> float:
     return edge if upwards else limit
 
 
-def _membership(outcome: Outcome, table: PoolTable, row: int) -> Membership:
-    """Of a row that the pass of the outcome visits or would visit."""
+def _membership(
+    outcome: Outcome, table: PoolTable, row: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Whether a row that the pass visits is in: inside[i] from starts[i] up to starts[i + 1].
+
+    Returns starts (s,), ascending from the floor of the similarity graph, the last one 1.0, which
+    stands for the threshold 1.0 alone; and inside (s,).
+    """
     spans = kept_spans(outcome, table)
     place = int(np.flatnonzero(spans.order == row)[0])
     cost = table.cost(outcome.rule.budget_unit)
@@ -264,7 +248,7 @@ def _membership(outcome: Outcome, table: PoolTable, row: int) -> Membership:
         fits = before[np.searchsorted(changes, starts, side="right") - 1] + cost[row] <= room
     kept = np.searchsorted(low, starts, side="right") > np.searchsorted(high, starts, side="right")
     kept[-1] = True  # nothing is a near-duplicate at 1.0
-    return Membership(starts, kept & fits)
+    return starts, kept & fits
 
 
 def _cost_before(
@@ -341,17 +325,14 @@ def flip_point(
     status = int(outcome.trace.status[row])
     inside = status in SELECTED
     advice = _ADVICE.get(status, "")
-    up: Crossing | None = None
-    down: Crossing | None = None
-    budget: int | None = None
+    up = down = budget = None
     if status in (st.KEPT, st.NEAR_DUPLICATE, st.BELOW_CUT, st.OVER_QUOTA):
-        unknown = _why_no_crossings(rule, table)
-        if unknown:
+        if unknown := _why_no_crossings(rule, table):
             advice = unknown
         elif spans_serve(rule, table):
-            membership = _membership(outcome, table, row)
-            up = membership.crossing(rule.threshold, upwards=True)
-            down = membership.crossing(rule.threshold, upwards=False)
+            segments = _membership(outcome, table, row)
+            up = _crossing(*segments, rule.threshold, upwards=True)
+            down = _crossing(*segments, rule.threshold, upwards=False)
         elif find_strategy(rule.strategy).uses_threshold:
             up, down = _search(rule, table, row, inside)
         budget = _budget(outcome, table, row)
