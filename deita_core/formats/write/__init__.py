@@ -12,18 +12,17 @@ OpenAI refuses a file with an unknown field, so there they are left out unless a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
 
 from deita_core.errors import ExportError
 from deita_core.files import sha256_of, whole_file
 from deita_core.formats.write.export_format import (
     ExportFormat,
     ExportRow,
+    JsonObject,
     NotExpressibleError,
-    Sink,
     TrainerWarning,
     WriteReport,
 )
@@ -72,69 +71,56 @@ def write(
     """
     chosen = export_format(format)
     scores = chosen.scores_by_default if with_scores is None else with_scores
+    tally = _Tally(chosen)
     try:
         with whole_file(out) as part:
             with part.open("wb") as file:
-                tally = _fill(file, rows, chosen, scores)
+                chosen.write(file, tally.records(rows, scores), scores)
             digest, size = sha256_of(part), part.stat().st_size
     except OSError as error:
         raise ExportError(
             f"cannot write {out}: {error.strerror or error}; choose another folder or free space"
         ) from error
     return WriteReport(
-        rows_written=tally.rows,
-        skipped=tuple(tally.skipped),
-        warnings=tally.warnings(chosen),
-        fields=frozenset(tally.fields),
-        bytes=size,
-        sha256=digest,
+        tally.rows,
+        tuple(tally.skipped),
+        tally.warnings(),
+        frozenset(tally.fields),
+        size,
+        digest,
     )
 
 
 class _Tally:
-    """What has been written so far."""
+    """Counts the records as they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, format: ExportFormat) -> None:
+        self._format = format
+        self._problems: Counter[tuple[str, str]] = Counter()
         self.rows = 0
         self.skipped: list[tuple[str, str]] = []
-        self.problems: Counter[tuple[str, str]] = Counter()
         self.fields: set[str] = set()
 
-    def warnings(self, format: ExportFormat) -> tuple[TrainerWarning, ...]:
+    def records(self, rows: Iterable[ExportRow], with_scores: bool) -> Iterator[JsonObject]:
+        """The record of each row that has one."""
+        for row in rows:
+            try:
+                record = self._format.complete_record(row, with_scores)
+            except NotExpressibleError as refusal:
+                self.skipped.append((row.id, str(refusal)))
+                continue
+            yield record
+            self.rows += 1
+            if self._format.mapping is not None:
+                self.fields |= {name for name, v in record.items() if v not in (None, "", [])}
+            for trainer, check in self._format.checks.items():
+                if problem := check(row.conversation):
+                    self._problems[trainer, problem] += 1
+
+    def warnings(self) -> tuple[TrainerWarning, ...]:
         """One per trainer and reason, in a fixed order."""
-        found = [TrainerWarning(t, reason, n) for (t, reason), n in sorted(self.problems.items())]
-        if "OpenAI" in format.trainers and self.rows < OPENAI_LEAST_ROWS:
+        found = [TrainerWarning(t, reason, n) for (t, reason), n in sorted(self._problems.items())]
+        if "OpenAI" in self._format.trainers and self.rows < OPENAI_LEAST_ROWS:
             reason = f"in the file, and fine-tuning asks for at least {OPENAI_LEAST_ROWS}"
             found.append(TrainerWarning("OpenAI", reason, self.rows))
         return tuple(found)
-
-
-def _fill(
-    file: BinaryIO, rows: Iterable[ExportRow], format: ExportFormat, with_scores: bool
-) -> _Tally:
-    tally = _Tally()
-    sink = format.sink(file, with_scores)
-    try:
-        for row in rows:
-            _write_row(row, sink, format, with_scores, tally)
-    finally:
-        sink.close()
-    return tally
-
-
-def _write_row(
-    row: ExportRow, sink: Sink, format: ExportFormat, with_scores: bool, tally: _Tally
-) -> None:
-    try:
-        record = format.complete_record(row, with_scores)
-    except NotExpressibleError as refusal:
-        tally.skipped.append((row.id, str(refusal)))
-        return
-    sink.add(record)
-    tally.rows += 1
-    if format.mapping is not None:
-        tally.fields |= {name for name, value in record.items() if value not in (None, "", [])}
-    for check in format.checks:
-        problem = check.problem(row.conversation)
-        if problem is not None:
-            tally.problems[check.trainer, problem] += 1

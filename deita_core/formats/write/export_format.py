@@ -7,9 +7,10 @@ record is read back before it is written.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.errors import ExportError
@@ -109,34 +110,14 @@ class WriteReport:
     sha256: str
 
 
-class Sink(Protocol):
-    """Takes the records of a file one by one and writes them."""
-
-    def add(self, record: JsonObject) -> None:
-        """Writes the record."""
-        ...
-
-    def close(self) -> None:
-        """Completes the file (the file object itself stays open)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A trainer's rule: `problem` says what is wrong with a conversation, or None."""
-
-    trainer: str
-    problem: Callable[[Conversation], str | None]
-
-
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
     """One export format, as the interface shows it and as `write` uses it.
 
-    record: a row's record; raises NotExpressibleError. sink: opened with a binary file and
-    whether the records hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked
-    otherwise. mapping: how the file is read back; None for the original records, which keep
-    their own, and never hold scores.
+    record: a row's record; raises NotExpressibleError. write: fills a binary file with records,
+    told whether they hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked otherwise.
+    mapping: how the file is read back; None for the original records, which keep their own, and
+    never hold scores. checks: by trainer, what is wrong with a conversation, or None.
     """
 
     key: str
@@ -146,9 +127,9 @@ class ExportFormat:
     trainers: tuple[str, ...]
     scores_by_default: bool
     record: Callable[[ExportRow], JsonObject]
-    sink: Callable[[BinaryIO, bool], Sink]
+    write: Callable[[BinaryIO, Iterable[JsonObject], bool], None]
     mapping: Mapping | None
-    checks: tuple[Check, ...] = ()
+    checks: MappingType[str, Callable[[Conversation], str | None]] = field(default_factory=dict)
 
     def complete_record(self, row: ExportRow, with_scores: bool) -> JsonObject:
         """The record, sure to read back as the same conversation, with the scores after it.

@@ -32,7 +32,6 @@ from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
 from deita_core.formats.write.export_format import (
-    Check,
     ExportFormat,
     ExportRow,
     JsonObject,
@@ -41,11 +40,11 @@ from deita_core.formats.write.export_format import (
 )
 from deita_core.formats.write.sinks import (
     FORMULA,
-    CsvSink,
-    JsonArraySink,
-    JsonLinesSink,
-    OriginalSink,
-    ParquetSink,
+    write_csv,
+    write_json_array,
+    write_json_lines,
+    write_original,
+    write_parquet,
 )
 from deita_core.formats.write.trainers import (
     alpaca_problem,
@@ -84,15 +83,15 @@ SHAREGPT = ExportFormat(
     trainers=("LLaMA-Factory", "axolotl", "FastChat"),
     scores_by_default=True,
     record=sharegpt_record,
-    sink=JsonArraySink,
+    write=write_json_array,
     mapping=Mapping(
         "sharegpt",
         {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"},
     ),
-    checks=(
-        Check("LLaMA-Factory", llama_factory_problem),
-        Check("axolotl", axolotl_problem),
-    ),
+    checks={
+        "LLaMA-Factory": llama_factory_problem,
+        "axolotl": axolotl_problem,
+    },
 )
 
 
@@ -186,12 +185,12 @@ OPENAI = ExportFormat(
     trainers=("OpenAI", "TRL", "axolotl", "LLaMA-Factory"),
     scores_by_default=False,
     record=openai_record,
-    sink=JsonLinesSink,
+    write=write_json_lines,
     mapping=_MESSAGES,
-    checks=(
-        Check("OpenAI", openai_problem),
-        Check("LLaMA-Factory", llama_factory_openai_problem),
-    ),
+    checks={
+        "OpenAI": openai_problem,
+        "LLaMA-Factory": llama_factory_openai_problem,
+    },
 )
 
 
@@ -241,16 +240,16 @@ ALPACA = ExportFormat(
     trainers=("LLaMA-Factory", "axolotl", "Stanford Alpaca"),
     scores_by_default=True,
     record=alpaca_record,
-    sink=JsonArraySink,
+    write=write_json_array,
     mapping=Mapping(
         "alpaca",
         {name: name for name in ("instruction", "input", "output", "system", "history")},
     ),
-    checks=(
-        Check("LLaMA-Factory", llama_factory_alpaca_problem),
-        Check("axolotl", alpaca_problem),
-        Check("Stanford Alpaca", alpaca_problem),
-    ),
+    checks={
+        "LLaMA-Factory": llama_factory_alpaca_problem,
+        "axolotl": alpaca_problem,
+        "Stanford Alpaca": alpaca_problem,
+    },
 )
 
 
@@ -281,7 +280,7 @@ CSV = ExportFormat(
     trainers=(),
     scores_by_default=True,
     record=csv_record,
-    sink=CsvSink,
+    write=write_csv,
     mapping=_MESSAGES,
 )
 
@@ -304,12 +303,12 @@ PARQUET = ExportFormat(
     trainers=("TRL", "LLaMA-Factory"),
     scores_by_default=True,
     record=parquet_record,
-    sink=ParquetSink,
+    write=write_parquet,
     mapping=_MESSAGES,
-    checks=(
-        Check("TRL", chat_template_problem),
-        Check("LLaMA-Factory", llama_factory_problem),
-    ),
+    checks={
+        "TRL": chat_template_problem,
+        "LLaMA-Factory": llama_factory_problem,
+    },
 )
 
 
@@ -353,6 +352,6 @@ ORIGINAL = ExportFormat(
     trainers=(),
     scores_by_default=False,
     record=original_lines,
-    sink=OriginalSink,
+    write=write_original,
     mapping=None,
 )
