@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -65,7 +64,18 @@ class Conversation:
     @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The turns in order; empty when there is no user message."""
-        return tuple(_turns(self.messages))
+        turns: list[Turn] = []
+        asked: str | None = None
+        said: list[str] = []
+        # One more user message at the end closes the last turn.
+        for message in (*self.messages, Message("user", "")):
+            if message.role == "user":
+                if asked is not None:
+                    turns.append(Turn(len(turns), asked, "\n\n".join(said) if said else None))
+                asked, said = message.content, []
+            elif asked is not None and message.role in ASSISTANT_ROLES:
+                said.append(message.content)
+        return tuple(turns)
 
     @property
     def system(self) -> str | None:
@@ -100,19 +110,3 @@ def without_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _turns(messages: Iterable[Message]) -> Iterable[Turn]:
-    instruction: str | None = None
-    said: list[str] = []
-    index = 0
-    for message in messages:
-        if message.role == "user":
-            if instruction is not None:
-                yield Turn(index, instruction, "\n\n".join(said) if said else None)
-                index += 1
-            instruction, said = message.content, []
-        elif instruction is not None and message.role in ASSISTANT_ROLES:
-            said.append(message.content)
-    if instruction is not None:
-        yield Turn(index, instruction, "\n\n".join(said) if said else None)

@@ -201,15 +201,12 @@ class RowFacts:
 def describe(conversation: Conversation) -> RowFacts:
     """The facts of a conversation; about 0.1 ms for a row of Alpaca."""
     contents = [message.content for message in conversation.messages]
-    language, confidence = language_of(_sample(conversation))
-    found = _flags(conversation)
     return RowFacts(
-        language,
-        confidence,
+        *language_of(_sample(conversation)),
         len(conversation.turns),
         sum(map(len, contents)),
         sum(map(approximate_tokens, contents)),
-        tuple(flag for flag in FLAGS if flag in found),
+        _flags(conversation),
     )
 
 
@@ -248,10 +245,10 @@ def approximate_tokens(text: str) -> int:
     return max(round(tokens), 1 if text.strip() else 0)
 
 
-def _flags(conversation: Conversation) -> set[str]:
+def _flags(conversation: Conversation) -> tuple[str, ...]:
     turns = conversation.turns
-    answered = [turn for turn in turns if turn.response is not None]
-    answers = [turn.response or "" for turn in answered]
+    answered = [(t.instruction, t.response) for t in turns if t.response is not None]
+    answers = [answer for _, answer in answered]
     full = [answer for answer in answers if answer.strip()]
     spoken = [m.role for m in conversation.messages if m.role != "system"]
     holds = {
@@ -260,14 +257,12 @@ def _flags(conversation: Conversation) -> set[str]:
         EMPTY_RESPONSE: len(full) < len(answers),
         ONE_WORD_RESPONSE: bool(full) and all(map(_is_one_word, full)),
         REPEATED_TEXT: any(map(_is_repeated, full)),
-        CUT_OFF_ENDING: bool(answers)
-        and turns[-1].response is not None
-        and _breaks_off(answers[-1]),
+        CUT_OFF_ENDING: bool(turns) and _breaks_off(turns[-1].response or ""),
         REFUSAL: any(map(is_refusal, full)),
-        RESPONSE_EQUALS_PROMPT: any(_is_echo(t.instruction, t.response or "") for t in answered),
+        RESPONSE_EQUALS_PROMPT: any(_is_echo(*both) for both in answered),
         STARTS_WITH_ASSISTANT: bool(spoken) and spoken[0] in ASSISTANT_ROLES,
     }
-    return {flag for flag, held in holds.items() if held}
+    return tuple(flag for flag in FLAGS if holds[flag])
 
 
 def _is_echo(prompt: str, answer: str) -> bool:

@@ -21,6 +21,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = _partial(path)
     try:
         yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -93,10 +95,6 @@ def resolve_below(root: Path, user_path: str) -> Path:
         raise PathError(
             f"{named!r} lies outside the data folder: copy the file into it, or upload it"
         )
-    try:
-        exists = target.exists()
-    except OSError:
-        exists = False
-    if not exists:
+    if not os.path.exists(target):  # False, too, where the system refuses to look
         raise PathError(f"there is no {named!r} in the data folder: check the name")
     return target

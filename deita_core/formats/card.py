@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from math import isfinite
+from statistics import median
 
 from deita_core.errors import ExportError
 from deita_core.formats.manifest import Manifest, ModelUse, SelectionRecord
@@ -25,6 +26,11 @@ _SIZES = (
     (100_000, "10K<n<100K"),
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
+)
+_LICENSE = "{}, as stated by whoever exported it; check the pool files' own licenses."
+_LICENSE_UNKNOWN = (
+    "Not stated yet. The rows stay under the licenses of the pool files above; name the "
+    "one that covers them all before sharing."
 )
 
 
@@ -93,7 +99,7 @@ def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = 
         "## How to load it",
         _loading(manifest),
         "## License",
-        _license(license),
+        _LICENSE_UNKNOWN if license == "other" else _LICENSE.format(license),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -177,25 +183,22 @@ def _numbers(statistics: CardStatistics) -> str:
     per_row = f"{statistics.characters / rows:,.0f}" if rows else "0"
     turns = f"{statistics.turns / rows:.2f}" if rows else "0"
     text = f"{rows:,} rows, {turns} turns and {per_row} characters a row on average."
-    if statistics.languages:
-        text += "\n\n" + _table(
-            ("language", "rows"), [(c, f"{n:,}") for c, n in statistics.languages.items()]
-        )
+    text += _counts("language", statistics.languages)
     scored = [(name, values) for name, values in statistics.scores.items() if values]
     if scored:
         head = ("score", "rows with it", "lowest", "median", "highest")
-        text += "\n\n" + _table(head, [_score_line(name, values) for name, values in scored])
-    if statistics.flagged:
-        text += "\n\n" + _table(
-            ("flag", "rows"), [(f, f"{n:,}") for f, n in statistics.flagged.items()]
-        )
-    return text
+        lines = [
+            (name, f"{len(v):,}", f"{v[0]:.2f}", f"{median(v):.2f}", f"{v[-1]:.2f}")
+            for name, v in scored
+        ]
+        text += "\n\n" + _table(head, lines)
+    return text + _counts("flag", statistics.flagged)
 
 
-def _score_line(name: str, values: tuple[float, ...]) -> tuple[str, ...]:
-    middle = len(values) // 2
-    median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-    return (name, f"{len(values):,}", f"{values[0]:.2f}", f"{median:.2f}", f"{values[-1]:.2f}")
+def _counts(what: str, rows: MappingType[str, int]) -> str:
+    """A table below what stands before it; nothing where there is nothing to count."""
+    lines = [(name, f"{count:,}") for name, count in rows.items()]
+    return "\n\n" + _table((what, "rows"), lines) if lines else ""
 
 
 def _loading(manifest: Manifest) -> str:
@@ -209,22 +212,10 @@ def _loading(manifest: Manifest) -> str:
     )
 
 
-def _license(license: str) -> str:
-    if license == "other":
-        return (
-            "Not stated yet. The rows stay under the licenses of the pool files above; name the "
-            "one that covers them all before sharing."
-        )
-    return f"{license}, as stated by whoever exported it; check the pool files' own licenses."
-
-
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
+    plain = str.maketrans({"|": "\\|", "\r": " ", "\n": " "})
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(c.translate(plain) for c in line) + " |" for line in lines)
 
 
 def _most_first(counts: Counter[str]) -> dict[str, int]:

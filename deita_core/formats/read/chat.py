@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 
 from deita_core.conversation import Message, Role
@@ -77,7 +78,8 @@ def message_keys(items: Sequence[object]) -> dict[str, str] | None:
     text = _shared(objects, TEXT_KEYS)
     if role and text:
         return {"role": role, "text": text}
-    return {} if all(_is_pair(item) for item in objects) else None
+    pairs = all(item and all(key.lower() in ROLE_NAMES for key in item) for item in objects)
+    return {} if pairs else None
 
 
 def _shared(objects: list[dict[str, object]], keys: tuple[str, ...]) -> str | None:
@@ -86,14 +88,8 @@ def _shared(objects: list[dict[str, object]], keys: tuple[str, ...]) -> str | No
     return best if counts[best] * 2 >= len(objects) else None
 
 
-def _is_pair(item: dict[str, object]) -> bool:
-    return bool(item) and all(key.lower() in ROLE_NAMES for key in item)
-
-
 def _chat_messages(fields: Fields) -> list[Message]:
-    messages: list[Message] = []
-    for item in _listed(fields, "messages"):
-        messages += read_message(item, fields)
+    messages = [m for item in _listed(fields, "messages") for m in read_message(item, fields)]
     return [*fields.system(), *messages]
 
 
@@ -151,11 +147,8 @@ def unknown_roles(record: object, mapping: Mapping) -> set[str]:
 
 
 def _both_sides(item: dict[str, object], fields: Fields) -> list[Message]:
-    found: list[tuple[Role, object]] = []
-    for name, value in item.items():
-        role = role_of(name, fields.mapping.roles)
-        if role is not None and value is not None:
-            found.append((role, value))
+    named = ((role_of(name, fields.mapping.roles), value) for name, value in item.items())
+    found = [(role, value) for role, value in named if role is not None and value is not None]
     if not found:
         raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
     # The answer never comes before its question, whatever the order of the fields.
@@ -183,14 +176,14 @@ def _content_text(content: object, fields: Fields) -> str:
         return fields.as_text(content)
     texts: list[str] = []
     for part in content:
-        kind = part.get("type", "text") if isinstance(part, dict) else "text"
-        value = part
+        kind, value = "text", part
         if isinstance(part, dict):
+            kind = part.get("type", "text")
             value = part.get("text") if part.get("text") is not None else part.get("value")
-        if not isinstance(value, str):
+        if isinstance(value, str):
+            texts.append(fields.as_text(value))
+        else:
             fields.note(f"a part of a message that is not text was left out: {kind}")
-            continue
-        texts.append(fields.as_text(value))
     return "".join(texts)
 
 
@@ -204,30 +197,19 @@ def tools_text(value: object) -> str | None:
         return None
     if isinstance(value, str):
         return None if "".join(value.split()) in _NO_TOOLS else value
-    if isinstance(value, list) and all(_is_wrapped(tool) for tool in value):
+    wrapped = {"type", "function"}
+    if isinstance(value, list) and all(isinstance(t, dict) and set(t) == wrapped for t in value):
         value = [tool["function"] for tool in value]
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _is_wrapped(tool: object) -> bool:
-    return isinstance(tool, dict) and set(tool) == {"type", "function"}
-
-
-def _sharegpt_columns(record: object) -> dict[str, str] | None:
+def _columns_of(record: object, openai: bool) -> dict[str, str] | None:
     columns = _chat_columns(record)
-    return None if columns is None or _is_openai(columns) else columns
-
-
-def _openai_columns(record: object) -> dict[str, str] | None:
-    columns = _chat_columns(record)
-    return columns if columns is not None and _is_openai(columns) else None
-
-
-def _is_openai(columns: dict[str, str]) -> bool:
+    if columns is None:
+        return None
     named = columns.get("role"), columns.get("text")
-    if named == (None, None):
-        return columns["messages"] == "messages"
-    return named == ("role", "content")
+    by_list = named == (None, None) and columns["messages"] == "messages"
+    return columns if openai == (by_list or named == ("role", "content")) else None
 
 
 SHAREGPT = Layout(
@@ -236,7 +218,7 @@ SHAREGPT = Layout(
     "A list of messages with from / value, user / text or similar: human, gpt, system, "
     "function_call, observation.",
     CHAT_COLUMNS,
-    _sharegpt_columns,
+    partial(_columns_of, openai=False),
     _chat_messages,
 )
 
@@ -246,14 +228,15 @@ OPENAI = Layout(
     "A list of messages with role / content; content is a text or a list of parts; tool calls "
     "become function calls.",
     CHAT_COLUMNS,
-    _openai_columns,
+    partial(_columns_of, openai=True),
     _chat_messages,
 )
 
 
-_QUESTION_LISTS = ("turns", "questions", "prompts")
 _TEXTS = Column("messages", "the list of texts, user first", (*LISTS, "turns", "data"), True)
-_QUESTIONS = Column("questions", "the list of the user's texts", _QUESTION_LISTS, True)
+_QUESTIONS = Column(
+    "questions", "the list of the user's texts", ("turns", "questions", "prompts"), True
+)
 
 
 def _texts_columns(record: object) -> dict[str, str] | None:
@@ -261,19 +244,22 @@ def _texts_columns(record: object) -> dict[str, str] | None:
         return {"messages": WHOLE_RECORD} if _are_texts(record) else None
     if not isinstance(record, dict) or "question_id" in record:
         return None
-    for name in _TEXTS.aliases:
-        if name in record and _are_texts(as_list(record[name])):
-            return {**found_columns(record, (SYSTEM,)), "messages": name}
-    return None
+    return _listed_texts(record, "messages", _TEXTS.aliases)
 
 
 def _question_columns(record: object) -> dict[str, str] | None:
     if not isinstance(record, dict):
         return None
-    for name in _QUESTION_LISTS:
-        asked = name != "turns" or "question_id" in record
-        if asked and name in record and _are_texts(as_list(record[name])):
-            return {**found_columns(record, (SYSTEM,)), "questions": name}
+    names = _QUESTIONS.aliases if "question_id" in record else _QUESTIONS.aliases[1:]
+    return _listed_texts(record, "questions", names)
+
+
+def _listed_texts(
+    record: dict[str, object], column: str, names: tuple[str, ...]
+) -> dict[str, str] | None:
+    for name in names:
+        if name in record and _are_texts(as_list(record[name])):
+            return {**found_columns(record, (SYSTEM,)), column: name}
     return None
 
 
@@ -281,20 +267,9 @@ def _are_texts(items: list[object] | None) -> bool:
     return bool(items) and all(isinstance(item, str) for item in items or [])
 
 
-def _alternating(fields: Fields) -> list[Message]:
-    return _texts(fields, "messages", ("user", "assistant"))
-
-
-def _questions_only(fields: Fields) -> list[Message]:
-    return _texts(fields, "questions", ("user",))
-
-
 def _texts(fields: Fields, column: str, speakers: tuple[Role, ...]) -> list[Message]:
-    items = _listed(fields, column)
-    messages = fields.system()
-    for item, speaker in zip(items, cycle(speakers), strict=False):
-        messages.append(Message(speaker, fields.as_text(item)))
-    return messages
+    spoken = zip(cycle(speakers), _listed(fields, column), strict=False)
+    return [*fields.system(), *(Message(role, fields.as_text(text)) for role, text in spoken)]
 
 
 TEXTS = Layout(
@@ -303,7 +278,7 @@ TEXTS = Layout(
     "A list of bare texts: the user speaks first, then both in turn (LIMA, UltraChat).",
     (_TEXTS, SYSTEM),
     _texts_columns,
-    _alternating,
+    partial(_texts, column="messages", speakers=("user", "assistant")),
 )
 
 QUESTIONS = Layout(
@@ -312,5 +287,5 @@ QUESTIONS = Layout(
     "A list of bare texts that are all the user's, without answers (MT-Bench).",
     (_QUESTIONS, SYSTEM),
     _question_columns,
-    _questions_only,
+    partial(_texts, column="questions", speakers=("user",)),
 )

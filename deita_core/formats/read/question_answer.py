@@ -13,16 +13,10 @@ a transcript of "Human:" and "Assistant:" paragraphs that holds the whole chat (
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import partial
 
 from deita_core.conversation import Message
-from deita_core.formats.read.chat import (
-    LISTS,
-    SYSTEM,
-    TOOLS,
-    message_keys,
-    read_message,
-)
+from deita_core.formats.read.chat import LISTS, SYSTEM, TOOLS, message_keys, read_message
 from deita_core.formats.read.layout import (
     MISSING,
     Column,
@@ -34,18 +28,16 @@ from deita_core.formats.read.layout import (
     found_columns,
     kind_of,
     need_object,
-    role_of,
 )
 
 HISTORY = Column("history", "earlier turns, a list of [question, answer]", ("history",))
+_BESIDE = (SYSTEM, HISTORY, TOOLS)
 
 _ALPACA = (
     Column("instruction", "what is asked", ("instruction",), True),
     Column("input", "the material it is asked about", ("input", "context")),
     Column("output", "the answer", ("output", "response", "answer", "completion", "target")),
-    SYSTEM,
-    HISTORY,
-    TOOLS,
+    *_BESIDE,
 )
 _COMPLETION = (
     Column("prompt", "what is asked", ("prompt", "query", "input", "inputs"), True),
@@ -54,40 +46,27 @@ _COMPLETION = (
         "the answer",
         ("completion", "response", "output", "answer", "targets", "target", "reply"),
     ),
-    SYSTEM,
-    HISTORY,
-    TOOLS,
+    *_BESIDE,
 )
 _ANSWER = (
     Column("question", "what is asked", ("question", "problem", "q"), True),
     Column("context", "the material it is asked about", ("context", "passage")),
     Column("answer", "the answer", ("answer", "answers", "response", "solution", "output", "a")),
-    SYSTEM,
-    HISTORY,
-    TOOLS,
+    *_BESIDE,
 )
 
 
-def _columns_of(columns: tuple[Column, ...]) -> Callable[[object], dict[str, str] | None]:
-    required = {column.name for column in columns if column.required}
-
-    def fits(record: object) -> dict[str, str] | None:
-        if not isinstance(record, dict):
-            return None
-        found = found_columns(record, columns)
-        return found if required <= found.keys() else None
-
-    return fits
+def _found(columns: tuple[Column, ...], record: object) -> dict[str, str] | None:
+    found = found_columns(record, columns) if isinstance(record, dict) else {}
+    complete = all(column.name in found for column in columns if column.required)
+    return found if complete else None
 
 
-def _messages_of(asked: str, below: str, answered: str) -> Callable[[Fields], list[Message]]:
-    def messages(fields: Fields) -> list[Message]:
-        need_object(fields.record)
-        said = [*_opening(fields), *_question(fields, asked, below)]
-        value = fields.value(answered)
-        return said if value is MISSING or value is None else [*said, *_answer(value, fields)]
-
-    return messages
+def _turns(asked: str, below: str, answered: str, fields: Fields) -> list[Message]:
+    need_object(fields.record)
+    said = [*_opening(fields), *_question(fields, asked, below)]
+    value = fields.value(answered)
+    return said if value is MISSING or value is None else [*said, *_answer(value, fields)]
 
 
 def _opening(fields: Fields) -> list[Message]:
@@ -149,8 +128,8 @@ ALPACA = Layout(
     "Alpaca",
     "instruction, input and output (or response), with optional system and history.",
     _ALPACA,
-    _columns_of(_ALPACA),
-    _messages_of("instruction", "input", "output"),
+    partial(_found, _ALPACA),
+    partial(_turns, "instruction", "input", "output"),
 )
 
 PROMPT_COMPLETION = Layout(
@@ -158,8 +137,8 @@ PROMPT_COMPLETION = Layout(
     "Prompt and completion",
     "One field with the prompt and one with the completion.",
     _COMPLETION,
-    _columns_of(_COMPLETION),
-    _messages_of("prompt", "", "completion"),
+    partial(_found, _COMPLETION),
+    partial(_turns, "prompt", "", "completion"),
 )
 
 QUESTION_ANSWER = Layout(
@@ -167,8 +146,8 @@ QUESTION_ANSWER = Layout(
     "Question and answer",
     "One field with the question and one with the answer, optionally a context.",
     _ANSWER,
-    _columns_of(_ANSWER),
-    _messages_of("question", "context", "answer"),
+    partial(_found, _ANSWER),
+    partial(_turns, "question", "context", "answer"),
 )
 
 
@@ -181,9 +160,7 @@ _PREFERENCE = (
         "chosen", "the better answer", ("chosen", "chosen_response", "preferred", "accepted"), True
     ),
     Column("rejected", "the worse answer", ("rejected", "rejected_response", "dispreferred")),
-    SYSTEM,
-    HISTORY,
-    TOOLS,
+    *_BESIDE,
 )
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
@@ -205,12 +182,8 @@ def _transcript(text: object) -> list[Message] | None:
     if not isinstance(text, str) or not _SPEAKER.match(text):
         return None
     _, *parts = _SPEAKER.split(text)
-    messages = []
-    for name, said in zip(parts[0::2], parts[1::2], strict=True):
-        role = role_of(name, {})
-        if role is not None:
-            messages.append(Message(role, said))
-    return messages
+    spoken = zip(parts[0::2], parts[1::2], strict=True)
+    return [Message("user" if who == "Human" else "assistant", said) for who, said in spoken]
 
 
 PREFERENCE = Layout(
@@ -218,6 +191,6 @@ PREFERENCE = Layout(
     "Preference pairs",
     "A prompt with a chosen and a rejected answer; the chosen one is imported.",
     _PREFERENCE,
-    _columns_of(_PREFERENCE),
+    partial(_found, _PREFERENCE),
     _preferred,
 )

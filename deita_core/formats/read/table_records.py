@@ -69,25 +69,21 @@ def scan_csv(stream: TextStream, delimiter: str) -> Iterator[Record | Damage]:
     csv.field_size_limit(LONGEST_CELL)
     source = _Lines(stream)
     reader = csv.reader(source, delimiter=delimiter)
-    header = _next_row(reader)
+    header = next(reader, [])
     while True:
         source.taken.clear()
         line = source.number + 1
         try:
-            cells = _next_row(reader)
+            cells = next(reader, None)
         except csv.Error as error:
             yield Damage(line, show_bad_bytes("".join(source.taken)), f"not valid CSV: {error}")
             continue
         if cells is None:
             break
         if cells:
-            yield _row(header or [], cells, line, "".join(source.taken))
+            yield _row(header, cells, line, "".join(source.taken))
     if stream.failure:
         yield Damage(source.number, "", stream.failure)
-
-
-def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
-    return next(reader, None)
 
 
 def _row(header: list[str], cells: list[str], line: int, raw: str) -> Record | Damage:
@@ -156,18 +152,15 @@ def _group(file: Any, group: int) -> Iterator[Record | Damage]:
 def _rows(batch: Any) -> Iterator[Record | Damage]:
     try:
         values = batch.to_pylist()
-    except (UnicodeDecodeError, ValueError):
+    except ValueError as error:
+        if batch.num_rows == 1:
+            yield Damage(None, "", f"a value cannot be read: {error}")
+            return
         # One bad value spoils the whole conversion: take the rows one by one.
         for index in range(batch.num_rows):
-            try:
-                (value,) = batch.slice(index, 1).to_pylist()
-            except (UnicodeDecodeError, ValueError) as error:
-                yield Damage(None, "", f"a value cannot be read: {error}")
-            else:
-                yield _record(value)
-        return
-    for value in values:
-        yield _record(value)
+            yield from _rows(batch.slice(index, 1))
+    else:
+        yield from map(_record, values)
 
 
 def _record(value: object) -> Record:

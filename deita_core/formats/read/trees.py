@@ -20,6 +20,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from deita_core.conversation import Message, without_surrogates
@@ -97,10 +99,8 @@ def _best_path(root: Node, fields: Fields) -> list[Message]:
 
 
 def _best_reply(node: Node) -> Node | None:
-    living = [reply for reply in node.replies if not reply.deleted]
-    if not living:
-        return None
-    return min(living, key=lambda reply: (reply.rank, all(r.deleted for r in reply.replies)))
+    living = (reply for reply in node.replies if not reply.deleted)
+    return min(living, key=lambda r: (r.rank, all(x.deleted for x in r.replies)), default=None)
 
 
 def _nested_columns(record: object) -> dict[str, str] | None:
@@ -182,7 +182,7 @@ UPDATE found SET tree = (SELECT tree FROM reached r WHERE r.position = found.pos
 """
 _IN_ORDER = """
 SELECT first, kind, line, raw, reason FROM (
-    SELECT *, min(position) OVER (PARTITION BY coalesce(tree, '#' || position)) AS first
+    SELECT *, min(position) OVER (PARTITION BY kind, coalesce(tree, '#' || position)) AS first
     FROM found) ORDER BY first, position
 """
 
@@ -224,26 +224,15 @@ def _key(value: object) -> str | None:
 
 
 def _trees(rows: Iterable[tuple[int, int, int | None, str, str]]) -> Iterator[Record | Damage]:
-    messages: list[str] = []
-    first: int | None = None
-    start: int | None = None
-    for tree, kind, line, raw, reason in rows:
-        if messages and tree != first:
-            yield _tree(messages, start)
-            messages = []
+    # Damage and records without an id are in no tree: each has a `first` of its own.
+    for _, tree in groupby(rows, key=itemgetter(0)):
+        (_, kind, line, raw, reason), *others = tree
         if kind:
             yield Damage(line, raw, reason)
             continue
-        if not messages:
-            first, start = tree, line
-        messages.append(raw)
-    if messages:
-        yield _tree(messages, start)
-
-
-def _tree(messages: list[str], line: int | None) -> Record:
-    raw = f"[{','.join(messages)}]"
-    return Record(line, raw, [json.loads(message, strict=False) for message in messages])
+        messages = [raw, *(message for _, _, _, message, _ in others)]
+        value = [json.loads(message, strict=False) for message in messages]
+        yield Record(line, f"[{','.join(messages)}]", value)
 
 
 def _flat_columns(record: object) -> dict[str, str] | None:
@@ -271,16 +260,9 @@ def _flat_messages(fields: Fields) -> list[Message]:
             nodes[parent].replies.append(node)
         else:
             orphans += 1
-    return _from_roots(roots, orphans, fields)
-
-
-def _from_roots(roots: list[Node], orphans: int, fields: Fields) -> list[Message]:
     if not roots:
         raise RowError("the first message of the tree is missing: its messages are orphans")
-    living = [root for root in roots if not root.deleted]
-    if not living:
-        raise RowError("the first message of the tree was deleted")
-    path = _best_path(living[0], fields)
+    path = _best_path(next((root for root in roots if not root.deleted), roots[0]), fields)
     if len(roots) > 1:
         fields.notes.append(f"the tree has {len(roots)} first messages, one was taken")
     if orphans:
