@@ -49,16 +49,6 @@ def stored_row(project: Project, row: int) -> StoredRow:
     return _stored(found)
 
 
-def row_of_id(project: Project, identity: str) -> int | None:
-    """The row number of a content hash, or None."""
-    found = (
-        project.cursor()
-        .execute("SELECT row FROM conversations WHERE id = ?", [identity])
-        .fetchone()
-    )
-    return int(found[0]) if found else None
-
-
 def _stored(found: tuple[Any, ...]) -> StoredRow:
     row, identity, source, position, line, messages, tools, original, notes, *facts = found
     language, turns, characters, tokens, flags = facts

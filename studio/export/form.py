@@ -54,29 +54,28 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
             disabled=key == "original",
             key=f"export_scores-{key}",
         )
-    problem = _problem(file_name)
-    if problem:
-        st.error(problem)
+    usable = re.fullmatch(r"[\w][\w .-]{0,120}", file_name) and "." in file_name
+    if not usable:
+        st.error(
+            f"{file_name!r} cannot be the name of the file: use letters, digits, spaces, "
+            "'.', '_' and '-', with an extension"
+        )
     if st.button(
         f"Export {plural(selection.rows, 'conversation', 'conversations')}",
         type="primary",
         icon=":material/download:",
-        disabled=bool(problem) or opened.runner.busy,
+        disabled=not usable or opened.runner.busy,
     ):
         out = exports_folder(opened) / file_name
         out.parent.mkdir(parents=True, exist_ok=True)
-        wanted = None if key == "original" else with_scores
-        opened.runner.submit(
-            [
-                ExportSpec(
-                    selection=name,
-                    format=key,
-                    out=out,
-                    with_scores=wanted,
-                    license=license or "other",
-                )
-            ]
+        export = ExportSpec(
+            selection=name,
+            format=key,
+            out=out,
+            with_scores=None if key == "original" else with_scores,
+            license=license or "other",
         )
+        opened.runner.submit([export])
         say(f"Writing {file_name}")
         st.rerun()
 
@@ -84,15 +83,6 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
 def _file_name(selection: str, extension: str) -> str:
     stem = re.sub(r"[^\w.-]+", "-", selection.lower()).strip("-.") or "selection"
     return f"{stem}.{extension.lstrip('.')}"
-
-
-def _problem(file_name: str) -> str | None:
-    if not re.fullmatch(r"[\w][\w .-]{0,120}", file_name) or "." not in file_name:
-        return (
-            f"{file_name!r} cannot be the name of the file: use letters, digits, spaces, "
-            "'.', '_' and '-', with an extension"
-        )
-    return None
 
 
 def results_view(opened: Opened) -> None:
@@ -120,8 +110,7 @@ def _result(record: JobRecord, out: Path) -> None:
             _download("Data", out, primary=True)
             _download("Manifest", manifest_path(out))
             _download("Dataset card", card_path(out))
-            if _wanted_info(out).exists():
-                _download("dataset_info.json", _wanted_info(out))
+            _download("dataset_info.json", _wanted_info(out))
             st.download_button(
                 "All as zip",
                 lambda: _zip(out),

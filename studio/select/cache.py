@@ -38,42 +38,37 @@ from deita_core.selection.analysis.similarities import (
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.shell.resources import Opened, arrays, open_at
+from studio.shell.resources import Opened, arrays
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
 _PATIENCE_SECONDS = 0.7
 
 
-@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1)
-def _input(path: str, version: int) -> PoolTable:
-    opened = open_at(path)
+# What the cache looks at of its arguments.
+_OF_POOL = {
+    Opened: lambda opened: (opened.key, opened.project.data_version()),
+    SelectionRule: SelectionRule.to_json,
+}
+_OF_PINS = {Opened: lambda opened: (opened.key, pins_version(opened.project))}
+
+
+@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1, hash_funcs=_OF_POOL)
+def pool_input(opened: Opened) -> PoolTable:
+    """The pool as `select` takes it; raises SelectionError saying what is missing."""
     return selection_input(opened.project, arrays(opened))
 
 
-def pool_input(opened: Opened) -> PoolTable:
-    """The pool as `select` takes it; raises SelectionError saying what is missing."""
-    return _input(opened.key, opened.project.data_version())
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _pins(path: str, version: int) -> Pins:
-    return pins(open_at(path).project)
-
-
+@st.cache_data(show_spinner=False, max_entries=8, hash_funcs=_OF_PINS)
 def current_pins(opened: Opened) -> Pins:
     """Pins and exclusions as of now."""
-    return _pins(opened.key, pins_version(opened.project))
+    return pins(opened.project)
 
 
-@st.cache_resource(show_spinner="Searching", max_entries=8)
-def _found(path: str, version: int, text: str) -> NDArray[np.int64]:
-    return np.asarray(search_rows(open_at(path).project, text), np.int64)
-
-
+@st.cache_resource(show_spinner="Searching", max_entries=8, hash_funcs=_OF_POOL)
 def rows_with(opened: Opened, text: str) -> NDArray[np.int64]:
     """Rows whose text contains `text`, ascending."""
-    return _found(opened.key, opened.project.data_version(), text)
+    return np.asarray(search_rows(opened.project, text), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +80,30 @@ class Scale:
     start: Suggestion
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _scale(path: str, version: int) -> Scale | None:
-    graph = _input(path, version).graph
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs=_OF_POOL)
+def scale(opened: Opened) -> Scale | None:
+    """The scale of the threshold; None without a similarity graph."""
+    graph = pool_input(opened).graph
     if graph is None:
         return None
     nearest = nearest_similarities(graph)
     return Scale(nearest, nearest.histogram(), nearest.suggest())
 
 
-def scale(opened: Opened) -> Scale | None:
-    """The scale of the threshold; None without a similarity graph."""
-    return _scale(opened.key, opened.project.data_version())
-
-
 # Both are filled by `_made`, because a cached function cannot show its progress. They are apart,
 # so that a drag of the slider does not drive out what took longer.
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _outcomes(path: str, version: int, rule: str) -> dict[str, object]:
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_OF_POOL)
+def _outcomes(opened: Opened, rule: SelectionRule) -> dict[str, object]:
     return {}
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _others(path: str, version: int, what: str, rule: str) -> dict[str, object]:
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_OF_POOL)
+def _others(opened: Opened, what: str, rule: SelectionRule) -> dict[str, object]:
     return {}
 
 
 def _made(opened: Opened, what: str, rule: SelectionRule, make: Callable[[], Result]) -> Result:
-    key, text = (opened.key, opened.project.data_version()), rule.to_json()
-    box = _outcomes(*key, text) if what == "outcome" else _others(*key, what, text)
+    box = _outcomes(opened, rule) if what == "outcome" else _others(opened, what, rule)
     if "made" not in box:
         box["made"] = make()
     result: Result = box["made"]  # type: ignore[assignment]

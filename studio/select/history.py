@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from deita_core.project.browse import row_of_id
 from deita_core.project.pins import PinKind, pins, set_pins
 from deita_core.selection.rule import SelectionRule
 from studio.select.rule_form import load_rule
 from studio.shell import state
-from studio.shell.resources import Opened
+from studio.shell.resources import Opened, arrays
 
 _MOST = 60
 
@@ -90,20 +89,21 @@ def load_with_pins(opened: Opened, rule: SelectionRule) -> None:
 
 def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
     """Only what differs between the two rules is changed, so others' pins stay as they are."""
-    history = history_of(opened)
-    kinds: tuple[tuple[PinKind, tuple[str, ...], tuple[str, ...]], ...] = (
-        ("pinned", before.pinned, after.pinned),
-        ("excluded", before.excluded, after.excluded),
+    notes, project = history_of(opened).notes, opened.project
+    kinds: tuple[tuple[PinKind, set[str], set[str]], ...] = (
+        ("pinned", set(before.pinned), set(after.pinned)),
+        ("excluded", set(before.excluded), set(after.excluded)),
     )
-    gone = {i for _, old, new in kinds for i in set(old) - set(new)}
-    rows = [row for row in (row_of_id(opened.project, i) for i in gone) if row is not None]
-    history.notes |= {
-        one.row: (one.note, one.author) for one in pins(opened.project).all if one.row in rows
-    }
-    set_pins(opened.project, rows, None)
+    gone = _rows(opened, {identity for _, old, new in kinds for identity in old - new})
+    notes |= {one.row: (one.note, one.author) for one in pins(project).all if one.row in gone}
+    set_pins(project, gone, None)
     for kind, old, new in kinds:
-        for identity in set(new) - set(old):
-            row = row_of_id(opened.project, identity)
-            if row is not None:
-                note, author = history.notes.get(row, ("", ""))
-                set_pins(opened.project, [row], kind, note=note, author=author)
+        for row in _rows(opened, new - old):
+            note, author = notes.get(row, ("", ""))
+            set_pins(project, [row], kind, note=note, author=author)
+
+
+def _rows(opened: Opened, ids: set[str]) -> list[int]:
+    """The rows of those ids that are in the pool."""
+    rows = arrays(opened).rows_of(tuple(ids))
+    return rows[rows >= 0].tolist()

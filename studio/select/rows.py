@@ -5,15 +5,15 @@ The row that somebody reads stays in view while the rule changes around it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.conversation import Conversation
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.pins import Pin, PinKind, set_pins
 from deita_core.selection.analysis.thresholds import flip_point
@@ -83,9 +83,7 @@ def _in_order(result: Outcome, status: int | None) -> NDArray[np.int64]:
         return kept[result.trace.status[kept] == KEPT]
     rank = result.trace.rank
     rows = np.arange(len(rank)) if status is None else np.flatnonzero(result.trace.status == status)
-    ordered: NDArray[np.int64] = rows[
-        np.argsort(np.where(rank[rows] > 0, rank[rows], np.iinfo(np.int32).max), kind="stable")
-    ]
+    ordered: NDArray[np.int64] = rows[np.lexsort((rank[rows], rank[rows] == 0))]
     return ordered
 
 
@@ -168,19 +166,18 @@ def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, plac
 
 
 def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
-    texts = [_text(stored_row(opened.project, shown).conversation) for shown in (row, blocker)]
+    texts = [
+        "\n".join(
+            f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
+            for message in stored_row(opened.project, shown).conversation.messages
+        )
+        for shown in (row, blocker)
+    ]
     names = (f"Row {row:,}", f"Row {blocker:,}, which blocks it (similarity {similarity:.3f})")
     for column, name, text in zip(st.columns(2), names, marked_differences(*texts), strict=True):
         with column.container(border=True):
             st.caption(name)
             st.markdown(text, anchors=False)
-
-
-def _text(conversation: Conversation) -> str:
-    return "\n".join(
-        f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
-        for message in conversation.messages
-    )
 
 
 def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
@@ -199,9 +196,8 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
 
 def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
     """Pin or exclude these rows, or take that back; one row or many."""
-    chosen = current_pins(opened)
-    present = {one.row: one.kind for one in chosen.all}
-    kinds = {present.get(int(row)) for row in rows} if len(present) else {None}
+    present = {one.row: one.kind for one in current_pins(opened).all}
+    kinds = {present.get(row) for row in rows} if present else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
     for label, choice, icon in (
         (f"Pin{many}", "pinned", "keep"),
@@ -215,16 +211,16 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
             icon=f":material/{icon}:",
             key=f"{key}_{choice}",
             on_click=_set,
-            args=(opened, [int(row) for row in rows], choice),
+            args=(opened, rows, choice),
         )
 
 
 def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
-    kept = {one.row: one.note for one in current_pins(opened).all}
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    by_note: dict[str, list[int]] = {}
+    notes = {one.row: one.note for one in current_pins(opened).all}
+    author = st.session_state.get(state.AUTHOR, "")
+    by_note: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        by_note.setdefault(kept.get(row, ""), []).append(row)
+        by_note[notes.get(row, "")].append(row)
     for note, group in by_note.items():
         set_pins(opened.project, group, choice, note=note, author=author)
     say(f"{_DONE[choice]}: {plural(len(rows))}. Undo takes it back.")
@@ -239,19 +235,11 @@ def pins_view(opened: Opened) -> None:
             "is always in and an excluded one never is, whatever the rule says."
         )
         return
+    names = {"kind": "by hand", "made": "when (UTC)"}
+    table = pd.DataFrame(chosen).drop(columns="id").rename(columns=names)
     found = table_of(opened.project, [one.row for one in chosen])
-    table = pd.DataFrame(
-        {
-            "row": [one.row for one in chosen],
-            "by hand": [one.kind for one in chosen],
-            "note": [one.note for one in chosen],
-            "author": [one.author for one in chosen],
-            "when (UTC)": [one.made for one in chosen],
-            "first instruction": found["preview"],
-        }
-    )
     event = st.dataframe(
-        table,
+        table.assign(**{"first instruction": found["preview"]}),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
@@ -266,10 +254,8 @@ def pins_view(opened: Opened) -> None:
 
 
 def _note(opened: Opened, picked: Sequence[Pin]) -> None:
-    note = str(st.session_state.get("pin_note", ""))
-    kinds: tuple[PinKind, ...] = ("pinned", "excluded")
-    for kind in kinds:
+    note, author = st.session_state["pin_note"], st.session_state.get(state.AUTHOR, "")
+    for kind in get_args(PinKind):
         rows = [one.row for one in picked if one.kind == kind]
-        author = str(st.session_state.get(state.AUTHOR, ""))
         set_pins(opened.project, rows, kind, note=note, author=author)
     st.session_state["pin_note"] = ""

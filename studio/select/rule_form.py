@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 import streamlit as st
 
@@ -17,7 +16,6 @@ from deita_core.errors import SelectionError
 from deita_core.selection.rule import (
     CONDITION_COLUMNS,
     EACH,
-    BudgetUnit,
     Condition,
     Quota,
     SelectionRule,
@@ -30,7 +28,22 @@ from studio.shell.resources import Opened, arrays
 from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control, bound_choice
 
-Part = TypeVar("Part")
+# The parts of a rule that a control holds as they are.
+_CONTROLS = {
+    "strategy": state.STRATEGY,
+    "threshold": state.THRESHOLD,
+    "budget": state.BUDGET,
+    "budget_unit": state.UNIT,
+    "aggregation": state.AGGREGATION,
+    "include_no_response": state.NO_RESPONSE,
+    "languages": state.LANGUAGES,
+    "sources": state.SOURCES,
+    "excluded_flags": state.EXCLUDED_FLAGS,
+    "complexity_weight": state.COMPLEXITY_WEIGHT,
+    "quality_weight": state.QUALITY_WEIGHT,
+    "pin_place": state.PIN_PLACE,
+}
+_ALWAYS_IN_VIEW = ("threshold", "budget", "budget_unit", "aggregation", "pinned", "excluded")
 
 
 def rule_form(opened: Opened) -> SelectionRule | None:
@@ -38,48 +51,31 @@ def rule_form(opened: Opened) -> SelectionRule | None:
     with st.container(border=True):
         first, second, third = st.columns([5, 9, 6], gap="medium", vertical_alignment="top")
         with first:
-            unit, budget = _budget(opened)
+            _budget(opened)
         with second:
-            threshold = threshold_control(opened)
+            threshold_control(opened)
         with third:
-            aggregation = aggregation_control()
+            aggregation_control()
             effect = st.container()
         with st.expander("Strategy, score, filters and quotas", icon=":material/tune:"):
-            strategy, seed = _details(opened)
+            _details(opened)
     by_hand = current_pins(opened)
+    held = {part: st.session_state[key] for part, key in _CONTROLS.items()}
     try:
         rule = SelectionRule(
-            strategy=strategy,
-            threshold=threshold,
-            budget=budget,
-            aggregation=aggregation,
-            include_no_response=bool(st.session_state[state.NO_RESPONSE]),
-            languages=tuple(st.session_state[state.LANGUAGES]),
-            sources=tuple(st.session_state[state.SOURCES]),
-            excluded_flags=tuple(st.session_state[state.EXCLUDED_FLAGS]),
-            seed=seed,
-            budget_unit=unit,
-            complexity_weight=float(st.session_state[state.COMPLEXITY_WEIGHT]),
-            quality_weight=float(st.session_state[state.QUALITY_WEIGHT]),
-            conditions=_parsed(state.CONDITIONS, parse_condition),
-            quotas=_parsed(state.QUOTAS, parse_quota),
+            **{part: tuple(v) if isinstance(v, list) else v for part, v in held.items()},
+            seed=st.session_state[state.SEED] if held["strategy"] == "random" else 0,
+            conditions=tuple(map(parse_condition, st.session_state[state.CONDITIONS])),
+            quotas=tuple(map(parse_quota, st.session_state[state.QUOTAS])),
             pinned=by_hand.pinned,
             excluded=by_hand.excluded,
-            pin_place=st.session_state[state.PIN_PLACE],
         )
     except SelectionError as error:
         st.error(str(error))
         return None
     with effect:
         _effect(opened, rule)
-    in_view = SelectionRule(
-        threshold=rule.threshold,
-        budget=rule.budget,
-        budget_unit=rule.budget_unit,
-        aggregation=rule.aggregation,
-        pinned=rule.pinned,
-        excluded=rule.excluded,
-    )
+    in_view = SelectionRule(**{part: getattr(rule, part) for part in _ALWAYS_IN_VIEW})
     if rule != in_view:  # the expander is closed, as a rule
         st.caption(f"Rule: {escape(rule.describe())}.")
     return rule
@@ -90,22 +86,14 @@ def load_rule(rule: SelectionRule) -> None:
 
     Pins and exclusions are the project's and stay as they are.
     """
-    st.session_state[state.BUDGET] = rule.budget
-    st.session_state[state.UNIT] = rule.budget_unit
+    for part, key in _CONTROLS.items():
+        value = getattr(rule, part)
+        st.session_state[key] = list(value) if isinstance(value, tuple) else value
     st.session_state[state.THRESHOLD] = max(0.0, rule.threshold)  # the slider begins there
-    st.session_state[state.AGGREGATION] = rule.aggregation
-    st.session_state[state.STRATEGY] = rule.strategy
     st.session_state[state.SEED] = rule.seed
-    st.session_state[state.COMPLEXITY_WEIGHT] = rule.complexity_weight
-    st.session_state[state.QUALITY_WEIGHT] = rule.quality_weight
-    st.session_state[state.NO_RESPONSE] = rule.include_no_response
-    st.session_state[state.LANGUAGES] = list(rule.languages)
-    st.session_state[state.SOURCES] = list(rule.sources)
-    st.session_state[state.EXCLUDED_FLAGS] = list(rule.excluded_flags)
     conditions = (*rule.conditions, *_bounds(rule))
     st.session_state[state.CONDITIONS] = [one.describe() for one in conditions]
     st.session_state[state.QUOTAS] = [one.describe() for one in rule.quotas]
-    st.session_state[state.PIN_PLACE] = rule.pin_place
 
 
 def _bounds(rule: SelectionRule) -> list[Condition]:
@@ -117,21 +105,16 @@ def _bounds(rule: SelectionRule) -> list[Condition]:
     return [Condition(name, a, b) for name, a, b in bounds if a is not None or b is not None]
 
 
-def _parsed(key: str, parse: Callable[[str], Part]) -> tuple[Part, ...]:
-    return tuple(parse(text) for text in st.session_state[key])
-
-
-def _budget(opened: Opened) -> tuple[BudgetUnit, int | None]:
+def _budget(opened: Opened) -> None:
     pool = arrays(opened)
     above = st.container()  # filled afterwards: the unit decides on the steps of the number
-    chosen = bound_choice(
+    unit = bound_choice(
         "Counted in",
         {"rows": "rows", "tokens": "tokens"},
         key=state.UNIT,
         show_label=False,
         on_change=partial(_convert_budget, float(pool.tokens.mean()) if len(pool) else 1.0),
     )
-    unit: BudgetUnit = "tokens" if chosen == "tokens" else "rows"
     value = above.number_input(
         "Budget",
         min_value=0,
@@ -143,7 +126,6 @@ def _budget(opened: Opened) -> tuple[BudgetUnit, int | None]:
     )
     whole = len(pool) if unit == "rows" else int(pool.tokens.sum())
     st.caption(f"{'' if value is not None else 'no limit, '}of {whole:,} {unit}")
-    return unit, None if value is None else int(value)
 
 
 def _convert_budget(tokens_per_row: float) -> None:
@@ -178,11 +160,15 @@ def _effect(opened: Opened, rule: SelectionRule) -> None:
         )
 
 
-def _details(opened: Opened) -> tuple[str, int]:
-    """Draw the controls in the expander; the strategy and its seed. The rest is in the session."""
+def _details(opened: Opened) -> None:
+    """Draw the controls in the expander."""
     left, right = st.columns(2, gap="medium")
     with left:
-        strategy, seed = _strategy()
+        labels = {one.name: one.label for one in STRATEGIES}
+        strategy = bound_choice("Strategy", labels, key=state.STRATEGY, kind="list")
+        st.caption(find_strategy(strategy).source)
+        if strategy == "random":
+            st.number_input("Seed", min_value=0, value=0, key=state.SEED, bind="query-params")
     with right:
         _weights()
     _names(opened)
@@ -198,18 +184,13 @@ def _details(opened: Opened) -> tuple[str, int]:
             bind="query-params",
             help="They have no quality; they rank by complexity x 1.",
         )
-        _pin_place()
-    return strategy, seed
-
-
-def _strategy() -> tuple[str, int]:
-    labels = {one.name: one.label for one in STRATEGIES}
-    name = bound_choice("Strategy", labels, key=state.STRATEGY, kind="list")
-    st.caption(find_strategy(name).source)
-    if name != "random":
-        return name, 0
-    seed = st.number_input("Seed", min_value=0, value=0, key=state.SEED, bind="query-params")
-    return name, int(seed)
+        bound_choice(
+            "Pinned rows enter",
+            {"first": "before all others", "rank": "at their rank"},
+            key=state.PIN_PLACE,
+            help="First, they block what is too close to them whatever its score; at their rank, "
+            "better rows come before them.",
+        )
 
 
 def _weights() -> None:
@@ -227,16 +208,6 @@ def _weights() -> None:
     else:
         said = f"complexity^{a:g} x quality^{b:g}"
     st.caption(f"A turn scores {said}. A weight of 0 leaves that dimension out.")
-
-
-def _pin_place() -> None:
-    bound_choice(
-        "Pinned rows enter",
-        {"first": "before all others", "rank": "at their rank"},
-        key=state.PIN_PLACE,
-        help="First, they block what is too close to them whatever its score; at their rank, "
-        "better rows come before them.",
-    )
 
 
 def _names(opened: Opened) -> None:

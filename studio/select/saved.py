@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, count
 
 import streamlit as st
 
@@ -37,32 +38,25 @@ def save_button(opened: Opened, result: Outcome) -> None:
 def _ask_name(opened: Opened, result: Outcome) -> None:
     st.caption(f"{result.sentence()}.")
     taken = {s.name for s in selections(opened.project)}
-    name = st.text_input("Name", _suggestion(result, taken), max_chars=100)
+    base = f"{len(result.kept):,} at {result.rule.threshold:.2f}"
+    numbered = (f"{base} ({number})" for number in count(2))
+    suggestion = next(name for name in chain([base], numbered) if name not in taken)
+    name = st.text_input("Name", suggestion, max_chars=100).strip()
     notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
-    author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100)
-    replace = name.strip() in taken and st.checkbox(f"Replace the selection “{name.strip()}”")
-    blocked = not name.strip() or (name.strip() in taken and not replace)
-    if name.strip() in taken and not replace:
+    author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100).strip()
+    replace = name in taken and st.checkbox(f"Replace the selection “{name}”")
+    blocked = name in taken and not replace
+    if blocked:
         st.caption("There is one of this name already: choose another name, or replace it.")
-    if st.button("Save", type="primary", disabled=blocked):
+    if st.button("Save", type="primary", disabled=blocked or not name):
         try:
-            save_outcome(
-                opened.project, result, name, notes=notes, author=author.strip(), replace=replace
-            )
+            save_outcome(opened.project, result, name, notes=notes, author=author, replace=replace)
         except DeitaError as error:
             st.error(str(error))
             return
-        st.session_state[state.AUTHOR] = author.strip()
-        say(f"Saved “{name.strip()}”: {len(result.kept):,} conversations.")
+        st.session_state[state.AUTHOR] = author
+        say(f"Saved “{name}”: {len(result.kept):,} conversations.")
         st.rerun()
-
-
-def _suggestion(result: Outcome, taken: set[str]) -> str:
-    base = f"{len(result.kept):,} at {result.rule.threshold:.2f}"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base} ({number})", number + 1
-    return name
 
 
 def saved_selections(opened: Opened, result: Outcome) -> None:

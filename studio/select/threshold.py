@@ -24,7 +24,7 @@ _GROUPS = (
 )
 
 
-def threshold_control(opened: Opened) -> float:
+def threshold_control(opened: Opened) -> None:
     """Slider, similarity and distance, the distribution behind it, suggestion and presets."""
     st.markdown(
         ":small[Threshold (cosine similarity)]",
@@ -44,7 +44,7 @@ def threshold_control(opened: Opened) -> float:
     )
     if known is not None:
         with above:
-            _distribution(known, float(value))
+            _distribution(known, value)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(similarity_text(value), width="content")
         if known is not None:
@@ -66,7 +66,6 @@ def threshold_control(opened: Opened) -> float:
                     args=(preset,),
                 )
                 st.caption(preset.explanation)
-    return float(value)
 
 
 def _set_threshold(threshold: float) -> None:
