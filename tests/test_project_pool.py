@@ -10,6 +10,7 @@ from deita_core.errors import ProjectError
 from deita_core.formats.read.layout import PoolRow, Reject
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project, browse
+from deita_core.project.arrays import load_pool_table
 from deita_core.project.pool import (
     Source,
     add_rows,
@@ -99,8 +100,8 @@ def test_an_unknown_row_is_an_error(project: Project) -> None:
 def test_the_row_of_an_id_is_found(project: Project) -> None:
     given = row(0, "a")
     add(project, given)
-    assert browse.row_of_id(project, given.conversation.id) == 0
-    assert browse.row_of_id(project, "0" * 32) is None
+    rows = load_pool_table(project).rows_of((given.conversation.id, "0" * 32))
+    assert rows.tolist() == [0, -1]
 
 
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:

@@ -27,43 +27,32 @@ from studio.shell.resources import Opened
 
 _SHOWN = 10
 _SCORES = (1.0, 6.0)
+_TAILS = "longer tails count in the last bar"
 
 
 def status_distributions(opened: Opened, result: Outcome) -> None:
     """Evol score, complexity, quality and tokens, stacked by status; dashed, a random selection."""
     table = pool_input(opened)
     means, tokens = mean_scores(table), table.tokens.astype(np.float64)
-    status = result.trace.status
     drawn = random_rows(opened, result.rule)
-    panels = [
-        _status_panel(name, note, values, status, drawn, extent)
-        for name, note, values, extent in (
-            ("Evol score", f"{result.rule.aggregation} over turns", result.scores, None),
-            ("Complexity", "1 to 6", means.complexity, _SCORES),
-            ("Quality", "1 to 6", means.quality, _SCORES),
-            ("Tokens", "estimated", tokens, None),
-        )
-    ]
+    how = f"{result.rule.aggregation} over turns"
+    panels = []
+    for name, note, values, extent in (
+        ("Evol score", f"{how}; {_TAILS}", result.scores, _bulk(result.scores)),
+        ("Complexity", "1 to 6", means.complexity, _SCORES),
+        ("Quality", "1 to 6", means.quality, _SCORES),
+        ("Tokens", f"estimated; {_TAILS}", tokens, _bulk(tokens)),
+    ):
+        bars = count_by_group(values, result.trace.status, len(STATUSES), extent=extent)
+        random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
+        line = Line("random selection", _middles(bars.edges), random, INK, dashed=True)
+        alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
+        panels.append(Panel(name, alt, note, bars=bars, lines=(line,)))
     small_charts(panels, status_groups(), key="select-distributions")
 
 
-def _status_panel(
-    name: str,
-    note: str,
-    values: NDArray[np.float64],
-    status: NDArray[np.int8],
-    drawn: NDArray[np.int64],
-    extent: tuple[float, float] | None,
-) -> Panel:
-    if extent is None:
-        extent = _bulk(values)
-        note += "; longer tails count in the last bar"
-    bars = count_by_group(values, status, len(STATUSES), extent=extent)
-    middles = (bars.edges[:-1] + bars.edges[1:]) / 2
-    random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
-    line = Line("random selection", middles, random, INK, dashed=True)
-    alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
-    return Panel(name, alt, note, bars=bars, lines=(line,))
+def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (edges[:-1] + edges[1:]) / 2
 
 
 def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -151,10 +140,11 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _panel(found: Distribution) -> Panel:
-    middles = (found.edges[:-1] + found.edges[1:]) / 2
+    middles = _middles(found.edges)
+    selected, random = (n / max(1, int(n.sum())) for n in (found.selection, found.random))
     lines = (
-        Line("selected", middles, _share(found.selection), STATUS_STYLES[KEPT].shade),
-        Line("random", middles, _share(found.random), INK, dashed=True),
+        Line("selected", middles, selected, STATUS_STYLES[KEPT].shade),
+        Line("random", middles, random, INK, dashed=True),
     )
     name = found.column.replace("_", " ")
     return Panel(
@@ -166,10 +156,6 @@ def _panel(found: Distribution) -> Panel:
         extent=(float(found.edges[0]), float(found.edges[-1])),
         height=96,
     )
-
-
-def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    return counts / max(1, int(counts.sum()))
 
 
 def _shares(title: str, columns: Mapping[str, Measures], what: str) -> None:

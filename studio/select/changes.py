@@ -52,7 +52,8 @@ def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) 
     saved = np.asarray(selection_rows(opened.project, selection.selection)[0], np.int64)
     more = result.kept[~np.isin(result.kept, saved)]
     fewer = saved[~np.isin(saved, result.kept)]
-    if not len(more) and not len(fewer):
+    rows = np.concatenate([fewer, more])
+    if not len(rows):
         st.caption("The selection above has the same rows.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -61,10 +62,8 @@ def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) 
             f"{len(fewer):,} of this one.",
             width="content",
         )
-        shown = st.toggle("Show them", key=f"difference-{selection.selection}")
-    if not shown:
-        return
-    rows = np.concatenate([fewer, more])
+        if not st.toggle("Show them", key=f"difference-{selection.selection}"):
+            return
     which = np.full(len(result.trace.status), "", object)
     which[fewer], which[more] = "only in the saved one", "only in the one above"
     reasons = np.full(len(which), "", object)

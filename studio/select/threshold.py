@@ -88,7 +88,7 @@ def _distribution(known: Scale, threshold: float) -> None:
     """Rows by the similarity to their nearest other row, on the axis of the slider."""
     (rows, edges), pool = known.histogram, known.nearest
     near = edges[:-1] >= threshold - 1e-9
-    counts = np.stack([np.where(near, 0, rows), np.where(near, rows, 0)])
+    counts = np.stack([rows * ~near, rows * near])
     share = pool.share_above(max(threshold, pool.floor))
     marks = [Mark(threshold, f"{share:.0%} of rows have a nearer one", INK)]
     if pool.floor > 0:
@@ -120,9 +120,8 @@ def graph_notice(opened: Opened, rule: SelectionRule) -> None:
             "nothing: every step is computed from the embeddings and takes longer."
         )
         return
-    jobs = opened.runner.records(20)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if any(job.kind == "graph" and job.active for job in jobs):
+        if any(job.kind == "graph" and job.active for job in opened.runner.records(20)):
             st.caption(":material/hub: The similarity graph is being built, see the side column.")
             return
         st.caption(
@@ -152,11 +151,11 @@ def frontier_view(opened: Opened, rule: SelectionRule) -> None:
     st.markdown(_budget_sentence(found, rule))
     st.caption("Click into a chart to move the threshold there.")
     panels = _panels(found, rule)
-    for column, half, key in zip(
-        st.columns(2), (panels[::2], panels[1::2]), ("left", "right"), strict=True
-    ):
-        with column:
-            small_charts(half, key=f"frontier-{key}", on_pick=_pick_threshold)
+    left, right = st.columns(2)
+    with left:
+        small_charts(panels[::2], key="frontier-left", on_pick=_pick_threshold)
+    with right:
+        small_charts(panels[1::2], key="frontier-right", on_pick=_pick_threshold)
 
 
 def _budget_sentence(found: Frontier, rule: SelectionRule) -> str:
