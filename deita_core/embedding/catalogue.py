@@ -23,36 +23,12 @@ def _minilm() -> Embedder:
     return MiniLM()
 
 
-def _llm(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.models import LLMEmbedder
-
-    return LLMEmbedder(rest, options=options)
-
-
-def _llm_mean(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.models import LLMEmbedder
-
-    return LLMEmbedder(rest, pooling="mean", options=options)
-
-
-def _sentence(rest: str, options: ModelOptions) -> Embedder:
-    from deita_core.embedding.models import SentenceEmbedder
-
-    return SentenceEmbedder(rest, options)
-
-
 NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
 # The paper's embedder under a short name.
 ALIASES: Mapping[str, str] = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
-# Called with what stands behind the colon: a local folder or a name on the hub. The id of such
-# an embedder is its name.
-PREFIXES: Mapping[str, Callable[[str, ModelOptions], Embedder]] = {
-    "llm": _llm,
-    "llm-mean": _llm_mean,
-    "st": _sentence,
-}
-
-
+# A local folder or a name on the hub stands behind the colon. The id of such an embedder is its
+# name.
+PREFIXES = ("llm", "llm-mean", "st")
 _IDS = {"sentence-transformers/all-MiniLM-L6-v2": "minilm"}
 
 
@@ -79,7 +55,11 @@ def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
             raise ModelError(
                 f"{prefix}: needs a folder or the name of a model on the hub behind it"
             )
-        return PREFIXES[prefix](rest, options or ModelOptions())
+        from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
+
+        if prefix == "st":
+            return SentenceEmbedder(rest, options)
+        return LLMEmbedder(rest, pooling="last" if prefix == "llm" else "mean", options=options)
     known = ", ".join([*NAMES, *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
     embedder: Embedder = imported(name, f"embedder (known: {known})")()
     return embedder

@@ -12,19 +12,17 @@ move its last bits (in float32 by less than 1e-5), since they decide how far it 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deita_core.conversation import without_surrogates
 from deita_core.embedding.minilm_network import OpenVinoEncoder, TorchEncoder
 from deita_core.embedding.protocol import EmbeddingBatch, finished
 from deita_core.errors import ModelError
 from deita_core.files import sha256_of
-from deita_core.models.batches import BATCH_TOKENS, TokenBatch, batches
+from deita_core.models.batches import BATCH_TOKENS, batches
 from deita_core.models.device import Device, pick_device
 
 MODEL_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -76,14 +74,6 @@ GPU_BATCH_TOKENS = 131_072
 SPECIAL_TOKENS = 2  # [CLS] before the text, [SEP] after it
 
 
-class Encoder(Protocol):
-    """Where the network runs."""
-
-    def encode(self, batches: Iterable[TokenBatch], out: NDArray[np.float32]) -> None:
-        """Fills `out[batch.rows]` with mean-pooled vectors, (rows, 384) float32."""
-        ...
-
-
 class MiniLM:
     """all-MiniLM-L6-v2: 384 dimensions, reads the first 256 tokens of a text.
 
@@ -91,6 +81,10 @@ class MiniLM:
     `embed` sorts by length inside, so hand it thousands of texts at once.
     Use one instance from one thread at a time.
     """
+
+    id = MODEL_ID
+    revision = REVISION
+    dimension = DIMENSION
 
     def __init__(self, precision: str | None = None, device: Device | None = None) -> None:
         """Loads and checks the weights (1 s on a CPU; 6 s the first time).
@@ -100,44 +94,29 @@ class MiniLM:
         """
         from tokenizers import Tokenizer
 
-        self._device = device or pick_device()
-        self._precision = _precision(precision, self._device)
+        device = device or pick_device()
+        if precision is None:
+            precision = "bf16" if device.kind == "cpu" and device.bf16 else "fp32"
+        if precision not in PRECISIONS:
+            raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         folder = model_folder()
         self._tokenizer = Tokenizer.from_file(str(verified(folder, "tokenizer.json")))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         name = "model.safetensors"
         weights = verified(folder, name)
-        self._encoder: Encoder
-        if self._device.kind == "cpu":
-            self._budget = BATCH_TOKENS
-            self._encoder = OpenVinoEncoder(
-                weights, SHA256[name], self._precision, self._device.threads
-            )
+        self._encoder: OpenVinoEncoder | TorchEncoder
+        if device.kind == "cpu":
+            backend, self._budget = "openvino", BATCH_TOKENS
+            self._encoder = OpenVinoEncoder(weights, SHA256[name], precision, device.threads)
         else:
-            self._budget = GPU_BATCH_TOKENS
-            self._encoder = TorchEncoder(weights, self._precision, self._device.kind)
-
-    @property
-    def id(self) -> str:
-        """The model's official id."""
-        return MODEL_ID
-
-    @property
-    def revision(self) -> str:
-        """The revision of the official weights on the hub."""
-        return REVISION
-
-    @property
-    def dimension(self) -> int:
-        """384."""
-        return DIMENSION
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens, and the backend ("openvino" or "torch")."""
-        backend = "openvino" if self._device.kind == "cpu" else "torch"
-        return {"precision": self._precision, "max_tokens": MAX_TOKENS, "backend": backend}
+            backend, self._budget = "torch", GPU_BATCH_TOKENS
+            self._encoder = TorchEncoder(weights, precision, device.kind)
+        self.parameters: Mapping[str, str | int | float | bool] = {
+            "precision": precision,
+            "max_tokens": MAX_TOKENS,
+            "backend": backend,
+        }
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; a text without a token gets a reason, no vector.
@@ -148,32 +127,17 @@ class MiniLM:
         clean = list(map(without_surrogates, texts))
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
-        read = [_truncated(ids) for ids in tokens]
+        # The closing mark stays the last of the tokens that the model reads.
+        read = [
+            ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]] for ids in tokens
+        ]
         reasons = {
-            row: _unreadable(text)
-            for row, (text, length) in enumerate(zip(texts, lengths, strict=True))
-            if length <= SPECIAL_TOKENS
+            row: "the text has no character that the embedder reads"
+            if texts[row].strip()
+            else "the text is empty"
+            for row in np.flatnonzero(lengths <= SPECIAL_TOKENS).tolist()
         }
         readable = [row for row in range(len(texts)) if row not in reasons]
         vectors = np.full((len(texts), DIMENSION), np.nan, dtype=np.float32)
         self._encoder.encode(batches(read, readable, self._budget), vectors)
         return finished(vectors, lengths, lengths > MAX_TOKENS, reasons)
-
-
-def _precision(wanted: str | None, device: Device) -> str:
-    if wanted is None:
-        return "bf16" if device.kind == "cpu" and device.bf16 else "fp32"
-    if wanted not in PRECISIONS:
-        raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}, got {wanted!r}")
-    return wanted
-
-
-def _truncated(ids: list[int]) -> list[int]:
-    """The first tokens that the model reads; the closing mark stays the last one."""
-    return ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
-
-
-def _unreadable(text: str) -> str:
-    if not text.strip():
-        return "the text is empty"
-    return "the text has no character that the embedder reads"

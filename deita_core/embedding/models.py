@@ -49,43 +49,21 @@ class LLMEmbedder:
             raise ModelError(f"pooling must be {' or '.join(POOLINGS)}, got {pooling!r}")
         options = options or ModelOptions()
         self._pooling = pooling
-        self._model = load_language_model(
+        self._model = model = load_language_model(
             name, head=False, precision=options.precision, device=options.device
         )
-        self._limit = min(self._model.limit, options.max_tokens or MAX_TOKENS)
-        self._budget = first_budget(self._model.device.split(":")[0])
-        if options.batch_tokens is not None:
-            self._budget.tokens = options.batch_tokens
-
-    @property
-    def id(self) -> str:
-        """The name that loads it again: "llm:" or "llm-mean:", then the folder or hub name."""
-        return f"{'llm' if self._pooling == 'last' else 'llm-mean'}:{self._model.name}"
-
-    @property
-    def revision(self) -> str:
-        """The hub's commit, or a hash of the folder."""
-        return self._model.revision
-
-    @property
-    def dimension(self) -> int:
-        """The width of the model's hidden states."""
-        return int(self._model.network.config.get_text_config().hidden_size)
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens, pooling, template."""
-        return {
-            "precision": self._model.precision,
+        self._limit = min(model.limit, options.max_tokens or MAX_TOKENS)
+        self._budget = first_budget(model.device.split(":")[0], options.batch_tokens)
+        self.id = f"{'llm' if pooling == 'last' else 'llm-mean'}:{model.name}"  # loads it again
+        self.revision = model.revision
+        self.dimension = int(model.network.config.get_text_config().hidden_size)
+        self.parameters: Mapping[str, str | int | float | bool] = {
+            "precision": model.precision,
             "max_tokens": self._limit,
-            "pooling": self._pooling,
+            "pooling": pooling,
             "template": TEMPLATE,
         }
-
-    @property
-    def rows_at_once(self) -> int:
-        """How many conversations a batch of a job has: some seconds of work."""
-        return 64 if self._model.device == "cpu" else 1024
+        self.rows_at_once = 64 if model.device == "cpu" else 1024  # some seconds of work
 
     def render(self, conversation: Conversation) -> str:
         """The text that stands for a conversation."""
@@ -94,7 +72,11 @@ class LLMEmbedder:
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
         # An empty text would be the mark at its start alone, the same for every empty text.
-        tokens = [self._tokens(text) if text.strip() else [] for text in texts]
+        tokenizer = self._model.tokenizer
+        tokens: list[list[int]] = [
+            list(tokenizer(without_surrogates(text)).input_ids) if text.strip() else []
+            for text in texts
+        ]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         read = [ids[: self._limit] for ids in tokens]
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
@@ -105,9 +87,6 @@ class LLMEmbedder:
         failed = run_longest_first([len(ids) for ids in read], self._budget, run)
         failed |= {row: "the text is empty" for row, length in enumerate(lengths) if not length}
         return finished(vectors, lengths, lengths > self._limit, failed)
-
-    def _tokens(self, text: str) -> list[int]:
-        return list(self._model.tokenizer(without_surrogates(text)).input_ids)
 
     def _pooled(self, tokens: list[list[int]], rows: list[int]) -> NDArray[np.float32]:
         """(b, d) float32, not normalised."""
@@ -135,53 +114,33 @@ class SentenceEmbedder:
     def __init__(self, name: str, options: ModelOptions | None = None) -> None:
         """Loads the model; name: a local folder, or a model on the hub. Raises ModelError."""
         options = options or ModelOptions()
-        self._device = options.device or pick_device().kind
+        device = options.device or pick_device().kind
         # These models are small: the exact numbers are worth more than the speed of bf16.
-        wanted = options.precision or ("fp32" if self._device == "cpu" else None)
-        self._precision = pick_precision(wanted, named_device(self._device))
+        wanted = options.precision or ("fp32" if device == "cpu" else None)
+        precision = pick_precision(wanted, named_device(device))
         local = Path(name).expanduser()
-        self._name = str(local.resolve()) if local.is_dir() else name
-        self._model = _load(self._name, self._device, self._precision)
+        if local.is_dir():
+            name = str(local.resolve())
+        self._model = model = _load(name, device, precision)
+        self._limit = int(model.max_seq_length or 1_000_000)
         if options.max_tokens is not None:
-            self._model.max_seq_length = min(options.max_tokens, self._limit)
-        self._revision = folder_revision(local) if local.is_dir() else _commit(self._model)
-        self._budget = first_budget(self._device.split(":")[0])
-        if options.batch_tokens is not None:
-            self._budget.tokens = options.batch_tokens
-
-    @property
-    def id(self) -> str:
-        """The name that loads it again: "st:", then the folder or hub name."""
-        return f"st:{self._name}"
-
-    @property
-    def revision(self) -> str:
-        """The hub's commit, or a hash of the folder."""
-        return self._revision
-
-    @property
-    def dimension(self) -> int:
-        """The width of a vector."""
-        return int(self._model.get_embedding_dimension())
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens."""
-        return {"precision": self._precision, "max_tokens": self._limit}
-
-    @property
-    def rows_at_once(self) -> int:
-        """How many conversations a batch of a job has."""
-        return 256 if self._device == "cpu" else 4096
-
-    @property
-    def _limit(self) -> int:
-        return int(self._model.max_seq_length or 1_000_000)
+            self._limit = model.max_seq_length = min(options.max_tokens, self._limit)
+        self._budget = first_budget(device.split(":")[0], options.batch_tokens)
+        self.id = f"st:{name}"  # loads it again
+        self.revision = folder_revision(local) if local.is_dir() else _commit(model)
+        self.dimension = int(model.get_embedding_dimension())
+        self.parameters: Mapping[str, str | int | float | bool] = {
+            "precision": precision,
+            "max_tokens": self._limit,
+        }
+        self.rows_at_once = 256 if device == "cpu" else 4096
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
         clean = list(map(without_surrogates, texts))
-        lengths = np.array(self._lengths(clean), dtype=np.int32)
+        # The model's own marks included and nothing cut.
+        tokens = self._model.tokenizer(clean, truncation=False, verbose=False).input_ids
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
 
         def run(rows: list[int]) -> None:
@@ -196,11 +155,6 @@ class SentenceEmbedder:
         read = [0 if row in empty else min(int(n), self._limit) for row, n in enumerate(lengths)]
         failed = run_longest_first(read, self._budget, run)
         return finished(vectors, lengths, lengths > self._limit, failed | empty)
-
-    def _lengths(self, texts: list[str]) -> list[int]:
-        """Tokens of each text, the model's own marks included and nothing cut."""
-        found = self._model.tokenizer(texts, truncation=False, verbose=False).input_ids
-        return [len(ids) for ids in found]
 
 
 def _load(name: str, device: str, precision: str) -> Any:

@@ -92,26 +92,21 @@ class Embedder(Protocol):
     @property
     def id(self) -> str:
         """The model's official id."""
-        ...
 
     @property
     def revision(self) -> str:
         """The exact weights."""
-        ...
 
     @property
     def dimension(self) -> int:
         """d, the width of a vector."""
-        ...
 
     @property
     def parameters(self) -> Mapping[str, str | int | float | bool]:
         """What else the vectors depend on (precision, longest text in tokens)."""
-        ...
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; an empty text gets a reason, not a vector."""
-        ...
 
 
 @runtime_checkable
@@ -120,7 +115,6 @@ class Renders(Protocol):
 
     def render(self, conversation: Conversation) -> str:
         """The text that stands for a conversation."""
-        ...
 
 
 @runtime_checkable
@@ -130,7 +124,6 @@ class Paced(Protocol):
     @property
     def rows_at_once(self) -> int:
         """Enough to sort by length, few enough for progress to show."""
-        ...
 
 
 def text_for(embedder: Embedder, conversation: Conversation) -> str:

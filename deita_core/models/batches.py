@@ -86,10 +86,9 @@ class TokenBudget:
         self.halved += 1
 
 
-def first_budget(kind: str, most: int | None = None) -> TokenBudget:
-    """The budget to begin with on a device of this kind; `most` bounds it."""
-    tokens = GPU_TOKENS if kind == "cuda" else CPU_TOKENS
-    return TokenBudget(tokens if most is None else max(1, min(tokens, most)))
+def first_budget(kind: str, wanted: int | None = None) -> TokenBudget:
+    """The budget to begin with: as wanted, or what suits a device of this kind."""
+    return TokenBudget(wanted or (GPU_TOKENS if kind == "cuda" else CPU_TOKENS))
 
 
 def run_longest_first(
