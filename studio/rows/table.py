@@ -75,21 +75,34 @@ def rows_table(
     shown = [int(r) for r in rows[page * PAGE : (page + 1) * PAGE]]
     # Named after its rows: what was chosen stays with them, not with their places.
     table = f"{key}_{page}_{hash(tuple(shown)):x}"
-    event = st.dataframe(
+    chosen = lines_chosen(
         _table(opened, shown, aggregation, extra or {}),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row" if many else "single-row",
         key=table,
-        column_config={
+        columns={
             "row": st.column_config.NumberColumn("row", format="%d"),
             "preview": st.column_config.TextColumn("first instruction", width="large"),
             "flags": st.column_config.ListColumn("flags"),
         },
         alt="Conversations",
+        many=many,
     )
-    chosen = event.selection.rows
-    return Chosen(table, tuple(shown[place] for place in chosen if place < len(shown)))
+    return Chosen(table, tuple(shown[place] for place in chosen))
+
+
+def lines_chosen(
+    table: pd.DataFrame, *, key: str, alt: str, columns: dict[str, Any], many: bool = False
+) -> list[int]:
+    """Draw a table in which one line (or `many`) can be ticked; the places of those that are."""
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row" if many else "single-row",
+        key=key,
+        column_config=columns,
+        alt=alt,
+    )
+    return [place for place in event.selection.rows if place < len(table)]
 
 
 def _table(

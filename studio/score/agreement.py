@@ -21,7 +21,7 @@ from studio.charts.colours import PLAIN, MapGroup
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
 from studio.shell.formatting import model_label
-from studio.shell.resources import Opened, arrays, open_at, scores
+from studio.shell.resources import AS_OF_NOW, Opened, arrays, scores
 from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control
 
@@ -33,7 +33,6 @@ def score_distributions(opened: Opened) -> None:
     """Histograms of complexity, quality and evol score, and the first two together."""
     how = aggregation_control()
     columns = scores(opened, how)
-    group = (MapGroup("conversations", PLAIN),)
     shown = (
         ("complexity", columns.complexity, _scale_of(columns.complexity)),
         ("quality", columns.quality, _scale_of(columns.quality)),
@@ -45,20 +44,19 @@ def score_distributions(opened: Opened) -> None:
                 st.caption(f"No conversation has {name} yet.")
                 continue
             unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
-            figure = histogram_figure(
-                count_by_group(values, extent=extent), group, title=name, unit=unit,
-                dark=is_dark(),
-            )  # fmt: skip
-            show(figure, key=f"histogram-{name}", alt=f"How many conversations have which {name}")
+            counts = count_by_group(values, extent=extent)
+            group = (MapGroup("conversations", PLAIN),)
+            show(
+                histogram_figure(counts, group, title=name, unit=unit, dark=is_dark()),
+                key=f"histogram-{name}",
+                alt=f"How many conversations have which {name}",
+            )
     both = ~(np.isnan(columns.complexity) | np.isnan(columns.quality))
     if both.any():
         st.subheader("Complexity and quality together")
-        left, _ = st.columns([3, 2])
-        extents = [extent for _, _, extent in shown[:2]]
-        grid = count_grid(
-            columns.complexity, columns.quality, extent=_SCALE if all(extents) else None
-        )
-        with left:
+        extent = _SCALE if all(extent for _, _, extent in shown[:2]) else None
+        grid = count_grid(columns.complexity, columns.quality, extent=extent)
+        with st.columns([3, 2])[0]:
             show(
                 density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
                 key="density",
@@ -93,8 +91,7 @@ def agreement_view(opened: Opened) -> None:
     if first.scorer == second.scorer:
         st.caption("Choose two different scorers.")
         return
-    version = opened.project.data_version()
-    paired, found = _compared(opened.key, version, first.scorer, second.scorer)
+    paired, found = _compared(opened, first.scorer, second.scorer)
     st.markdown(f"#### {found.sentence()}.")
     if not found.turns:
         st.caption("Run one of them on more of the pool, or choose another pair.")
@@ -114,34 +111,34 @@ def agreement_view(opened: Opened) -> None:
     _rows(opened, paired, found, names)
 
 
-@st.cache_resource(show_spinner="Comparing the scores", max_entries=8)
-def _compared(path: str, version: int, first: int, second: int) -> tuple[PairedScores, Agreement]:
-    paired = paired_scores(open_at(path).project, first, second)
+@st.cache_resource(show_spinner="Comparing the scores", max_entries=8, hash_funcs=AS_OF_NOW)
+def _compared(opened: Opened, first: int, second: int) -> tuple[PairedScores, Agreement]:
+    paired = paired_scores(opened.project, first, second)
     return paired, agreement(paired.first, paired.second)
 
 
-def _pair(records: list[ScorerRecord], dimension: str) -> tuple[ScorerRecord, ScorerRecord]:
+def _pair(records: list[ScorerRecord], dimension: str) -> list[ScorerRecord]:
     """Two choices; at first the one in use and the latest other."""
     by_number = {r.scorer: r for r in records}
-    active = next((n for n, r in by_number.items() if r.active), next(iter(by_number)))
+    active = next((r.scorer for r in records if r.active), records[0].scorer)
     other = next(n for n in reversed(by_number) if n != active)
-    numbers = list(by_number)
+    labels = {
+        n: f"{model_label(r.model)} ({r.revision[:8]}) · {r.scored:,} turns"
+        for n, r in by_number.items()
+    }
     found = []
-    labels = ("First", "Second")
-    for place, label, start in zip(st.columns(2), labels, (active, other), strict=True):
-        with place:
-            number = st.selectbox(
-                f"{label} scorer",
-                numbers,
-                index=numbers.index(start),
-                format_func=lambda n: (
-                    f"{model_label(by_number[n].model)} "
-                    f"({by_number[n].revision[:8]}) · {by_number[n].scored:,} turns"
-                ),
-                key=f"agreement_{label}_{dimension}",
-            )
+    for place, which, start in zip(
+        st.columns(2), ("First", "Second"), (active, other), strict=True
+    ):
+        number = place.selectbox(
+            f"{which} scorer",
+            list(labels),
+            index=list(labels).index(start),
+            format_func=labels.__getitem__,
+            key=f"agreement_{which}_{dimension}",
+        )
         found.append(by_number[number or start])
-    return found[0], found[1]
+    return found
 
 
 def _names(first: ScorerRecord, second: ScorerRecord) -> tuple[str, str]:
@@ -157,14 +154,12 @@ def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
     # The whole scale would squeeze a scorer that uses little of it into a few cells.
     fills = all(_scale_of(v) is not None and float(np.ptp(v)) > 1.0 for v in (x, y))
     grid = count_grid(x, y, extent=_SCALE if fills else None)
-    figure = density_figure(
-        grid, x_title=_shortened(names[0]), y_title=_shortened(names[1]), of="turns", dark=is_dark()
+    x_title, y_title = (name if len(name) <= 36 else "…" + name[-35:] for name in names)
+    show(
+        density_figure(grid, x_title=x_title, y_title=y_title, of="turns", dark=is_dark()),
+        key="agreement",
+        alt="How many turns have which pair of scores",
     )
-    show(figure, key="agreement", alt="How many turns have which pair of scores")
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 36 else "…" + name[-35:]
 
 
 def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[str, str]) -> None:
@@ -176,7 +171,6 @@ def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[s
     order = np.argsort(first_place)
     rows, first_place = rows[order], first_place[order]
     places = found.differ[first_place]
-    size = len(arrays(opened))
     extra: dict[str, NDArray[np.float64]] = {}
     for name, values in (
         (names[0], np.round(paired.first[places].astype(np.float64), 2)),
@@ -184,9 +178,8 @@ def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[s
         ("rank moves by", np.round(found.rank_difference[first_place], 2)),
         ("turn", paired.turn[places].astype(np.float64) + 1),
     ):
-        column = np.full(size, np.nan)
-        column[rows] = values
-        extra[name] = column
+        extra[name] = np.full(len(arrays(opened)), np.nan)
+        extra[name][rows] = values
     st.caption(
         "By how much of the pool the second scorer ranks the turn higher (or, below 0, lower)."
     )

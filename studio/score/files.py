@@ -10,6 +10,7 @@ from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.kinds import ExportScoresSpec
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.job_log import jobs
+from deita_core.scoring.protocol import DIMENSIONS
 from studio.export.form import exports_folder
 from studio.pool.loader import FILE_TYPES, keep_upload
 from studio.shell.formatting import file_size
@@ -17,12 +18,12 @@ from studio.shell.resources import Opened
 from studio.shell.safe_text import escape
 
 _NONE = "none"
-_LABELS = {
-    "deita": "Deita's own format (JSON, one list of scores a conversation)",
-    "csv": "CSV, one line a turn",
-    "parquet": "Parquet, one line a turn",
+# Of each format, its label and the ending of its files.
+_FORMATS = {
+    "deita": ("Deita's own format (JSON, one list of scores a conversation)", "json"),
+    "csv": ("CSV, one line a turn", "csv"),
+    "parquet": ("Parquet, one line a turn", "parquet"),
 }
-_ENDINGS = {"deita": "json", "csv": "csv", "parquet": "parquet"}
 
 
 def score_files(opened: Opened, found: ProjectInfo) -> None:
@@ -57,16 +58,14 @@ def _import(opened: Opened) -> None:
     except DeitaError:
         usual = {}
         st.caption("No field has a usual name: choose which hold the scores.")
-    fields = {d: _field(d, names, usual.get(d), given.file_id) for d in ("complexity", "quality")}
+    fields = {d: _field(d, names, usual.get(d), given.file_id) for d in DIMENSIONS}
     activate = st.checkbox(
         "Use these scores for selection from now on", value=True, key="import_activate"
     )
     ready = any(fields.values()) and not opened.runner.busy
     if st.button("Import scores", type="primary", icon=":material/upload:", disabled=not ready):
-        step = import_scores_spec(
-            fields["complexity"], fields["quality"], file=path, activate=activate
-        )
-        opened.runner.submit([step])
+        spec = import_scores_spec(**fields, file=path, activate=activate)
+        opened.runner.submit([spec])
         st.rerun()
 
 
@@ -85,9 +84,9 @@ def _field(dimension: str, names: list[str], usual: str | None, file: str) -> st
 
 def _last(opened: Opened, kind: str) -> None:
     """What the last job of this kind said."""
-    done = [r for r in jobs(opened.project, 50) if r.kind == kind and r.state == "done"]
-    if done:
-        st.caption(f":material/check: Last time: {escape(done[0].message)}.")
+    done = (r for r in jobs(opened.project, 50) if r.kind == kind and r.state == "done")
+    if last := next(done, None):
+        st.caption(f":material/check: Last time: {escape(last.message)}.")
 
 
 def _export(opened: Opened, found: ProjectInfo) -> None:
@@ -96,10 +95,10 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         st.caption("There are no scores yet.")
         return
     chosen = st.selectbox(
-        "Format", list(SCORE_FORMATS), format_func=lambda f: _LABELS[f], key="scores_format"
+        "Format", list(SCORE_FORMATS), format_func=lambda f: _FORMATS[f][0], key="scores_format"
     )
     format = chosen or SCORE_FORMATS[0]
-    out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_ENDINGS[format]}"
+    out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_FORMATS[format][1]}"
     if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
         opened.runner.submit([ExportScoresSpec(out=out, format=format)])
         st.rerun()

@@ -1,8 +1,7 @@
 """Choosing a model for a dimension: its kind and name, its settings, and whether it fits here.
 
-A dimension is complexity, quality or embedding. What can be chosen is in `SCORERS` and
-`EMBEDDERS`, each with what it needs and costs; the settings have good defaults in a closed
-expander.
+A dimension is complexity, quality or embedding. `SCORERS` and `EMBEDDERS` say what can be chosen,
+each with what it needs and costs; the settings have good defaults in a closed expander.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import streamlit as st
 
 from deita_core.embedding.catalogue import check_embedder
 from deita_core.errors import DeitaError, ModelError
-from deita_core.models.device import devices, what_fits
+from deita_core.models.device import Fit, devices, what_fits
 from deita_core.models.endpoint import checked_url
 from deita_core.models.language_model import ModelFacts
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
@@ -46,125 +45,84 @@ class ModelKind:
     baseline: bool = False
 
 
+EMBEDDING = "embedding"
 _LLM_COST = "One pass of the model over each turn: a GPU for billions of parameters."
+_SAME = ModelKind(
+    "same", "The same as complexity", "Most models give both; a language model is loaded once."
+)
 SCORERS = (
     ModelKind("", "Leave as it is", "No scores are made or changed."),
     ModelKind(
-        "light",
-        "Light",
-        "Built in, no download: seconds per 10,000 rows on a CPU. A first look.",
+        "light", "Light", "Built in, no download: seconds per 10,000 rows on a CPU. A first look."
     ),
     ModelKind(
-        "deita",
-        "Deita (released)",
+        "deita", "Deita (released)",
         "The paper's LLaMA-13B scorers from the hub: 26 GB of download each, a GPU with 32 GB "
-        "(8 GB in int4).",
-        slow=True,
+        "(8 GB in int4).", slow=True,
     ),
     ModelKind(
-        "llm",
-        "Language model: folder or hub name",
-        f"A model trained with the paper's scoring prompt. {_LLM_COST}",
-        "model",
-        slow=True,
+        "llm", "Language model: folder or hub name",
+        f"A model trained with the paper's scoring prompt. {_LLM_COST}", "model", slow=True,
     ),
     ModelKind(
-        "endpoint",
-        "Endpoint (OpenAI-compatible)",
+        "endpoint", "Endpoint (OpenAI-compatible)",
         "A server that returns log probabilities. Your texts are sent to it; it may bill tokens.",
-        "endpoint",
-        slow=True,
+        "endpoint", slow=True,
     ),
     ModelKind(
-        "vllm",
-        "vLLM: folder or hub name",
+        "vllm", "vLLM: folder or hub name",
         "The quickest way on a GPU; needs the package vLLM and nearly all of the GPU's memory.",
-        "model",
-        slow=True,
+        "model", slow=True,
     ),
     ModelKind(
         "column", "Column of the pool", "Numbers that the pool already has; seconds.", "column"
     ),
     ModelKind("file", "Scores from a file", "Made elsewhere, matched by id or text.", "file"),
     ModelKind(
-        "instruction-length",
-        "Baseline: instruction length",
-        "Characters of the instruction; seconds.",
-        baseline=True,
+        "instruction-length", "Baseline: instruction length",
+        "Characters of the instruction; seconds.", baseline=True,
     ),
     ModelKind(
-        "response-length",
-        "Baseline: response length",
-        "Characters of the response; seconds.",
-        baseline=True,
+        "response-length", "Baseline: response length",
+        "Characters of the response; seconds.", baseline=True,
     ),
     ModelKind(
-        "random", "Baseline: random", "Chance, the same for the same seed; seconds.", "seed",
-        baseline=True,
+        "random", "Baseline: random",
+        "Chance, the same for the same seed; seconds.", "seed", baseline=True,
     ),
     ModelKind(
-        "perplexity",
-        "Baseline: perplexity",
+        "perplexity", "Baseline: perplexity",
         f"How unexpected the response is to any language model. {_LLM_COST}",
-        "model",
-        slow=True,
-        baseline=True,
+        "model", slow=True, baseline=True,
     ),
     ModelKind(
-        "ifd",
-        "Baseline: IFD",
+        "ifd", "Baseline: IFD",
         "How little the instruction helps to foresee the response; two passes a turn.",
-        "model",
-        slow=True,
-        baseline=True,
+        "model", slow=True, baseline=True,
     ),
 )  # fmt: skip
-
 EMBEDDERS = (
     ModelKind("", "Leave as it is", "No embeddings are made or changed."),
     ModelKind("minilm", "MiniLM", "Built in, no download: about 400 rows a second on a CPU."),
     ModelKind(
-        "deita-embedder",
-        "Deita's (Mistral-7B)",
+        "deita-embedder", "Deita's (Mistral-7B)",
         "The paper's choice, from the hub: 14 GB of download, a GPU with 20 GB (8 GB in int4).",
         slow=True,
     ),
     ModelKind(
-        "llm",
-        "Language model, last token",
-        f"The paper's way with any model. {_LLM_COST}",
-        "model",
-        slow=True,
+        "llm", "Language model, last token",
+        f"The paper's way with any model. {_LLM_COST}", "model", slow=True,
     ),
     ModelKind(
-        "llm-mean",
-        "Language model, mean of all tokens",
-        f"Steadier with models that were not trained for it. {_LLM_COST}",
-        "model",
-        slow=True,
+        "llm-mean", "Language model, mean of all tokens",
+        f"Steadier with models that were not trained for it. {_LLM_COST}", "model", slow=True,
     ),
     ModelKind(
-        "st",
-        "Sentence-transformers",
-        "Any model of that library; small ones run on a CPU.",
-        "model",
-        slow=True,
+        "st", "Sentence-transformers",
+        "Any model of that library; small ones run on a CPU.", "model", slow=True,
     ),
-)
-
-
-_SAME = ModelKind(
-    "same", "The same as complexity", "Most models give both; a language model is loaded once."
-)
-
-
-EMBEDDING = "embedding"
-
-
-def _kinds_for(dimension: str) -> tuple[ModelKind, ...]:
-    if dimension == EMBEDDING:
-        return EMBEDDERS
-    return (_SAME, *SCORERS) if dimension == "quality" else SCORERS
+)  # fmt: skip
+_KINDS = {"complexity": SCORERS, "quality": (_SAME, *SCORERS), EMBEDDING: EMBEDDERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +155,7 @@ def model_choice(opened: Opened, dimension: str, first: ModelChoice | None = Non
 
     first: what was chosen for complexity, for quality to follow.
     """
-    kinds = {kind.key: kind for kind in _kinds_for(dimension)}
+    kinds = {kind.key: kind for kind in _KINDS[dimension]}
     with st.container(border=True):
         st.markdown(f"**{dimension.capitalize()}**")
         key = st.selectbox(
@@ -219,7 +177,8 @@ def model_choice(opened: Opened, dimension: str, first: ModelChoice | None = Non
                 "Choose the file",
                 key=f"to_files_{dimension}",
                 icon=":material/upload:",
-                on_click=_show_files,
+                on_click=st.session_state.update,
+                args=({state.SCORE_VIEW: "files"},),
             )
             return ModelChoice(dimension, kind)
         try:
@@ -227,9 +186,7 @@ def model_choice(opened: Opened, dimension: str, first: ModelChoice | None = Non
         except DeitaError as error:
             st.error(escape(str(error)))
             return ModelChoice(dimension, kind, error=str(error))
-        if not name:
-            return ModelChoice(dimension, kind)
-        return _checked(dimension, kind, name)
+        return _checked(dimension, kind, name) if name else ModelChoice(dimension, kind)
 
 
 def _same(dimension: str, first: ModelChoice) -> ModelChoice:
@@ -243,16 +200,13 @@ def _same(dimension: str, first: ModelChoice) -> ModelChoice:
     return replace(first, dimension=dimension, error=error)
 
 
-def _show_files() -> None:
-    st.session_state[state.SCORE_VIEW] = "files"
-
-
 def _checked(dimension: str, kind: ModelKind, name: str) -> ModelChoice:
+    """The choice with its settings, below what is known of the model."""
     options, error = ModelOptions(), ""
     notes = st.container()
     if kind.slow:
         options, error = _settings(dimension, kind)
-    facts: ModelFacts | None = None
+    facts = None
     if not error:
         facts, error = _inspect(dimension, name, options)
     with notes:
@@ -291,13 +245,14 @@ def _text(dimension: str, label: str, what: str, example: str) -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def _columns(path: str, version: int) -> list[NumericColumn]:
+def _columns(path: str, rows: int) -> list[NumericColumn]:
     return numeric_columns(open_at(path).project)
 
 
 def _column(opened: Opened, dimension: str, kind: ModelKind) -> ModelChoice:
     # Imported rows never change, so their number says whether it is the same pool.
-    found = {c.name: c for c in _columns(opened.key, info(opened).imported)}
+    whole = info(opened).imported
+    found = {c.name: c for c in _columns(opened.key, whole)}
     if dimension == EMBEDDING or not found:
         st.caption("No record of this pool holds a number.")
         return ModelChoice(dimension, kind)
@@ -305,7 +260,6 @@ def _column(opened: Opened, dimension: str, kind: ModelKind) -> ModelChoice:
     column = found[name or next(iter(found))]
     span = "" if column.lowest is None else f", {column.lowest:g} to {column.highest:g}"
     lists = f", {column.lists:,} with a list" if column.lists else ""
-    whole = info(opened).imported
     st.caption(f"{column.usable:,} of {whole:,} rows have a number{span}{lists}.")
     return ModelChoice(dimension, kind, column=column.name)
 
@@ -335,7 +289,8 @@ def _fit(facts: ModelFacts, options: ModelOptions) -> None:
     fits = {one.precision: one for one in what_fits(facts.parameters, device)}
     chosen = options.precision or next(iter(fits))
     reads = f", reads {facts.context:,} tokens" if facts.context else ""
-    size = f"{_count(facts.parameters)} parameters{reads}."
+    scale, unit = (1e9, "billion") if facts.parameters >= 1_000_000_000 else (1e6, "million")
+    size = f"{facts.parameters / scale:.1f} {unit} parameters{reads}."
     if chosen not in fits:
         st.warning(f"{size} {device.label} does not run {chosen}: {_others(fits)}.")
         return
@@ -349,14 +304,9 @@ def _fit(facts: ModelFacts, options: ModelOptions) -> None:
         st.warning(f"{size} {needs}: it does not fit. {_others(fits)}.")
 
 
-def _others(fits: dict[str, object]) -> str:
-    good = [name for name, one in fits.items() if getattr(one, "fits", False)]
+def _others(fits: dict[str, Fit]) -> str:
+    good = [name for name, one in fits.items() if one.fits]
     return f"It fits in {', '.join(good)}" if good else "Choose a smaller model or another machine"
-
-
-def _count(parameters: int) -> str:
-    billions = parameters >= 1_000_000_000
-    return f"{parameters / 1e9:.1f} billion" if billions else f"{parameters / 1e6:.1f} million"
 
 
 _AUTOMATIC = "automatic"

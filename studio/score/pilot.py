@@ -35,18 +35,12 @@ class Pilot:
 def latest_pilot(opened: Opened, choice: ModelChoice) -> Pilot | None:
     """The latest pilot of this model with these settings, or None."""
     wanted = (choice.dimension, choice.name, choice.options.to_json())
-    ran = any(
-        record.kind == "pilot"
-        and record.state == "done"
-        and (
-            record.parameters["dimension"],
-            record.parameters["model"],
-            record.parameters.get("options") or {},
-        )
-        == wanted
-        for record in jobs(opened.project, 200)
+    done = (r for r in jobs(opened.project, 200) if r.kind == "pilot" and r.state == "done")
+    ran = (
+        (given["dimension"], given["model"], given.get("options") or {})
+        for given in (record.parameters for record in done)
     )
-    if not ran:
+    if wanted not in ran:
         return None
     for record in pilots(opened.project):
         if record.model == choice.name and record.facts["dimension"] == choice.dimension:
@@ -69,10 +63,14 @@ def pilot_view(opened: Opened, found: list[Pilot], price: float | None) -> None:
                 f"{LEVELS[one.facts.health_level]} **{one.choice.dimension}**: {escape(sentence)}"
             )
     scored = [one for one in found if one.choice.dimension != EMBEDDING]
-    if scored:
-        for place, one in zip(st.columns(len(scored)), scored, strict=True):
+    places = st.columns(len(scored)) if scored else []
+    for place, one in zip(places, scored, strict=True):
+        scorer = one.record(opened)
+        if scorer is not None:
             with place:
-                _extremes_of(opened, one)
+                dimension = one.choice.dimension
+                st.markdown(f"**{dimension.capitalize()}**: lowest and highest so far")
+                extremes(opened, number_of(scorer), key=f"pilot_{dimension}")
 
 
 def _line(facts: PilotFacts, price: float | None) -> dict[str, object]:
@@ -93,10 +91,3 @@ def _line(facts: PilotFacts, price: float | None) -> dict[str, object]:
 
 def _figures(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
-
-
-def _extremes_of(opened: Opened, one: Pilot) -> None:
-    scorer = one.record(opened)
-    if scorer is not None:
-        st.markdown(f"**{one.choice.dimension.capitalize()}**: lowest and highest so far")
-        extremes(opened, number_of(scorer), key=f"pilot_{one.choice.dimension}")

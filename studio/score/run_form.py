@@ -117,58 +117,48 @@ def _buttons(
             disabled=blocked or busy,
         )
     if any(choice.dimension != EMBEDDING for choice in chosen):
-        activate = _activate(any(choice.kind.baseline for choice in chosen))
+        baseline = any(choice.kind.baseline for choice in chosen)
+        activate = st.checkbox(
+            "Use these scores for selection once they are done",
+            value=not baseline,
+            key=f"activate_{baseline}",
+            help="Otherwise they only stand beside the others; choose later under Models.",
+        )
     if busy and chosen:
         st.caption("Something is running: wait for it, or cancel it.")
     if try_first:
         # Each by itself: a model that cannot be loaded must not stop the others.
-        _start(opened, untried, [[step] for step in _pilots(untried)])
+        names = {c.dimension: c.name for c in untried}
+        specs = pilot_chain(
+            *(names.get(dimension) for dimension in (*DIMENSIONS, EMBEDDING)),
+            options=_options(untried),
+            rows=PILOT_ROWS,
+        )
+        _start(opened, untried, [[spec] for spec in specs])
     elif run:
         _start(opened, chosen, [_runs(chosen, activate=activate)])
     return price
 
 
-def _activate(baseline: bool) -> bool:
-    return st.checkbox(
-        "Use these scores for selection once they are done",
-        value=not baseline,
-        key=f"activate_{baseline}",
-        help="Otherwise they only stand beside the others; choose later under Models.",
-    )
-
-
 def _run_label(found: ProjectInfo, chosen: list[ModelChoice], left: dict[str, int]) -> str:
     numbers = {left.get(choice.dimension, found.imported) for choice in chosen}
-    if left and len(numbers) == 1:
-        count = plural(numbers.pop(), "conversation", "conversations")
-        return f"Run on the remaining {count}"
-    if left:
+    if left and len(numbers) > 1:
         return "Run on the rest"
-    return f"Run on all {plural(found.imported, 'conversation', 'conversations')}"
+    count = plural(numbers.pop() if left else found.imported, "conversation", "conversations")
+    return f"Run on the remaining {count}" if left else f"Run on all {count}"
 
 
 def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[JobSpec]]) -> None:
-    """Look thoroughly (tokenizer, hub), then queue the steps, chain by chain."""
+    """Look thoroughly (tokenizer, hub), then queue the jobs, chain by chain."""
     with st.spinner("Checking the models"):
         errors = {c.dimension: error for c in choices if c.name and (error := c.check())}
     if errors:
         for dimension, error in errors.items():
             st.error(f"**{dimension}**: {escape(error)}")
         return
-    for steps in chains:
-        opened.runner.submit(steps)
+    for chain in chains:
+        opened.runner.submit(chain)
     st.rerun()
-
-
-def _pilots(choices: list[ModelChoice]) -> list[JobSpec]:
-    names = {c.dimension: c.name for c in choices}
-    return pilot_chain(
-        names.get("complexity"),
-        names.get("quality"),
-        names.get(EMBEDDING),
-        options=_options(choices),
-        rows=PILOT_ROWS,
-    )
 
 
 def _options(choices: list[ModelChoice]) -> dict[str, ModelOptions]:
@@ -177,22 +167,16 @@ def _options(choices: list[ModelChoice]) -> dict[str, ModelOptions]:
 
 def _runs(choices: list[ModelChoice], *, activate: bool) -> list[JobSpec]:
     by = {choice.dimension: choice for choice in choices}
-    columns = {d: c.column for d, c in by.items() if c.column}
-    names = {d: c.name for d, c in by.items() if c.name and d != EMBEDDING}
-    steps: list[JobSpec] = []
-    if columns:
-        steps.append(
-            import_scores_spec(columns.get("complexity"), columns.get("quality"), activate=activate)
-        )
-    if names:
-        steps += score_chain(
-            names.get("complexity"),
-            names.get("quality"),
-            options=_options([by[d] for d in names]),
-            activate=activate,
-        )
-    if EMBEDDING in by and by[EMBEDDING].name:
-        embedder = by[EMBEDDING]
+    columns = [by[d].column or None if d in by else None for d in DIMENSIONS]
+    names = [by[d].name or None if d in by else None for d in DIMENSIONS]
+    chain: list[JobSpec] = []
+    if any(columns):
+        chain.append(import_scores_spec(*columns, activate=activate))
+    if any(names):
+        options = _options([choice for choice in choices if choice.dimension != EMBEDDING])
+        chain += score_chain(*names, options=options, activate=activate)
+    embedder = by.get(EMBEDDING)
+    if embedder is not None and embedder.name:
         options = embedder.options if embedder.options != ModelOptions() else None
-        steps += [EmbedSpec(embedder=embedder.name, options=options), GraphSpec(), MapSpec()]
-    return steps
+        chain += [EmbedSpec(embedder=embedder.name, options=options), GraphSpec(), MapSpec()]
+    return chain

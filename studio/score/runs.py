@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import streamlit as st
@@ -60,7 +61,7 @@ def _run(opened: Opened) -> None:
     if not records or any(r.active for r in records):
         return
     last = records[0]
-    closed = (opened.key, last.job, last.finished) in st.session_state.get(_CLOSED, ())
+    closed = (opened.key, last.job, last.finished) in _remembered(_CLOSED)
     if last.state in RESUMABLE and not closed:
         _stopped(opened, first_stopped(records), last)
 
@@ -79,7 +80,7 @@ def _draw(opened: Opened, record: JobRecord) -> None:
         if progress.speed:
             said = (progress.speed, *progress.notes)
             st.caption("  \n".join(escape(sentence) for sentence in said))
-        if record.job in st.session_state.get(_CANCELLED, ()):
+        if record.job in _remembered(_CANCELLED):
             st.caption(":material/stop_circle: Stops at the next batch, or once it is loaded.")
             return
         st.button(
@@ -110,7 +111,8 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                 icon=":material/play_arrow:",
                 type="secondary" if hopeless else "primary",
             ):
-                _resume(opened, record.job)
+                st.session_state[_CANCELLED] = _remembered(_CANCELLED) - {record.job}
+                opened.runner.resume(record.job)
                 st.rerun()
             if (
                 hopeless
@@ -121,7 +123,7 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                     icon=":material/warning:",
                 )
             ):
-                _despite(opened, record)
+                opened.runner.submit([("score", {**record.parameters, "despite_health": True})])
                 st.rerun()
             if st.button(
                 "Close",
@@ -130,27 +132,18 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                 icon=":material/close:",
                 help="Leave it as it is. The side column can still resume it.",
             ):
-                _close(opened, last)
+                closed = (opened.key, last.job, last.finished)
+                st.session_state[_CLOSED] = _remembered(_CLOSED) | {closed}
                 st.rerun()
 
 
 def _cancel(opened: Opened, job: int) -> None:
     opened.runner.cancel(job)
-    st.session_state[_CANCELLED] = {*st.session_state.get(_CANCELLED, ()), job}
+    st.session_state[_CANCELLED] = _remembered(_CANCELLED) | {job}
 
 
-def _resume(opened: Opened, job: int) -> None:
-    st.session_state[_CANCELLED] = {*st.session_state.get(_CANCELLED, ())} - {job}
-    opened.runner.resume(job)
-
-
-def _close(opened: Opened, last: JobRecord) -> None:
-    entry = (opened.key, last.job, last.finished)
-    st.session_state[_CLOSED] = {*st.session_state.get(_CLOSED, ()), entry}
-
-
-def _despite(opened: Opened, record: JobRecord) -> None:
-    opened.runner.submit([("score", {**record.parameters, "despite_health": True})])
+def _remembered(key: str) -> frozenset[Hashable]:
+    return frozenset(st.session_state.get(key, ()))
 
 
 def progress_sentence(opened: Opened, found: ProjectInfo) -> str:
@@ -169,23 +162,22 @@ def progress_sentence(opened: Opened, found: ProjectInfo) -> str:
 
 def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     """Offer what the models in use have not done; nothing when all is done."""
-    if opened.runner.busy or _has_stopped(opened):
-        return
+    last = next((j for j in jobs(opened.project, 20) if j.kind in ("score", "embed")), None)
+    if opened.runner.busy or (last is not None and last.state in RESUMABLE):
+        return  # `run_view` offers to go on with the job that stopped
     unembedded = found.imported - found.embedded - found.embedding_failed
-    no_graph = bool(unembedded) or (bool(found.embedded) and not has_graph(opened.project))
-    no_map = bool(unembedded) or found.mapped < found.embedded
-    missing = {
-        f"{found.unscored:,} to score": bool(found.unscored),
-        f"{unembedded:,} to embed": bool(unembedded),
-        "the similarity graph to build": no_graph,
-        "the map to draw": no_map,
-    }
-    if not any(missing.values()):
-        return
-    st.warning(
-        f"Still to do: {', '.join(what for what, is_missing in missing.items() if is_missing)}.",
-        icon=":material/pending:",
+    no_graph = unembedded or (found.embedded and not has_graph(opened.project))
+    no_map = unembedded or found.mapped < found.embedded
+    missing = (
+        (found.unscored, f"{found.unscored:,} to score"),
+        (unembedded, f"{unembedded:,} to embed"),
+        (no_graph, "the similarity graph to build"),
+        (no_map, "the map to draw"),
     )
+    to_do = ", ".join(what for is_missing, what in missing if is_missing)
+    if not to_do:
+        return
+    st.warning(f"Still to do: {to_do}.", icon=":material/pending:")
     used = models_in_use(opened)
     chain: list[JobSpec] = []
     try:
@@ -213,12 +205,6 @@ def model_card() -> None:
     if _CARD.exists():
         with st.popover("Model card", icon=":material/description:", width="content"):
             st.markdown(_CARD.read_text(encoding="utf-8"))
-
-
-def _has_stopped(opened: Opened) -> bool:
-    """True when the last job of a model stopped: `run_view` offers to go on with it."""
-    last = next((j for j in jobs(opened.project, 20) if j.kind in ("score", "embed")), None)
-    return last is not None and last.state in RESUMABLE
 
 
 def _scoring(used: ModelsInUse) -> list[JobSpec]:

@@ -11,7 +11,6 @@ from deita_core.project.browse import ProjectInfo, table_of
 from deita_core.project.graphs import has_graph
 from deita_core.project.models import activate_model
 from deita_core.project.scores import (
-    ScoredTurn,
     ScorerCounts,
     ScorerRecord,
     extreme_turns,
@@ -26,10 +25,10 @@ from deita_core.project.scores import (
 from deita_core.project.vectors import EmbedderRecord, embedders, truncated_rows
 from deita_core.scoring.health import Health
 from deita_core.scoring.protocol import DIMENSIONS
-from studio.rows.table import row_table, show_conversation
+from studio.rows.table import lines_chosen, row_table, show_conversation
 from studio.score.model_choice import EMBEDDING
 from studio.shell.formatting import model_label, percent, plural
-from studio.shell.resources import Opened, open_at, say
+from studio.shell.resources import AS_OF_NOW, Opened, say
 from studio.shell.safe_text import escape
 
 ModelsInUse = dict[str, ScorerRecord | EmbedderRecord]
@@ -42,36 +41,31 @@ _HEALTH = {"good": "good", "look": "look at it", "hopeless": "no scorer"}
 _USED = st.column_config.CheckboxColumn(help="Used for selection")
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def _scorers(path: str, version: int) -> tuple[list[ScorerRecord], dict[int, ScorerCounts]]:
-    project = open_at(path).project
-    return scorers(project), scorer_counts(project)
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _health(path: str, version: int, scorer: int) -> Health:
-    return health(open_at(path).project, scorer)
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _embedders(path: str, version: int) -> list[EmbedderRecord]:
-    return embedders(open_at(path).project)
-
-
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
 def known_scorers(opened: Opened) -> list[ScorerRecord]:
     """Every scorer of the project, as of now."""
-    return _scorers(opened.key, opened.project.data_version())[0]
+    return scorers(opened.project)
 
 
-def known_embedders(opened: Opened) -> list[EmbedderRecord]:
-    """Every embedder of the project, as of now."""
-    return _embedders(opened.key, opened.project.data_version())
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
+def _embedders(opened: Opened) -> list[EmbedderRecord]:
+    return embedders(opened.project)
+
+
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
+def _counts(opened: Opened) -> dict[int, ScorerCounts]:
+    return scorer_counts(opened.project)
+
+
+@st.cache_data(show_spinner=False, max_entries=32, hash_funcs=AS_OF_NOW)
+def _health(opened: Opened, scorer: int) -> Health:
+    return health(opened.project, scorer)
 
 
 def models_of(opened: Opened, dimension: str) -> list[ScorerRecord | EmbedderRecord]:
     """The models that have run for complexity, quality or embedding, oldest first."""
     if dimension == EMBEDDING:
-        return [*known_embedders(opened)]
+        return [*_embedders(opened)]
     return [record for record in known_scorers(opened) if record.dimension == dimension]
 
 
@@ -87,28 +81,20 @@ def number_of(record: ScorerRecord | EmbedderRecord) -> int:
 
 def models_view(opened: Opened, found: ProjectInfo) -> None:
     """Which count for selection; all of them in a table; the details of the one chosen."""
-    records = known_scorers(opened)
-    _used_for_selection(opened)
-    st.subheader("Scorers")
-    if not records:
-        st.caption("No scorer has run yet: choose one under **Run a model**.")
-    else:
-        chosen = _table(opened, records, found)
-        if chosen is not None:
-            with st.container(border=True):
-                _details(opened, chosen, found)
-    st.subheader("Embedders")
-    _embedders_table(opened, found)
-
-
-def _used_for_selection(opened: Opened) -> None:
     st.subheader("Used for selection")
     for place, dimension in zip(st.columns(3), (*DIMENSIONS, EMBEDDING), strict=True):
         with place:
             _choose_used(opened, dimension)
-    embedder = models_in_use(opened).get(EMBEDDING)
-    if isinstance(embedder, EmbedderRecord) and embedder.embedded and not has_graph(opened.project):
+    embedder = next((e for e in _embedders(opened) if e.active), None)
+    if embedder is not None and embedder.embedded and not has_graph(opened.project):
         st.caption("These embeddings have no similarity graph yet: it is made with the map.")
+    st.subheader("Scorers")
+    chosen = _scorers_table(opened, found)
+    if chosen is not None:
+        with st.container(border=True):
+            _details(opened, chosen)
+    st.subheader("Embedders")
+    _embedders_table(opened, found, embedder)
 
 
 def _label(record: ScorerRecord | EmbedderRecord) -> str:
@@ -143,12 +129,16 @@ def _use_chosen(opened: Opened, dimension: str, key: str) -> None:
     say(f"Selection uses another {dimension} now.")
 
 
-def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> ScorerRecord | None:
-    counts = _scorers(opened.key, opened.project.data_version())[1]
+def _scorers_table(opened: Opened, found: ProjectInfo) -> ScorerRecord | None:
+    """Draw the scorers, one a line; the one that is ticked."""
+    records = known_scorers(opened)
+    if not records:
+        st.caption("No scorer has run yet: choose one under **Run a model**.")
+        return None
+    counts = _counts(opened)
     lines: list[dict[str, Any]] = []
     for record in records:
         known = counts.get(record.scorer, ScorerCounts(0, 0, None))
-        verdict = _health(opened.key, opened.project.data_version(), record.scorer)
         lines.append(
             {
                 "dimension": record.dimension,
@@ -159,44 +149,41 @@ def _table(opened: Opened, records: list[ScorerRecord], found: ProjectInfo) -> S
                 "failed": record.failed,
                 "cut": known.truncated,
                 "on digits": "" if known.mass is None else f"{100 * known.mass:.1f} %",
-                "health": _HEALTH[verdict.level],
-                "revision": record.revision[:12],
-                "settings": ", ".join(f"{k} {v}" for k, v in record.parameters.items()),
+                "health": _HEALTH[_health(opened, record.scorer).level],
+                **_version(record),
             }
         )
-    event = st.dataframe(
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    chosen = lines_chosen(
         pd.DataFrame(lines),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
         key=f"scorers_{len(lines)}",
-        column_config={
+        columns={
             "used": _USED,
-            "rows": st.column_config.TextColumn(help="Share of the pool that it has done"),
-            "scored": st.column_config.NumberColumn(format="localized", help="Turns with a score"),
-            "failed": st.column_config.NumberColumn(
-                format="localized", help="Turns without one, each with a reason"
-            ),
-            "cut": st.column_config.NumberColumn(
-                format="localized", help="Turns cut to fit the model"
-            ),
-            "on digits": st.column_config.TextColumn(
+            "rows": text(help="Share of the pool that it has done"),
+            "scored": number(format="localized", help="Turns with a score"),
+            "failed": number(format="localized", help="Turns without one, each with a reason"),
+            "cut": number(format="localized", help="Turns cut to fit the model"),
+            "on digits": text(
                 help="Median probability that the model puts on the digits 1 to 6. A trained "
-                "scorer is above 95 %.",
+                "scorer is above 95 %."
             ),
         },
         alt="Scorers with their counts and health",
     )
-    chosen = event.selection.rows
     if not chosen:
         st.caption("Tick a scorer for its health, failures, cut rows and extremes.")
-    return records[chosen[0]] if chosen and chosen[0] < len(records) else None
+        return None
+    return records[chosen[0]]
 
 
-def _details(opened: Opened, record: ScorerRecord, found: ProjectInfo) -> None:
+def _version(record: ScorerRecord | EmbedderRecord) -> dict[str, str]:
+    settings = ", ".join(f"{k} {v}" for k, v in record.parameters.items())
+    return {"revision": record.revision[:12], "settings": settings}
+
+
+def _details(opened: Opened, record: ScorerRecord) -> None:
     st.markdown(f"**{record.dimension.capitalize()}** by `{record.model}`, `{record.revision}`")
-    seen = _health(opened.key, opened.project.data_version(), record.scorer)
-    for verdict in seen.verdicts():
+    for verdict in _health(opened, record.scorer).verdicts():
         st.markdown(f"{LEVELS[verdict.level]} {escape(verdict.sentence)}")
     key = f"scorer_{record.scorer}"
     st.markdown("**Lowest and highest**")
@@ -207,41 +194,31 @@ def _details(opened: Opened, record: ScorerRecord, found: ProjectInfo) -> None:
         row_table(opened, cut, key=f"{key}_cut_rows")
 
 
-def extremes(opened: Opened, scorer: int, *, key: str, most: int = 5) -> None:
+def extremes(opened: Opened, scorer: int, *, key: str) -> None:
     """The turns with the lowest and highest scores of a scorer; a click opens one."""
-    low, high = extreme_turns(opened.project, scorer, most)
+    low, high = extreme_turns(opened.project, scorer)
     turns = [*low, *[turn for turn in reversed(high) if turn not in low]]
     if not turns:
         st.caption("No turn has a score.")
         return
-    event = st.dataframe(
-        _turns_table(opened, turns),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
+    table = {
+        "score": [round(turn.score, 2) for turn in turns],
+        "row": [turn.row for turn in turns],
+        "turn": [turn.turn + 1 for turn in turns],
+        "conversation": list(table_of(opened.project, [turn.row for turn in turns])["preview"]),
+    }
+    chosen = lines_chosen(
+        pd.DataFrame(table),
         key=f"{key}_{hash(tuple(turns)):x}",
-        column_config={
+        columns={
             **{name: st.column_config.NumberColumn(width=70) for name in ("score", "row", "turn")},
             "conversation": st.column_config.TextColumn(width="large"),
         },
         alt="Turns with the lowest and the highest scores",
     )
-    for place in event.selection.rows:
-        if place < len(turns):
-            with st.container(border=True):
-                show_conversation(opened, turns[place].row, key=f"{key}_conversation")
-
-
-def _turns_table(opened: Opened, turns: list[ScoredTurn]) -> pd.DataFrame:
-    stored = table_of(opened.project, [turn.row for turn in turns])
-    return pd.DataFrame(
-        {
-            "score": [round(turn.score, 2) for turn in turns],
-            "row": [turn.row for turn in turns],
-            "turn": [turn.turn + 1 for turn in turns],
-            "conversation": list(stored["preview"]),
-        }
-    )
+    for place in chosen:
+        with st.container(border=True):
+            show_conversation(opened, turns[place].row, key=f"{key}_conversation")
 
 
 def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
@@ -250,13 +227,10 @@ def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
         st.caption("Every turn that it was given has a score.")
         return
     st.markdown("**Without a score**")
-    event = st.dataframe(
+    chosen = lines_chosen(
         pd.DataFrame(reasons, columns=["reason", "turns"]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
         key=f"{key}_failures_{len(reasons)}",
-        column_config={"reason": st.column_config.TextColumn(width="large")},
+        columns={"reason": st.column_config.TextColumn(width="large")},
         alt="Reasons why turns have no score",
     )
     st.button(
@@ -267,7 +241,7 @@ def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
         args=(opened, record),
         help="For failures that pass, like a server that was down.",
     )
-    for place in event.selection.rows:
+    for place in chosen:
         rows = failed_rows(opened.project, record.scorer, reasons[place][0])
         row_table(opened, rows, key=f"{key}_failed_rows")
 
@@ -277,8 +251,8 @@ def _forget(opened: Opened, record: ScorerRecord) -> None:
     say(f"{plural(count)} will be tried again by the next run of this model.")
 
 
-def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
-    records = known_embedders(opened)
+def _embedders_table(opened: Opened, found: ProjectInfo, active: EmbedderRecord | None) -> None:
+    records = _embedders(opened)
     if not records:
         st.caption("No embedder has run yet: choose one under **Run a model**.")
         return
@@ -292,8 +266,7 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
             "cut": e.truncated,
             "on the map": e.mapped,
             "dimensions": e.dimension,
-            "revision": e.revision[:12],
-            "settings": ", ".join(f"{k} {v}" for k, v in e.parameters.items()),
+            **_version(e),
         }
         for e in records
     ]
@@ -303,7 +276,6 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
         column_config={"used": _USED},
         alt="Embedders with their counts",
     )
-    active = next((e for e in records if e.active), None)
     if active is not None and active.truncated:
         longest = active.parameters.get("max_tokens", "its limit of")
         shown = st.toggle(
@@ -312,5 +284,4 @@ def _embedders_table(opened: Opened, found: ProjectInfo) -> None:
             key="show_truncated",
         )
         if shown:
-            rows = truncated_rows(opened.project, active.embedder)
-            row_table(opened, rows, key="truncated_rows")
+            row_table(opened, truncated_rows(opened.project, active.embedder), key="truncated_rows")

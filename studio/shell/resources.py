@@ -1,8 +1,8 @@
 """What every page shares: open projects with their job runners, and the arrays of a pool.
 
 Keys carry the project's path and the version of what the value is made from, so nothing stale is
-ever shown. Connections and arrays are shared between sessions (`cache_resource`) and must not be
-changed by a page. What only the Select page caches is in `studio/select/cache.py`.
+ever shown. Connections and arrays are shared between sessions (`cache_resource`): no page may
+change them. What only the Select page caches is in `studio/select/cache.py`.
 """
 
 from __future__ import annotations
@@ -90,29 +90,24 @@ def _go_through_the_frame() -> None:
     st.switch_page("app.py", query_params=st.query_params.to_dict())
 
 
-# More texts than this would make the map slow to arrive; a click still opens the row.
-_MOST_HOVER_TEXTS = 60_000
+# For `hash_funcs` of what is cached: a project as it is at one version of its data.
+AS_OF_NOW = {Opened: lambda opened: (opened.key, opened.project.data_version())}
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _arrays(path: str, version: int) -> PoolTable:
-    return load_pool_table(open_at(path).project)
+def _with_selections(opened: Opened) -> tuple[str, int, int]:
+    return opened.key, opened.project.data_version(), selections_version(opened.project)
 
 
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
 def arrays(opened: Opened) -> PoolTable:
     """The pool's columns as of now."""
-    return _arrays(opened.key, opened.project.data_version())
+    return load_pool_table(opened.project)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _info(path: str, version: int, saved: int) -> ProjectInfo:
-    return project_info(open_at(path).project)
-
-
+@st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Opened: _with_selections})
 def info(opened: Opened) -> ProjectInfo:
     """The project's counts as of now."""
-    saved = selections_version(opened.project)
-    return _info(opened.key, opened.project.data_version(), saved)
+    return project_info(opened.project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,29 +119,25 @@ class ScoreColumns:
     evol: NDArray[np.float64]
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _scores(path: str, version: int, aggregation: str) -> ScoreColumns:
-    pool = _arrays(path, version)
-    turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
-    means = row_scores(*turns, len(pool))
-    return ScoreColumns(
-        means.complexity, means.quality, evol_scores(*turns, len(pool), aggregation)
-    )
-
-
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=AS_OF_NOW)
 def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
     """The scores of every row as of now."""
-    return _scores(opened.key, opened.project.data_version(), aggregation)
-
-
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _hover_texts(path: str, rows: int) -> bytes:
-    return pack_hover_texts(previews(open_at(path).project)) if rows <= _MOST_HOVER_TEXTS else b""
+    pool = arrays(opened)
+    turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
+    means = row_scores(*turns, len(pool))
+    evol = evol_scores(*turns, len(pool), aggregation)
+    return ScoreColumns(means.complexity, means.quality, evol)
 
 
 def hover_texts(opened: Opened) -> bytes:
     """What the map shows under the pointer: the beginning of each row, for up to 60,000 rows."""
     return _hover_texts(opened.key, len(arrays(opened)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _hover_texts(path: str, rows: int) -> bytes:
+    # More texts would make the map slow to arrive; a click still opens the row.
+    return pack_hover_texts(previews(open_at(path).project)) if rows <= 60_000 else b""
 
 
 def say(text: str) -> None:
