@@ -27,7 +27,7 @@ def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "deita_core.jobs.chains.preparation",
         lambda numbers: [ImportSpec(sources=numbers), *models],
     )
-    monkeypatch.setattr("deita_core.scoring.light.scorer.LightScorer", LengthScorer)
+    monkeypatch.setattr("deita_core.scoring.catalogue.LightScorer", LengthScorer)
     monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -69,26 +69,18 @@ def agreement(
     difference = (ranks[1] - ranks[0]) / max(1, len(both) - 1)
     order = np.argsort(-np.abs(difference), kind="stable")[:most]
     order = order[difference[order] != 0]
+    spearman = np.nan
+    if len(both) >= 2 and all(np.ptp(rank) > 0 for rank in ranks):
+        spearman = np.clip(np.corrcoef(*ranks)[0, 1], -1.0, 1.0)
+    shown = both
+    if len(both) > sample:
+        shown = np.sort(np.random.default_rng(seed).choice(both, sample, replace=False))
     return Agreement(
-        len(both),
-        int(np.count_nonzero(has_first & ~has_second)),
-        int(np.count_nonzero(has_second & ~has_first)),
-        _correlation(ranks[0], ranks[1]),
-        _sampled(both, sample, seed),
-        both[order],
-        difference[order],
+        turns=len(both),
+        only_first=int(np.count_nonzero(has_first & ~has_second)),
+        only_second=int(np.count_nonzero(has_second & ~has_first)),
+        spearman=float(spearman),
+        sample=shown,
+        differ=both[order],
+        rank_difference=difference[order],
     )
-
-
-def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Pearson's correlation of the ranks, which is Spearman's of the scores."""
-    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    return float(np.clip(np.corrcoef(first, second)[0, 1], -1.0, 1.0))
-
-
-def _sampled(places: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
-    if len(places) <= size:
-        return places
-    chosen = np.random.default_rng(seed).choice(places, size, replace=False)
-    return np.sort(chosen)

@@ -32,14 +32,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
 from deita_core.models.options import ModelOptions
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, spread_out, why_unscorable
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
 Part = Literal["instruction", "response"]
 NO_RESPONSE = "no response"
@@ -62,9 +61,7 @@ class LengthScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Lengths; NaN with a reason where a response is asked for and there is none."""
-        texts = [
-            turn.instruction if self._part == "instruction" else turn.response for turn in turns
-        ]
+        texts = [t.instruction if self._part == "instruction" else t.response for t in turns]
         scores = np.array([np.nan if t is None else len(t) for t in texts], np.float32)
         return ScoreBatch(scores, tuple(NO_RESPONSE if t is None else None for t in texts))
 
@@ -117,25 +114,14 @@ class Passage:
     ids: list[int]
     scored: int
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A turn as two texts: the response after the instruction, and alone. truncated: was cut."""
-
-    conditioned: Passage
-    alone: Passage
-    truncated: bool
+    @property
+    def length(self) -> int:
+        """How many tokens the model has to read: none when none counts."""
+        return len(self.ids) if self.scored < len(self.ids) else 0
 
 
-def logits_budget(model: LanguageModel, most: int | None = None) -> TokenBudget:
-    """Tokens of a batch whose logits fit beside the model; `most` bounds it."""
-    cells = GPU_LOGITS if model.device.startswith("cuda") else CPU_LOGITS
-    vocabulary = int(model.network.config.get_text_config().vocab_size)
-    return TokenBudget(max(1, min(cells // vocabulary, most or cells)))
-
-
-def pair_of(turn: TurnText, model: LanguageModel, limit: int) -> Pair | None:
-    """The two texts of a turn, or None when its response has no token to be scored.
+def passages_of(turn: TurnText, model: LanguageModel, limit: int) -> tuple[Passage, Passage, bool]:
+    """The response after its instruction, and alone; and whether the turn was cut.
 
     Too long for `limit` tokens: the response loses its end, down to half the room, then the
     instruction its end; both texts lose the same tokens of the response.
@@ -148,33 +134,15 @@ def pair_of(turn: TurnText, model: LanguageModel, limit: int) -> Pair | None:
     if whole > room:
         response = response[: room - min(len(prompt), room // 2)]
         prompt = prompt[: room - len(response)]
-    first = 0 if start else 1
-    if len(response) <= first:
-        return None
-    conditioned = Passage([*start, *prompt, *response], len(start) + len(prompt) + first)
-    return Pair(conditioned, Passage([*start, *response], 1), whole > room)
+    before = [*start, *prompt]
+    conditioned = Passage([*before, *response], len(before) + (0 if start else 1))
+    return conditioned, Passage([*start, *response], 1), whole > room and conditioned.length > 0
 
 
 def _tokens(model: LanguageModel, text: str) -> list[int]:
     return list(
         model.tokenizer(without_surrogates(text), add_special_tokens=False, verbose=False).input_ids
     )
-
-
-def mean_losses(
-    passages: Sequence[Passage], model: LanguageModel, budget: TokenBudget
-) -> tuple[NDArray[np.float64], dict[int, str]]:
-    """Mean -log p of the scored tokens of each passage, (n,) float64 in nats.
-
-    NaN where it failed; the second result says why, where it is known.
-    """
-    losses = np.full(len(passages), np.nan)
-
-    def run(rows: list[int]) -> None:
-        losses[rows] = _batch_losses([passages[row] for row in rows], model)
-
-    lengths = [len(passage.ids) for passage in passages]
-    return losses, run_longest_first(lengths, budget, run)
 
 
 def _batch_losses(passages: Sequence[Passage], model: LanguageModel) -> list[float]:
@@ -230,40 +198,38 @@ class LossScorer:
             "precision": self._model.precision,
             "max_tokens": self._limit,
         }
-        self._budget = logits_budget(self._model, options.batch_tokens)
+        cells = GPU_LOGITS if self._model.device.startswith("cuda") else CPU_LOGITS
+        vocabulary = int(self._model.network.config.get_text_config().vocab_size)
+        self._budget = TokenBudget(max(1, min(cells // vocabulary, options.batch_tokens or cells)))
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is no response."""
-        reasons = [why_unscorable("quality", turn) for turn in turns]
-        pairs: list[Pair] = []
-        for place, turn in enumerate(turns):
-            if reasons[place] is not None:
-                continue
-            pair = pair_of(turn, self._model, self._limit)
-            if pair is None:
-                reasons[place] = "the response has too few tokens to be scored"
-            else:
-                pairs.append(pair)
-        return spread_out(reasons, self._scored(pairs))
+        return score_scorable("quality", turns, self._scored)
 
-    def _scored(self, pairs: Sequence[Pair]) -> ScoreBatch:
-        """The measure of each pair; NaN with the reason where the model failed."""
-        count = len(pairs)
-        passages = [pair.conditioned for pair in pairs]
+    def _scored(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        found = [passages_of(turn, self._model, self._limit) for turn in turns]
+        count = len(found)
+        passages = [conditioned for conditioned, _, _ in found]
         if self._measure == "ifd":
-            passages += [pair.alone for pair in pairs]
-        losses, failed = mean_losses(passages, self._model, self._budget)
+            passages += [alone for _, alone, _ in found]
+        losses = np.full(len(passages), np.nan)  # mean -log p of the scored tokens, in nats
+
+        def run(rows: list[int]) -> None:
+            losses[rows] = _batch_losses([passages[row] for row in rows], self._model)
+
+        failed = run_longest_first([p.length for p in passages], self._budget, run)
         exponent = losses if self._measure == "perplexity" else losses[:count] - losses[count:]
         with np.errstate(over="ignore"):
             scores = np.exp(exponent).astype(np.float32)
-        bad = ~np.isfinite(scores)
-        scores[bad] = np.nan
-        reasons = [
-            failed.get(n) or failed.get(n + count) or "the model gave a number that is not finite"
-            for n in range(count)
-        ]
-        return ScoreBatch(
-            scores,
-            tuple(why if wrong else None for why, wrong in zip(reasons, bad, strict=True)),
-            truncated=np.array([pair.truncated for pair in pairs], np.bool_),
-        )
+        scores[~np.isfinite(scores)] = np.nan
+        reasons: list[str | None] = [None] * count
+        for n in np.flatnonzero(np.isnan(scores)).tolist():
+            reasons[n] = failed.get(n) or failed.get(n + count) or _fault(passages[n])
+        truncated = np.array([was_cut for _, _, was_cut in found], np.bool_)
+        return ScoreBatch(scores, tuple(reasons), truncated=truncated)
+
+
+def _fault(passage: Passage) -> str:
+    if not passage.length:
+        return "the response has too few tokens to be scored"
+    return "the model gave a number that is not finite"

@@ -20,7 +20,12 @@ from deita_core.models.language_model import (
 )
 from deita_core.models.options import ModelOptions
 from deita_core.models.registry import imported
+from deita_core.scoring.baselines import LengthScorer, LossScorer, RandomScorer
+from deita_core.scoring.light.scorer import LightScorer
+from deita_core.scoring.llm.endpoint import EndpointScorer
 from deita_core.scoring.llm.prompts import DEITA, PromptTokenizer
+from deita_core.scoring.llm.scorer import LLMScorer
+from deita_core.scoring.llm.vllm import VLLMScorer
 from deita_core.scoring.protocol import Dimension, Scorer
 
 NAMES = ("light", "instruction-length", "response-length", "random")
@@ -56,48 +61,28 @@ def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = 
         own: Scorer = imported(name, _WHAT)(dimension)
         return own
     kind, _, rest = name.partition(":")
-    options = options or ModelOptions()
     match kind:
         case "light":
-            from deita_core.scoring.light.scorer import LightScorer
-
             return LightScorer(dimension)
         case "endpoint":
-            from deita_core.scoring.llm.endpoint import EndpointScorer
-
             return EndpointScorer.of_name(rest, dimension, options)
         case "llm":
-            from deita_core.scoring.llm.scorer import LLMScorer
-
             return LLMScorer(rest, dimension, options=options)
         case "vllm":
-            from deita_core.scoring.llm.vllm import VLLMScorer
-
             return VLLMScorer(rest, dimension, options)
+        case "instruction-length":
+            return LengthScorer("instruction", dimension)
+        case "response-length":
+            return LengthScorer("response", dimension)
+        case "random":
+            return RandomScorer.of_name("0" if name == "random" else rest, dimension)
         case _:
-            return _baseline(name, dimension, options)
+            return LossScorer(rest, "ifd" if kind == "ifd" else "perplexity", dimension, options)
 
 
 def _is_known(name: str) -> bool:
     prefix, colon, _ = name.partition(":")
     return name in NAMES or (bool(colon) and prefix in PREFIXES)
-
-
-def _baseline(name: str, dimension: Dimension, options: ModelOptions) -> Scorer:
-    from deita_core.scoring import baselines
-
-    kind, _, rest = name.partition(":")
-    match kind:
-        case "instruction-length":
-            return baselines.LengthScorer("instruction", dimension)
-        case "response-length":
-            return baselines.LengthScorer("response", dimension)
-        case "random":
-            return baselines.RandomScorer.of_name("0" if name == "random" else rest, dimension)
-        case "perplexity":
-            return baselines.LossScorer(rest, "perplexity", dimension, options)
-        case _:
-            return baselines.LossScorer(rest, "ifd", dimension, options)
 
 
 def check_scorer(

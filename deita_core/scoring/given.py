@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 FIRST_TURN_ONLY = "given for the whole conversation: it stands at the first turn"
 MISSING = "no value is given"
@@ -22,7 +23,8 @@ _LARGEST = 3.0e38  # of float32, in which scores are kept
 def scores_of_turns(value: object, turns: int) -> list[GivenScore]:
     """(score, None) or (None, reason) for each of the turns of a conversation."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
-        value = _parsed(value)
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     if isinstance(value, list):
         if len(value) != turns:
             return [(None, f"{len(value)} values are given for {turns} turns")] * turns
@@ -41,22 +43,11 @@ def score_of(value: object) -> GivenScore:
     """(score, None) for a number, or (None, reason)."""
     if value is None or value == "":
         return None, MISSING
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None, f"not a number: {_shown(value)}"
     try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
         number = float(value)
     except (ValueError, OverflowError):
-        return None, f"not a number: {_shown(value)}"
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return None, f"not a number: {text if len(text) <= 40 else text[:39] + '…'}"
     return (number, None) if abs(number) <= _LARGEST else (None, NOT_FINITE)
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

@@ -71,8 +71,7 @@ class Health:
     @property
     def level(self) -> Level:
         """The worst of the verdicts."""
-        found = [v.level for v in self.verdicts()]
-        return "hopeless" if "hopeless" in found else "look" if "look" in found else "good"
+        return next((v.level for v in self.verdicts()), "good")
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """What stands out, worst first; one good verdict when nothing does; none of nothing."""
@@ -80,8 +79,11 @@ class Health:
             return ()
         found = [*self._of_mass(), *self._of_scores()]
         if not found and self.scored:
-            found = [Verdict("good", self._good())]
-        return tuple(sorted(found, key=lambda v: v.level != "hopeless"))
+            mass = f"{_percent(self.mass)} of the probability is on the digits 1 to 6, "
+            scores = f"scores from {self.low:.1f} to {self.high:.1f}"
+            good = mass + scores if self.mass_known else f"{scores}, nothing stands out"
+            found = [Verdict("good", good)]
+        return tuple(found)
 
     def _of_mass(self) -> list[Verdict]:
         if not self.mass_known or self.mass >= LOW_MASS:
@@ -98,23 +100,14 @@ class Health:
                 f"{_percent(self.constant)} of the scores are the same, {self.most_common:.2f}"
             )
         if self.failed > _FAILED_SHARE * self.turns:
-            worst = max(
-                (r for r in self.reasons if r not in _OF_THE_POOL), key=lambda r: self.reasons[r]
-            )
+            of_scorer = {r: n for r, n in self.reasons.items() if r not in _OF_THE_POOL}
+            worst = max(of_scorer, key=of_scorer.__getitem__)
             share = _percent(self.failed / self.turns)
             found.append(f"{share} of the turns have no score, most often because: {worst}")
         if self.truncated > _CUT_SHARE * self.turns:
             share = _percent(self.truncated / self.turns)
             found.append(f"{share} of the turns were cut to fit the model")
         return [Verdict("look", sentence) for sentence in found]
-
-    def _good(self) -> str:
-        if not self.mass_known:
-            return f"scores from {self.low:.1f} to {self.high:.1f}, nothing stands out"
-        return (
-            f"{_percent(self.mass)} of the probability is on the digits 1 to 6, scores from "
-            f"{self.low:.1f} to {self.high:.1f}"
-        )
 
 
 def health_of(
@@ -124,14 +117,17 @@ def health_of(
     reasons: Mapping[str, int] | None = None,
 ) -> Health:
     """Health from (n,) scores with NaN for missing ones, and (n,) mass with NaN for unknown."""
-    given = np.asarray(scores, np.float32)
-    good = given[~np.isnan(given)].astype(np.float64)
+    good = scores[~np.isnan(scores)].astype(np.float64)
     known = np.zeros(0) if mass is None else mass[~np.isnan(mass)].astype(np.float64)
     why = dict(reasons or {})
-    common, constant = _most_common(good)
-    low, high = np.percentile(good, [5, 95]).tolist() if len(good) else (math.nan, math.nan)
+    low = high = common = math.nan
+    constant = 0.0
+    if len(good):
+        low, high = np.percentile(good, [5, 95]).tolist()
+        values, counts = np.unique(np.round(good, 2), return_counts=True)
+        common, constant = float(values[counts.argmax()]), float(counts.max() / len(good))
     return Health(
-        turns=len(given),
+        turns=len(scores),
         scored=len(good),
         failed=sum(n for reason, n in why.items() if reason not in _OF_THE_POOL),
         truncated=0 if truncated is None else int(truncated.sum()),
@@ -164,13 +160,6 @@ class HealthTally:
         self._batches = [whole]
         reasons = Counter(reason for reason in whole.reasons if reason is not None)
         return health_of(whole.scores, whole.mass, whole.truncated, reasons)
-
-
-def _most_common(scores: NDArray[np.float64]) -> tuple[float, float]:
-    if not len(scores):
-        return math.nan, 0.0
-    values, counts = np.unique(np.round(scores, 2), return_counts=True)
-    return float(values[counts.argmax()]), float(counts.max() / len(scores))
 
 
 def _percent(share: float) -> str:

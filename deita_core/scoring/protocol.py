@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -65,48 +65,46 @@ class ScoreBatch:
 
 def joined(batches: Sequence[ScoreBatch]) -> ScoreBatch:
     """Several batches as one."""
-    lengths = [len(batch.scores) for batch in batches]
+
+    def column(parts: Sequence[NDArray[Any] | None], missing: np.generic) -> NDArray[Any] | None:
+        if all(part is None for part in parts):
+            return None
+        filled = (
+            np.full(len(batch.scores), missing) if part is None else part
+            for part, batch in zip(parts, batches, strict=True)
+        )
+        return np.concatenate(list(filled))
+
     return ScoreBatch(
         np.concatenate([b.scores for b in batches]),
         tuple(reason for b in batches for reason in b.reasons),
-        _joined([b.mass for b in batches], lengths, np.float32(np.nan)),
-        _joined([b.truncated for b in batches], lengths, np.bool_(False)),
+        column([b.mass for b in batches], np.float32(np.nan)),
+        column([b.truncated for b in batches], np.bool_(False)),
     )
 
 
-def _joined(
-    parts: Sequence[NDArray[Any] | None], lengths: Sequence[int], missing: np.generic
-) -> NDArray[Any] | None:
-    if all(part is None for part in parts):
-        return None
-    filled = [
-        np.full(length, missing) if part is None else part
-        for part, length in zip(parts, lengths, strict=True)
-    ]
-    return np.concatenate(filled)
-
-
-def spread_out(reasons: Sequence[str | None], scored: ScoreBatch) -> ScoreBatch:
-    """The batch of all turns, from that of the turns that have no reason yet, in their order."""
+def score_scorable(
+    dimension: Dimension,
+    turns: Sequence[TurnText],
+    score: Callable[[list[TurnText]], ScoreBatch],
+) -> ScoreBatch:
+    """The batch of all turns: `score` gets those with something to score, the rest a reason."""
+    reasons = [why_unscorable(dimension, turn) for turn in turns]
     places = [place for place, reason in enumerate(reasons) if reason is None]
-    whole = list(reasons)
-    for place, reason in zip(places, scored.reasons, strict=True):
-        whole[place] = reason
+    found = score([turns[place] for place in places])
+    for place, reason in zip(places, found.reasons, strict=True):
+        reasons[place] = reason
 
-    def spread(values: NDArray[Any] | None, missing: np.generic) -> NDArray[Any] | None:
-        if values is None:
-            return None
-        filled = np.full(len(whole), missing)
+    def spread(values: NDArray[Any], missing: np.generic) -> NDArray[Any]:
+        filled = np.full(len(turns), missing)
         filled[places] = values
         return filled
 
-    scores = spread(scored.scores, np.float32(np.nan))
-    assert scores is not None
     return ScoreBatch(
-        scores,
-        tuple(whole),
-        spread(scored.mass, np.float32(np.nan)),
-        spread(scored.truncated, np.bool_(False)),
+        spread(found.scores, np.float32(np.nan)),
+        tuple(reasons),
+        None if found.mass is None else spread(found.mass, np.float32(np.nan)),
+        None if found.truncated is None else spread(found.truncated, np.bool_(False)),
     )
 
 
@@ -119,23 +117,18 @@ class Scorer(Protocol):
     @property
     def dimension(self) -> Dimension:
         """complexity: seen from the instruction; quality: instruction and response."""
-        ...
 
     @property
     def id(self) -> str:
         """The model's id, as recorded beside every score."""
-        ...
 
     @property
     def revision(self) -> str:
         """The exact weights (a version or a content hash)."""
-        ...
 
     @property
     def parameters(self) -> Mapping[str, str | int | float | bool]:
         """What else the score depends on."""
-        ...
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; a failure is NaN with a reason, never a number."""
-        ...

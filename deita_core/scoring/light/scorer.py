@@ -32,8 +32,7 @@ from deita_core.scoring.protocol import (
     Dimension,
     ScoreBatch,
     TurnText,
-    spread_out,
-    why_unscorable,
+    score_scorable,
 )
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -66,9 +65,11 @@ class LightScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is nothing to score."""
-        reasons = [why_unscorable(self.dimension, turn) for turn in turns]
-        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
-        return spread_out(reasons, ScoreBatch(self.blend(self.heads(good)), (None,) * len(good)))
+        return score_scorable(
+            self.dimension,
+            turns,
+            lambda good: ScoreBatch(self.blend(self.heads(good)), (None,) * len(good)),
+        )
 
     def heads(self, turns: Sequence[TurnText]) -> F32:
         """What the score is made of: (n, len(HEADS[dimension])) float32, before blending.

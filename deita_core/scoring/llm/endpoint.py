@@ -34,7 +34,7 @@ from deita_core.errors import ModelError
 from deita_core.models.endpoint import EndpointClient, Reply
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.llm.prompts import DIGITS, TEMPLATE, Prompt, prompt_of
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, why_unscorable
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
 LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
 # How far a score may be from the one over all six digits.
@@ -49,6 +49,9 @@ _SPACES = " \t\n\u2581\u0120"  # also how tokenizers spell a space
 
 class NoLogprobsError(ValueError):
     """The answer has no log probabilities."""
+
+    def __str__(self) -> str:
+        return "the endpoint's answer has no log probabilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +96,21 @@ def top_tokens(body: Mapping[str, Any]) -> TopTokens:
     try:
         given = body["choices"][0]["logprobs"]
         if given.get("content"):
-            return _of_list(given["content"][0])
-        first = given["top_logprobs"][0]
-        drawn = (given.get("tokens") or [None])[0]
-        if isinstance(first, Mapping):
-            found = {str(token): float(value) for token, value in first.items()}
+            listed, drawn = given["content"][0]["top_logprobs"], given["content"][0].get("token")
         else:
-            return _of_list({"token": drawn, "top_logprobs": first})
+            listed, drawn = given["top_logprobs"][0], (given.get("tokens") or [None])[0]
+        if isinstance(listed, Mapping):
+            listed = [{"token": token, "logprob": value} for token, value in listed.items()]
+        found: dict[str, float] = {}
+        for one in listed:
+            token, value = str(one["token"]), float(one["logprob"])
+            # Two tokens may read alike; the likelier is the one that is meant.
+            found[token] = max(value, found.get(token, -math.inf))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise NoLogprobsError("the endpoint's answer has no log probabilities") from error
+        raise NoLogprobsError from error
     if not found:
-        raise NoLogprobsError("the endpoint's answer has no log probabilities")
+        raise NoLogprobsError
     return TopTokens(found, drawn)
-
-
-def _of_list(place: Mapping[str, Any]) -> TopTokens:
-    found: dict[str, float] = {}
-    for one in place["top_logprobs"]:
-        token, value = str(one["token"]), float(one["logprob"])
-        # Two tokens may read alike; the likelier is the one that is meant.
-        found[token] = max(value, found.get(token, -math.inf))
-    if not found:
-        raise NoLogprobsError("the endpoint's answer has no log probabilities")
-    return TopTokens(found, place.get("token"))
 
 
 def expectation(tokens: TopTokens, digit_ids: Sequence[int] | None = None) -> Expectation:
@@ -221,6 +216,9 @@ class EndpointScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
+        return score_scorable(self.dimension, turns, self._asked)
+
+    def _asked(self, turns: Sequence[TurnText]) -> ScoreBatch:
         results = self._client.for_each(self._one, turns)
         return ScoreBatch(
             np.array([r.score for r in results], np.float32),
@@ -230,15 +228,10 @@ class EndpointScorer:
         )
 
     def _one(self, turn: TurnText) -> _Result:
-        reason = why_unscorable(self.dimension, turn)
-        if reason is not None:
-            return _Result(math.nan, reason)
-        whole = prompt_of(self.dimension, turn)
-        prompt = whole
-        if self._max_tokens is not None:
-            length = approximate_tokens(whole.text)
-            if length > self._max_tokens:
-                prompt = _shorter(whole, self._max_tokens / length)
+        prompt = whole = prompt_of(self.dimension, turn)
+        most = self._max_tokens
+        if most is not None and (length := approximate_tokens(whole.text)) > most:
+            prompt = whole.shortened(most / length)
         reply = self._post(prompt)
         if reply.status in (400, 422) and "logprobs" in (reply.reason or ""):
             self._logprobs = min(self._logprobs, FEWEST_LOGPROBS)  # it returns no more than these
@@ -247,7 +240,7 @@ class EndpointScorer:
             said = reply.reason or ""
             if reply.status not in (400, 413, 422) or not _TOO_LONG.search(said):
                 break
-            prompt = _shorter(prompt, _share_that_fits(said))
+            prompt = prompt.shortened(_share_that_fits(said))
             reply = self._post(prompt)
         result = self._result(reply, prompt is not whole)
         self._count(result)
@@ -299,8 +292,3 @@ def _share_that_fits(message: str) -> float:
     if len(numbers) >= 2 and min(numbers) >= 32 and max(numbers) > min(numbers):
         return max(0.1, 0.95 * min(numbers) / max(numbers))
     return 0.5
-
-
-def _shorter(prompt: Prompt, share: float) -> Prompt:
-    """A prompt of about that share of the length; the texts pay for all of it."""
-    return prompt.cut_to(int(len(prompt.text) * share))

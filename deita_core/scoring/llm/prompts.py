@@ -76,9 +76,9 @@ class Prompt:
             start += len(body)
         return found
 
-    def cut_to(self, characters: int) -> Prompt:
-        """With at most that many characters in all, at the cost of the longer bodies' ends."""
-        room = characters - sum(map(len, fixed_parts(self.dimension)))
+    def shortened(self, share: float) -> Prompt:
+        """About that share of the length, at the cost of the longer bodies' ends."""
+        room = int(len(self.text) * share) - sum(map(len, fixed_parts(self.dimension)))
         kept = shares([len(body) for body in self.bodies], room)
         cut = tuple(body[:keep] for body, keep in zip(self.bodies, kept, strict=True))
         return Prompt(self.dimension, cut)

@@ -38,8 +38,7 @@ from deita_core.scoring.protocol import (
     Dimension,
     ScoreBatch,
     TurnText,
-    spread_out,
-    why_unscorable,
+    score_scorable,
 )
 
 DEITA_TOKENS = 2048  # what the released scorers were trained on
@@ -47,6 +46,9 @@ DEITA_TOKENS = 2048  # what the released scorers were trained on
 
 class LLMScorer:
     """Scores turns 1 to 6 with a causal language model; see `Scorer` and the module's text.
+
+    id: the hub name of a released Deita scorer; else "llm:", then the folder or hub name.
+    rows_at_once: how many conversations a batch of a job has, some seconds of work.
 
     Use one instance from one thread at a time, and hand it hundreds of turns at once: they are
     sorted by length inside, and the next ones are tokenized while the model works.
@@ -82,13 +84,28 @@ class LLMScorer:
         if options.batch_tokens is not None:
             for replica in self._replicas:
                 replica.budget.tokens = options.batch_tokens
-        self._model = self._replicas[0].model
-        limit = self._limit(options.max_tokens)
-        self._tokenizer = PromptTokenizer(self._model.tokenizer, limit)
+        model = self._replicas[0].model
+        if (options.max_tokens or 0) > model.limit:
+            raise ModelError(
+                f"max_tokens is {options.max_tokens:,}, but {self._name} reads at most "
+                f"{model.limit:,} tokens"
+            )
+        released = self._name in DEITA.values()
+        usual = min(model.limit, DEITA_TOKENS) if released else model.limit
+        self._tokenizer = PromptTokenizer(model.tokenizer, options.max_tokens or usual)
         self._digits = {d: self._tokenizer.score_tokens(d) for d in DIMENSIONS}
         if not 0 <= least_mass <= 1:
             raise ModelError(f"least_mass is a probability, 0 to 1, got {least_mass}")
         self._least_mass = least_mass
+        self.id = model.name if model.name in DEITA.values() else f"llm:{model.name}"
+        self.revision = model.revision
+        self.rows_at_once = 64 if model.device == "cpu" else 2048 * len(self._replicas)
+        self.parameters: Mapping[str, str | int | float] = {
+            "precision": model.precision,
+            "max_tokens": self._tokenizer.max_tokens,
+            "template": TEMPLATE,
+            "least_mass": least_mass,
+        }
 
     @property
     def dimension(self) -> Dimension:
@@ -100,39 +117,14 @@ class LLMScorer:
             )
         return self._dimension
 
-    @property
-    def id(self) -> str:
-        """The hub name of a released Deita scorer; else "llm:", then the folder or hub name."""
-        name = self._model.name
-        return name if name in DEITA.values() else f"llm:{name}"
-
-    @property
-    def revision(self) -> str:
-        """The hub's commit, or a hash of the folder."""
-        return self._model.revision
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """precision, max_tokens, template, least_mass."""
-        return {
-            "precision": self._model.precision,
-            "max_tokens": self._tokenizer.max_tokens,
-            "template": TEMPLATE,
-            "least_mass": self._least_mass,
-        }
-
-    @property
-    def rows_at_once(self) -> int:
-        """How many conversations a batch of a job has: some seconds of work."""
-        return 64 if self._model.device == "cpu" else 2048 * len(self._replicas)
-
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is none."""
         dimension = self.dimension
-        reasons = [why_unscorable(dimension, turn) for turn in turns]
-        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
-        bodies = [prompt_of(dimension, turn).bodies for turn in good]
-        return spread_out(reasons, self._score(dimension, bodies))
+        return score_scorable(
+            dimension,
+            turns,
+            lambda good: self._score(dimension, [prompt_of(dimension, t).bodies for t in good]),
+        )
 
     def complexity(self, instructions: Sequence[str]) -> NDArray[np.float32]:
         """Complexity of each instruction, (n,) float32; NaN where the model gave none.
@@ -154,23 +146,13 @@ class LLMScorer:
         mass = mass_on_scores(found.logits[:, :6], found.logits[:, 6])
         reasons = [found.reasons.get(row) for row in range(len(bodies))]
         for row in np.flatnonzero(~(mass >= self._least_mass) | np.isnan(scores)).tolist():
-            broken = bool(np.isnan(scores[row]) or np.isnan(mass[row]))
-            reasons[row] = reasons[row] or self._fault(broken)
+            if np.isnan(scores[row]) or np.isnan(mass[row]):
+                fault = "the model gave a number that is not finite"
+            else:
+                fault = f"less than {self._least_mass:g} of the probability is on the scores 1 to 6"
+            reasons[row] = reasons[row] or fault
             scores[row] = np.nan
         return ScoreBatch(scores, tuple(reasons), mass, found.truncated)
-
-    def _fault(self, broken: bool) -> str:
-        if broken:
-            return "the model gave a number that is not finite"
-        return f"less than {self._least_mass:g} of the probability is on the scores 1 to 6"
-
-    def _limit(self, wanted: int | None) -> int:
-        context = self._model.limit
-        if wanted is not None and wanted > context:
-            raise ModelError(
-                f"max_tokens is {wanted:,}, but {self._name} reads at most {context:,} tokens"
-            )
-        return wanted or (min(context, DEITA_TOKENS) if self._name in DEITA.values() else context)
 
     def _check(self, dimension: Dimension) -> None:
         if self._name in DEITA.values() and dimension != self._dimension:

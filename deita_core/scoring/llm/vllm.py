@@ -19,7 +19,7 @@ from deita_core.models.language_model import folder_revision, hub_revision, loca
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, expectation
 from deita_core.scoring.llm.prompts import LEAST_MASS, TEMPLATE, PromptTokenizer, prompt_of
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, spread_out, why_unscorable
+from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
 _DTYPES = {None: "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _MOST_LOGPROBS = 20  # what vLLM returns unless its engine is told otherwise
@@ -61,20 +61,20 @@ class VLLMScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is none."""
-        reasons = [why_unscorable(self.dimension, turn) for turn in turns]
-        good = [turn for turn, reason in zip(turns, reasons, strict=True) if reason is None]
-        bodies = [prompt_of(self.dimension, turn).bodies for turn in good]
+        return score_scorable(self.dimension, turns, self._scored)
+
+    def _scored(self, turns: Sequence[TurnText]) -> ScoreBatch:
+        bodies = [prompt_of(self.dimension, turn).bodies for turn in turns]
         encoded = self._tokenizer.encode(self.dimension, bodies)
         prompts = [{"prompt_token_ids": ids} for ids in encoded.ids]
-        outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if good else []
+        outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if turns else []
         read = [self._read(output) for output in outputs]
-        scored = ScoreBatch(
+        return ScoreBatch(
             np.array([score for score, _, _ in read], np.float32),
             tuple(reason for _, _, reason in read),
             np.array([mass for _, mass, _ in read], np.float32),
             encoded.truncated,
         )
-        return spread_out(reasons, scored)
 
     def _read(self, output: Any) -> tuple[float, float, str | None]:
         first = output.outputs[0]
@@ -108,11 +108,8 @@ def _engine(model: str, dtype: str, max_tokens: int | None) -> Any:
 def _sampling(digits: Sequence[int]) -> Any:
     import vllm
 
+    common = {"max_tokens": 1, "temperature": 0.0, "detokenize": False}
     try:
-        return vllm.SamplingParams(
-            max_tokens=1, temperature=0.0, detokenize=False, logprob_token_ids=list(digits)
-        )
+        return vllm.SamplingParams(**common, logprob_token_ids=list(digits))
     except TypeError:  # older than that parameter
-        return vllm.SamplingParams(
-            max_tokens=1, temperature=0.0, detokenize=False, logprobs=_MOST_LOGPROBS
-        )
+        return vllm.SamplingParams(**common, logprobs=_MOST_LOGPROBS)
