@@ -11,15 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deita_core.errors import SelectionError
-from deita_core.selection.rule import (
-    CONDITION_COLUMNS,
-    EACH,
-    Condition,
-    Quota,
-    SelectionRule,
-)
+from deita_core.selection.rule import CONDITION_COLUMNS, EACH, Condition, Quota, SelectionRule
 from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
@@ -211,48 +206,37 @@ def _weights() -> None:
 
 
 def _names(opened: Opened) -> None:
+    """Filters by names; those that a link or another project asks for in vain are told."""
     pool = arrays(opened)
-    for column, label, names, key in zip(
+    for column, label, names, key, empty in zip(
         st.columns(3),
         ("Only these languages", "Only these files", "Without these flags"),
         (pool.language_names, tuple(dict.fromkeys(pool.source_names)), pool.flag_names),
         (state.LANGUAGES, state.SOURCES, state.EXCLUDED_FLAGS),
+        ("all", "all", "none"),
         strict=True,
     ):
-        with column:
-            _choose_names(label, names, key)
-
-
-def _choose_names(label: str, names: Sequence[str], key: str) -> None:
-    """A filter by names; those that a link or another project asks for in vain are told."""
-    asked = st.session_state.get(key, st.query_params.get_all(key)) or []
-    unknown = [name for name in asked if name not in names]
-    if unknown:
-        st.session_state[key] = [name for name in asked if name in names]
-    st.multiselect(
-        label,
-        names,
-        key=key,
-        bind="query-params",
-        placeholder="none" if key == state.EXCLUDED_FLAGS else "all",
-    )
-    if unknown:
-        st.warning(f"Not in this pool, so not in this filter: {escape(', '.join(unknown))}.")
+        asked = st.session_state.get(key, st.query_params.get_all(key)) or []
+        unknown = [name for name in asked if name not in names]
+        if unknown:
+            st.session_state[key] = [name for name in asked if name in names]
+        column.multiselect(label, names, key=key, bind="query-params", placeholder=empty)
+        if unknown:
+            told = escape(", ".join(unknown))
+            column.warning(f"Not in this pool, so not in this filter: {told}.")
 
 
 def _conditions() -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        _texts("Only rows with", state.CONDITIONS, "e.g. tokens 50 to 2000")
-        with st.popover("Add", icon=":material/add:", key="add_condition"):
-            column = st.selectbox(
-                "Column",
-                CONDITION_COLUMNS,
-                format_func=lambda name: name.replace("_", " "),
-                key="condition_column",
-            )
-            low = st.number_input("At least", value=None, key="condition_low")
-            high = st.number_input("At most", value=None, key="condition_high")
-            _add_button(state.CONDITIONS, lambda: Condition(str(column), low, high))
+    with _texts("Only rows with", state.CONDITIONS, "e.g. tokens 50 to 2000"):
+        column = st.selectbox(
+            "Column",
+            CONDITION_COLUMNS,
+            format_func=lambda name: name.replace("_", " "),
+            key="condition_column",
+        )
+        low = st.number_input("At least", value=None, key="condition_low")
+        high = st.number_input("At most", value=None, key="condition_high")
+        _add_button(state.CONDITIONS, lambda: Condition(str(column), low, high))
 
 
 def _quotas(opened: Opened) -> None:
@@ -263,34 +247,39 @@ def _quotas(opened: Opened) -> None:
         "flag": pool.flag_names,
         "cluster": (),
     }
+    with _texts("Quotas", state.QUOTAS, "e.g. each language: at most 20 %"):
+        column = str(st.selectbox("Column", list(known), key="quota_column"))
+        name = st.selectbox(
+            "Name",
+            [EACH, *known[column]],
+            format_func=lambda one: f"each {column}" if one == EACH else one,
+            key=f"quota_name_{column}",
+        )
+        most = st.number_input("At most", min_value=0, value=20, key="quota_most")
+        unit = st.segmented_control(
+            "of what",
+            ["% of the budget", "rows"],
+            default="% of the budget",
+            required=True,
+            key="quota_unit",
+            label_visibility="collapsed",
+        )
+        rows, share = (int(most), None) if unit == "rows" else (None, most / 100)
+        _add_button(state.QUOTAS, lambda: Quota(column, str(name), most=rows, share=share))
+
+
+def _texts(label: str, key: str, example: str) -> DeltaGenerator:
+    """A field of texts to type, and the popover beside it for what helps to write one."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _texts("Quotas", state.QUOTAS, "e.g. each language: at most 20 %")
-        with st.popover("Add", icon=":material/add:", key="add_quota"):
-            column = str(st.selectbox("Column", list(known), key="quota_column"))
-            name = st.selectbox(
-                "Name",
-                [EACH, *known[column]],
-                format_func=lambda one: f"each {column}" if one == EACH else one,
-                key=f"quota_name_{column}",
-            )
-            most = st.number_input("At most", min_value=0, value=20, key="quota_most")
-            unit = st.segmented_control(
-                "of what",
-                ["% of the budget", "rows"],
-                default="% of the budget",
-                required=True,
-                key="quota_unit",
-                label_visibility="collapsed",
-            )
-            rows, share = (int(most), None) if unit == "rows" else (None, most / 100)
-            _add_button(state.QUOTAS, lambda: Quota(column, str(name), most=rows, share=share))
-
-
-def _texts(label: str, key: str, example: str) -> None:
-    present = list(st.session_state.get(key) or [])
-    st.multiselect(
-        label, present, key=key, bind="query-params", accept_new_options=True, placeholder=example
-    )
+        st.multiselect(
+            label,
+            list(st.session_state.get(key) or []),
+            key=key,
+            bind="query-params",
+            accept_new_options=True,
+            placeholder=example,
+        )
+        return st.popover("Add", icon=":material/add:", key=f"add_{key}")
 
 
 def _add_button(key: str, make: Callable[[], Condition | Quota]) -> None:

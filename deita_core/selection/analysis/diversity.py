@@ -21,8 +21,8 @@ from deita_core.similarity.nearest import nearest_of
 SAMPLE: Final = 2000
 VENDI_SAMPLE: Final = 1000
 POOL_SAMPLE: Final = 5000
-# A random baseline is drawn by the plain seed: a sample drawn alike would be that very baseline.
-_APART: Final = 1_000_003
+# A random baseline is drawn by seed 0: a sample drawn alike would be that very baseline.
+_SEED: Final = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class Diversity:
 
 
 def diversity_steps(
-    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None
 ) -> Generator[str, None, Diversity]:
     """All figures of a set of rows, (k,) int64; yields the name of each that is done.
 
     Rows without an embedding are left out. covered_at: similarity below 1 for the coverage.
     """
-    nearest = nearest_distance(table, rows, seed=seed)
+    nearest = nearest_distance(table, rows)
     yield "nearest_distance"
-    vendi = vendi_score(table, rows, seed=seed)
+    vendi = vendi_score(table, rows)
     yield "vendi"
-    to_set = pool_distance(table, rows, seed=seed)
+    to_set = pool_distance(table, rows)
     yield "pool_distance"
     covered = float("nan") if covered_at is None else coverage(table, rows, covered_at)
     yield "coverage"
@@ -63,23 +63,22 @@ def diversity_steps(
 
 
 def nearest_distance(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = SAMPLE
 ) -> float | None:
     """Mean cosine distance of a row to the nearest other row of the set; None for under two.
 
     rows: (k,) int64. The mean is over a seeded sample of at most `sample` of those with a vector,
-    each against all. Exact: read off the similarity graph where it reaches, else searched in
-    blocks: memory O(block x tile + k x d).
+    each against all.
     """
     places = _places(table, rows)
     if len(places) < 2:
         return None
-    asked = places[random_order(places, seed + _APART)[:sample]]
+    asked = places[random_order(places, _SEED)[:sample]]
     return 1.0 - float(_to_nearest(table, asked, places, skip_self=True).mean())
 
 
 def pool_distance(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = POOL_SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = POOL_SAMPLE
 ) -> float | None:
     """Mean cosine distance of the pool's embedded rows to the nearest row of the set.
 
@@ -90,12 +89,12 @@ def pool_distance(
     if not len(places):
         return None
     embedded = table.place[table.place >= 0]
-    asked = embedded[random_order(embedded, seed + _APART)[:sample]]
+    asked = embedded[random_order(embedded, _SEED)[:sample]]
     return float(1.0 - _to_nearest(table, asked, places).mean())
 
 
 def vendi_score(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = VENDI_SAMPLE, seed: int = 0
+    table: PoolTable, rows: NDArray[np.int64], sample: int = VENDI_SAMPLE
 ) -> float | None:
     """How many different rows the set is worth: from 1 (all alike) to their number (all apart).
 
@@ -106,7 +105,7 @@ def vendi_score(
     places = _places(table, rows)
     if not len(places):
         return None
-    drawn = places[random_order(places, seed + _APART)[:sample]]
+    drawn = places[random_order(places, _SEED)[:sample]]
     units = unit_rows(table.vectors, drawn)  # (n, d)
     # X X' and X' X have the same eigenvalues but for zeros, and zeros add nothing.
     square = units @ units.T if len(units) < units.shape[1] else units.T @ units

@@ -29,7 +29,7 @@ from deita_core.selection.evol import RowScores
 from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.rule import SelectionRule
+from deita_core.selection.rule import SelectionRule, check_threshold
 from deita_core.selection.strategies import find_strategy
 
 SPACING: Final = 0.01
@@ -121,7 +121,7 @@ def _grid(rule: SelectionRule, table: PoolTable, thresholds: Sequence[float] | N
     if thresholds is not None:
         if not len(thresholds):
             raise SelectionError("a frontier needs at least one threshold")
-        return sorted({replace(rule, threshold=float(t)).threshold for t in thresholds})
+        return sorted({check_threshold(float(t)) for t in thresholds})
     floor = LOWEST_WITHOUT_GRAPH if table.graph is None else table.graph.floor
     first, last = math.ceil(round(floor / SPACING, 6)), round(1 / SPACING)
     grid = {whole / last for whole in range(first, last + 1)}

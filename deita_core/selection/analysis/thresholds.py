@@ -193,27 +193,6 @@ class Crossing:
         return f"from {text} {'up' if self.upwards else 'down'}"
 
 
-def _crossing(
-    starts: NDArray[np.float64], inside: NDArray[np.bool_], threshold: float, *, upwards: bool
-) -> Crossing | None:
-    """The nearest crossing above or below a threshold; starts, inside: see `_membership`."""
-    here = int(np.searchsorted(starts, threshold, side="right")) - 1
-    ahead = inside[here + 1 :] if upwards else inside[:here][::-1]
-    other = np.flatnonzero(ahead != inside[here])
-    if not len(other):
-        return None
-    away = int(other[0]) + 1  # segments to the first one past the crossing
-    back = np.flatnonzero(ahead[away:] == inside[here])
-    length = int(back[0]) + 1 if len(back) else len(ahead) - away + 1
-    if upwards:
-        edge, first = float(starts[here + away]), here + away + length
-        limit = float(starts[first]) if first < len(starts) else 2.0
-    else:
-        edge = float(starts[here - away + 1])
-        limit = float(starts[here - away - length + 1])
-    return Crossing(edge, _shortest(edge, limit, upwards), upwards)
-
-
 def _shortest(edge: float, limit: float, upwards: bool) -> float:
     """The value with the fewest decimals (at least two) past the edge: from it up to below the
     limit, or below it down to the limit.
@@ -226,20 +205,17 @@ def _shortest(edge: float, limit: float, upwards: bool) -> float:
     return edge if upwards else limit
 
 
-def _membership(
+def _crossings(
     outcome: Outcome, table: PoolTable, row: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Whether a row that the pass visits is in: inside[i] from starts[i] up to starts[i + 1].
-
-    Returns starts (s,), ascending from the floor of the similarity graph, the last one 1.0, which
-    stands for the threshold 1.0 alone; and inside (s,).
-    """
+) -> tuple[Crossing | None, Crossing | None]:
+    """The nearest crossings above and below the threshold, of a row that the pass visits."""
     spans = kept_spans(outcome, table)
     place = int(np.flatnonzero(spans.order == row)[0])
     cost = table.cost(outcome.rule.budget_unit)
     room = _room_beside_pins(outcome, cost)
     own = slice(spans.bounds[place], spans.bounds[place + 1])
     low, high = spans.low[own], spans.high[own]
+    # The row is in or out from one start up to the next; the last one stands for 1.0 alone.
     starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
     fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
     if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
@@ -248,7 +224,15 @@ def _membership(
         fits = before[np.searchsorted(changes, starts, side="right") - 1] + cost[row] <= room
     kept = np.searchsorted(low, starts, side="right") > np.searchsorted(high, starts, side="right")
     kept[-1] = True  # nothing is a near-duplicate at 1.0
-    return starts, kept & fits
+    inside = kept & fits
+    edges = starts[1:][inside[1:] != inside[:-1]]
+    here = np.searchsorted(edges, outcome.rule.threshold, side="right")
+    above, below = [*edges[here:].tolist(), 2.0], [float(starts[0]), *edges[:here].tolist()]
+    up, down = above[:2], below[:-3:-1]
+    return (
+        Crossing(up[0], _shortest(up[0], up[1], True), True) if len(up) == 2 else None,
+        Crossing(down[0], _shortest(down[0], down[1], False), False) if len(down) == 2 else None,
+    )
 
 
 def _cost_before(
@@ -330,9 +314,7 @@ def flip_point(
         if unknown := _why_no_crossings(rule, table):
             advice = unknown
         elif spans_serve(rule, table):
-            segments = _membership(outcome, table, row)
-            up = _crossing(*segments, rule.threshold, upwards=True)
-            down = _crossing(*segments, rule.threshold, upwards=False)
+            up, down = _crossings(outcome, table, row)
         elif find_strategy(rule.strategy).uses_threshold:
             up, down = _search(rule, table, row, inside)
         budget = _budget(outcome, table, row)
