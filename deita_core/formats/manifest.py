@@ -10,6 +10,7 @@ import json
 import platform
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -201,23 +202,18 @@ def current_versions(deita_studio: str) -> dict[str, str]:
     """
     found = {"deita_studio": deita_studio, "python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
 def check_versions(manifest: Manifest, here: MappingType[str, str]) -> list[str]:
     """What differs between the versions in the manifest and those `here`, in plain words."""
-    differences = []
-    for name, then in manifest.versions.items():
-        now = here.get(name)
-        if now is None:
-            differences.append(f"{name}: made with {then}, not installed here")
-        elif now != then:
-            differences.append(f"{name}: made with {then}, here {now}")
-    return differences
+    return [
+        f"{name}: made with {then}, " + (f"here {now}" if now else "not installed here")
+        for name, then in manifest.versions.items()
+        if (now := here.get(name)) != then
+    ]
 
 
 def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] = ()) -> Path:
@@ -227,10 +223,9 @@ def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] 
     Raises ExportError when there is no such file, or when what is there has another content.
     """
     given = Path(pool_file.path)
-    places = [given]
-    for folder in (manifest_path.parent, *extra_dirs):
-        places += [folder / given, folder / given.name, folder / pool_file.name]
-    places = list(dict.fromkeys(places))
+    folders = (manifest_path.parent, *extra_dirs)
+    names = (given, given.name, pool_file.name)
+    places = list(dict.fromkeys([given, *(folder / n for folder in folders for n in names)]))
     existing = [place for place in places if place.is_file()]
     if not existing:
         raise ExportError(

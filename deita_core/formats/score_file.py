@@ -95,10 +95,7 @@ def read_scores(path: Path, fields: Mapping[str, str]) -> Iterator[ScoreRow | Re
             yield Reject(position, item.line, item.reason, item.raw)
             continue
         found = _score_row(position, item, fields, layout)
-        if isinstance(found, str):
-            yield Reject(position, item.line, found, item.raw)
-        else:
-            yield found
+        yield Reject(position, item.line, found, item.raw) if isinstance(found, str) else found
 
 
 def _records(path: Path) -> Iterator[Record | Damage]:

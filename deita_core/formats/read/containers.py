@@ -6,17 +6,16 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from deita_core.errors import FormatError
-from deita_core.formats.read.json_records import Start, Style, parse, scan
+from deita_core.formats.read.json_records import SPACE, Start, Style, parse, scan, skip
 from deita_core.formats.read.table_records import MAGIC, delimiter_of, scan_csv, scan_parquet
 from deita_core.formats.read.text import Damage, IsRecord, Record, TextStream
 
-_SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
 _HEAD_LINES = 20
 
@@ -65,7 +64,7 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
     skipped = len(head) - len(text)
     start = _json_start(text, path, is_record)
     if start is not None:
-        start = Start(start.style, start.offset + skipped, start.wrapped)
+        start = replace(start, offset=start.offset + skipped)
         kind = "json" if start.style is Style.ARRAY else "jsonl"
         return Container(kind, stream.compression, start)
     header = text.split("\n", 1)[0]
@@ -96,15 +95,17 @@ def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
 
 
 def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
+    lines = text.split("\n", _HEAD_LINES)
+    full = [line for line in lines if line.strip()]
     if text[0] == "[":
-        return _bracket_start(text, is_record)
+        return _bracket_start(text, full, is_record)
     if text[0] == "{":
         offset = _wrapped_array(text, is_record)
         if offset is not None:
             return Start(Style.ARRAY, offset, wrapped=True)
-        return Start(_line_style(text, is_record))
-    lines = text.split("\n", _HEAD_LINES)[:_HEAD_LINES]
-    if any(line.lstrip()[:1] == "{" and not parse(line.lstrip(), 0).reason for line in lines):
+        return Start(_line_style(text, full, is_record))
+    begun = (line.lstrip() for line in lines[:_HEAD_LINES])
+    if any(line[:1] == "{" and not parse(line, 0).reason for line in begun):
         return Start(Style.LINES)
     # A file cut off at its front begins in the middle of a record.
     if {".json", ".jsonl", ".ndjson"} & {suffix.lower() for suffix in path.suffixes[-2:]}:
@@ -112,8 +113,7 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
     return None
 
 
-def _bracket_start(text: str, is_record: IsRecord) -> Start:
-    lines = [line for line in text.split("\n", _HEAD_LINES) if line.strip()]
+def _bracket_start(text: str, lines: list[str], is_record: IsRecord) -> Start:
     first = parse(lines[0], 0)
     whole_line = not first.reason and not lines[0][first.end :].strip()
     if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{" and is_record(first.value):
@@ -126,9 +126,8 @@ def _bracket_start(text: str, is_record: IsRecord) -> Start:
     return Start(Style.ARRAY, 1)
 
 
-def _line_style(text: str, is_record: IsRecord) -> Style:
+def _line_style(text: str, lines: list[str], is_record: IsRecord) -> Style:
     """LINES when records stand one to a line, VALUES when they are spread over lines."""
-    lines = [line for line in text.split("\n", _HEAD_LINES) if line.strip()]
     for number, line in enumerate(lines[:_HEAD_LINES]):
         parsed = parse(line.lstrip(), 0)
         if not parsed.reason and (number == 0 or is_record(parsed.value)):
@@ -143,22 +142,17 @@ def _wrapped_array(text: str, is_record: IsRecord) -> int | None:
         return None
     at = 1
     while True:
-        key = parse(text, _skip(text, at))
-        colon = _skip(text, key.end)
+        key = parse(text, skip(text, at, SPACE))
+        colon = skip(text, key.end, SPACE)
         if key.reason or not isinstance(key.value, str) or text[colon : colon + 1] != ":":
             return None
-        at = _skip(text, colon + 1)
+        at = skip(text, colon + 1, SPACE)
         if text[at : at + 1] == "[":
-            first = parse(text, _skip(text, at + 1))
+            first = parse(text, skip(text, at + 1, SPACE))
             if not first.reason and is_record(first.value):
                 return at + 1
         member = parse(text, at)
-        at = _skip(text, member.end)
+        at = skip(text, member.end, SPACE)
         if member.reason or text[at : at + 1] != ",":
             return None
         at += 1
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,20 @@ class Detection:
     explanation: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The first records of a file; goes_on: it may have more."""
+
+    path: Path
+    values: list[object]
+    fields: tuple[str, ...]
+    goes_on: bool
+
+    @property
+    def seen(self) -> str:
+        return ", ".join(self.fields) or "no named fields"
+
+
 def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     """What the file is, from its first 200 records; `mapping` overrides what would be found.
 
@@ -66,13 +80,17 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     """
     known = record_test(mapping)
     container = sniff(path, known)
-    sample = list(islice(records(path, container, known), SAMPLE))
-    values = [item.value for item in sample if isinstance(item, Record)]
-    fields = _fields(path, container, values)
-    layout = _layout(path, mapping, values, fields)
-    complete = _complete(path, layout, mapping, values, fields)
-    rows = tuple(rows_of(iter(sample), complete))
-    explanation = _explain(container, layout, complete, values, rows, len(sample) == SAMPLE)
+    found = list(islice(records(path, container, known), SAMPLE))
+    values = [item.value for item in found if isinstance(item, Record)]
+    counts = Counter(str(name) for value in values if isinstance(value, dict) for name in value)
+    fields = tuple(name for name, _ in counts.most_common())
+    if not fields and container.kind == "csv":
+        fields = csv_header(path, container.delimiter)
+    sample = _Sample(path, values, fields, len(found) == SAMPLE)
+    layout = _layout(sample, mapping)
+    complete = _complete(sample, layout, mapping)
+    rows = tuple(rows_of(iter(found), complete))
+    explanation = _explain(sample, container, layout, complete, rows)
     # The columns that the mapping requires tell a record better than any layout's do.
     container = sniff(path, record_test(complete))
     return Detection(path, container, complete, fields, rows[:PREVIEW], explanation)
@@ -96,46 +114,27 @@ def record_test(mapping: Mapping | None) -> IsRecord:
     return lambda value: all(lookup(value, path) is not MISSING for path in paths)
 
 
-def _fields(path: Path, container: Container, values: list[object]) -> tuple[str, ...]:
-    counts: Counter[str] = Counter()
-    for value in values:
-        if isinstance(value, dict):
-            counts.update(map(str, value))
-    if not counts and container.kind == "csv":
-        return csv_header(path, container.delimiter)
-    return tuple(name for name, _ in counts.most_common())
-
-
-def _layout(
-    path: Path, mapping: Mapping | None, values: list[object], fields: tuple[str, ...]
-) -> Layout:
+def _layout(sample: _Sample, mapping: Mapping | None) -> Layout:
     if mapping is not None:
         if mapping.layout not in LAYOUTS:
             names = ", ".join(LAYOUTS)
             raise FormatError(f"there is no layout {mapping.layout!r}; the layouts are {names}")
         return LAYOUTS[mapping.layout]
-    counts = Counter(layout.name for value in values if (layout := layout_of(value)))
+    counts = Counter(layout.name for value in sample.values if (layout := layout_of(value)))
     if not counts:
-        if not values and not fields:
+        if not sample.values and not sample.fields:
             raise FormatError(
-                f"{path.name} has no record that can be read among its first {SAMPLE}; "
+                f"{sample.path.name} has no record that can be read among its first {SAMPLE}; "
                 "check that the file is complete"
             )
-        seen = ", ".join(fields) or "no named fields"
         raise FormatError(
-            f"{path.name} is in no layout that is known (its fields: {seen}); "
+            f"{sample.path.name} is in no layout that is known (its fields: {sample.seen}); "
             "choose a layout and say which field is which (column mapping)"
         )
-    return LAYOUTS[max(counts, key=lambda name: counts[name])]
+    return LAYOUTS[counts.most_common(1)[0][0]]
 
 
-def _complete(
-    path: Path,
-    layout: Layout,
-    mapping: Mapping | None,
-    values: list[object],
-    fields: tuple[str, ...],
-) -> Mapping:
+def _complete(sample: _Sample, layout: Layout, mapping: Mapping | None) -> Mapping:
     given = dict(mapping.columns) if mapping else {}
     unknown = [name for name in given if name not in layout.column_names]
     if unknown:
@@ -143,21 +142,22 @@ def _complete(
             f"the layout {layout.name} has no column {', '.join(unknown)}; "
             f"its columns are {', '.join(layout.column_names)}"
         )
-    columns = _with_given(layout, given, values)
+    columns = _with_given(layout, given, sample.values)
     for column in layout.open_columns(Mapping(layout.name, given)):
         columns.pop(column.name, None)
     for column in layout.columns:
         theirs = columns.get(column.name, "")
-        if column.required and not theirs:
-            seen = ", ".join(fields) or "no named fields"
+        if not column.required:
+            continue
+        if not theirs:
             raise FormatError(
-                f"no field of {path.name} was found for {column.name} ({column.explanation}); "
-                f"its fields are {seen}: say which one it is"
+                f"no field of {sample.path.name} was found for {column.name} "
+                f"({column.explanation}); its fields are {sample.seen}: say which one it is"
             )
-        if column.required and column.name in given and not occurs(column, layout, theirs, values):
+        if column.name in given and not occurs(column, layout, theirs, sample.values):
             raise FormatError(
-                f"no record of {path.name} has the field {theirs!r} given for {column.name}; "
-                f"its fields are {', '.join(fields)}"
+                f"no record of {sample.path.name} has the field {theirs!r} given for "
+                f"{column.name}; its fields are {', '.join(sample.fields)}"
             )
     return Mapping(layout.name, columns, dict(mapping.roles) if mapping else {})
 
@@ -173,42 +173,32 @@ def _with_given(layout: Layout, given: dict[str, str], values: list[object]) -> 
             more = {usual[n]: lookup(value, path) for n, path in given.items() if path}
             value = {**value, **{k: v for k, v in more.items() if v is not MISSING}}
         renamed.append(value)
-    found = _voted_columns(layout, renamed)
-    taken = set(given.values())
-    kept = {ours: theirs for ours, theirs in found.items() if theirs not in taken}
-    return {**kept, **given}
-
-
-def _voted_columns(layout: Layout, records: Iterable[object]) -> dict[str, str]:
-    """Our name -> the field that most of the records use for it."""
-    votes: dict[str, Counter[str]] = {}
-    for record in records:
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in renamed:
         for ours, theirs in (layout.fits(record) or {}).items():
-            votes.setdefault(ours, Counter())[theirs] += 1
-    return {ours: counted.most_common(1)[0][0] for ours, counted in votes.items()}
+            votes[ours][theirs] += 1
+    found = {ours: counted.most_common(1)[0][0] for ours, counted in votes.items()}
+    taken = set(given.values())
+    return {ours: theirs for ours, theirs in found.items() if theirs not in taken} | given
 
 
 def _explain(
+    sample: _Sample,
     container: Container,
     layout: Layout,
     mapping: Mapping,
-    values: Sequence[object],
     rows: Sequence[PoolRow | Reject],
-    goes_on: bool,
 ) -> str:
-    """What the file is, which fields are read, and what in its first rows needs attention.
-
-    values: its first records. rows: what they would become. goes_on: the file may have more.
-    """
+    """What the file is, which fields are read, and what in its first rows needs attention."""
     packed = f" ({container.compression})" if container.compression else ""
     sentences = [
         f"{_KINDS[container.kind]}{packed} in the layout {layout.label}",
         *([layout.description.removesuffix(".")] if layout.name in _DESCRIBED else []),
-        *_fields_read(layout, mapping, values, goes_on),
-        *_absent(layout, mapping, values),
+        *_fields_read(sample, layout, mapping),
+        *_absent(layout, mapping, sample.values),
         # The last trees of a sample may be cut off.
-        *(_trouble(rows, goes_on) if layout.name != "flat_tree" else []),
-        *_roles(mapping, values),
+        *(_trouble(rows, sample.goes_on) if layout.name != "flat_tree" else []),
+        *_roles(mapping, sample.values),
     ]
     return ". ".join(sentences) + "."
 
@@ -220,13 +210,11 @@ def occurs(column: Column, layout: Layout, path: str, values: Sequence[object]) 
     return within or not values or any(lookup(value, path) is not MISSING for value in values)
 
 
-def _fields_read(
-    layout: Layout, mapping: Mapping, values: Sequence[object], goes_on: bool
-) -> list[str]:
+def _fields_read(sample: _Sample, layout: Layout, mapping: Mapping) -> list[str]:
     looked_for = layout.open_columns(mapping)
     used = {column.name: Counter[str]() for column in layout.columns}
     used |= {ours: Counter([theirs]) for ours, theirs in mapping.columns.items() if theirs}
-    for value in values:
+    for value in sample.values:
         for ours, theirs in mapping_for(value, mapping, looked_for).columns.items():
             if ours not in mapping.columns:
                 used[ours][theirs] += 1
@@ -236,7 +224,7 @@ def _fields_read(
     if unread:
         sentences.append(f"Not read, as the mapping says: {', '.join(unread)}")
     later = [column.name for column in looked_for if not used[column.name]]
-    if later and goes_on:
+    if later and sample.goes_on:
         sentences.append(f"Read as well, if a later record has it: {', '.join(later)}")
     return sentences
 
@@ -247,11 +235,8 @@ def _named(ours: str, counted: Counter[str]) -> str:
         return ours
     if theirs == [WHOLE_RECORD]:
         return f"{ours} (the record itself)"
-    return f"{ours} from {_or([repr(name) for name in theirs])}"
-
-
-def _or(names: list[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    *first, last = map(repr, theirs)
+    return f"{ours} from {', '.join(first)} or {last}" if first else f"{ours} from {last}"
 
 
 def _absent(layout: Layout, mapping: Mapping, values: Sequence[object]) -> list[str]:
@@ -268,7 +253,9 @@ def _absent(layout: Layout, mapping: Mapping, values: Sequence[object]) -> list[
 def _trouble(rows: Sequence[PoolRow | Reject], goes_on: bool) -> list[str]:
     """How many of the first rows would be rejected, and why; how many have no response."""
     among = f"first {len(rows):,} rows" if goes_on else f"{len(rows):,} rows"
-    reasons = Counter(_in_short(row.reason) for row in rows if isinstance(row, Reject))
+    rejects = (row.reason for row in rows if isinstance(row, Reject))
+    # The reasons without the texts of their rows.
+    reasons = Counter(reason.split(" (it has")[0].split(": ")[0] for reason in rejects)
     sentences = []
     if reasons:
         why = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
@@ -282,11 +269,6 @@ def _trouble(rows: Sequence[PoolRow | Reject], goes_on: bool) -> list[str]:
         verb = "has" if silent == 1 else "have"
         sentences.append(f"Of its {among} {silent:,} {verb} no response")
     return sentences
-
-
-def _in_short(reason: str) -> str:
-    """A reason without the text of its row."""
-    return reason.split(" (it has")[0].split(": ")[0]
 
 
 def _roles(mapping: Mapping, values: Sequence[object]) -> list[str]:

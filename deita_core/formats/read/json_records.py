@@ -66,8 +66,7 @@ class JsonWindow:
         """Passes over what the pattern matches, across pieces, and returns it."""
         passed = []
         while True:
-            match = pattern.match(self.text, self.at)
-            end = match.end() if match else self.at
+            end = skip(self.text, self.at, pattern)
             passed.append(self.text[self.at : end])
             self.advance(end)
             if end < len(self.text) or not self.more():
@@ -119,7 +118,7 @@ def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
 
 # A record longer than this, or a stretch of damage, is given up in pieces: memory stays bounded.
 LONGEST_RECORD = 64_000_000
-_SPACE = re.compile(r"[ \t\r\n]*")
+SPACE = re.compile(r"[ \t\r\n]*")
 _GAP = re.compile(r"[\s,\ufeff]*")
 _COLON = re.compile(r"\s*:")
 _OPENING = re.compile(r'[{\[]\s*["\[{]')
@@ -183,7 +182,7 @@ def _lines(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]
 
 def _line(window: JsonWindow, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
     """The record of a line; several, where records are glued together on it."""
-    at = _skip(line, 0)
+    at = skip(line, 0)
     while at < len(line):
         parsed = parse(line, at)
         if parsed.reason:
@@ -191,11 +190,12 @@ def _line(window: JsonWindow, line: str, is_record: IsRecord) -> Iterator[Record
             return
         window.last = line[at : parsed.end]
         yield _record(window.line, window.last, parsed)
-        at = _skip(line, parsed.end)
+        at = skip(line, parsed.end)
 
 
-def _skip(text: str, at: int) -> int:
-    match = _GAP.match(text, at)
+def skip(text: str, at: int, pattern: re.Pattern[str] = _GAP) -> int:
+    """The place behind what the pattern matches at `at`."""
+    match = pattern.match(text, at)
     return match.end() if match else at
 
 
@@ -205,24 +205,28 @@ def _damaged_line(
     """What can be read of a damaged line."""
     while text:
         # The stretch begins with what is damaged, or with what follows a record saved from it.
-        found = _next_record(text, 0, is_record)
-        if found is None:
+        start, parsed = _next_record(text, 0, is_record)
+        if parsed is None:
             yield from _split(text, window.line, reason, window.last)
             return
-        start, parsed = found
         yield from _split(text[:start], window.line, reason, window.last)
         raw = text[start : parsed.end]
         yield _record(window.line, raw, parsed, ("next to damage in the file",))
-        text = text[_skip(text, parsed.end) :]
+        text = text[skip(text, parsed.end) :]
         reason = "the rest of a damaged line"
 
 
-def _next_record(text: str, at: int, is_record: IsRecord) -> tuple[int, Parsed] | None:
+def _next_record(
+    text: str, at: int, is_record: IsRecord, complete: bool = True
+) -> tuple[int, Parsed | None]:
+    """The next record at `at` or later, and where; without one, where to go on with more text."""
     for start in _openings(text, at):
         parsed = parse(text, start)
         if not parsed.reason and is_record(parsed.value):
             return start, parsed
-    return None
+        if parsed.cut and not complete:
+            return start, None
+    return max(at, len(text) - TOKEN), None
 
 
 def _openings(text: str, at: int) -> Iterator[int]:
@@ -295,24 +299,15 @@ def _damage(window: JsonWindow, reason: str, is_record: IsRecord) -> Iterator[Da
     """Passes over damage; leaves the window at the next place where a record parses."""
     searched = 1
     while True:
-        found, searched = _search(window, searched, is_record)
+        at = window.at + searched
+        start, found = _next_record(window.text, at, is_record, window.complete)
         if found or window.complete or len(window.text) - window.at > LONGEST_RECORD:
             break
+        searched = start - window.at
         window.more()
-    end = window.at + searched if found else len(window.text)
+    end = start if found else len(window.text)
     yield from _split(window.text[window.at : end], window.line, reason, window.last)
     window.advance(end)
-
-
-def _search(window: JsonWindow, searched: int, is_record: IsRecord) -> tuple[bool, int]:
-    """The next record at `searched` characters from here or later: found, how far from here."""
-    for start in _openings(window.text, window.at + searched):
-        parsed = parse(window.text, start)
-        if not parsed.reason and is_record(parsed.value):
-            return True, start - window.at
-        if parsed.cut and not window.complete:
-            return False, start - window.at
-    return False, max(searched, len(window.text) - window.at - TOKEN)
 
 
 def _array(window: JsonWindow, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
@@ -360,11 +355,11 @@ def _next_member(window: JsonWindow) -> bool:
         if window.peek() != '"':
             return False
         key = _whole_value(window)
-        window.skip(_SPACE)
+        window.skip(SPACE)
         if key.reason or window.peek() != ":":
             return False
         window.advance(window.at + 1)
-        window.skip(_SPACE)
+        window.skip(SPACE)
         if window.peek() == "[":
             window.advance(window.at + 1)
             return True

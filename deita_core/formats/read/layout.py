@@ -73,41 +73,15 @@ class Mapping:
 
 
 # Lower case; a file's own names (localised ones, too) come through Mapping.roles.
-ROLE_NAMES: dict[str, Role] = {
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "customer": "user",
-    "question": "user",
-    "instruction": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bing": "assistant",
-    "bard": "assistant",
-    "claude": "assistant",
-    "bot": "assistant",
-    "chatbot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "llm": "assistant",
-    "answer": "assistant",
-    "response": "assistant",
-    "system": "system",
-    "developer": "system",
-    "system_prompt": "system",
-    "function_call": "function_call",
-    "function-call": "function_call",
-    "tool_call": "function_call",
-    "tool": "tool",
-    "observation": "tool",
-    "function": "tool",
-    "function_response": "tool",
-    "function-response": "tool",
-    "tool_response": "tool",
-    "tool_result": "tool",
-    "ipython": "tool",
+_NAMES: dict[Role, str] = {
+    "user": "user human prompter customer question instruction",
+    "assistant": "assistant gpt chatgpt bing bard claude bot chatbot model ai llm answer response",
+    "system": "system developer system_prompt",
+    "function_call": "function_call function-call tool_call",
+    "tool": "tool observation function function_response function-response tool_response "
+    "tool_result ipython",
 }
+ROLE_NAMES = {name: role for role, names in _NAMES.items() for name in names.split()}
 
 
 def role_of(name: object, own: MappingType[str, str]) -> Role | None:
@@ -115,8 +89,7 @@ def role_of(name: object, own: MappingType[str, str]) -> Role | None:
     if not isinstance(name, str):
         return None
     plain = name.strip()
-    mapped = own.get(name, own.get(plain, plain)).lower()
-    return ROLE_NAMES.get(mapped)
+    return ROLE_NAMES.get(own.get(name, own.get(plain, plain)).lower())
 
 
 # A column mapped to this is the record itself (a line that is a bare list of messages).
@@ -272,21 +245,19 @@ def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dic
 
 
 def mapping_for(record: object, mapping: Mapping, looked_for: tuple[Column, ...]) -> Mapping:
-    """The mapping with `looked_for` added, for each the usual name that this record has.
+    """The mapping with `looked_for` added: for each the usual name that holds something here.
 
-    Of several usual names the first that holds something is taken; one field never serves two
-    columns.
+    One field never serves two columns.
     """
     if not looked_for or not isinstance(record, dict):
         return mapping
     columns = dict(mapping.columns)
-    taken = set(columns.values())
     for column in looked_for:
-        names = [name for name in column.aliases if name in record and name not in taken]
+        free = (name for name in column.aliases if name not in columns.values())
+        names = [name for name in free if name in record]
         if names:
-            name = next((name for name in names if record[name] is not None), names[0])
-            columns[column.name] = name
-            taken.add(name)
+            held = (name for name in names if record[name] is not None)
+            columns[column.name] = next(held, names[0])
     return Mapping(mapping.layout, columns, mapping.roles)
 
 

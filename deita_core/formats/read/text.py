@@ -12,8 +12,9 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from deita_core.errors import FormatError, PathError, PoolError
 
@@ -65,68 +66,52 @@ class TextStream:
     def __iter__(self) -> Iterator[str]:
         """Raises FormatError for UTF-16, PoolError when the file cannot be opened."""
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        first = True
-        for piece in self.pieces():
-            if first:
-                _refuse_utf16(self.path, piece)
-                piece = piece.removeprefix(_UTF8_BOM)
-                first = False
+        pieces = self.pieces()
+        head = next(pieces, b"")
+        if head.startswith(_UTF16_BOMS) and b"\0" in head[:100]:
+            raise FormatError(f"{self.path.name} is UTF-16; save it as UTF-8 and import it again")
+        for piece in chain([head.removeprefix(_UTF8_BOM)], pieces):
             yield decoder.decode(piece)
-        rest = decoder.decode(b"", True)
-        if rest:
+        if rest := decoder.decode(b"", True):
             yield rest
 
     def pieces(self) -> Iterator[bytes]:
         """The decompressed bytes; a stream that breaks off sets `failure` and ends."""
         try:
             with self.path.open("rb") as file:
-                if self.compression == "gzip":
-                    yield from self._gunzip(file)
-                elif self.compression == "zstd":
-                    yield from self._unzstd(file)
+                if self.compression:
+                    yield from self._unpacked(file)
                 else:
                     while piece := file.read(CHUNK):
                         yield piece
         except OSError as error:
             raise PoolError(f"{self.path.name} cannot be read: {error}") from error
 
-    def _gunzip(self, file: BinaryIO) -> Iterator[bytes]:
-        inflate = zlib.decompressobj(wbits=31)
-        pending = b""
+    def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
+        import zstandard
+
+        gzip = self.compression == "gzip"
+        limit = (CHUNK,) if gzip else ()
+
+        def fresh() -> Any:
+            return zlib.decompressobj(31) if gzip else zstandard.ZstdDecompressor().decompressobj()
+
+        inflate, pending = fresh(), b""
         try:
             while pending or (pending := file.read(CHUNK // 8)):
                 if inflate.eof:
-                    # Several gzip members may follow each other; zeros may pad the last one.
-                    if not pending.strip(b"\0"):
+                    # Several members may follow each other; zeros may pad the last one of gzip.
+                    if gzip and not pending.strip(b"\0"):
                         return
-                    inflate = zlib.decompressobj(wbits=31)
-                piece = inflate.decompress(pending, CHUNK)
-                pending = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-                if piece:
+                    inflate = fresh()
+                if piece := inflate.decompress(pending, *limit):
                     yield piece
-        except zlib.error as error:
-            self.failure = f"the gzip stream is damaged ({error})"
+                pending = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+        except (zlib.error, zstandard.ZstdError) as error:
+            self.failure = f"the {self.compression} stream is damaged ({error})"
             return
         if not inflate.eof:
-            self.failure = "the gzip stream ends too early: the file is cut off"
-
-    def _unzstd(self, file: BinaryIO) -> Iterator[bytes]:
-        import zstandard
-
-        inflate = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            while pending := file.read(CHUNK // 8):
-                while pending:
-                    if inflate.eof:
-                        inflate = zstandard.ZstdDecompressor().decompressobj()
-                    if piece := inflate.decompress(pending):
-                        yield piece
-                    pending = inflate.unused_data if inflate.eof else b""
-        except zstandard.ZstdError as error:
-            self.failure = f"the zstd stream is damaged ({error})"
-            return
-        if not inflate.eof:
-            self.failure = "the zstd stream ends too early: the file is cut off"
+            self.failure = f"the {self.compression} stream ends too early: the file is cut off"
 
 
 def compression_of(path: Path) -> str:
@@ -151,8 +136,3 @@ def has_bad_bytes(text: str) -> bool:
 def show_bad_bytes(text: str) -> str:
     r"""The text with each bad byte written as \xNN, so that it can be stored and shown."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _refuse_utf16(path: Path, head: bytes) -> None:
-    if head.startswith(_UTF16_BOMS) and b"\0" in head[:100]:
-        raise FormatError(f"{path.name} is UTF-16; save it as UTF-8 and import it again")

@@ -9,17 +9,12 @@ OpenAI (`role` / `content`): a function call is an assistant message with `tool_
 result names the call it answers, the oldest one still open. Tools are wrapped as
 `{"type": "function", "function": ...}`.
 
-Alpaca knows one optional system message and pairs of a user message and its answer, the last of
-which may be missing (`output` is null then, "" being an empty answer); every other shape is
-refused with the reason rather than bent. The instruction is the whole user message and `input`
-stays empty: where an imported row was split into two is not kept.
+Alpaca knows one optional system message and pairs of a user message and its answer; every other
+shape is refused rather than bent. `input` stays empty: the instruction is the whole user message.
 
 CSV and Parquet hold our own roles (`conversation.ROLES`): TRL reads chats of system, user and
 assistant as they are; LLaMA-Factory reads the other two through the tags in its
 dataset_info.json.
-
-The original records are written untouched, one per line. A tree of messages that were records
-of their own (OASST) becomes these records again.
 """
 
 from __future__ import annotations
@@ -27,8 +22,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from itertools import zip_longest
+from typing import Any
 
-from deita_core.conversation import Conversation, Message
+from deita_core.conversation import Message
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
 from deita_core.formats.write.export_format import (
@@ -95,7 +91,6 @@ SHAREGPT = ExportFormat(
 )
 
 
-_NOT_A_CALL = 'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
 _MESSAGES = Mapping(
     "openai", {"messages": "messages", "role": "role", "text": "content", "tools": "tools"}
 )
@@ -149,14 +144,12 @@ def _add_call(made: list[JsonObject], call: JsonObject) -> None:
 
 
 def _call(content: str, call_id: str) -> JsonObject:
-    try:
-        call = json.loads(content)
-    except (ValueError, RecursionError):
-        call = None
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str) or len(call) != 2:
-        raise NotExpressibleError(_NOT_A_CALL)
-    if "arguments" not in call:
-        raise NotExpressibleError(_NOT_A_CALL)
+    call = _parsed(content)
+    known = isinstance(call, dict) and call.keys() == {"name", "arguments"}
+    if not known or not isinstance(call["name"], str):
+        raise NotExpressibleError(
+            'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
+        )
     function: JsonObject = {
         "name": call["name"],
         "arguments": json.dumps(call["arguments"], ensure_ascii=False),
@@ -165,15 +158,19 @@ def _call(content: str, call_id: str) -> JsonObject:
 
 
 def _tools(tools: str) -> JsonValue:
-    try:
-        known = json.loads(tools)
-    except (ValueError, RecursionError):
-        known = None
+    known = _parsed(tools)
     if not isinstance(known, list) or not all(isinstance(tool, dict) for tool in known):
         raise NotExpressibleError("its tools are not a JSON list; the ShareGPT export keeps them")
     return [
         tool if "function" in tool else {"type": "function", "function": tool} for tool in known
     ]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 OPENAI = ExportFormat(
@@ -196,28 +193,13 @@ OPENAI = ExportFormat(
 
 def alpaca_record(row: ExportRow) -> JsonObject:
     """The row as an Alpaca record. Raises NotExpressibleError for a shape Alpaca lacks."""
-    system, pairs = _system_and_pairs(row.conversation)
-    *earlier, (instruction, output) = pairs
-    history: list[JsonValue] = [[user, answer] for user, answer in earlier]
-    return {
-        "instruction": instruction,
-        "input": "",
-        "output": output,
-        "system": system or "",
-        "history": history,
-    }
-
-
-def _system_and_pairs(
-    conversation: Conversation,
-) -> tuple[str | None, list[tuple[str, str | None]]]:
-    messages = conversation.messages
+    messages = row.conversation.messages
     roles = [message.role for message in messages]
-    if conversation.tools is not None or "function_call" in roles or "tool" in roles:
+    if row.conversation.tools is not None or "function_call" in roles or "tool" in roles:
         raise NotExpressibleError("Alpaca has no place for tools and function calls")
     if "system" in roles[1:]:
         raise NotExpressibleError("Alpaca has no place for a system message after the start")
-    system: str | None = None
+    system = ""
     if roles[:1] == ["system"]:
         system, messages = messages[0].content, messages[1:]
         if not system:
@@ -228,7 +210,16 @@ def _system_and_pairs(
     if any(m.role != "user" for m in users) or any(m.role != "assistant" for m in answers):
         raise NotExpressibleError("Alpaca needs user and assistant to alternate")
     # A last question without an answer is paired with None.
-    return system, list(zip_longest((m.content for m in users), (m.content for m in answers)))
+    pairs = zip_longest((m.content for m in users), (m.content for m in answers))
+    *earlier, (instruction, output) = pairs
+    history: list[JsonValue] = [[user, answer] for user, answer in earlier]
+    return {
+        "instruction": instruction,
+        "input": "",
+        "output": output,
+        "system": system,
+        "history": history,
+    }
 
 
 ALPACA = ExportFormat(

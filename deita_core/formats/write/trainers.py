@@ -17,7 +17,7 @@ from pathlib import Path
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.errors import ExportError
 from deita_core.files import whole_file
-from deita_core.formats.write.export_format import JsonObject, JsonValue
+from deita_core.formats.write.export_format import JsonObject
 
 OPENAI_LEAST_ROWS = 10
 
@@ -37,19 +37,14 @@ def llama_factory_problem(conversation: Conversation) -> str | None:
     if not messages:
         return "would be dropped: no messages beside the system message"
     for index, message in enumerate(messages):
-        if (message.role in ASSISTANT_ROLES) != (index % 2 == 1) or message.role == "system":
-            return f"would be dropped: {_misplaced(index, message)}"
+        if message.role == "system":
+            return "would be dropped: a system message after the start"
+        if (message.role in ASSISTANT_ROLES) != (index % 2 == 1):
+            why = "user and assistant do not alternate" if index else "starts with the assistant"
+            return f"would be dropped: {why}"
     if len(messages) % 2:
         return "would be dropped: odd number of messages"
     return None
-
-
-def _misplaced(index: int, message: Message) -> str:
-    if message.role == "system":
-        return "a system message after the start"
-    if index == 0:
-        return "starts with the assistant"
-    return "user and assistant do not alternate"
 
 
 def llama_factory_alpaca_problem(conversation: Conversation) -> str | None:
@@ -79,8 +74,7 @@ def axolotl_problem(conversation: Conversation) -> str | None:
 
 def openai_problem(conversation: Conversation) -> str | None:
     """Why OpenAI's fine-tuning would refuse the file because of this row, or None."""
-    problem = no_answer(conversation)
-    if problem is not None:
+    if problem := no_answer(conversation):
         return problem
     if conversation.messages[-1].role not in ASSISTANT_ROLES:
         return "would be refused: the last message is not the assistant's"
@@ -132,7 +126,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
 # The export formats that LLaMA-Factory reads.
 READABLE = frozenset(_COLUMNS)
-_TAGS = {
+_TAGS: JsonObject = {
     "role_tag": "role",
     "content_tag": "content",
     "user_tag": "user",
@@ -157,12 +151,13 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
     listed: JsonObject = {
         ours: theirs for ours, theirs in columns.items() if theirs in _ALWAYS or theirs in fields
     }
-    entry: JsonObject = {"file_name": file_name}
-    entry["formatting"] = "alpaca" if format == "alpaca" else "sharegpt"
-    entry["columns"] = listed
+    entry: JsonObject = {
+        "file_name": file_name,
+        "formatting": "alpaca" if format == "alpaca" else "sharegpt",
+        "columns": listed,
+    }
     if format in ("openai", "parquet"):
-        tags: dict[str, JsonValue] = dict(_TAGS)
-        entry["tags"] = tags
+        entry["tags"] = _TAGS
     return {name: entry}
 
 
@@ -172,9 +167,7 @@ def merge_dataset_info(path: Path, entry: JsonObject) -> None:
     An entry of the same name is replaced. The file is made when it is missing, and replaced
     only when complete. Raises ExportError when the file there is not a JSON object.
     """
-    known: JsonObject = {}
-    if path.exists():
-        known = _load(path)
+    known = _load(path) if path.exists() else {}
     text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
     try:
         with whole_file(path) as part:
