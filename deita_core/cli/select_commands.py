@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from deita_core.cli.options import (
@@ -141,7 +142,7 @@ def info(
 ) -> None:
     """Say how far a project has come."""
     with target.opened() as project:
-        found = project_info(project).to_dict()
+        found = asdict(project_info(project))
         if as_json:
             print(json.dumps(found, ensure_ascii=False))
             return

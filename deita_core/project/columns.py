@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deita_core.errors import ProjectError
-from deita_core.project.store import ROW_GROUP, Project, sql_path, whole_number
+from deita_core.project.store import Project
 
 # A record with more fields than this has made them from data; the most common ones are looked at.
 MOST_COLUMNS = 200
@@ -46,14 +45,12 @@ def numeric_columns(project: Project) -> list[NumericColumn]:
 
     The most complete first. Some seconds for 300,000 rows.
     """
-    cursor = project.cursor()
-    names = _keys(cursor, "$")
-    found, objects = _columns(cursor, {name: _path(name) for name in names})
+    found, objects = _columns(project, {name: _path(name) for name in _keys(project, "$")})
     inner = {
-        f"{name}.{key}": _path(name, key) for name in objects for key in _keys(cursor, _path(name))
+        f"{name}.{key}": _path(name, key) for name in objects for key in _keys(project, _path(name))
     }
     if inner:
-        found += _columns(cursor, inner)[0]
+        found += _columns(project, inner)[0]
     useful = [column for column in found if column.usable]
     return sorted(useful, key=lambda column: (-column.usable, column.name))
 
@@ -64,41 +61,36 @@ def write_column(project: Project, names: dict[str, str], out: Path) -> int:
     names: name in the file -> column. A field whose own name has the dot goes before a nested
     one. Returns the number of rows. Raises ProjectError for a column that no row has.
     """
-    cursor = project.cursor()
     asked = ""
     for ours, column in names.items():
         top, dot, key = column.partition(".")
         paths = [_path(column), _path(top, key)] if dot else [_path(column)]
         found = [f"json_extract(original, '{_quoted(path)}')" for path in paths]
         value = f"CASE WHEN json_valid(original) THEN coalesce({', '.join(found)})::VARCHAR END"
-        if not whole_number(cursor, f"SELECT count({value}) FROM conversations"):
+        if not project.number(f"SELECT count({value}) FROM conversations"):
             raise ProjectError(
                 f"no record of {project.name} has the column {column!r}: choose another one"
             )
         asked += f', {value} AS "{ours}"'
-    cursor.execute(
-        f"COPY (SELECT row, id, turns{asked} FROM conversations ORDER BY row) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"
-    )
-    return whole_number(cursor, "SELECT count(*) FROM conversations")
+    query = f"SELECT row, id, turns{asked} FROM conversations ORDER BY row"
+    return project.write_parquet(query, out)
 
 
-def _keys(cursor: Any, path: str) -> list[str]:
+def _keys(project: Project, path: str) -> list[str]:
     """Names of the fields of the object at a path, most common first."""
     at = _quoted(path)
-    found = cursor.execute(
+    return project.values(
         f"SELECT key FROM (SELECT unnest(json_keys(original, '{at}')) AS key FROM conversations "
         f"WHERE json_valid(original) AND json_type(original, '{at}') = 'OBJECT') "
         f"GROUP BY key ORDER BY count(*) DESC, key LIMIT {MOST_COLUMNS}"
     )
-    return [str(row[0]) for row in found.fetchall()]
 
 
-def _columns(cursor: Any, paths: dict[str, str]) -> tuple[list[NumericColumn], list[str]]:
+def _columns(project: Project, paths: dict[str, str]) -> tuple[list[NumericColumn], list[str]]:
     """What the rows hold under each path, and the names under which some hold an object."""
     # All paths at once, so that each record is parsed once.
     listed = ", ".join(f"'{_quoted(path)}'" for path in paths.values())
-    rows = cursor.execute(
+    rows = project.rows(
         f"""
         SELECT place, count(number), count(numbers), count(value), min(number), max(number),
                count(*) FILTER (value[1] = '{{')
@@ -115,7 +107,7 @@ def _columns(cursor: Any, paths: dict[str, str]) -> tuple[list[NumericColumn], l
                         WHERE json_valid(original) AND json_type(original) = 'OBJECT')))
         GROUP BY place ORDER BY place
         """
-    ).fetchall()
+    )
     names = list(paths)
     columns, objects = [], []
     for place, numbers, lists, there, lowest, highest, nested in rows:

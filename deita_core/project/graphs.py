@@ -21,13 +21,8 @@ from numpy.typing import NDArray
 from deita_core.errors import ProjectError
 from deita_core.files import replace_folder
 from deita_core.project.models import active_model
-from deita_core.project.store import Project, whole_number
-from deita_core.similarity.graph import (
-    FILE_VERSION,
-    SimilarityGraph,
-    StoredGraph,
-    open_graph,
-)
+from deita_core.project.store import Project
+from deita_core.similarity.graph import FILE_VERSION, SimilarityGraph, StoredGraph, open_graph
 
 
 def graphs_folder(path: Path) -> Path:
@@ -37,19 +32,15 @@ def graphs_folder(path: Path) -> Path:
 
 def graph_key(project: Project, embedder: int) -> dict[str, Any]:
     """What a graph of this embedder is made from: the same for the same vectors only."""
-    revision, vectors, last = (
-        project.cursor()
-        .execute(
-            "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), max(e.embedded) "
-            "FROM models m LEFT JOIN embeddings e ON e.embedder = m.model WHERE m.model = ?",
-            [embedder],
-        )
-        .fetchall()[0]
-    )
+    revision, vectors, last = project.rows(
+        "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), max(e.embedded) "
+        "FROM models m LEFT JOIN embeddings e ON e.embedder = m.model WHERE m.model = ?",
+        embedder,
+    )[0]
     return {
         "embedder": embedder,
         "revision": revision,
-        "vectors": int(vectors),
+        "vectors": vectors,
         "last": None if last is None else last.isoformat(),
     }
 
@@ -85,8 +76,7 @@ def load_clusters(project: Project) -> NDArray[np.int32] | None:
     stored = _stored(project)
     if stored is None or not {"rows", "clusters"} <= stored.extra.keys():
         return None
-    n = whole_number(project.cursor(), "SELECT count(*) FROM conversations")
-    clusters = np.full(n, -1, np.int32)
+    clusters = np.full(project.number("SELECT count(*) FROM conversations"), -1, np.int32)
     clusters[stored.extra["rows"]] = stored.extra["clusters"]
     return clusters
 

@@ -96,12 +96,12 @@ class JobRecord:
     the error's class, None where the job did not fail.
     """
 
+    parameters: Mapping[str, Any]
+    progress: Progress
     job: int
     kind: str
-    parameters: Mapping[str, Any]
     after: int | None
     state: State
-    progress: Progress
     error: str | None
     error_code: str | None
     made: datetime
@@ -174,22 +174,14 @@ def set_job_progress(project: Project, job: int, progress: Progress) -> None:
 
 def jobs(project: Project, limit: int = 50) -> list[JobRecord]:
     """The latest jobs, newest first."""
-    found = project.cursor().execute(
-        "SELECT job, kind, parameters, after, state, progress, error, error_code, made, "
+    found = project.rows(
+        "SELECT parameters, progress, job, kind, after, state, error, error_code, made, "
         "started, finished FROM jobs ORDER BY job DESC LIMIT ?",
-        [limit],
+        limit,
     )
     return [
-        JobRecord(
-            job,
-            kind,
-            json.loads(parameters),
-            after,
-            state,
-            Progress.model_validate_json(progress),
-            *rest,
-        )
-        for job, kind, parameters, after, state, progress, *rest in found.fetchall()
+        JobRecord(json.loads(parameters), Progress.model_validate_json(progress), *rest)
+        for parameters, progress, *rest in found
     ]
 
 

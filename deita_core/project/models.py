@@ -61,10 +61,7 @@ def register_model(
 
 def active_model(project: Project, role: Role) -> int | None:
     """The number of the model whose results count, or None."""
-    number = whole_number(
-        project.cursor(), "SELECT model FROM models WHERE role = ? AND active", role
-    )
-    return number or None
+    return project.number("SELECT model FROM models WHERE role = ? AND active", role) or None
 
 
 def activate_model(project: Project, model: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from deita_core.project.models import Role
 from deita_core.project.scores import UNSCORED
-from deita_core.project.store import Project, now, sql_path, whole_number
+from deita_core.project.store import Project, now, whole_number
 from deita_core.project.vectors import UNEMBEDDED
 
 # A prompt around each turn, in characters.
@@ -26,9 +26,9 @@ _READ = {
 class PilotRecord:
     """A pilot that was run. facts: the JSON of `jobs.kinds.pilot.PilotFacts`."""
 
+    facts: Mapping[str, Any]
     pilot: int
     model: str
-    facts: Mapping[str, Any]
     made: datetime
 
 
@@ -41,13 +41,12 @@ def write_pilot_rows(
     length.
     """
     condition, given = _undone(role, number)
-    return whole_number(
-        project.cursor(),
-        f"COPY (WITH undone AS (SELECT row, messages, hash(row + ?) h, "
+    return project.write_parquet(
+        "WITH undone AS (SELECT row, messages, hash(row + ?) h, "
         f"ntile(?) OVER (ORDER BY tokens, row) class FROM conversations c WHERE {condition}) "
         "SELECT row, messages FROM undone QUALIFY row_number() OVER "
-        f"(PARTITION BY class ORDER BY h, row) = 1 ORDER BY row) TO '{sql_path(out)}' "
-        "(FORMAT parquet)",
+        "(PARTITION BY class ORDER BY h, row) = 1 ORDER BY row",
+        out,
         seed,
         rows,
         *given,
@@ -76,8 +75,8 @@ def _reading(project: Project, role: Role, condition: str, given: list[Any]) -> 
             f"SELECT count(DISTINCT t.row), coalesce(sum({_READ[role]}), 0) FROM turns t "
             f"WHERE t.row IN (SELECT c.row {rows})"
         )
-    count, characters = project.cursor().execute(query, given).fetchall()[0]
-    return int(count), int(characters)
+    count, characters = project.rows(query, *given)[0]
+    return count, int(characters)
 
 
 def add_pilot(project: Project, model: str, facts: Mapping[str, Any]) -> int:
@@ -91,10 +90,7 @@ def add_pilot(project: Project, model: str, facts: Mapping[str, Any]) -> int:
 
 def pilots(project: Project, limit: int = 50) -> list[PilotRecord]:
     """The latest pilots, newest first."""
-    found = project.cursor().execute(
-        "SELECT pilot, model, facts, made FROM pilots ORDER BY pilot DESC LIMIT ?", [limit]
+    found = project.rows(
+        "SELECT facts, pilot, model, made FROM pilots ORDER BY pilot DESC LIMIT ?", limit
     )
-    return [
-        PilotRecord(pilot, model, json.loads(facts), made)
-        for pilot, model, facts, made in found.fetchall()
-    ]
+    return [PilotRecord(json.loads(facts), *rest) for facts, *rest in found]

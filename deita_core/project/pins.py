@@ -91,11 +91,11 @@ def set_pins(
 
 def pins(project: Project) -> Pins:
     """Every pin and exclusion, by row."""
-    found = project.cursor().execute(
+    found = project.rows(
         "SELECT p.row, c.id, p.kind, p.note, p.author, p.made "
         "FROM pins p JOIN conversations c USING (row) ORDER BY p.row"
     )
-    return Pins(tuple(Pin(*row) for row in found.fetchall()))
+    return Pins(tuple(Pin(*row) for row in found))
 
 
 def pins_version(project: Project) -> int:

@@ -99,8 +99,7 @@ def stop_sources(project: Project) -> None:
 
 def next_position(project: Project, source: int) -> int:
     """How many rows of a file are already in the project: where a resumed import goes on."""
-    return whole_number(
-        project.cursor(),
+    return project.number(
         "SELECT coalesce(max(position), -1) + 1 FROM ("
         "SELECT position FROM conversations WHERE source = $1 "
         "UNION ALL SELECT position FROM duplicates WHERE source = $1 "
@@ -163,20 +162,16 @@ INSERT INTO turns SELECT row, unnest(range(turns)), unnest(instruction_character
 
 def sources(project: Project) -> list[Source]:
     """The pool's files in the order imported, each with its counts."""
-    rows = (
-        project.cursor()
-        .execute(
-            """
-            SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container,
-                   s.mapping, s.explanation, s.state,
-                   s.read, coalesce(c.n, 0), coalesce(d.n, 0), coalesce(r.n, 0)
-            FROM sources s
-            LEFT JOIN (SELECT source, count(*) n FROM conversations GROUP BY 1) c USING (source)
-            LEFT JOIN (SELECT source, count(*) n FROM duplicates GROUP BY 1) d USING (source)
-            LEFT JOIN (SELECT source, count(*) n FROM rejects GROUP BY 1) r USING (source)
-            ORDER BY s.source
-            """
-        )
-        .fetchall()
+    rows = project.rows(
+        """
+        SELECT s.source, s.name, s.path, s.sha256, s.bytes, s.container,
+               s.mapping, s.explanation, s.state,
+               s.read, coalesce(c.n, 0), coalesce(d.n, 0), coalesce(r.n, 0)
+        FROM sources s
+        LEFT JOIN (SELECT source, count(*) n FROM conversations GROUP BY 1) c USING (source)
+        LEFT JOIN (SELECT source, count(*) n FROM duplicates GROUP BY 1) d USING (source)
+        LEFT JOIN (SELECT source, count(*) n FROM rejects GROUP BY 1) r USING (source)
+        ORDER BY s.source
+        """
     )
     return [Source(*row) for row in rows]

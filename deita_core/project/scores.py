@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
 from deita_core.project.models import Parameters, active_model
-from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
+from deita_core.project.store import Project, now, whole_number
 from deita_core.scoring.health import Health, health_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ScorerRecord:
 
 def scorers(project: Project) -> list[ScorerRecord]:
     """Every scorer that was used, with its counts."""
-    found = project.cursor().execute(
+    found = project.rows(
         """
         SELECT m.model, m.role, m.id, m.revision, m.parameters, m.active,
                count(s.score), count(s.reason)
@@ -47,7 +47,7 @@ def scorers(project: Project) -> list[ScorerRecord]:
     )
     return [
         ScorerRecord(number, role, name, revision, json.loads(parameters), *rest)
-        for number, role, name, revision, parameters, *rest in found.fetchall()
+        for number, role, name, revision, parameters, *rest in found
     ]
 
 
@@ -60,7 +60,7 @@ UNSCORED = """c.turns > 0 AND c.row NOT IN (
 def count_unscored(project: Project, numbers: Sequence[int]) -> int:
     """Conversations that lack a score (or its reason) from any of these scorers."""
     query = f"SELECT count(*) FROM conversations c WHERE {UNSCORED}"
-    return whole_number(project.cursor(), query, list(numbers), len(numbers))
+    return project.number(query, list(numbers), len(numbers))
 
 
 def write_unscored(project: Project, numbers: Sequence[int], out: Path) -> int:
@@ -68,13 +68,8 @@ def write_unscored(project: Project, numbers: Sequence[int], out: Path) -> int:
 
     Returns the number of rows.
     """
-    return whole_number(
-        project.cursor(),
-        f"COPY (SELECT row, messages FROM conversations c WHERE {UNSCORED} ORDER BY row) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        list(numbers),
-        len(numbers),
-    )
+    query = f"SELECT row, messages FROM conversations c WHERE {UNSCORED} ORDER BY row"
+    return project.write_parquet(query, out, list(numbers), len(numbers))
 
 
 def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
@@ -97,12 +92,11 @@ def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
 
 def turn_scores(project: Project, row: int) -> pd.DataFrame:
     """Active scores of one conversation: turn, dimension, score, reason, model."""
-    found = project.cursor().execute(
+    return project.frame(
         "SELECT s.turn, m.role AS dimension, s.score, s.reason, m.id AS model FROM scores s "
         "JOIN models m ON m.model = s.scorer WHERE s.row = ? AND m.active ORDER BY 1, 2",
-        [row],
+        row,
     )
-    return found.df()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,19 +119,13 @@ _BESIDE = """
 """
 
 
-def paired_scores(project: Project, first: int, second: int) -> PairedScores:
+def paired_scores(project: Project, first: int | None, second: int | None) -> PairedScores:
     """The scores of two scorers side by side; what `scoring.agreement` compares."""
     query = (
-        "SELECT t.row, t.turn, coalesce(c.score, 'nan'::FLOAT) AS first, "
-        f"coalesce(q.score, 'nan'::FLOAT) AS second FROM turns t {_BESIDE} ORDER BY t.row, t.turn"
+        f"SELECT t.row, t.turn, c.score AS first, q.score AS second FROM turns t {_BESIDE} "
+        "ORDER BY t.row, t.turn"
     )
-    found = project.cursor().execute(query, [first, second]).fetchnumpy()
-    return PairedScores(
-        np.asarray(found["row"], np.int32),
-        np.asarray(found["turn"], np.int32),
-        np.asarray(found["first"], np.float32),
-        np.asarray(found["second"], np.float32),
-    )
+    return PairedScores(**project.arrays(query, first, second))
 
 
 # how a scorer does
@@ -164,26 +152,18 @@ class ScoredTurn:
 
 def health(project: Project, scorer: int) -> Health:
     """What the scores so far tell about a scorer."""
-    query = (
-        "SELECT coalesce(score, 'nan'::FLOAT) s, coalesce(mass, 'nan'::FLOAT) m, "
-        "coalesce(truncated, false) t FROM scores WHERE scorer = ?"
-    )
-    found = project.cursor().execute(query, [scorer]).fetchnumpy()
-    return health_of(
-        np.asarray(found["s"], np.float32),
-        np.asarray(found["m"], np.float32),
-        np.asarray(found["t"], np.bool_),
-        dict(failures(project, scorer)),
-    )
+    found = project.arrays("SELECT score, mass, truncated FROM scores WHERE scorer = ?", scorer)
+    reasons = dict(failures(project, scorer))
+    return health_of(found["score"], found["mass"], found["truncated"], reasons)
 
 
 def scorer_counts(project: Project) -> dict[int, ScorerCounts]:
     """Counts beyond those of `scorers`, by the scorer's number."""
-    found = project.cursor().execute(
+    found = project.rows(
         "SELECT scorer, count(DISTINCT row), count(*) FILTER (truncated), "
         "median(mass) FILTER (NOT isnan(mass)) FROM scores GROUP BY 1"
     )
-    return {scorer: ScorerCounts(*counts) for scorer, *counts in found.fetchall()}
+    return {scorer: ScorerCounts(*counts) for scorer, *counts in found}
 
 
 def extreme_turns(
@@ -195,39 +175,37 @@ def extreme_turns(
     """
 
     def found(extreme: str, order: str) -> list[ScoredTurn]:
-        rows = project.cursor().execute(
+        rows = project.rows(
             f"SELECT row, arg_{extreme}(turn, score), {extreme}(score) s FROM scores "
             f"WHERE scorer = ? AND score IS NOT NULL GROUP BY row ORDER BY s {order}, row LIMIT ?",
-            [scorer, most],
+            scorer,
+            most,
         )
-        return [ScoredTurn(*turn) for turn in rows.fetchall()]
+        return [ScoredTurn(*turn) for turn in rows]
 
     return found("min", "ASC"), found("max", "DESC")
 
 
 def failures(project: Project, scorer: int) -> list[tuple[str, int]]:
     """Why scores of this scorer are missing, and for how many turns; most common first."""
-    found = project.cursor().execute(
+    found = project.rows(
         "SELECT reason, count(*) FROM scores WHERE scorer = ? AND reason IS NOT NULL "
         "GROUP BY 1 ORDER BY 2 DESC, 1",
-        [scorer],
+        scorer,
     )
-    return [(reason, turns) for reason, turns in found.fetchall()]
+    return [(reason, turns) for reason, turns in found]
 
 
 def failed_rows(project: Project, scorer: int, reason: str) -> list[int]:
     """Rows in which a score of this scorer is missing for this reason."""
-    return _rows(project, "scorer = ? AND reason = ?", [scorer, reason])
+    query = "SELECT DISTINCT row FROM scores WHERE scorer = ? AND reason = ? ORDER BY row"
+    return project.values(query, scorer, reason)
 
 
 def shortened_rows(project: Project, scorer: int) -> list[int]:
     """Rows of which a turn was shortened to fit the scorer."""
-    return _rows(project, "scorer = ? AND truncated", [scorer])
-
-
-def _rows(project: Project, condition: str, given: list[object]) -> list[int]:
-    query = f"SELECT DISTINCT row FROM scores WHERE {condition} ORDER BY row"
-    return [int(row) for (row,) in project.cursor().execute(query, given).fetchall()]
+    query = "SELECT DISTINCT row FROM scores WHERE scorer = ? AND truncated ORDER BY row"
+    return project.values(query, scorer)
 
 
 def forget_failures(project: Project, scorer: int, reasons: Sequence[str] | None = None) -> int:
@@ -253,13 +231,12 @@ def write_turn_scores(project: Project, out: Path) -> int:
     id, source, position (of the conversation in its file), turn (from 0), complexity,
     complexity_reason, quality, quality_reason. Raises ProjectError when nothing is scored.
     """
-    return whole_number(
-        project.cursor(),
-        "COPY (SELECT v.id, s.name AS source, v.position, t.turn, c.score AS complexity, "
+    return project.write_parquet(
+        "SELECT v.id, s.name AS source, v.position, t.turn, c.score AS complexity, "
         "c.reason AS complexity_reason, q.score AS quality, q.reason AS quality_reason "
         f"FROM turns t JOIN conversations v USING (row) JOIN sources s USING (source) {_BESIDE} "
-        f"ORDER BY t.row, t.turn) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
+        "ORDER BY t.row, t.turn",
+        out,
         *_active(project),
     )
 
@@ -276,13 +253,12 @@ def write_scored_rows(project: Project, out: Path) -> int:
         "NULL" if number is None else f"list({short}.score ORDER BY t.turn)"
         for number, short in zip(scorers, "cq", strict=True)
     )
-    return whole_number(
-        project.cursor(),
-        "COPY (SELECT v.id, v.messages, m.complexity::FLOAT[] AS complexity, "
+    return project.write_parquet(
+        "SELECT v.id, v.messages, m.complexity::FLOAT[] AS complexity, "
         "m.quality::FLOAT[] AS quality FROM conversations v JOIN ("
         f"SELECT t.row, {complexity} AS complexity, {quality} AS quality "
-        f"FROM turns t {_BESIDE} GROUP BY t.row) m USING (row) ORDER BY v.row) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
+        f"FROM turns t {_BESIDE} GROUP BY t.row) m USING (row) ORDER BY v.row",
+        out,
         *scorers,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.project.store import ROW_GROUP, Project, count_up, now, sql_path, whole_number
+from deita_core.project.store import Project, count_up, now, whole_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,41 +89,32 @@ def save_selection(
 
 def selections(project: Project) -> list[SavedSelection]:
     """Every saved selection, newest first."""
-    found = (
-        project.cursor()
-        .execute(
-            """
-            SELECT s.selection, s.name, s.rule, s.sentence, s.notes, s.author, s.made,
-                   (SELECT count(*) FROM selection_rows r WHERE r.selection = s.selection),
-                   s.current
-            FROM selections s ORDER BY s.made DESC, s.selection DESC
-            """
-        )
-        .fetchall()
+    found = project.rows(
+        """
+        SELECT s.selection, s.name, s.rule, s.sentence, s.notes, s.author, s.made,
+               (SELECT count(*) FROM selection_rows r WHERE r.selection = s.selection),
+               s.current
+        FROM selections s ORDER BY s.made DESC, s.selection DESC
+        """
     )
     return [SavedSelection(*row) for row in found]
 
 
 def find_selection(project: Project, name: str) -> SavedSelection:
     """A selection by name; ProjectError that lists the names there are."""
-    known = selections(project)
-    for selection in known:
-        if selection.name == name:
-            return selection
-    names = ", ".join(repr(s.name) for s in known) or "none yet"
-    raise ProjectError(f"there is no selection {name!r} (there are: {names}): save it first")
+    known = {selection.name: selection for selection in selections(project)}
+    if name not in known:
+        names = ", ".join(map(repr, known)) or "none yet"
+        raise ProjectError(f"there is no selection {name!r} (there are: {names}): save it first")
+    return known[name]
 
 
 def selection_rows(project: Project, selection: int) -> tuple[list[int], list[float]]:
     """Rows and evol scores of a selection, in the order kept."""
-    found = (
-        project.cursor()
-        .execute(
-            "SELECT row, score FROM selection_rows WHERE selection = ? ORDER BY rank", [selection]
-        )
-        .fetchall()
+    found = project.rows(
+        "SELECT row, score FROM selection_rows WHERE selection = ? ORDER BY rank", selection
     )
-    return [int(row) for row, _ in found], [float(score) for _, score in found]
+    return [row for row, _ in found], [score for _, score in found]
 
 
 def write_selection(project: Project, selection: int, out: Path) -> int:
@@ -132,25 +123,20 @@ def write_selection(project: Project, selection: int, out: Path) -> int:
     In the order kept: rank (from 1), id, messages, tools, original, source, position, language,
     flags, evol_score, and the means over the turns of complexity and quality.
     """
-    cursor = project.cursor()
-    cursor.execute(
-        f"""
-        COPY (
-            SELECT k.rank, c.id, c.messages, c.tools, c.original, s.name AS source, c.position,
-                   c.language, c.flags, k.score AS evol_score, m.complexity, m.quality
-            FROM selection_rows k JOIN conversations c USING (row) JOIN sources s USING (source)
-            LEFT JOIN (
-                SELECT t.row, avg(t.score) FILTER (r.role = 'complexity') AS complexity,
-                       avg(t.score) FILTER (r.role = 'quality') AS quality
-                FROM scores t JOIN models r ON r.model = t.scorer
-                WHERE r.active GROUP BY 1) m USING (row)
-            WHERE k.selection = ? ORDER BY k.rank
-        ) TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})
+    return project.write_parquet(
+        """
+        SELECT k.rank, c.id, c.messages, c.tools, c.original, s.name AS source, c.position,
+               c.language, c.flags, k.score AS evol_score, m.complexity, m.quality
+        FROM selection_rows k JOIN conversations c USING (row) JOIN sources s USING (source)
+        LEFT JOIN (
+            SELECT t.row, avg(t.score) FILTER (r.role = 'complexity') AS complexity,
+                   avg(t.score) FILTER (r.role = 'quality') AS quality
+            FROM scores t JOIN models r ON r.model = t.scorer
+            WHERE r.active GROUP BY 1) m USING (row)
+        WHERE k.selection = ? ORDER BY k.rank
         """,
-        [selection],
-    )
-    return whole_number(
-        cursor, "SELECT count(*) FROM selection_rows WHERE selection = ?", selection
+        out,
+        selection,
     )
 
 

@@ -19,13 +19,18 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
 from deita_core.files import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Raised with every change of the tables; a file of another version is refused.
 SCHEMA_VERSION = 3
@@ -105,7 +110,7 @@ CREATE TABLE jobs (
 
 SUFFIX = ".duckdb"
 # Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
-ROW_GROUP = 4096
+_ROW_GROUP = 4096
 
 
 def now() -> datetime:
@@ -165,6 +170,39 @@ class Project:
         if self._closed:
             raise ProjectError(f"{self.path.name} was closed: open it again")
         return self._connection.cursor()
+
+    def rows(self, query: str, *given: Any) -> list[tuple[Any, ...]]:
+        """All rows that a query returns."""
+        return self.cursor().execute(query, given).fetchall()
+
+    def values(self, query: str, *given: Any) -> list[Any]:
+        """The first column of a query."""
+        return [row[0] for row in self.rows(query, *given)]
+
+    def number(self, query: str, *given: Any) -> int:
+        """The one whole number that a query returns (NULL and no row give 0)."""
+        return whole_number(self.cursor(), query, *given)
+
+    def arrays(self, query: str, *given: Any) -> dict[str, NDArray[Any]]:
+        """The columns of a query by name; NULL becomes NaN, or 0 in a column without NaN."""
+        columns = self.cursor().execute(query, given).fetchnumpy()
+        return {
+            name: column.filled(np.nan if column.dtype.kind == "f" else 0)
+            if isinstance(column, np.ma.MaskedArray)
+            else column
+            for name, column in columns.items()
+        }
+
+    def frame(self, query: str, *given: Any) -> pd.DataFrame:
+        """What a query returns, for a page to show."""
+        return self.cursor().execute(query, given).df()
+
+    def write_parquet(self, query: str, out: Path, *given: Any) -> int:
+        """Write what a query returns to a Parquet file; returns the number of rows."""
+        quoted = str(out).replace("'", "''")  # COPY takes no parameter here
+        return self.number(
+            f"COPY ({query}) TO '{quoted}' (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})", *given
+        )
 
     @contextmanager
     def transaction(self, *, changes_data: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -236,8 +274,7 @@ class Project:
         self.close()
 
     def _meta(self, key: str) -> str | None:
-        row = self.cursor().execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-        return str(row[0]) if row else None
+        return next(iter(self.values("SELECT value FROM meta WHERE key = ?", key)), None)
 
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
@@ -255,11 +292,6 @@ def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
         [name],
     )
     return int(found.fetchall()[0][0])
-
-
-def sql_path(path: Path) -> str:
-    """A path as it stands between quotes in COPY ... TO, which takes no parameters."""
-    return str(path).replace("'", "''")
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:

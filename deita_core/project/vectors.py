@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
 from deita_core.project.models import Parameters
-from deita_core.project.store import ROW_GROUP, Project, now, sql_path, whole_number
+from deita_core.project.store import Project, now
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,12 +28,140 @@ WIDE = 1024
 TOO_LARGE = "the vector does not fit float16: a component is beyond 65,504, or all are too small"
 
 
-def is_wide(dimension: int) -> bool:
-    """Whether vectors of this width are kept as float16."""
-    return dimension > WIDE
+_CELLS_READ = 1 << 24  # numbers read from the file at once: 64 MB of float32
 
 
-def halved(batch: pa.Table, dimension: int) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class EmbedderRecord:
+    """An embedder known to the project, and how far it has come."""
+
+    embedder: int
+    model: str
+    revision: str
+    dimension: int
+    parameters: Parameters
+    active: bool
+    embedded: int
+    failed: int
+    truncated: int
+    mapped: int
+
+
+def embedders(project: Project) -> list[EmbedderRecord]:
+    """Every embedder that was used, with its counts."""
+    found = project.rows(
+        """
+        SELECT e.model, e.id, e.revision, e.width, e.parameters, e.active,
+               coalesce(v.good, 0), coalesce(v.bad, 0), coalesce(v.cut, 0), coalesce(p.n, 0)
+        FROM models e
+        LEFT JOIN (SELECT embedder, count(*) FILTER (reason IS NULL) good, count(reason) bad,
+                   count(*) FILTER (truncated) cut FROM embeddings GROUP BY 1) v
+            ON v.embedder = e.model
+        LEFT JOIN (SELECT embedder, count(*) n FROM map_points GROUP BY 1) p
+            ON p.embedder = e.model
+        WHERE e.role = 'embedding' ORDER BY e.model
+        """
+    )
+    return [
+        EmbedderRecord(number, name, revision, width, json.loads(parameters), *rest)
+        for number, name, revision, width, parameters, *rest in found
+    ]
+
+
+UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
+
+
+def count_unembedded(project: Project, embedder: int) -> int:
+    """Conversations without a vector (or its reason) from this embedder."""
+    return project.number(f"SELECT count(*) FROM conversations c WHERE {UNEMBEDDED}", embedder)
+
+
+def write_unembedded(project: Project, embedder: int, out: Path) -> int:
+    """Write row and messages of what is still to be embedded as Parquet, in row order.
+
+    Returns the number of rows.
+    """
+    query = f"SELECT row, messages FROM conversations c WHERE {UNEMBEDDED} ORDER BY row"
+    return project.write_parquet(query, out, embedder)
+
+
+def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
+    """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch.
+
+    Vectors wider than `WIDE` are kept as float16.
+    """
+    dimension = project.number("SELECT width FROM models WHERE model = ?", embedder)
+    wide = dimension > WIDE
+    kept = "NULL, half" if wide else "vector, NULL"
+    with project.transaction() as cursor:
+        cursor.register("batch", _halved(batch, dimension) if wide else batch)
+        cursor.execute(
+            "DELETE FROM embeddings WHERE embedder = ? AND row IN (SELECT row FROM batch)",
+            [embedder],
+        )
+        cursor.execute(
+            f"INSERT INTO embeddings SELECT ?, row, {kept}, tokens, truncated, reason, ? "
+            "FROM batch",
+            [embedder, now()],
+        )
+
+
+def load_vectors(
+    project: Project, embedder: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32] | NDArray[np.float16]]:
+    """Rows that have a vector, ascending (n,) int32, and the vectors (n, d).
+
+    The vectors are float32, or float16 where they are wider than `WIDE`.
+    """
+    record = next((e for e in embedders(project) if e.embedder == embedder), None)
+    if record is None:
+        raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
+    wide = record.dimension > WIDE
+    # Filled batch by batch, so that the vectors are held once and not twice.
+    rows = np.empty(record.embedded, np.int32)
+    vectors = np.empty((record.embedded, record.dimension), np.float16 if wide else np.float32)
+    reader = (
+        project.cursor()
+        .sql(
+            f"SELECT row, {'half' if wide else 'vector'} FROM embeddings "
+            f"WHERE embedder = {int(embedder)} AND reason IS NULL ORDER BY row"
+        )
+        .to_arrow_reader(max(1024, _CELLS_READ // record.dimension))
+    )
+    filled = 0
+    for batch in reader:
+        end = filled + batch.num_rows
+        rows[filled:end] = batch.column(0).to_numpy()
+        if wide:
+            vectors[filled:end] = _read_halves(batch.column(1), record.dimension)
+        else:
+            flat = batch.column(1).flatten().to_numpy()
+            vectors[filled:end] = flat.reshape(batch.num_rows, record.dimension)
+        filled = end
+    return rows[:filled], vectors[:filled]
+
+
+def set_map(
+    project: Project, embedder: int, points: pa.Table, parameters: Mapping[str, object]
+) -> None:
+    """Replace the map of an embedder: row, x, y for every row with a vector."""
+    with project.transaction() as cursor:
+        cursor.register("points", points)
+        cursor.execute("DELETE FROM map_points WHERE embedder = ?", [embedder])
+        cursor.execute("INSERT INTO map_points SELECT ?, row, x, y FROM points", [embedder])
+        cursor.execute(
+            "INSERT OR REPLACE INTO maps VALUES (?, ?, ?)",
+            [embedder, json.dumps(dict(parameters), sort_keys=True), now()],
+        )
+
+
+def truncated_rows(project: Project, embedder: int) -> list[int]:
+    """Rows whose text was longer than the embedder reads."""
+    query = "SELECT row FROM embeddings WHERE embedder = ? AND truncated ORDER BY row"
+    return project.values(query, embedder)
+
+
+def _halved(batch: pa.Table, dimension: int) -> pa.Table:
     """The batch with `half` (float16 bytes) in place of the float32 vectors.
 
     batch: vector (list of float, NULL where it failed), reason, and other columns, which stay.
@@ -59,7 +187,7 @@ def halved(batch: pa.Table, dimension: int) -> pa.Table:
     return narrow.append_column("reason", pa.array(reasons, pa.string()))
 
 
-def read_halves(column: Any, dimension: int) -> NDArray[np.float16]:
+def _read_halves(column: Any, dimension: int) -> NDArray[np.float16]:
     """An Arrow column of such bytes as (n, d) float16; no NULL among them."""
     import pyarrow as pa
 
@@ -67,156 +195,3 @@ def read_halves(column: Any, dimension: int) -> NDArray[np.float16]:
     values = np.frombuffer(fixed.buffers()[1], "<f2")
     start = fixed.offset * dimension
     return values[start : start + len(fixed) * dimension].reshape(len(fixed), dimension)
-
-
-_CELLS_READ = 1 << 24  # numbers read from the file at once: 64 MB of float32
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderRecord:
-    """An embedder known to the project, and how far it has come."""
-
-    embedder: int
-    model: str
-    revision: str
-    dimension: int
-    parameters: Parameters
-    active: bool
-    embedded: int
-    failed: int
-    truncated: int
-    mapped: int
-
-
-def embedders(project: Project) -> list[EmbedderRecord]:
-    """Every embedder that was used, with its counts."""
-    found = (
-        project.cursor()
-        .execute(
-            """
-            SELECT e.model, e.id, e.revision, e.width, e.parameters, e.active,
-                   coalesce(v.good, 0), coalesce(v.bad, 0), coalesce(v.cut, 0), coalesce(p.n, 0)
-            FROM models e
-            LEFT JOIN (SELECT embedder, count(*) FILTER (reason IS NULL) good, count(reason) bad,
-                       count(*) FILTER (truncated) cut FROM embeddings GROUP BY 1) v
-                ON v.embedder = e.model
-            LEFT JOIN (SELECT embedder, count(*) n FROM map_points GROUP BY 1) p
-                ON p.embedder = e.model
-            WHERE e.role = 'embedding' ORDER BY e.model
-            """
-        )
-        .fetchall()
-    )
-    return [_record(row) for row in found]
-
-
-def _record(row: tuple[Any, ...]) -> EmbedderRecord:
-    embedder, model, revision, dimension, parameters, active, good, bad, cut, mapped = row
-    return EmbedderRecord(
-        embedder, model, revision, dimension, json.loads(parameters), active, good, bad, cut, mapped
-    )
-
-
-UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
-
-
-def count_unembedded(project: Project, embedder: int) -> int:
-    """Conversations without a vector (or its reason) from this embedder."""
-    return whole_number(
-        project.cursor(), f"SELECT count(*) FROM conversations c WHERE {UNEMBEDDED}", embedder
-    )
-
-
-def write_unembedded(project: Project, embedder: int, out: Path) -> int:
-    """Write row and messages of what is still to be embedded as Parquet, in row order.
-
-    Returns the number of rows.
-    """
-    return whole_number(
-        project.cursor(),
-        f"COPY (SELECT row, messages FROM conversations c WHERE {UNEMBEDDED} ORDER BY row) "
-        f"TO '{sql_path(out)}' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})",
-        embedder,
-    )
-
-
-def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
-    """Commit row, vector (NULL where it failed), tokens, truncated, reason of one batch.
-
-    Vectors wider than `WIDE` are kept as float16.
-    """
-    dimension = whole_number(project.cursor(), "SELECT width FROM models WHERE model = ?", embedder)
-    kept = "NULL, half" if is_wide(dimension) else "vector, NULL"
-    with project.transaction() as cursor:
-        cursor.register("batch", halved(batch, dimension) if is_wide(dimension) else batch)
-        cursor.execute(
-            "DELETE FROM embeddings WHERE embedder = ? AND row IN (SELECT row FROM batch)",
-            [embedder],
-        )
-        cursor.execute(
-            f"INSERT INTO embeddings SELECT ?, row, {kept}, tokens, truncated, reason, ? "
-            "FROM batch",
-            [embedder, now()],
-        )
-
-
-def load_vectors(
-    project: Project, embedder: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32] | NDArray[np.float16]]:
-    """Rows that have a vector, ascending (n,) int32, and the vectors (n, d).
-
-    The vectors are float32, or float16 where they are wider than `WIDE`.
-    """
-    record = _record_of(project, embedder)
-    wide = is_wide(record.dimension)
-    # Filled batch by batch, so that the vectors are held once and not twice.
-    rows = np.empty(record.embedded, np.int32)
-    vectors = np.empty((record.embedded, record.dimension), np.float16 if wide else np.float32)
-    reader = (
-        project.cursor()
-        .sql(
-            f"SELECT row, {'half' if wide else 'vector'} FROM embeddings "
-            f"WHERE embedder = {int(embedder)} AND reason IS NULL ORDER BY row"
-        )
-        .to_arrow_reader(max(1024, _CELLS_READ // record.dimension))
-    )
-    filled = 0
-    for batch in reader:
-        end = filled + batch.num_rows
-        rows[filled:end] = batch.column(0).to_numpy()
-        if wide:
-            vectors[filled:end] = read_halves(batch.column(1), record.dimension)
-        else:
-            flat = batch.column(1).flatten().to_numpy()
-            vectors[filled:end] = flat.reshape(batch.num_rows, record.dimension)
-        filled = end
-    return rows[:filled], vectors[:filled]
-
-
-def _record_of(project: Project, embedder: int) -> EmbedderRecord:
-    record = next((e for e in embedders(project) if e.embedder == embedder), None)
-    if record is None:
-        raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
-    return record
-
-
-def set_map(
-    project: Project, embedder: int, points: pa.Table, parameters: Mapping[str, object]
-) -> None:
-    """Replace the map of an embedder: row, x, y for every row with a vector."""
-    with project.transaction() as cursor:
-        cursor.register("points", points)
-        cursor.execute("DELETE FROM map_points WHERE embedder = ?", [embedder])
-        cursor.execute("INSERT INTO map_points SELECT ?, row, x, y FROM points", [embedder])
-        cursor.execute(
-            "INSERT OR REPLACE INTO maps VALUES (?, ?, ?)",
-            [embedder, json.dumps(dict(parameters), sort_keys=True), now()],
-        )
-
-
-def truncated_rows(project: Project, embedder: int) -> list[int]:
-    """Rows whose text was longer than the embedder reads."""
-    found = project.cursor().execute(
-        "SELECT row FROM embeddings WHERE embedder = ? AND truncated ORDER BY row", [embedder]
-    )
-    return [int(row[0]) for row in found.fetchall()]
