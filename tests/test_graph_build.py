@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from deita_core.similarity import graph_build as module
 from deita_core.similarity import screen
 from deita_core.similarity.definition import pair_cosines
 from deita_core.similarity.graph import SimilarityGraph
-from deita_core.similarity.graph_build import build_graph, build_graph_steps
+from deita_core.similarity.graph_build import build_graph
 from tests.builders import crowded
 
 
@@ -146,18 +148,26 @@ def test_huge_and_tiny_rows_have_a_similarity() -> None:
 
 
 def test_progress_counts_pairs_to_the_last() -> None:
-    steps = list(build_graph_steps(crowded(3000, 8, 1.0)))
-    assert steps[-1].done == steps[-1].total == 3000 * 2999 // 2
-    assert [s.done for s in steps] == sorted(s.done for s in steps)
+    calls: list[tuple[int, int, int, float]] = []
+    graph = build_graph(crowded(3000, 8, 1.0), progress=lambda *call: calls.append(call))
+    counts = [done for done, *_ in calls]
+    assert counts == sorted(counts)
+    assert calls[-1] == (3000 * 2999 // 2, 3000 * 2999 // 2, graph.pairs, graph.floor)
 
 
-def test_closing_the_generator_stops_the_work() -> None:
-    steps = build_graph_steps(crowded(3000, 8, 1.0))
-    next(steps)
-    next(steps)
-    steps.close()
-    with pytest.raises(StopIteration):
-        next(steps)
+def test_an_error_of_progress_stops_the_work() -> None:
+    calls: list[int] = []
+
+    def cancelled(done: int, total: int, pairs: int, floor: float) -> None:
+        calls.append(done)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        build_graph(crowded(3000, 8, 1.0), progress=cancelled)
+    assert len(calls) == 2
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("floor", [1.5, -2.0, float("nan")])

@@ -17,7 +17,7 @@ from deita_core.selection.repr_filter import (
     trace,
 )
 from deita_core.selection.status import BELOW_CUT, FILTERED, KEPT, NEAR_DUPLICATE
-from deita_core.similarity.nearest import nearest_of
+from deita_core.similarity.nearest import nearest_steps
 from tests.candidate_pools import made
 
 Floats = NDArray[np.float32]
@@ -111,7 +111,7 @@ def test_the_nearest_row_is_the_first_of_the_most_similar(pool, block, skip_self
     embeddings, _ = pool
     rows = np.arange(len(embeddings))
     targets = rows[::-1][: len(rows) // 2 + 1].copy()
-    nearest = nearest_of(embeddings, rows, targets, skip_self=skip_self, block=block)
+    nearest = finish(nearest_steps(embeddings, rows, targets, skip_self=skip_self, block=block))
     for row in rows:
         allowed = [p for p, t in enumerate(targets) if not (skip_self and t == row)]
         similar = [cosine(embeddings[row], embeddings[targets[p]]) for p in allowed]

@@ -56,7 +56,7 @@ class Blockers(NamedTuple):
     def none() -> Blockers:
         """No row blocks another."""
         nothing, nobody = np.empty(0, np.bool_), np.empty(0, np.int32)
-        edges = _read_only_edges(np.zeros(1, np.int64), nobody, np.empty(0))
+        edges = GraphEdges.of(np.zeros(1, np.int64), nobody, np.empty(0))
         return Blockers(nothing, nothing, nobody, edges, nobody.copy(), 1.0)
 
     @staticmethod
@@ -74,18 +74,10 @@ class Blockers(NamedTuple):
             known=known,
             alone=np.diff(start) == 0,
             group=np.arange(places, dtype=np.int32),
-            edges=_read_only_edges(start, others, np.ones(len(others))),
+            edges=GraphEdges.of(start, others, np.ones(len(others))),
             seat=np.full(places, -1, np.int32),
             threshold=0.0,
         )
-
-
-def _read_only_edges(
-    start: NDArray[np.int64], neighbour: NDArray[np.int32], similarity: NDArray[np.float64]
-) -> GraphEdges:
-    for array in (start, neighbour, similarity):
-        array.flags.writeable = False  # as those of a graph: one compiled function serves both
-    return GraphEdges(start, neighbour, similarity)
 
 
 class Decisions(NamedTuple):

@@ -45,42 +45,36 @@ def as_embeddings(embeddings: ArrayLike) -> NDArray[np.floating]:
 
 def check_rows(embeddings: NDArray[np.floating], rows: NDArray[np.int64] | None = None) -> None:
     """Raises SelectionError when a row (of `rows`, or of all) is not finite or is zero."""
-    total = len(embeddings) if rows is None else len(rows)
-    unusable = [np.empty(0, np.int64)]
-    for start in range(0, total, CHECK_BLOCK):
-        part = slice(start, start + CHECK_BLOCK)
-        block = embeddings[part] if rows is None else embeddings[rows[part]]
-        places = start + np.flatnonzero(~_usable(block))
-        unusable.append(places if rows is None else rows[places])
-    bad = np.sort(np.concatenate(unusable))
+    usable = usable_rows(embeddings, rows)
+    bad = np.flatnonzero(~usable) if rows is None else np.sort(rows[~usable])
     if not len(bad):
         return
     first = embeddings[bad[0]]
     kind = "only zeros" if np.isfinite(first).all() else "NaN or infinity"
     raise SelectionError(
-        f"row {bad[0]} of the embeddings holds {kind} ({len(bad):,} such rows of {total:,}): "
+        f"row {bad[0]} of the embeddings holds {kind} "
+        f"({len(bad):,} such rows of {len(usable):,}): "
         "a row without a direction has no similarity; embed it again or leave it out"
     )
 
 
-def usable_rows(embeddings: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """(n,) bool: rows that are finite and not zero, and so have a direction."""
-    usable = np.empty(len(embeddings), np.bool_)
-    for start in range(0, len(embeddings), CHECK_BLOCK):
+def usable_rows(
+    embeddings: NDArray[np.floating], rows: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    """(n,) bool: which rows (of `rows`, or of all) are finite and not zero: have a direction."""
+    usable = np.empty(len(embeddings) if rows is None else len(rows), np.bool_)
+    for start in range(0, len(usable), CHECK_BLOCK):
         part = slice(start, start + CHECK_BLOCK)
-        usable[part] = _usable(embeddings[part])
-    return usable
-
-
-def _usable(block: NDArray[np.floating]) -> NDArray[np.bool_]:
-    if block.dtype.itemsize < 4:  # float16 overflows at once
-        block = block.astype(np.float32)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        squares = np.einsum("ij,ij->i", block, block)
-    usable: NDArray[np.bool_] = (squares > 1e-30) & (squares < 1e30)
-    doubtful = np.flatnonzero(~usable)  # tiny or huge but good rows overflow in float32
-    largest = np.abs(block[doubtful]).max(axis=1, initial=0.0)
-    usable[doubtful] = (largest > 0) & np.isfinite(largest)
+        block = embeddings[part if rows is None else rows[part]]
+        if block.dtype.itemsize < 4:  # float16 overflows at once
+            block = block.astype(np.float32)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            squares = np.einsum("ij,ij->i", block, block)
+        good = (squares > 1e-30) & (squares < 1e30)
+        doubtful = np.flatnonzero(~good)  # tiny or huge but good rows overflow in float32
+        largest = np.abs(block[doubtful]).max(axis=1, initial=0.0)
+        good[doubtful] = (largest > 0) & np.isfinite(largest)
+        usable[part] = good
     return usable
 
 
@@ -126,33 +120,24 @@ class Tiles:
         self._rows: list[NDArray[np.int64]] = []
         self._count = 0
 
-    def __len__(self) -> int:
-        return self._count
-
     def add(self, rows: NDArray[np.int64], units: NDArray[np.float32] | None = None) -> None:
         """Adds rows; `units` are their unit rows where the caller has them."""
-        if units is None:
-            for start in range(0, len(rows), self._height):
-                part = rows[start : start + self._height]
-                self.add(part, unit_rows(self._embeddings, part).astype(np.float32))
-            return
         done = 0
         while done < len(rows):
             used = self._count % self._height
             if used == 0:
-                self._units.append(np.empty((self._height, units.shape[1]), np.float32))
+                width = self._embeddings.shape[1]
+                self._units.append(np.empty((self._height, width), np.float32))
                 self._rows.append(np.empty(self._height, np.int64))
-            take = min(self._height - used, len(rows) - done)
-            self._units[-1][used : used + take] = units[done : done + take]
-            self._rows[-1][used : used + take] = rows[done : done + take]
-            self._count += take
-            done += take
-
-    def rows(self) -> NDArray[np.int64]:
-        """All rows in the order added: (k,) int64."""
-        if not self._rows:
-            return np.empty(0, np.int64)
-        return np.concatenate(self._rows)[: self._count]
+            part = slice(done, done + self._height - used)
+            added = rows[part]
+            room = slice(used, used + len(added))
+            self._rows[-1][room] = added
+            self._units[-1][room] = (
+                unit_rows(self._embeddings, added) if units is None else units[part]
+            )
+            self._count += len(added)
+            done += len(added)
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Tile after tile: row numbers (t,) int64 and unit rows (t, d) float32."""

@@ -30,6 +30,18 @@ class GraphEdges(NamedTuple):
     neighbour: NDArray[np.int32]
     similarity: NDArray[np.float64]
 
+    @staticmethod
+    def of(
+        start: NDArray[np.int64], neighbour: NDArray[np.int32], similarity: NDArray[np.float64]
+    ) -> GraphEdges:
+        """Read-only views: arrays and memory maps then share one compiled function."""
+        views = GraphEdges(
+            np.asarray(start).view(), np.asarray(neighbour).view(), np.asarray(similarity).view()
+        )
+        for array in views:
+            array.flags.writeable = False
+        return views
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimilarityGraph:
@@ -88,15 +100,8 @@ class SimilarityGraph:
         return nearest
 
     def edges(self) -> GraphEdges:
-        """The edges read-only: arrays and memory maps then share one compiled function."""
-        edges = GraphEdges(
-            np.asarray(self.start).view(),
-            np.asarray(self.neighbour).view(),
-            np.asarray(self.similarity).view(),
-        )
-        for array in edges:
-            array.flags.writeable = False
-        return edges
+        """The edges for compiled functions."""
+        return GraphEdges.of(self.start, self.neighbour, self.similarity)
 
     def serves(self, threshold: float) -> bool:
         """True when a selection at this threshold can be read off the graph."""

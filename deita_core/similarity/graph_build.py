@@ -8,9 +8,8 @@ lists of edges in the end.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor as whole
@@ -20,16 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
-from deita_core.progress import finish
 from deita_core.similarity.copies import find_copies
 from deita_core.similarity.definition import as_embeddings, pair_cosines
 from deita_core.similarity.graph import SimilarityGraph
-from deita_core.similarity.screen import Lists, Screen, one_thread_each
+from deita_core.similarity.screen import Lists, Screen, side_by_side
 
 Int32s = NDArray[np.int32]
 # The two ends of each pair, and its similarity: (p,) each.
 Pairs = tuple[Int32s, Int32s, NDArray[np.float64]]
-
+Progress = Callable[[int, int, int, float], None]
 
 WANTED_FLOOR = 0.5
 PAIRS_PER_ROW = 100
@@ -40,25 +38,13 @@ SAMPLE = 512
 TILES_AT_ONCE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class GraphProgress:
-    """How far a graph has come: pairs of rows compared, of how many, and what was found.
-
-    pairs: edges kept so far. floor: the similarity they are above; it may still rise.
-    """
-
-    done: int
-    total: int
-    pairs: int
-    floor: float
-
-
 def build_graph(
     vectors: ArrayLike,
     floor: float = WANTED_FLOOR,
     *,
     most_pairs: int | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> SimilarityGraph:
     """All pairs of rows of `vectors` with a similarity above `floor`, exactly.
 
@@ -66,21 +52,12 @@ def build_graph(
     finite) are in no group. floor: cosine similarity in [-1, 1]. most_pairs: the budget; None:
     PAIRS_PER_ROW for each row, MOST_PAIRS at most. Where there are more pairs, the floor rises
     in steps of 0.01 until they fit, which the result says. seed: for the sample that estimates
-    the floor. Memory: the vectors in bfloat16, 16 bytes a pair while building, 40 at the end.
+    the floor. progress: called with pairs compared and in all, edges kept so far, and the floor
+    they are above; when it raises, the work stops. Memory: the vectors in bfloat16, 16 bytes a
+    pair while building, 40 at the end.
 
     Raises SelectionError for arguments out of range.
     """
-    return finish(build_graph_steps(vectors, floor, most_pairs=most_pairs, seed=seed))
-
-
-def build_graph_steps(
-    vectors: ArrayLike,
-    floor: float = WANTED_FLOOR,
-    *,
-    most_pairs: int | None = None,
-    seed: int = 0,
-) -> Generator[GraphProgress, None, SimilarityGraph]:
-    """`build_graph` as a generator of progress; closing it stops the work."""
     array = as_embeddings(vectors)
     floor = float(floor)
     if not -1.0 <= floor <= 1.0:
@@ -91,108 +68,80 @@ def build_graph_steps(
         raise SelectionError(f"most_pairs must be 0 or more, got {most_pairs}")
     copies = find_copies(array)
     groups = len(copies.first)
-    total = groups * (groups - 1) // 2
-    yield GraphProgress(0, total, 0, floor)
+    done, total = 0, groups * (groups - 1) // 2
+    if progress is not None:
+        progress(done, total, 0, floor)
     screen = Screen(array, copies.first)
     found = _FoundPairs(floor, most_pairs)
     if total > most_pairs:
         found.raise_floor(_likely_floor(screen, floor, most_pairs, seed))
-    for done, pairs in _compare_all(array, copies.first, screen, found):
+    compare = _Comparison(array, copies.first, screen, found)
+    for task, pairs in side_by_side(compare.run, compare.tasks()):
         found.add(*pairs)
-        yield GraphProgress(done, total, found.pairs, found.floor)
+        done += _pairs_of(*task)
+        if progress is not None:
+            progress(done, total, found.pairs, found.floor)
     start, neighbour, similarity = found.as_lists(groups)
     return SimilarityGraph(
         found.floor, floor, copies.of, copies.rows, copies.start, start, neighbour, similarity
     )
 
 
-def _compare_all(
-    vectors: NDArray[np.floating], first: NDArray[np.int64], screen: Screen, found: _FoundPairs
-) -> Iterator[tuple[int, Pairs]]:
-    """Pairs compared so far, and the pairs found last, in order of the upper triangle."""
-    compare = _Comparison(vectors, first, screen, found)
-    waiting: deque[tuple[int, Future[Pairs]]] = deque()
-    done = 0
-    with one_thread_each() as pool:
-        for task in compare.tasks():
-            waiting.append((compare.pairs(*task), pool.submit(compare.run, *task)))
-            if len(waiting) > 2 * cpu_threads():
-                count, pairs = waiting.popleft()
-                done += count
-                yield done, pairs.result()
-        while waiting:
-            count, pairs = waiting.popleft()
-            done += count
-            yield done, pairs.result()
-
-
+@dataclass(frozen=True, slots=True)
 class _Comparison:
     """One block of rows with some of the blocks that follow it, screened and then exact."""
 
-    def __init__(
-        self,
-        vectors: NDArray[np.floating],
-        first: NDArray[np.int64],
-        screen: Screen,
-        found: _FoundPairs,
-    ) -> None:
-        self._vectors = vectors
-        self._first = first
-        self._screen = screen
-        self._found = found
+    vectors: NDArray[np.floating]
+    first: NDArray[np.int64]
+    screen: Screen
+    found: _FoundPairs
 
-    def tasks(self) -> Iterator[tuple[int, int, int]]:
-        """(row, begin, end): the tile at `row` with columns from `begin` to `end`."""
-        tile, groups = self._screen.tile, len(self._first)
+    def tasks(self) -> Iterator[tuple[slice, slice]]:
+        """The rows of a tile, and those of some tiles to compare them with, from itself on."""
+        tile, groups = self.screen.tile, len(self.first)
         for row in range(0, groups, tile):
             for begin in range(row, groups, tile * TILES_AT_ONCE):
-                yield row, begin, min(begin + tile * TILES_AT_ONCE, groups)
+                end = min(begin + tile * TILES_AT_ONCE, groups)
+                yield slice(row, min(row + tile, groups)), slice(begin, end)
 
-    def pairs(self, row: int, begin: int, end: int) -> int:
-        """How many pairs a task compares."""
-        height = min(row + self._screen.tile, len(self._first)) - row
-        whole_block = height * (end - begin)
-        return whole_block - height * (height + 1) // 2 if begin == row else whole_block
-
-    def run(self, row: int, begin: int, end: int) -> Pairs:
+    def run(self, task: tuple[slice, slice]) -> Pairs:
         """The pairs of one task above the floor."""
-        tile, cells = self._screen.tile, self._screen.room()
-        rows = slice(row, min(row + tile, end))
-        left = self._screen.plain(rows)
+        rows, columns = task
+        tile, cells = self.screen.tile, self.screen.room()
+        left = self.screen.plain(rows)
         parts = []
-        for column in range(begin, end, tile):
-            others = slice(column, min(column + tile, end))
-            floor = self._found.floor
-            near = self._screen.near(rows, others, floor, cells)
+        for column in range(columns.start, columns.stop, tile):
+            others = slice(column, min(column + tile, columns.stop))
+            floor = self.found.floor
+            near = self.screen.near(rows, others, floor, cells)
             if len(near[1]):
-                parts.append(self._exact(left, rows, others, near, floor))
+                parts.append(_above(floor, self._exact(left, rows, others, near)))
         if not parts:
             return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0)
         one, other, similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
         return one, other, similarity
 
-    def _exact(
-        self,
-        left: NDArray[np.floating],
-        rows: slice,
-        others: slice,
-        near: Lists,
-        floor: float,
-    ) -> Pairs:
+    def _exact(self, left: NDArray[np.floating], rows: slice, others: slice, near: Lists) -> Pairs:
         from deita_core.similarity.graph_kernel import list_similarities
 
         start, columns = near
-        norms = self._screen.norms
+        norms = self.screen.norms
         similarity, doubtful = list_similarities(
-            left, norms[rows], self._screen.plain(others), norms[others], start, columns
+            left, norms[rows], self.screen.plain(others), norms[others], start, columns
         )
         one = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int32), np.diff(start))
         other = columns + np.int32(others.start)
         similarity[doubtful] = pair_cosines(
-            self._vectors, self._first[one[doubtful]], self._first[other[doubtful]]
+            self.vectors, self.first[one[doubtful]], self.first[other[doubtful]]
         )
-        over = similarity > floor
-        return one[over], other[over], similarity[over]
+        return one, other, similarity
+
+
+def _pairs_of(rows: slice, others: slice) -> int:
+    """How many pairs a task compares: each once where the others begin with the rows."""
+    height: int = rows.stop - rows.start
+    block: int = height * (others.stop - others.start)
+    return block - height * (height + 1) // 2 if rows.start == others.start else block
 
 
 def _likely_floor(screen: Screen, floor: float, most_pairs: int, seed: int) -> float:

@@ -8,9 +8,8 @@ Copies of a row are searched once and handed out afterwards.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +26,10 @@ from deita_core.similarity.definition import (
     usable_rows,
 )
 from deita_core.similarity.graph import SimilarityGraph
-from deita_core.similarity.screen import (
-    EVERY_CELL,
-    Screen,
-    bfloat16_bits,
-    one_thread_each,
-)
+from deita_core.similarity.screen import EVERY_CELL, Screen, bfloat16_bits, side_by_side
 
 # Neighbouring float32 numbers just below 1 are this far apart.
 FLOAT32_STEP = 2.0**-24
-
-
 Progress = Callable[[int, int], None]
 # Cells of a product held at once by a thread: 64 MB of bfloat16.
 SCREEN_CELLS = 1 << 25
@@ -82,10 +74,18 @@ def nearest_neighbours(
     else:
         copies = _copies_of(graph, n)
         rest = _read_off(graph, copies, found)
-    if progress is not None and len(rest) < len(copies.first):
-        progress(len(copies.first) - len(rest), len(copies.first))
-    if len(rest):
-        _search(array, copies, rest, found, progress)
+    total = len(copies.first)
+    done = total - len(rest)
+    if progress is not None and done:
+        progress(done, total)
+    if not len(rest):
+        return found
+    height = max(16, min(512, SCREEN_CELLS // total))
+    blocks = (rest[start : start + height] for start in range(0, len(rest), height))
+    for block, _ in side_by_side(_NearestSearch(array, copies, found).run, blocks):
+        done += len(block)
+        if progress is not None:
+            progress(done, total)
     return found
 
 
@@ -103,8 +103,9 @@ def similar_rows(
         raise SelectionError(f"row must be from 0 to {len(array) - 1}, got {row}")
     if k < 1:
         raise SelectionError(f"k must be at least 1, got {k}")
+    nothing = np.empty(0, np.int32), np.empty(0, np.float64)
     if not usable_rows(array[row : row + 1])[0]:
-        return np.empty(0, np.int32), np.empty(0, np.float64)
+        return nothing
     if graph is not None:
         near, near_similarity = _row_of_graph(graph, row)
         if len(near) >= k:
@@ -113,7 +114,7 @@ def similar_rows(
     cosine[row] = -2.0
     k = min(k, int((cosine > -2.0).sum()))
     if k == 0:
-        return np.empty(0, np.int32), np.empty(0, np.float64)
+        return nothing
     # Adding up in another order can move the last decimal, so near ties are compared again.
     places = np.flatnonzero(cosine >= np.partition(cosine, -k)[-k] - 1e-11)
     similarity = pair_cosines(array, np.full(len(places), row, np.int64), places)
@@ -174,32 +175,6 @@ def _read_off(graph: SimilarityGraph, copies: Copies, found: Neighbours) -> NDAr
     with ThreadPoolExecutor(cpu_threads()) as pool:
         enough = np.concatenate(list(pool.map(read, shares)))
     return np.flatnonzero(~enough)
-
-
-def _search(
-    vectors: NDArray[np.floating],
-    copies: Copies,
-    groups: NDArray[np.int64],
-    found: Neighbours,
-    progress: Progress | None,
-) -> None:
-    """Fills in the rows of `groups` by comparing them with all."""
-    search = _NearestSearch(vectors, copies, found)
-    g = len(copies.first)
-    height = max(16, min(512, SCREEN_CELLS // g))
-    blocks = (groups[start : start + height] for start in range(0, len(groups), height))
-    waiting: deque[tuple[int, Future[None]]] = deque()
-    done = g - len(groups)
-    with one_thread_each() as pool:
-        for block in [*blocks, None]:
-            if block is not None:
-                waiting.append((len(block), pool.submit(search.run, block)))
-            while waiting and (block is None or len(waiting) > 2 * cpu_threads()):
-                count, future = waiting.popleft()
-                future.result()
-                done += count
-                if progress is not None:
-                    progress(done, g)
 
 
 class _NearestSearch:

@@ -7,10 +7,11 @@ is handed on to an exact comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ BLOCK = 4096
 # start (r + 1,) and columns (e,): the columns of row i are columns[start[i]:start[i + 1]].
 Lists = tuple[NDArray[np.int64], NDArray[np.int32]]
 EVERY_CELL = np.int16(-32768)
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -45,6 +48,22 @@ def one_thread_each() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
         matmul.allow_bf16_reduced_precision_reduction = reduced
+
+
+def side_by_side(
+    work: Callable[[Task], Result], tasks: Iterable[Task]
+) -> Iterator[tuple[Task, Result]]:
+    """Each task with its result, in order; two for each core are begun ahead of the caller."""
+    waiting: deque[tuple[Task, Future[Result]]] = deque()
+    with one_thread_each() as pool:
+        for new in tasks:
+            waiting.append((new, pool.submit(work, new)))
+            if len(waiting) > 2 * cpu_threads():
+                task, future = waiting.popleft()
+                yield task, future.result()
+        while waiting:
+            task, future = waiting.popleft()
+            yield task, future.result()
 
 
 class Screen:

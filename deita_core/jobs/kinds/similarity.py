@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from deita_core.errors import JobError, ProjectError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobKind, JobSpec
-from deita_core.progress import finish
 from deita_core.project import Project
 from deita_core.project.graphs import graph_folder, graph_key, has_graph, set_graph
 from deita_core.project.job_log import Progress
@@ -22,7 +21,6 @@ from deita_core.project.vectors import load_vectors, set_map
 
 if TYPE_CHECKING:
     from deita_core.similarity.graph import SimilarityGraph
-    from deita_core.similarity.graph_build import GraphProgress
 
 SEED = 42
 
@@ -50,26 +48,26 @@ class MakeGraph(JobKind[GraphSpec]):
 
         from deita_core.map.clusters import cluster
         from deita_core.similarity.graph import save_graph
-        from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph_steps
+        from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph
 
         folder, _ = channel.get_input()
         rows, vectors = read_vectors(folder)
         floor = WANTED_FLOOR if spec.floor is None else spec.floor
 
-        def compared(step: GraphProgress) -> None:
+        def compared(done: int, total: int, pairs: int, floor: float) -> None:
             channel.report(
                 Progress(
                     stage="comparing",
-                    done=_millions(step.done),
-                    total=_millions(step.total),
-                    found=step.pairs,
-                    floor=step.floor,
+                    done=_millions(done),
+                    total=_millions(total),
+                    found=pairs,
+                    floor=floor,
                 )
             )
 
-        # A cancel closes the generator, which stops its threads at once.
-        graph = finish(
-            build_graph_steps(vectors, floor, most_pairs=spec.most_pairs, seed=SEED), compared
+        # A cancel raises in `compared`, which stops the threads at once.
+        graph = build_graph(
+            vectors, floor, most_pairs=spec.most_pairs, seed=SEED, progress=compared
         )
         total = _millions(graph.groups * (graph.groups - 1) // 2)
         channel.report(Progress(stage="clusters", done=total, total=total))

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.progress import finish
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.strategies import random_order
 from deita_core.similarity.definition import unit_rows
-from deita_core.similarity.nearest import nearest_of
+from deita_core.similarity.nearest import nearest_steps
 
 SAMPLE: Final = 2000
 VENDI_SAMPLE: Final = 1000
@@ -130,7 +131,7 @@ def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
         return 0.0
     graph = table.graph
     if graph is None or not graph.serves(level):
-        near = nearest_of(table.vectors, embedded, places).similarity > level
+        near = finish(nearest_steps(table.vectors, embedded, places)).similarity > level
         return float((near | np.isin(embedded, places)).mean())
     from deita_core.selection.pass_kernel import mark_covered
 
@@ -170,6 +171,6 @@ def _to_nearest(
         nearest_chosen(group[asked], chosen, int(skip_self), edges, nearest)
     rest = np.flatnonzero(np.isnan(nearest))
     if len(rest):
-        found = nearest_of(table.vectors, asked[rest], places, skip_self=skip_self)
+        found = finish(nearest_steps(table.vectors, asked[rest], places, skip_self=skip_self))
         nearest[rest] = found.similarity
     return nearest

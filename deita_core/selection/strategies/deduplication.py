@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.progress import FilterProgress, told_as
+from deita_core.progress import FilterProgress, finish, told_as
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
 from deita_core.selection.greedy import pass_steps
 from deita_core.similarity.definition import DECIMALS, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
-from deita_core.similarity.nearest import nearest_of, nearest_steps
+from deita_core.similarity.nearest import nearest_steps
 
 Rows = NDArray[np.int64]
 _BLOCK = 4096
@@ -124,7 +124,7 @@ def _twins_in_clusters_steps(
     twins, done = Twins.of_none(len(candidates.eligible)), 0
     for rows in lists:
         vectors = candidates.table.vectors
-        found = nearest_of(vectors, rows, rows, limits=np.arange(len(rows)))
+        found = finish(nearest_steps(vectors, rows, rows, limits=np.arange(len(rows))))
         there = found.place >= 0
         twins.row[rows[there]] = rows[found.place[there]]
         twins.similarity[rows] = found.similarity
