@@ -1,7 +1,6 @@
 """The manifest of an export: all that is needed to make the same file again.
 
-`jobs.replay` runs import, score, embed, select and export from it and compares the SHA-256. Here
-manifests are written and read, pool files found and checked, and versions compared.
+`jobs.replay` runs import, score, embed, select and export from it and compares the SHA-256.
 """
 
 from __future__ import annotations
@@ -196,10 +195,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def current_versions(deita_studio: str) -> dict[str, str]:
-    """Versions of Deita Studio, Python and the packages that results depend on.
-
-    Nothing is imported: the versions are read from the installed packages' metadata.
-    """
+    """Versions of Deita Studio, Python and the packages that results depend on; none imported."""
     found = {"deita_studio": deita_studio, "python": platform.python_version()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):

@@ -1,12 +1,8 @@
 """Records that hold a list: of messages (ShareGPT, OpenAI), or of bare texts.
 
-A message has a role and a text. It may also hold both sides of a turn under the names of their
-roles (`{"human": ..., "assistant": ...}`): that becomes two messages.
-
-A list of bare texts is a chat (LIMA, UltraChat) or questions only (MT-Bench). Both look the same,
-so the fields decide: it is of questions alone when the record has a `question_id`, or when the
-list itself is called questions or prompts. Otherwise the user speaks first and the assistant
-answers.
+A message has a role and a text, or holds both sides of a turn under the names of their roles
+(`{"human": ..., "assistant": ...}`). A list of bare texts is a chat (LIMA, UltraChat) or questions
+only (MT-Bench): the fields beside it decide.
 """
 
 from __future__ import annotations

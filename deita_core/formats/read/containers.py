@@ -52,10 +52,8 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
     array of records, and JSON Lines from an array.
     """
     stream = TextStream(path)
-    magic = next(stream.pieces(), b"")
-    if magic.startswith(MAGIC):
+    if next(stream.pieces(), b"").startswith(MAGIC):
         return Container("parquet", stream.compression)
-    stream = TextStream(path)
     head = next(iter(stream), "")
     text = head.lstrip()
     if not text:

@@ -1,13 +1,9 @@
 """Records of one question and its answer: Alpaca, prompt/completion, QA, preference pairs.
 
 All are read alike: an optional system message, earlier turns (`history`), the question with
-the input or context below it (joined by one line break, as trainers join them), the answer.
-A record without the field of the answer, or with null there, is a turn without a response; an
-empty text there is an empty response.
-
-Of a preference pair the chosen answer is imported, the rejected one stays in the raw record. The
-chosen side is a text, a message, a list of messages (with or without the prompt in it), or
-a transcript of "Human:" and "Assistant:" paragraphs that holds the whole chat (HH-RLHF).
+the input or context below it (joined by one line break, as trainers join them), the answer. The
+chosen side of a preference pair is a text, a message, a list of messages (with or without the
+prompt in it), or a transcript of "Human:" and "Assistant:" paragraphs, the whole chat (HH-RLHF).
 """
 
 from __future__ import annotations
@@ -32,28 +28,6 @@ from deita_core.formats.read.layout import (
 
 HISTORY = Column("history", "earlier turns, a list of [question, answer]", ("history",))
 _BESIDE = (SYSTEM, HISTORY, TOOLS)
-
-_ALPACA = (
-    Column("instruction", "what is asked", ("instruction",), True),
-    Column("input", "the material it is asked about", ("input", "context")),
-    Column("output", "the answer", ("output", "response", "answer", "completion", "target")),
-    *_BESIDE,
-)
-_COMPLETION = (
-    Column("prompt", "what is asked", ("prompt", "query", "input", "inputs"), True),
-    Column(
-        "completion",
-        "the answer",
-        ("completion", "response", "output", "answer", "targets", "target", "reply"),
-    ),
-    *_BESIDE,
-)
-_ANSWER = (
-    Column("question", "what is asked", ("question", "problem", "q"), True),
-    Column("context", "the material it is asked about", ("context", "passage")),
-    Column("answer", "the answer", ("answer", "answers", "response", "solution", "output", "a")),
-    *_BESIDE,
-)
 
 
 def _found(columns: tuple[Column, ...], record: object) -> dict[str, str] | None:
@@ -123,31 +97,40 @@ def _listed_messages(value: object, fields: Fields) -> list[Message] | None:
     return [message for item in items or [] for message in read_message(item, within)]
 
 
-ALPACA = Layout(
+def _layout(
+    name: str, label: str, description: str, asked: Column, below: Column | None, answered: Column
+) -> Layout:
+    columns = (asked, *([below] if below else []), answered, *_BESIDE)
+    messages = partial(_turns, asked.name, below.name if below else "", answered.name)
+    return Layout(name, label, description, columns, partial(_found, columns), messages)
+
+
+_MATERIAL = "the material it is asked about"
+ALPACA = _layout(
     "alpaca",
     "Alpaca",
     "instruction, input and output (or response), with optional system and history.",
-    _ALPACA,
-    partial(_found, _ALPACA),
-    partial(_turns, "instruction", "input", "output"),
+    Column("instruction", "what is asked", ("instruction",), True),
+    Column("input", _MATERIAL, ("input", "context")),
+    Column("output", "the answer", ("output", "response", "answer", "completion", "target")),
 )
-
-PROMPT_COMPLETION = Layout(
+_COMPLETIONS = ("completion", "response", "output", "answer", "targets", "target", "reply")
+PROMPT_COMPLETION = _layout(
     "prompt_completion",
     "Prompt and completion",
     "One field with the prompt and one with the completion.",
-    _COMPLETION,
-    partial(_found, _COMPLETION),
-    partial(_turns, "prompt", "", "completion"),
+    Column("prompt", "what is asked", ("prompt", "query", "input", "inputs"), True),
+    None,
+    Column("completion", "the answer", _COMPLETIONS),
 )
-
-QUESTION_ANSWER = Layout(
+_ANSWERS = ("answer", "answers", "response", "solution", "output", "a")
+QUESTION_ANSWER = _layout(
     "question_answer",
     "Question and answer",
     "One field with the question and one with the answer, optionally a context.",
-    _ANSWER,
-    partial(_found, _ANSWER),
-    partial(_turns, "question", "context", "answer"),
+    Column("question", "what is asked", ("question", "problem", "q"), True),
+    Column("context", _MATERIAL, ("context", "passage")),
+    Column("answer", "the answer", _ANSWERS),
 )
 
 
@@ -155,7 +138,7 @@ _PREFERENCE = (
     Column(
         "prompt", "what is asked", ("prompt", "instruction", "question", "query", "input", *LISTS)
     ),
-    Column("input", "the material it is asked about", ("input", "context")),
+    Column("input", _MATERIAL, ("input", "context")),
     Column(
         "chosen", "the better answer", ("chosen", "chosen_response", "preferred", "accepted"), True
     ),

@@ -61,10 +61,6 @@ def is_record(record: object) -> bool:
     return layout_of(record) is not None
 
 
-ENDS_WITH_USER = "ends with the user: the last turn has no response"
-USERS_IN_A_ROW = "two messages of the user in a row"
-
-
 def rows_of(
     found: Iterator[Record | Damage], mapping: Mapping, start: int = 0
 ) -> Iterator[PoolRow | Reject]:
@@ -106,7 +102,7 @@ def _checked(messages: list[Message]) -> list[str]:
     if roles[0] in ASSISTANT_ROLES:
         notes.append(STARTS_WITH_ASSISTANT)
     if len(users) > 1 and any(a == b == "user" for a, b in pairwise(roles)):
-        notes.append(USERS_IN_A_ROW)
+        notes.append("two messages of the user in a row")
     if roles[-1] == "user":
-        notes.append(ENDS_WITH_USER)
+        notes.append("ends with the user: the last turn has no response")
     return notes

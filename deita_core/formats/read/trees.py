@@ -1,11 +1,6 @@
 """Message trees, nested or flat, and the path through a tree that becomes the row.
 
-The path starts at the root and takes, at each message, the reply with the best rank (0 is the
-best; unranked ones come after ranked ones), among equals one that was itself answered, then the
-first in the file. Deleted messages and their replies are left out. The path stops before a
-question nobody answered, unless that question is the root: then the row has no response.
-
-A nested tree is one record: messages with their replies inside. A flat tree is written as one
+Which path is taken is told in docs/formats.md. A nested tree is one record. A flat tree is one
 record per message, each with the id of its parent (OASST). These need not stand together, so they
 are gathered in a temporary SQLite file: memory does not grow with the pool, disk does by its
 size. Rows come in the order in which the first message of each tree stands in the file.
@@ -159,7 +154,7 @@ _TREE = Column(
 )
 _FLAT = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
 
-# kind: 0 a message, 1 a record that is none, 2 damage. tree: NULL until it is known.
+# kind: 0 a message, 1 damage or a record that is no message. tree: NULL until it is known.
 _SCHEMA = """
 CREATE TABLE found (position INTEGER PRIMARY KEY, kind INTEGER, line INTEGER, id TEXT,
                     parent TEXT, tree TEXT, raw TEXT, reason TEXT)
@@ -205,9 +200,10 @@ def gather(found: Iterable[Record | Damage], mapping: Mapping) -> Iterator[Recor
 
 
 def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[object, ...]:
+    raw = without_surrogates(item.raw)
     if isinstance(item, Damage):
-        raw, reason = without_surrogates(item.raw), without_surrogates(item.reason)
-        return (position, 2, item.line, None, None, None, raw, reason)
+        reason = without_surrogates(item.reason)
+        return (position, 1, item.line, None, None, None, raw, reason)
     value = item.value
     own, parent, tree = (
         _key(lookup(value, path)) if (path := mapping.columns.get(name)) else None
@@ -215,8 +211,8 @@ def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[obje
     )
     if own is None or (mapping.columns.get("tree") and tree is None):
         reason = "it is no message of a tree: it has no id"
-        return (position, 1, item.line, None, None, None, without_surrogates(item.raw), reason)
-    return (position, 0, item.line, own, parent, tree, without_surrogates(item.raw), None)
+        return (position, 1, item.line, None, None, None, raw, reason)
+    return (position, 0, item.line, own, parent, tree, raw, None)
 
 
 def _key(value: object) -> str | None:

@@ -1,8 +1,7 @@
 """Writes a selection in the format a trainer takes: streamed, atomic, the same bytes each time.
 
-Every row written reads back as the same conversation (the same `Conversation.id`). A row that a
-format cannot express is left out and named in the report; a row that a trainer would drop is
-written and counted in the report's warnings.
+Every row written reads back as the same conversation. A row that a format cannot express is left
+out and named in the report; one that a trainer would drop is written and counted in its warnings.
 
 id, scores and source go into the file by default where trainers ignore fields they do not know
 (LLaMA-Factory reads the columns listed in dataset_info.json, TRL and axolotl drop the rest).
