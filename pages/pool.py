@@ -20,12 +20,11 @@ if not found.files:
     loader(opened, first=True)
     st.stop()
 
-parts = [
+st.markdown(
     f"**{found.imported:,}** conversations from {plural(found.files, 'file', 'files')}: "
     f"{found.read:,} rows read = {found.imported:,} imported + {found.duplicates:,} duplicates "
     f"+ {found.rejected:,} rejected"
-]
-st.markdown(" ".join(parts))
+)
 
 files, flags, rejects, duplicates = st.tabs(
     ["Files", "Flags", f"Rejected · {found.rejected:,}", f"Duplicates · {found.duplicates:,}"],

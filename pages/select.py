@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from deita_core.errors import SelectionError
-from studio.charts.colours import status_groups
+from studio.charts.colours import STATUS_STYLES
 from studio.charts.map_chart import map_chart
 from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
@@ -69,7 +69,7 @@ with left:
         event = map_chart(
             pool.xy,
             status,
-            status_groups(),
+            STATUS_STYLES,
             key=state.SELECT_MAP,
             version=f"{opened.key}-{found.mapped}-{len(pool)}",
             hover_texts=hover_texts(opened),

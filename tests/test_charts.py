@@ -14,11 +14,10 @@ from studio.charts.colours import (
     OTHER,
     SCORE_STEPS,
     STATUS_STYLES,
-    category_shades,
-    status_groups,
+    colour_by_category,
 )
 
-STATUS_COUNT = len(status_groups())
+STATUS_COUNT = len(STATUS_STYLES)
 BACKGROUNDS = ("#FFFFFF", "#14181D")  # as in .streamlit/config.toml, light and dark
 # Linear RGB as seen with protanopia and deuteranopia (Machado, Oliveira, Fernandes 2009, table 1).
 SEEN = {
@@ -75,7 +74,8 @@ def test_higher_scores_stand_out_more(mode):
 
 
 def test_categories_beyond_the_palette_share_one_colour():
-    assert category_shades(10)[8:] == (OTHER, OTHER)
+    _, groups = colour_by_category(list("abcdefghij"), most=10)
+    assert [group.shade for group in groups[8:10]] == [OTHER, OTHER]
 
 
 def test_the_theme_has_the_same_chart_colours():
@@ -130,7 +130,7 @@ def test_what_does_not_fit_among_the_shares_becomes_other():
 
 def test_a_histogram_has_one_colour_per_status_that_occurs():
     counted = count_by_group(np.array([1.0, 2, 3]), np.array([0, 0, 2]), STATUS_COUNT, bins=3)
-    figure = charts.histogram_figure(counted, status_groups(), title="quality", unit="1 to 6")
+    figure = charts.histogram_figure(counted, STATUS_STYLES, title="quality", unit="1 to 6")
     assert [bar.name for bar in figure.data] == ["kept", "below the cut"]
     assert figure.data[0].marker.color == STATUS_STYLES[0].shade.light
     assert figure.layout.xaxis.title.text == "quality (1 to 6)"

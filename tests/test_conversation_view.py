@@ -148,9 +148,7 @@ def page(messages: list[list[str]], original: str | None = None) -> None:
     conversation_view(
         Conversation(tuple(Message(role, text) for role, text in messages)),
         key="view",
-        facts=RowHeader(
-            status=1, evol_score=12.5, source="a[1].json", position=4, flags=("cut_off",)
-        ),
+        facts=RowHeader(status=1, evol_score=12.5, language="a[1]", flags=("cut_off",)),
         original=original,
     )
 
@@ -164,7 +162,7 @@ def run(messages: list[list[str]], original: str | None = None) -> AppTest:
 def test_the_page_shows_the_facts_and_each_message():
     app = run([["user", "hello"], ["assistant", "hi"], ["user", "bye"]])
     shown = " ".join(m.value for m in app.markdown)
-    for part in ("near-duplicate", "evol score 12.50", "row 5", "cut off", "hello", "hi"):
+    for part in ("near-duplicate", "evol score 12.50", "a\\[1\\]", "cut off", "hello", "hi"):
         assert part in shown
     assert "No response." in [c.value for c in app.caption]
 

@@ -13,11 +13,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio.charts.colours import (
+    STATUS_STYLES,
     MapGroup,
     Shade,
     colour_by_category,
     colour_by_score,
-    status_groups,
 )
 from studio.charts.map_chart import (
     MapEvent,
@@ -186,18 +186,18 @@ def test_the_commonest_categories_have_their_own_colour():
 def test_status_groups_have_the_codes_of_a_selection():
     from deita_core.selection import STATUSES
 
-    assert [g.label for g in status_groups()] == [s.label for s in STATUSES]
+    assert [g.label for g in STATUS_STYLES] == [s.label for s in STATUSES]
 
 
 def page_with_a_map() -> None:
     import numpy as np
     import streamlit as st
 
-    from studio.charts.colours import status_groups
+    from studio.charts.colours import STATUS_STYLES
     from studio.charts.map_chart import map_chart
 
     xy = np.array([[0, 0], [1, np.nan], [3, 1]], np.float32)
-    event = map_chart(xy, np.zeros(3, np.uint8), status_groups(), key="map", version="v")
+    event = map_chart(xy, np.zeros(3, np.uint8), STATUS_STYLES, key="map", version="v")
     st.text(str(event.has_outline))
 
 
@@ -213,10 +213,10 @@ def test_a_page_with_a_map_runs_and_says_what_is_not_on_it():
 APP = """
 import numpy as np, streamlit as st
 from studio.charts.map_chart import clear_outline, map_chart, pack_hover_texts
-from studio.charts.colours import colour_by_score, status_groups
+from studio.charts.colours import STATUS_STYLES, colour_by_score
 r = np.random.default_rng(0)
 xy = r.normal(size=(3000, 2)).astype(np.float32)
-codes, groups = (np.arange(3000) % 3).astype(np.uint8), status_groups()
+codes, groups = (np.arange(3000) % 3).astype(np.uint8), STATUS_STYLES
 if st.toggle("scores"):
     codes, groups = colour_by_score(xy[:, 0])
 st.button("forget", on_click=clear_outline, args=("map",))

@@ -32,11 +32,6 @@ class Histogram:
     counts: NDArray[np.int64]
     missing: NDArray[np.int64]
 
-    @property
-    def total(self) -> int:
-        """How many values are in a bin."""
-        return int(self.counts.sum())
-
 
 @dataclass(frozen=True)
 class Density:
@@ -123,14 +118,12 @@ def histogram_figure(
     *,
     title: str,
     unit: str = "",
-    legend: bool = True,
     dark: bool = False,
     height: int = 280,
 ) -> go.Figure:
     """Stacked bars, one colour per group; groups without a value are left out.
 
     title: of the value counted, for its axis ("complexity"). unit: "1 to 6", in brackets.
-    legend: False where the colours are explained beside it.
     """
     import plotly.graph_objects as go
 
@@ -145,7 +138,7 @@ def histogram_figure(
                 "<extra></extra>",
             )  # fmt: skip
     _lay_out(figure, f"{title} ({unit})" if unit else title, "rows", height)
-    figure.update_layout(barmode="stack", bargap=0, showlegend=legend and len(figure.data) > 1)
+    figure.update_layout(barmode="stack", bargap=0, showlegend=len(figure.data) > 1)
     return figure
 
 
@@ -156,13 +149,10 @@ def density_figure(
     y_title: str,
     of: str = "rows",
     dark: bool = False,
-    height: int = 360,
 ) -> go.Figure:
     """A heat map of how many rows have which pair of scores; empty cells stay empty.
 
-    of: what is counted, when not rows.
-
-    Colours go by the logarithm of the count, because a few cells hold most of a pool.
+    of: what is counted. Colours go by its logarithm, because a few cells hold most of a pool.
     """
     import plotly.graph_objects as go
 
@@ -184,7 +174,7 @@ def density_figure(
             f"<br>%{{customdata:,}} {of}<extra></extra>",
         )
     )  # fmt: skip
-    _lay_out(figure, x_title, y_title, height)
+    _lay_out(figure, x_title, y_title, 360)
     return figure
 
 

@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.selection.status import STATUSES, Status
+from deita_core.selection.status import STATUSES
 
 BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
@@ -40,24 +41,23 @@ class Shade(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StatusStyle:
-    """How a status of `deita_core.selection` looks.
+class MapGroup:
+    """One colour of a map or chart: what it stands for, and the opacity of points in [0, 1]."""
 
-    opacity: of its points on the map, in [0, 1]; what is background recedes.
-    badge: the name of the nearest colour of `st.badge`.
-    """
-
-    status: Status
+    label: str
     shade: Shade
-    opacity: float
-    badge: BadgeColour
-
-    @property
-    def label(self) -> str:
-        """The status in words."""
-        return self.status.label
+    opacity: float = 0.8
 
 
+@dataclass(frozen=True, slots=True)
+class StatusStyle(MapGroup):
+    """How a status of a selection looks. badge: the nearest colour of `st.badge`."""
+
+    badge: BadgeColour = "gray"
+
+
+# What has no score or no vector.
+NO_SCORE = Shade("#A98B8B", "#8A6A6A")
 _LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
     "kept": (Shade("#0072B2", "#4FA3DE"), 0.95, "blue"),
     "near_duplicate": (Shade("#C96A00", "#F0A136"), 0.75, "orange"),
@@ -65,13 +65,13 @@ _LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
     "pinned": (Shade("#3B1F8F", "#E4DCFF"), 1.0, "violet"),
     "excluded": (Shade("#B3123F", "#FF94AD"), 0.9, "red"),
     "filtered": (Shade("#A8935C", "#76673A"), 0.4, "gray"),
-    "not_scored": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
-    "not_embedded": (Shade("#A98B8B", "#8A6A6A"), 0.4, "gray"),
+    "not_scored": (NO_SCORE, 0.4, "gray"),
+    "not_embedded": (NO_SCORE, 0.4, "gray"),
     "over_quota": (Shade("#8C7A1E", "#8F8340"), 0.5, "yellow"),
 }
 
-# Indexed by `Status.code`.
-STATUS_STYLES = tuple(StatusStyle(status, *_LOOKS[status.key]) for status in STATUSES)
+# Indexed by `Status.code`, so that `SelectionTrace.status` gives the codes of these groups.
+STATUS_STYLES = tuple(StatusStyle(status.label, *_LOOKS[status.key]) for status in STATUSES)
 
 # Languages, sources, clusters: the largest first; everything after the last one is `OTHER`.
 CATEGORIES = (
@@ -103,31 +103,8 @@ SCORE_STEPS = (
 PLAIN = SCORE_STEPS[5]
 # Lines over bars of any colour.
 INK = Shade("#1B232C", "#E4E8EC")
-NO_SCORE = Shade("#A98B8B", "#8A6A6A")
-
-
-def category_shades(count: int) -> tuple[Shade, ...]:
-    """Shades for `count` categories, the largest first; those without a colour get `OTHER`."""
-    if count < 0:
-        raise ValueError(f"count must be 0 or more, got {count}")
-    return tuple(CATEGORIES[i] if i < len(CATEGORIES) else OTHER for i in range(count))
-
-
-@dataclass(frozen=True, slots=True)
-class MapGroup:
-    """One colour of a map or chart: what it stands for, and the opacity of points in [0, 1]."""
-
-    label: str
-    shade: Shade
-    opacity: float = 0.8
-
 
 Coloured = tuple[NDArray[np.uint8], tuple[MapGroup, ...]]
-
-
-def status_groups() -> tuple[MapGroup, ...]:
-    """One group per status of a selection, so that `SelectionTrace.status` gives the codes."""
-    return tuple(MapGroup(s.label, s.shade, s.opacity) for s in STATUS_STYLES)
 
 
 def colour_by_score(
@@ -138,8 +115,9 @@ def colour_by_score(
     values: (n,) float, NaN where the score is missing. Scores outside go to the nearest step.
     """
     scored = np.isfinite(values)
-    low = low if low is not None else float(values[scored].min()) if scored.any() else 0.0
-    high = high if high is not None else float(values[scored].max()) if scored.any() else 1.0
+    least, most = (values[scored].min(), values[scored].max()) if scored.any() else (0.0, 1.0)
+    low = float(least) if low is None else low
+    high = float(most) if high is None else high
     steps = len(SCORE_STEPS)
     width = (high - low) / steps or 1.0
     place = np.floor((np.where(scored, values, low) - low) / width)
@@ -163,6 +141,6 @@ def colour_by_category(values: Sequence[str | None], most: int = 8) -> Coloured:
     ranked = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))[:most]
     code_of = {name: code for code, (name, _) in enumerate(ranked)}
     codes = np.fromiter((code_of.get(n, len(ranked)) for n in names), np.uint8, len(names))
-    shades = category_shades(len(ranked))
-    groups = [MapGroup(name, shade) for (name, _), shade in zip(ranked, shades, strict=True)]
+    shades = chain(CATEGORIES, repeat(OTHER))
+    groups = [MapGroup(name, shade) for (name, _), shade in zip(ranked, shades, strict=False)]
     return codes, (*groups, MapGroup("other", OTHER, 0.5))

@@ -103,26 +103,27 @@ def map_chart(
     place = st.session_state[_SHOWN + key] = f"{key}@{version}"
     if len(codes) != len(xy):
         raise ValueError(f"codes must be ({len(xy)},) like the places, got {codes.shape}")
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    root = f"/{base}/" if base else "/"
     unplaced = int(len(xy) - np.isfinite(xy).all(axis=1).sum())
     payload = map_payload(
         codes, groups,
         version=version, highlight=highlight, unplaced=unplaced, height=height,
         cleared=st.session_state.get(_CLEARED + place, 0),
         key=place,
-        library_url=f"{_base_path()}app/static/{_plotly_name()}",
+        library_url=f"{root}app/static/{_plotly_name()}",
     )  # fmt: skip
     with st.container(gap=None):
         # Apart from the colours: Streamlit does not send again what the browser has already.
-        _places()(
-            key=f"{place}:places",
-            data=places_payload(xy, name=place, hover_texts=hover_texts),
-        )
+        data = places_payload(xy, name=place, hover_texts=hover_texts)
+        _places()(key=f"{place}:places", data=data)
         sent = _component()(
             key=place,
             data=payload,
-            on_selection_change=_nothing,
-            on_clicked_change=_nothing,
-            on_hidden_change=_nothing,
+            # Streamlit only reports the state keys that have a callback.
+            on_selection_change=lambda: None,
+            on_clicked_change=lambda: None,
+            on_hidden_change=lambda: None,
         )
     state = st.session_state.get(_LAST + place, {}) | {k: v for k, v in sent.items() if v}
     st.session_state[_LAST + place] = state
@@ -183,7 +184,12 @@ def map_payload(
     name in the browser's memory. library_url: of plotly.min.js.
     Raises ValueError when shapes do not fit together or a code has no group.
     """
-    _check(codes, groups)
+    if codes.ndim != 1 or codes.dtype != np.uint8:
+        raise ValueError(f"codes must be (n,) uint8, got {codes.shape} {codes.dtype}")
+    if len(groups) > _MOST_GROUPS:
+        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
+    if len(codes) and codes.max() >= len(groups):
+        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
     marked = np.zeros(0, np.uint32) if highlight is None else np.asarray(highlight, np.uint32)
     if len(marked) and marked.max() >= len(codes):
         raise ValueError(f"highlight must index the {len(codes)} rows drawn, got {marked.max()}")
@@ -215,15 +221,6 @@ def _message(header: dict[str, Any], *parts: bytes) -> bytes:
     return b"".join((struct.pack("<I", len(text)), text, *parts))
 
 
-def _check(codes: NDArray[np.uint8], groups: Sequence[MapGroup]) -> None:
-    if codes.ndim != 1 or codes.dtype != np.uint8:
-        raise ValueError(f"codes must be (n,) uint8, got {codes.shape} {codes.dtype}")
-    if len(groups) > _MOST_GROUPS:
-        raise ValueError(f"at most {_MOST_GROUPS} groups can be drawn, got {len(groups)}")
-    if len(codes) and codes.max() >= len(groups):
-        raise ValueError(f"code {codes.max()} has no group: there are {len(groups)}")
-
-
 def describe_map(groups: Sequence[MapGroup], counts: Sequence[int], *, unplaced: int = 0) -> str:
     """The map in one sentence, for those who cannot see it."""
     parts = [f"{g.label} {count:,}" for g, count in zip(groups, counts, strict=True) if count]
@@ -237,13 +234,15 @@ def read_event(state: dict[str, Any], *, version: str, rows: int) -> MapEvent:
     The state comes from a browser, so nothing about its shape is taken on trust.
     """
     selection = _current(state.get("selection"), version)
-    points = _points(selection.get("points"))
-    is_box = selection.get("kind") == "box"
+    points, box = _points(selection.get("points")), None
+    if points is not None and selection.get("kind") == "box":
+        box = (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+        points = None
     clicked = _current(state.get("clicked"), version).get("row")
     hidden = _current(state.get("hidden"), version).get("codes")
     return MapEvent(
-        polygon=None if is_box else points,
-        box=_bounds(points) if is_box and points is not None else None,
+        polygon=points,
+        box=box,
         clicked=clicked if isinstance(clicked, int) and 0 <= clicked < rows else None,
         hidden=tuple(c for c in hidden if isinstance(c, int)) if isinstance(hidden, list) else (),
     )
@@ -261,11 +260,6 @@ def _points(value: object) -> NDArray[np.float64] | None:
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         return None
     return points if np.isfinite(points).all() else None
-
-
-def _bounds(points: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return x0, y0, x1, y1
 
 
 @cache
@@ -294,10 +288,6 @@ def _places() -> Callable[..., Any]:
     return mount
 
 
-def _nothing() -> None:
-    """Streamlit only reports a component's state keys that have a callback."""
-
-
 def ensure_plotly(folder: Path) -> None:
     """Put plotly.min.js of the installed package into the folder that Streamlit serves.
 
@@ -317,8 +307,3 @@ def ensure_plotly(folder: Path) -> None:
 @cache
 def _plotly_name() -> str:
     return f"plotly-{installed_version('plotly')}.min.js"
-
-
-def _base_path() -> str:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/" if base else "/"

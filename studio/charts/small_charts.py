@@ -7,7 +7,7 @@ Only counts and a few points a line go to the browser. `map_chart` is for the ro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Panel:
     from_zero: bool = True
     bare: bool = False
     pick: bool = False
-    height: int = field(default=130)
+    height: int = 130
 
 
 def small_charts(
@@ -118,19 +118,15 @@ def panel_data(panel: Panel) -> dict[str, Any]:
                 "x": np.round(line.x, 6).tolist(),
                 "y": [None if np.isnan(y) else round(float(y), 6) for y in line.y],
                 "dash": line.dashed,
-                **_shade(line.shade),
+                **line.shade._asdict(),
             }
             for line in panel.lines
         ],
         "marks": [
-            {"at": m.at, "text": m.text, "dash": m.dashed, "dot": m.dot, **_shade(m.shade)}
+            {"at": m.at, "text": m.text, "dash": m.dashed, "dot": m.dot, **m.shade._asdict()}
             for m in panel.marks
         ],
     }
-
-
-def _shade(shade: Shade) -> dict[str, str]:
-    return {"light": shade.light, "dark": shade.dark}
 
 
 def _x_extent(panel: Panel) -> list[float]:

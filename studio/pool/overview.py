@@ -17,10 +17,9 @@ from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
 from studio.charts.colours import PLAIN, MapGroup
+from studio.rows.table import PAGE, lines_chosen, page_chosen
 from studio.shell.formatting import compact, file_size, percent, plural
 from studio.shell.resources import Opened, arrays, info
-
-_PAGE = 50
 
 
 def files_table(opened: Opened) -> None:
@@ -64,9 +63,10 @@ def pool_overview(opened: Opened) -> None:
     left, right = st.columns(2)
     with left:
         st.caption("Length of a conversation; the longest 1 % count in the last bar")
+        extent = (0.0, max(1.0, float(np.quantile(pool.tokens, 0.99))))
         show(
             histogram_figure(
-                count_by_group(pool.tokens.astype(np.float64), extent=_extent(pool.tokens)),
+                count_by_group(pool.tokens.astype(np.float64), extent=extent),
                 (MapGroup("conversations", PLAIN),),
                 title="tokens",
                 unit="approximate",
@@ -82,11 +82,10 @@ def pool_overview(opened: Opened) -> None:
         st.caption("Turns of a conversation")
         names = np.array(["1", "2", "3 to 5", "6 to 10", "more than 10"])
         groups = names[np.searchsorted([1, 2, 5, 10], pool.turns)]
-        found, counts = np.unique(groups, return_counts=True)
-        by_name = dict(zip(found.tolist(), counts.tolist(), strict=True))
+        counts = {name: int((groups == name).sum()) for name in names.tolist()}
         show(
             shares_figure(
-                {n: by_name[n] for n in names.tolist() if n in by_name},
+                {name: count for name, count in counts.items() if count},
                 in_order=True,
                 dark=is_dark(),
             ),
@@ -99,16 +98,12 @@ def pool_overview(opened: Opened) -> None:
 
 def _figures(pool: PoolTable) -> None:
     columns = st.columns(4)
-    several = int((pool.turns > 1).sum())
-    flagged = int((pool.flags != 0).sum())
     columns[0].metric("Tokens in all", compact(int(pool.tokens.sum())), border=True)
     columns[1].metric("Median length", f"{np.median(pool.tokens):,.0f} tokens", border=True)
-    columns[2].metric("With several turns", percent(several, len(pool)), border=True)
-    columns[3].metric("With a flag", percent(flagged, len(pool)), border=True)
-
-
-def _extent(values: np.ndarray) -> tuple[float, float]:
-    return 0.0, max(1.0, float(np.quantile(values, 0.99)))
+    columns[2].metric(
+        "With several turns", percent(int((pool.turns > 1).sum()), len(pool)), border=True
+    )
+    columns[3].metric("With a flag", percent(int((pool.flags != 0).sum()), len(pool)), border=True)
 
 
 def _shares(opened: Opened, column: str) -> None:
@@ -135,18 +130,14 @@ def rejects_view(opened: Opened) -> None:
         st.success("No row was rejected.", icon=":material/check:")
         return
     st.dataframe(reject_reasons(opened.project), hide_index=True, alt="Reasons of the rejects")
-    page = _pages(total, "rejects_page")
-    table = rejects_page(opened.project, _PAGE, page * _PAGE)
-    event = st.dataframe(
+    page = page_chosen(total, key="rejects")
+    table = rejects_page(opened.project, PAGE, page * PAGE)
+    chosen = lines_chosen(
         table,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
         key="rejects_table",
-        column_config={"raw": st.column_config.TextColumn("raw text", width="large")},
+        columns={"raw": st.column_config.TextColumn("raw text", width="large")},
         alt="Rejected rows",
     )
-    chosen = event.selection.rows
     if chosen:
         row = table.iloc[chosen[0]]
         place = f"row {row['position']}" + (f", line {row['line']:.0f}" if row["line"] > 0 else "")
@@ -177,15 +168,10 @@ def duplicates_view(opened: Opened) -> None:
         st.success("No row is there twice.", icon=":material/check:")
         return
     st.caption("The same roles, texts and tools as a row that came before; that row was kept.")
-    page = _pages(total, "duplicates_page")
+    page = page_chosen(total, key="duplicates")
     st.dataframe(
-        duplicates_page(opened.project, _PAGE, page * _PAGE),
+        duplicates_page(opened.project, PAGE, page * PAGE),
         hide_index=True,
         column_config={"row": "kept as row", "preview": st.column_config.TextColumn(width="large")},
         alt="Duplicate rows and the row that was kept",
     )
-
-
-def _pages(total: int, key: str) -> int:
-    pages = (total + _PAGE - 1) // _PAGE
-    return 0 if pages <= 1 else int(st.pagination(pages, key=key)) - 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 import streamlit as st
@@ -39,9 +40,8 @@ def marked_differences(one: str, other: str) -> tuple[str, str]:
     left, right = _words(one), _words(other)
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     marks_left, marks_right = [True] * len(left), [True] * len(right)
-    for block in matcher.get_matching_blocks():
-        for i in range(block.size):
-            marks_left[block.a + i] = marks_right[block.b + i] = False
+    for a, b, size in matcher.get_matching_blocks():
+        marks_left[a : a + size] = marks_right[b : b + size] = [False] * size
     return _markdown(left, marks_left, one), _markdown(right, marks_right, other)
 
 
@@ -51,24 +51,14 @@ def _words(text: str) -> list[str]:
 
 
 def _markdown(words: list[str], marked: list[bool], text: str) -> str:
-    lines: list[str] = [""]
-    run: list[str] = []
-
-    def close() -> None:
-        if run:
-            lines[-1] += f" :orange-background[{escape(' '.join(run))}]"
-            run.clear()
-
-    for word, mark in zip(words, marked, strict=True):
-        if word == "\n":
-            close()
+    lines = [""]
+    pairs = zip(words, marked, strict=True)
+    for (ends_line, mark), run in groupby(pairs, key=lambda pair: (pair[0] == "\n", pair[1])):
+        if ends_line:
             lines.append("")
-        elif mark:
-            run.append(word)
         else:
-            close()
-            lines[-1] += f" {escape(word)}"
-    close()
+            said = escape(" ".join(word for word, _ in run))
+            lines[-1] += f" :orange-background[{said}]" if mark else f" {said}"
     if len(_WORD.findall(text)) > MOST_WORDS:
         lines.append(f"*(only the first {MOST_WORDS:,} words are compared)*")
     return "\n\n".join(line.strip() for line in lines if line.strip())
@@ -77,19 +67,13 @@ def _markdown(words: list[str], marked: list[bool], text: str) -> str:
 TURNS_PER_PAGE = 10
 MOST_CHARACTERS = 20_000
 _VIEWS = ("Formatted", "Plain", "Original record")
-_NAMES = {
-    "system": "System",
-    "user": "User",
-    "assistant": "Assistant",
-    "function_call": "Function call",
-    "tool": "Tool result",
-}
-_AVATARS = {
-    "system": ":material/settings:",
-    "user": ":material/person:",
-    "assistant": ":material/smart_toy:",
-    "function_call": ":material/function:",
-    "tool": ":material/build:",
+# Of each role, its name and picture.
+_ROLES = {
+    "system": ("System", ":material/settings:"),
+    "user": ("User", ":material/person:"),
+    "assistant": ("Assistant", ":material/smart_toy:"),
+    "function_call": ("Function call", ":material/function:"),
+    "tool": ("Tool result", ":material/build:"),
 }
 
 
@@ -97,8 +81,8 @@ _AVATARS = {
 class TurnScore:
     """Scores of one turn, 1 to 6, or None with the reason why there is none."""
 
-    complexity: float | None
-    quality: float | None
+    complexity: float | None = None
+    quality: float | None = None
     complexity_reason: str | None = None
     quality_reason: str | None = None
 
@@ -107,16 +91,14 @@ class TurnScore:
 class RowHeader:
     """What is known about the row as a whole; what is None is not shown.
 
-    status: code of `deita_core.selection.STATUSES`. position: 0-based, in its source.
-    reason: why the selection treated it so, in a sentence. flags: quality flags, as stored.
+    status: code of `deita_core.selection.STATUSES`. reason: why the selection treated it so, in
+    a sentence. flags: quality flags, as stored.
     """
 
     status: int | None = None
     reason: str | None = None
     evol_score: float | None = None
     language: str | None = None
-    source: str | None = None
-    position: int | None = None
     flags: tuple[str, ...] = ()
 
 
@@ -200,9 +182,6 @@ def _facts(facts: RowHeader) -> None:
             st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
         if facts.language:
             st.badge(escape_badge(facts.language), color="gray")
-        if facts.source:
-            place = "" if facts.position is None else f", row {facts.position + 1:,}"
-            st.badge(escape_badge(facts.source) + place, color="gray")
         for flag in facts.flags:
             st.badge(escape_badge(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
     if facts.reason:
@@ -221,8 +200,9 @@ def _page(turns: int, key: str) -> int:
 
 
 def _message(message: Message, plain: bool) -> None:
-    with st.chat_message(_NAMES[message.role], avatar=_AVATARS[message.role]):
-        st.markdown(f":small[**{_NAMES[message.role]}**]")
+    name, avatar = _ROLES[message.role]
+    with st.chat_message(name, avatar=avatar):
+        st.markdown(f":small[**{name}**]")
         text = message.content[:MOST_CHARACTERS]
         if not text.strip():
             st.caption("(empty)")
@@ -250,15 +230,14 @@ def _text(text: str, plain: bool) -> None:
 
 
 def _original(record: str) -> None:
-    try:
-        text = json.dumps(json.loads(record), ensure_ascii=False, indent=2)
+    language: str | None = None
+    with suppress(ValueError):
+        record = json.dumps(json.loads(record), ensure_ascii=False, indent=2)
         language = "json"
-    except ValueError:
-        text, language = record, None
     # Colouring a huge record stalls the browser; its text alone does not.
-    large = len(text) > 5 * MOST_CHARACTERS
+    large = len(record) > 5 * MOST_CHARACTERS
     st.code(
-        text,
+        record,
         language=None if large else language,
         wrap_lines=True,
         height=600 if large else "content",

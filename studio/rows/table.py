@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,13 +65,9 @@ def rows_table(
     if not len(rows):
         st.caption("No rows.")
         return Chosen()
-    pages = (len(rows) + PAGE - 1) // PAGE
-    page = 0
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plural(len(rows)))
-        if pages > 1:
-            # Its own key for each number of pages, or it would stand on one that is gone.
-            page = int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
+        page = page_chosen(len(rows), key=key)
     shown = [int(r) for r in rows[page * PAGE : (page + 1) * PAGE]]
     # Named after its rows: what was chosen stays with them, not with their places.
     table = f"{key}_{page}_{hash(tuple(shown)):x}"
@@ -87,6 +83,13 @@ def rows_table(
         many=many,
     )
     return Chosen(table, tuple(shown[place] for place in chosen))
+
+
+def page_chosen(count: int, *, key: str) -> int:
+    """Draw the choice of a page of `PAGE` lines, when there are several; its 0-based number."""
+    pages = -(-count // PAGE)
+    # Its own key for each number of pages, or it would stand on one that is gone.
+    return 0 if pages < 2 else int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
 
 
 def lines_chosen(
@@ -131,16 +134,14 @@ def show_conversation(
 ) -> None:
     """One conversation with its scores, facts and original record."""
     stored = stored_row(opened.project, row)
-    known = facts or RowHeader()
     evol = float(scores(opened, aggregation).evol[row])
     st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
     conversation_view(
         stored.conversation,
         key=key,
         scores=_turn_scores(opened, row, stored.turns),
-        facts=RowHeader(
-            status=known.status,
-            reason=known.reason,
+        facts=replace(
+            facts or RowHeader(),
             evol_score=None if np.isnan(evol) else evol,
             language=stored.language,
             flags=(*stored.flags, TRUNCATED) if arrays(opened).truncated[row] else stored.flags,
@@ -152,15 +153,8 @@ def show_conversation(
 
 
 def _turn_scores(opened: Opened, row: int, turns: int) -> list[TurnScore]:
-    table = turn_scores(opened.project, row)
-    found: dict[tuple[int, str], tuple[float | None, str | None]] = {}
-    for line in table.itertuples():
+    given: list[dict[str, Any]] = [{} for _ in range(turns)]
+    for line in turn_scores(opened.project, row).itertuples():
         score = None if line.score != line.score else float(line.score)
-        found[int(line.turn), str(line.dimension)] = (score, line.reason)
-    nothing = (None, None)
-    result = []
-    for turn in range(turns):
-        complexity, why_no_complexity = found.get((turn, "complexity"), nothing)
-        quality, why_no_quality = found.get((turn, "quality"), nothing)
-        result.append(TurnScore(complexity, quality, why_no_complexity, why_no_quality))
-    return result
+        given[line.turn] |= {line.dimension: score, f"{line.dimension}_reason": line.reason}
+    return [TurnScore(**one) for one in given]

@@ -35,8 +35,7 @@ _CLOSED = "jobs_closed"
 
 def run_view(opened: Opened) -> None:
     """Draw the running job of a model, or what stopped the last one; nothing when all is well."""
-    busy = opened.runner.busy
-    st.fragment(_run, run_every="1s" if busy else None)(opened)
+    st.fragment(_run, run_every="1s" if opened.runner.busy else None)(opened)
 
 
 def _models_run(record: JobRecord) -> str:

@@ -20,7 +20,7 @@ from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group
-from studio.charts.colours import INK, STATUS_STYLES, status_groups
+from studio.charts.colours import INK, STATUS_STYLES
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.select.cache import comparison, diversity_of, pool_input, random_rows
 from studio.shell.resources import Opened
@@ -48,7 +48,7 @@ def status_distributions(opened: Opened, result: Outcome) -> None:
         line = Line("random selection", _middles(bars.edges), random, INK, dashed=True)
         alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
         panels.append(Panel(name, alt, note, bars=bars, lines=(line,)))
-    small_charts(panels, status_groups(), key="select-distributions")
+    small_charts(panels, STATUS_STYLES, key="select-distributions")
 
 
 def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,7 @@ _SEEN = "jobs_seen"
 
 def jobs_panel(opened: Opened) -> None:
     """Draw the panel; it refreshes itself while something runs, and the page when that ends."""
-    busy = opened.runner.busy
-    st.fragment(_panel, run_every="2s" if busy else None)(opened)
+    st.fragment(_panel, run_every="2s" if opened.runner.busy else None)(opened)
 
 
 def _panel(opened: Opened) -> None:

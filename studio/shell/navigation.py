@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
@@ -18,18 +20,27 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         tried = found.imported - found.unscored
         score = f"{100 * tried // found.imported} %" if found.imported else ""
         select = f"{found.selections} saved" if found.selections else ""
+    pages = (
+        ("pool", pool, ":material/database:", "Load files and see what is in them."),
+        ("score", score, ":material/speed:", "Complexity and quality of each turn."),
+        ("explore", "", ":material/scatter_plot:", "The pool as a map."),
+        ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        ("export", "", ":material/download:", "Write a selection for a trainer."),
+    )
     return [
-        _page("pool", "Pool", pool, ":material/database:", "Load files and see what is in them."),
-        _page("score", "Score", score, ":material/speed:", "Complexity and quality of each turn."),
-        _page("explore", "Explore", "", ":material/scatter_plot:", "The pool as a map."),
-        _page("select", "Select", select, ":material/filter_alt:", "Threshold, budget, result."),
-        _page("export", "Export", "", ":material/download:", "Write a selection for a trainer."),
+        st.Page(
+            f"pages/{name}.py",
+            title=f"{name.capitalize()} · {facts}" if facts else name.capitalize(),
+            icon=icon,
+            url_path=name,
+            default=name == "pool",
+            help=help,
+        )
+        for name, facts, icon, help in pages
     ]
 
 
-@st.cache_resource(show_spinner=False)
-def _runs() -> list[bool]:
-    return []
+_RUNS = count()
 
 
 def first_run_of_server() -> bool:
@@ -38,18 +49,4 @@ def first_run_of_server() -> bool:
     Until the first `st.navigation`, Streamlit takes `pages/` for its older kind of app, in which
     widgets have other identities; a click on what was drawn then would be lost.
     """
-    if _runs():
-        return False
-    _runs().append(True)
-    return True
-
-
-def _page(name: str, title: str, facts: str, icon: str, help: str) -> StreamlitPage:
-    return st.Page(
-        f"pages/{name}.py",
-        title=f"{title} · {facts}" if facts else title,
-        icon=icon,
-        url_path=name,
-        default=name == "pool",
-        help=help,
-    )
+    return next(_RUNS) == 0

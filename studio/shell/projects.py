@@ -153,72 +153,12 @@ def _manage(folder: Path, opened: Opened | None) -> None:
             _ask_new(folder)
         if opened is None:
             return
+        ask = {"Rename": _ask_rename, "Duplicate": _ask_duplicate, "Delete": _ask_delete}
         choice = st.menu_button(
-            "Manage",
-            ["Rename", "Duplicate", "Delete"],
-            icon=":material/more_horiz:",
-            key="project-manage",
+            "Manage", list(ask), icon=":material/more_horiz:", key="project-manage"
         )
-        if choice == "Rename":
-            _ask_rename(opened)
-        elif choice == "Duplicate":
-            _ask_duplicate(opened)
-        elif choice == "Delete":
-            _ask_delete(opened)
-
-
-@st.dialog("New project")
-def _ask_new(folder: Path) -> None:
-    name = st.text_input("Name", max_chars=100, placeholder="e.g. Support chats, round 1")
-    if st.button("Create", type="primary", disabled=not name.strip()):
-        with _errors_shown():
-            with create_project(folder, name) as project:
-                path = project.path
-            _go_to(path, f"Created “{name}”. Load a pool to begin.")
-
-
-@st.dialog("Rename project")
-def _ask_rename(opened: Opened) -> None:
-    name = st.text_input("Name", opened.project.name, max_chars=100)
-    if st.button("Rename", type="primary", disabled=not name.strip()):
-        with _errors_shown():
-            opened.project.rename(name)
-            st.rerun()
-
-
-@st.dialog("Duplicate project")
-def _ask_duplicate(opened: Opened) -> None:
-    name = st.text_input("Name of the copy", f"{opened.project.name} (copy)", max_chars=100)
-    st.caption("The copy has everything: pool, scores, embeddings, map and selections.")
-    if opened.runner.busy:
-        st.warning("Jobs are running: the copy has what they have finished so far.")
-    if st.button("Duplicate", type="primary", disabled=not name.strip()):
-        with _errors_shown():
-            _go_to(duplicate_project(opened.project, name), f"Made “{name}”.")
-
-
-@st.dialog("Delete project")
-def _ask_delete(opened: Opened) -> None:
-    name, path = opened.project.name, opened.project.path
-    st.markdown(
-        f"This deletes **{escape(name)}** ({file_size(path.stat().st_size)}) with its scores, "
-        "embeddings and selections. The pool files it was imported from and files you exported "
-        "stay."
-    )
-    sure = st.checkbox("Yes, delete it; this cannot be undone")
-    if st.button("Delete", type="primary", disabled=not sure, icon=":material/delete:"):
-        with _errors_shown():
-            close_project(path)
-            delete_project(path)
-            _go_to(None, f"Deleted “{name}”.")
-
-
-def _go_to(path: Path | None, message: str) -> None:
-    """Run again with that project, or with the first that opens; the picker is drawn already."""
-    key = None if path is None else path.name.removesuffix(".duckdb")
-    st.session_state[state.NEXT_PROJECT] = key
-    say(message)
-    st.rerun()
+        if choice:
+            ask[choice](opened)
 
 
 @contextmanager
@@ -228,3 +168,57 @@ def _errors_shown() -> Iterator[None]:
         yield
     except DeitaError as error:
         st.error(escape(str(error)))
+
+
+@st.dialog("New project")
+@_errors_shown()
+def _ask_new(folder: Path) -> None:
+    name = st.text_input("Name", max_chars=100, placeholder="e.g. Support chats, round 1")
+    if st.button("Create", type="primary", disabled=not name.strip()):
+        with create_project(folder, name) as project:
+            path = project.path
+        _go_to(path, f"Created “{name}”. Load a pool to begin.")
+
+
+@st.dialog("Rename project")
+@_errors_shown()
+def _ask_rename(opened: Opened) -> None:
+    name = st.text_input("Name", opened.project.name, max_chars=100)
+    if st.button("Rename", type="primary", disabled=not name.strip()):
+        opened.project.rename(name)
+        st.rerun()
+
+
+@st.dialog("Duplicate project")
+@_errors_shown()
+def _ask_duplicate(opened: Opened) -> None:
+    name = st.text_input("Name of the copy", f"{opened.project.name} (copy)", max_chars=100)
+    st.caption("The copy has everything: pool, scores, embeddings, map and selections.")
+    if opened.runner.busy:
+        st.warning("Jobs are running: the copy has what they have finished so far.")
+    if st.button("Duplicate", type="primary", disabled=not name.strip()):
+        _go_to(duplicate_project(opened.project, name), f"Made “{name}”.")
+
+
+@st.dialog("Delete project")
+@_errors_shown()
+def _ask_delete(opened: Opened) -> None:
+    name, path = opened.project.name, opened.project.path
+    st.markdown(
+        f"This deletes **{escape(name)}** ({file_size(path.stat().st_size)}) with its scores, "
+        "embeddings and selections. The pool files it was imported from and files you exported "
+        "stay."
+    )
+    sure = st.checkbox("Yes, delete it; this cannot be undone")
+    if st.button("Delete", type="primary", disabled=not sure, icon=":material/delete:"):
+        close_project(path)
+        delete_project(path)
+        _go_to(None, f"Deleted “{name}”.")
+
+
+def _go_to(path: Path | None, message: str) -> None:
+    """Run again with that project, or with the first that opens; the picker is drawn already."""
+    key = None if path is None else path.name.removesuffix(".duckdb")
+    st.session_state[state.NEXT_PROJECT] = key
+    say(message)
+    st.rerun()

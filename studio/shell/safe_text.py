@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 # Invisible and not a space: breaks a pattern apart without changing what is seen.
 _JOINER = "\u2060"
@@ -111,23 +112,25 @@ def _safe_line(line: str) -> str:
         return line.replace("=", "\\=", 1) + "  " if "=" in line else "\n" + line
     if not line.strip() or _TABLE_RULE.match(line):
         return line
-    parts: list[str] = []
-    at = 0
-    for code in _INLINE_CODE.finditer(line):
-        parts += [_safe_prose(line[at : code.start()]), code[0]]
-        at = code.end()
     # Two spaces keep the line break, which chats mean and Markdown would drop.
-    return "".join([*parts, _safe_prose(line[at:])]) + "  "
+    return _between(_INLINE_CODE, line, _safe_prose, str) + "  "
 
 
 def _safe_prose(text: str) -> str:
     """Prose between pieces of code; addresses in it stay whole."""
+    return _between(_ADDRESS, text, _literal, lambda address: address.replace("$", "%24"))
+
+
+def _between(
+    pattern: re.Pattern[str], text: str, other: Callable[[str], str], found: Callable[[str], str]
+) -> str:
+    """The text with `found` applied to the matches of a pattern, and `other` to what is between."""
     parts: list[str] = []
     at = 0
-    for address in _ADDRESS.finditer(text):
-        parts += [_literal(text[at : address.start()]), address[0].replace("$", "%24")]
-        at = address.end()
-    return "".join([*parts, _literal(text[at:])])
+    for match in pattern.finditer(text):
+        parts += [other(text[at : match.start()]), found(match[0])]
+        at = match.end()
+    return "".join([*parts, other(text[at:])])
 
 
 def _literal(text: str) -> str:
