@@ -15,7 +15,7 @@ from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import score_chain
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import EmbedSpec, ScoreSpec
-from deita_core.jobs.kinds.model_batches import BatchSizer, BatchWindow
+from deita_core.jobs.kinds.model_runs import BatchSizer, BatchWindow
 from deita_core.project import Project
 from deita_core.project.job_log import JobRecord
 from deita_core.project.models import active_model

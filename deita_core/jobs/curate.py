@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.project import Project
@@ -80,19 +79,13 @@ def check_rule_names(rule: SelectionRule, arrays: PoolTable) -> None:
 
 
 def select_and_save(
-    project: Project,
-    rule: SelectionRule,
-    name: str,
-    *,
-    notes: str = "",
-    author: str = "",
-    replace: bool = False,
+    project: Project, rule: SelectionRule, name: str, *, notes: str = "", replace: bool = False
 ) -> Outcome:
     """Apply a rule to the project's pool and keep the result under a name."""
-    arrays = load_pool_table(project)
-    check_rule_names(rule, arrays)
-    outcome = select(rule, selection_input(project, arrays))
-    save_outcome(project, outcome, name, notes=notes, author=author, replace=replace)
+    table = selection_input(project)
+    check_rule_names(rule, table)
+    outcome = select(rule, table)
+    save_outcome(project, outcome, name, notes=notes, replace=replace)
     return outcome
 
 
@@ -106,14 +99,13 @@ def save_outcome(
     replace: bool = False,
 ) -> int:
     """Keep an outcome under a name; returns the selection's number."""
-    kept: NDArray[np.int64] = outcome.kept
     return save_selection(
         project,
         name,
         outcome.rule.to_json(),
         outcome.sentence(),
-        kept,
-        outcome.scores[kept],
+        outcome.kept,
+        outcome.scores[outcome.kept],
         notes=notes,
         author=author,
         replace=replace,

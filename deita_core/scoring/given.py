@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 
 FIRST_TURN_ONLY = "given for the whole conversation: it stands at the first turn"
@@ -32,11 +31,6 @@ def scores_of_turns(value: object, turns: int) -> list[GivenScore]:
     first = score_of(value)
     rest = (None, FIRST_TURN_ONLY if first[1] is None else first[1])
     return [first, *[rest] * (turns - 1)][:turns]
-
-
-def scores_by_turn(values: Mapping[int, object], turns: int) -> list[GivenScore]:
-    """The same for values that are given turn by turn (from 0); a turn without one has none."""
-    return [score_of(values.get(turn)) for turn in range(turns)]
 
 
 def score_of(value: object) -> GivenScore:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from deita_core.jobs.kind import JobKind
-from deita_core.jobs.kinds.embed import Embed, EmbedSpec
 from deita_core.jobs.kinds.export import Export, ExportSpec
 from deita_core.jobs.kinds.import_pool import ImportPool, ImportSpec
+from deita_core.jobs.kinds.model_runs import Embed, EmbedSpec, Score, ScoreSpec
 from deita_core.jobs.kinds.pilot import Pilot, PilotSpec
-from deita_core.jobs.kinds.score import Score, ScoreSpec
 from deita_core.jobs.kinds.score_files import (
     ExportScores,
     ExportScoresSpec,

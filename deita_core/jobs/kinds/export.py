@@ -25,7 +25,7 @@ from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write
 from deita_core.formats.write.export_format import ExportRow, WriteReport
 from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
-from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.handover import Identities, WorkerChannel
 from deita_core.jobs.kind import JobKind, JobSpec, OutPath
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
@@ -59,14 +59,9 @@ class Export(JobKind[ExportSpec]):
     def work(self, spec: ExportSpec, channel: WorkerChannel) -> None:
         """The data, the manifest, the card, the entry in dataset_info.json."""
         folder, total = channel.get_input()
-        rows, export, out, with_scores = (
-            folder / "rows.parquet",
-            spec.format,
-            spec.out,
-            spec.with_scores,
-        )
+        rows, out, with_scores = folder / "rows.parquet", spec.out, spec.with_scores
         if with_scores is None:
-            with_scores = export_format(export).scores_by_default
+            with_scores = export_format(spec.format).scores_by_default
         written: list[str] = []
 
         def watched() -> Iterator[ExportRow]:
@@ -75,12 +70,12 @@ class Export(JobKind[ExportSpec]):
                 channel.report(Progress(stage="writing", done=len(written), total=total))
                 yield row
 
-        report = write(watched(), export, out, with_scores=with_scores)
+        report = write(watched(), spec.format, out, with_scores=with_scores)
         skipped = {identity for identity, _ in report.skipped}
         ids = tuple(identity for identity in written if identity not in skipped)
         base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
         output = Output(
-            format=export,
+            format=spec.format,
             file_name=out.name,
             with_scores=with_scores,
             bytes=report.bytes,
@@ -102,11 +97,6 @@ class Export(JobKind[ExportSpec]):
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         return write_selection(project, selection.selection, folder / "rows.parquet")
 
-    def commit(
-        self, project: Project, spec: ExportSpec, identities: Identities, part: Part
-    ) -> None:
-        """An export hands over no batches: its file appears whole, or not at all."""
-
 
 def manifest_path(out: Path) -> Path:
     """Where the manifest of an exported file lies: beside it."""
@@ -125,34 +115,32 @@ def read_export_rows(path: Path) -> Iterator[ExportRow]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(1024):
             for row in batch.to_pylist():
-                yield ExportRow(
-                    id=row["id"],
-                    conversation=Conversation.from_json(row["messages"], row["tools"]),
-                    raw=row["original"],
-                    source=row["source"],
-                    position=row["position"],
-                    rank=row["rank"],
-                    evol_score=row["evol_score"],
-                    complexity=row["complexity"],
-                    quality=row["quality"],
-                    language=row["language"],
-                    flags=tuple(row["flags"]),
-                )
+                conversation = Conversation.from_json(row.pop("messages"), row.pop("tools"))
+                raw, flags = row.pop("original"), tuple(row.pop("flags"))
+                yield ExportRow(conversation=conversation, raw=raw, flags=flags, **row)
 
 
 def manifest_of(project: Project, selection: str, export: str, file_name: str) -> Manifest:
     """What made a selection, as far as the project knows; `output` is still empty."""
     saved = find_selection(project, selection)
     rule: dict[str, Any] = json.loads(saved.rule)
+    models: list[tuple[str, ScorerRecord | EmbedderRecord]] = [
+        *((scorer.dimension, scorer) for scorer in scorers(project)),
+        *(("embedding", embedder) for embedder in embedders(project)),
+    ]
     return Manifest(
         project=project.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        pool=tuple(_pool_file(source) for source in sources(project)),
-        models=tuple(_models(project)),
+        pool=tuple(map(_pool_file, sources(project))),
+        models=tuple(
+            ModelUse(role=role, id=m.model, revision=m.revision, parameters=dict(m.parameters))
+            for role, m in models
+            if m.active
+        ),
         selection=SelectionRecord(
             name=selection,
-            strategy=rule["strategy"],
-            parameters={k: v for k, v in rule.items() if k != "strategy"},
+            strategy=rule.pop("strategy"),
+            parameters=rule,
         ),
         output=Output(
             format=export, file_name=file_name, with_scores=False, bytes=0, sha256="0" * 64, ids=()
@@ -188,21 +176,6 @@ def _pool_file(source: Source) -> PoolFile:
         imported=source.imported,
         duplicates=source.duplicates,
         rejected=source.rejected,
-    )
-
-
-def _models(project: Project) -> Iterator[ModelUse]:
-    for scorer in scorers(project):
-        if scorer.active:
-            yield _model_use(scorer.dimension, scorer)
-    for embedder in embedders(project):
-        if embedder.active:
-            yield _model_use("embedding", embedder)
-
-
-def _model_use(role: str, used: ScorerRecord | EmbedderRecord) -> ModelUse:
-    return ModelUse(
-        role=role, id=used.model, revision=used.revision, parameters=dict(used.parameters)
     )
 
 

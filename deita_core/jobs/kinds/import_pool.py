@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from deita_core.conversation import Conversation, without_surrogates
 from deita_core.files import sha256_of
@@ -18,6 +18,7 @@ from deita_core.project import Project
 from deita_core.project.folder import data_folder
 from deita_core.project.job_log import Progress
 from deita_core.project.pool import (
+    Source,
     add_rows,
     finish_source,
     next_position,
@@ -41,21 +42,8 @@ class ImportSpec(JobSpec):
     sources: Sequence[int]
 
 
-class _SourceToRead(BaseModel):
-    """A file, and the first row that is not in the project yet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: int
-    name: str
-    path: str
-    mapping: str | None
-    container: str | None
-    explanation: str | None
-    start: int
-
-
-_TO_READ = TypeAdapter(list[_SourceToRead])
+# Files, each with the first of its rows that is not in the project yet.
+_TO_READ = TypeAdapter(list[tuple[Source, int]])
 
 
 class ImportPool(JobKind[ImportSpec]):
@@ -69,10 +57,11 @@ class ImportPool(JobKind[ImportSpec]):
         """One file after the other."""
         folder, _ = channel.get_input()
         done = 0
-        for source in _TO_READ.validate_json((folder / "sources.json").read_bytes()):
-            done = self._read_file(source, channel, done)
+        for source, start in _TO_READ.validate_json((folder / "sources.json").read_bytes()):
+            done += self._read_file(source, start, channel, done) - start
 
-    def _read_file(self, source: _SourceToRead, channel: WorkerChannel, done: int) -> int:
+    def _read_file(self, source: Source, start: int, channel: WorkerChannel, done: int) -> int:
+        """Hand over the rows from `start` on; returns how many rows the file has."""
         from deita_core.formats.read import detect, read
 
         path = _local_file(source.path, channel)
@@ -95,13 +84,15 @@ class ImportPool(JobKind[ImportSpec]):
                 }
             )
         )
-        position = start = source.start
+        position = start
         plain = container.kind != "parquet" and not container.compression
         size = path.stat().st_size if plain else None
         consumed = 0
         for batch in _batches(read(path, mapping, start, container=container)):
-            part, position = _part(source.source, batch), batch[-1].position + 1
-            channel.put(part)
+            position = batch[-1].position + 1
+            rows, rejects = rows_and_rejects(batch)
+            meta = {"source": source.source, "end": position}
+            channel.put(Part({"rows": rows, "rejects": rejects}, meta))
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
             here = position - start
             # About how many rows are still to come, from the bytes that `here` rows took.
@@ -117,22 +108,14 @@ class ImportPool(JobKind[ImportSpec]):
                 )
             )
         channel.put(Part(meta={"source": source.source, "read": position}))
-        return int(done + position - start)
+        return position
 
     def prepare(
         self, project: Project, spec: ImportSpec, identities: Identities, folder: Path
     ) -> int:
         """Write which files to read, and from which row on."""
         to_read = [
-            _SourceToRead(
-                source=s.source,
-                name=s.name,
-                path=s.path,
-                mapping=s.mapping,
-                container=s.container,
-                explanation=s.explanation,
-                start=next_position(project, s.source),
-            )
+            (s, next_position(project, s.source))
             for s in sources(project)
             if s.source in spec.sources and s.state != "imported"
         ]
@@ -196,13 +179,6 @@ def _batches(rows: Iterator[PoolRow | Reject]) -> Iterator[list[PoolRow | Reject
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _part(source: int, batch: list[PoolRow | Reject]) -> Part:
-    rows, rejects = rows_and_rejects(batch)
-    return Part(
-        {"rows": rows, "rejects": rejects}, {"source": source, "end": batch[-1].position + 1}
-    )
 
 
 def rows_and_rejects(batch: list[PoolRow | Reject]) -> tuple[pa.Table, pa.Table]:

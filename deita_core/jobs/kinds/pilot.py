@@ -17,20 +17,20 @@ from pydantic import BaseModel, ConfigDict
 
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobKind, JobSpec
-from deita_core.jobs.kinds.embed import embed_rows
-from deita_core.jobs.kinds.model_batches import (
+from deita_core.jobs.kinds.model_runs import (
     BatchSizer,
     ConversationTurns,
     commit_results,
+    embed_rows,
     identity_of,
     read_windows,
     register,
+    score_rows,
 )
-from deita_core.jobs.kinds.score import score_rows
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
-from deita_core.project.models import ModelIdentity, Role, register_model
+from deita_core.project.models import ModelIdentity, Role
 from deita_core.project.pilots import add_pilot, reading_left, reading_of, write_pilot_rows
 from deita_core.project.scores import health
 
@@ -75,28 +75,14 @@ class PilotFacts(BaseModel):
     load_seconds: float
     memory: int | None
     gpu_memory: int | None
-    left_rows: int
-    left_seconds: float
-    health_level: str
-    health: tuple[str, ...]
+    left_rows: int = 0
+    left_seconds: float = 0.0
+    health_level: str = "good"
+    health: tuple[str, ...] = ()
 
     def cost(self, price_per_hour: float) -> float:
         """What the rest costs on a machine with this price per hour, in the price's currency."""
         return self.left_seconds / 3600 * price_per_hour
-
-
-class _Measured(BaseModel):
-    """What the worker measured. rows: tried; timed: those of them after the warm-up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rows: int
-    timed: tuple[int, ...]
-    seconds: float
-    tokens: int
-    load_seconds: float
-    memory: int | None
-    gpu_memory: int | None
 
 
 class Pilot(JobKind[PilotSpec]):
@@ -132,16 +118,18 @@ class Pilot(JobKind[PilotSpec]):
             said = "nothing is left to try it on: it has done all rows of the pool"
             channel.report(Progress(total=0, result=(said,)))
             return
-        measured = _Measured(
+        measured = PilotFacts(
+            dimension=spec.dimension,
+            model=identity.id,
             rows=done,
-            timed=tuple(timed),
             seconds=seconds,
-            tokens=tokens,
+            rows_per_second=len(timed) / seconds if seconds else 0.0,
+            tokens_per_second=tokens / seconds if seconds else 0.0,
             load_seconds=loaded,
             memory=_peak_memory(),
             gpu_memory=_peak_gpu_memory(),
         )
-        channel.put(Part(meta={"measured": measured.model_dump()}))
+        channel.put(Part(meta={"measured": measured.model_dump(mode="json"), "timed": timed}))
 
     def prepare(
         self, project: Project, spec: PilotSpec, identities: Identities, folder: Path
@@ -155,8 +143,9 @@ class Pilot(JobKind[PilotSpec]):
         """Scores or vectors of a batch; at the end the facts."""
         commit_results(project, identities, part, activate=False)
         if "measured" in part.meta:
-            measured = _Measured.model_validate(part.meta["measured"])
-            facts = _facts(project, spec.dimension, identities[spec.dimension], measured)
+            measured = PilotFacts.model_validate(part.meta["measured"])
+            number = register(project, identities)[spec.dimension]
+            facts = _with_what_is_left(project, number, measured, part.meta["timed"])
             add_pilot(project, spec.model, facts.model_dump(mode="json"))
 
 
@@ -179,29 +168,20 @@ def _loaded(
     return (lambda batch: score_rows(scorer, batch)[1]), identity_of(scorer)
 
 
-def _facts(
-    project: Project, role: Role, identity: ModelIdentity, measured: _Measured
+def _with_what_is_left(
+    project: Project, model: int, facts: PilotFacts, timed: Sequence[int]
 ) -> PilotFacts:
-    number = register_model(project, role, identity, activate=False)
-    seconds = measured.seconds
-    read = reading_of(project, role, measured.timed)
-    left_rows, left = reading_left(project, role, number)
-    found = None if role == "embedding" else health(project, number)
-    return PilotFacts(
-        dimension=role,
-        model=identity.id,
-        rows=measured.rows,
-        seconds=seconds,
-        rows_per_second=len(measured.timed) / seconds if seconds else 0.0,
-        tokens_per_second=measured.tokens / seconds if seconds else 0.0,
-        load_seconds=measured.load_seconds,
-        memory=measured.memory,
-        gpu_memory=measured.gpu_memory,
-        left_rows=left_rows,
-        left_seconds=left * seconds / read + measured.load_seconds if left and read else 0.0,
-        health_level="good" if found is None else found.level,
-        health=() if found is None else tuple(v.sentence for v in found.verdicts()),
-    )
+    """What only the project can tell. timed: the rows that were done in `facts.seconds`."""
+    role = facts.dimension
+    read = reading_of(project, role, timed)
+    left_rows, left = reading_left(project, role, model)
+    seconds = left * facts.seconds / read + facts.load_seconds if left and read else 0.0
+    told: dict[str, object] = {"left_rows": left_rows, "left_seconds": seconds}
+    if role != "embedding":
+        found = health(project, model)
+        told["health_level"] = found.level
+        told["health"] = tuple(verdict.sentence for verdict in found.verdicts())
+    return facts.model_copy(update=told)
 
 
 def _peak_memory() -> int | None:

@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deita_core.errors import JobError
+from deita_core.jobs.curate import check_rule_names, selection_input
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobKind, JobSpec
-from deita_core.jobs.kinds.similarity import read_graph, read_vectors, write_vectors
+from deita_core.jobs.kinds.similarity import read_graph, write_graph_place
 from deita_core.progress import finish
 from deita_core.project import Project
-from deita_core.project.arrays import load_pool_table
-from deita_core.project.graphs import load_clusters
 from deita_core.project.job_log import Progress
-from deita_core.project.models import active_model
 from deita_core.project.selections import save_selection
 from deita_core.selection.outcome import select_steps
 from deita_core.selection.pool_table import PoolTable
@@ -48,13 +44,8 @@ class SelectRows(JobKind[SelectSpec]):
         import pyarrow as pa
 
         folder, total = channel.get_input()
-        rows, vectors = read_vectors(folder)
-        table = read_columns(folder).with_vectors(
-            vectors, rows, graph=read_graph(folder), cluster=_clusters(folder)
-        )
-        steps = select_steps(SelectionRule.from_json(spec.rule), table)
         outcome = finish(
-            steps,
+            select_steps(SelectionRule.from_json(spec.rule), _read_table(folder)),
             lambda step: channel.report(
                 Progress(stage="selecting", done=step.visited, total=total, found=step.kept)
             ),
@@ -67,18 +58,12 @@ class SelectRows(JobKind[SelectSpec]):
     def prepare(
         self, project: Project, spec: SelectSpec, identities: Identities, folder: Path
     ) -> int:
-        """Write the pool's columns and vectors."""
-        arrays = load_pool_table(project)
-        embedder = active_model(project, "embedding")
-        scores = (arrays.turn_complexity, arrays.turn_quality)
-        if embedder is None or all(np.isnan(of_turns).all() for of_turns in scores):
-            raise JobError("selecting needs scores and embeddings: score and embed the pool first")
-        write_vectors(project, embedder, folder)
-        write_columns(arrays, folder)
-        clusters = load_clusters(project)
-        if clusters is not None:
-            np.save(folder / "clusters.npy", clusters)
-        return len(arrays)
+        """Write the pool's columns and vectors, and where their similarity graph is."""
+        table = selection_input(project)
+        check_rule_names(SelectionRule.from_json(spec.rule), table)
+        _write_table(table, folder)
+        write_graph_place(project, folder)
+        return len(table)
 
     def commit(
         self, project: Project, spec: SelectSpec, identities: Identities, part: Part
@@ -97,24 +82,20 @@ class SelectRows(JobKind[SelectSpec]):
         )
 
 
-def _clusters(folder: Path) -> NDArray[np.int32] | None:
-    path = folder / "clusters.npy"
-    return np.load(path) if path.is_file() else None
-
-
-def write_columns(table: PoolTable, folder: Path) -> None:
-    """The columns as columns.npz, their names as names.json."""
+def _write_table(table: PoolTable, folder: Path) -> None:
+    """The vectors as vectors.npy, the other columns as columns.npz, their names as names.json."""
     values = {field.name: getattr(table, field.name) for field in fields(table)}
     names = {name: value for name, value in values.items() if isinstance(value, tuple)}
     (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+    np.save(folder / "vectors.npy", values.pop("vectors"))
     columns: dict[str, Any] = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
     np.savez(folder / "columns.npz", **columns)
 
 
-def read_columns(folder: Path) -> PoolTable:
-    """The inverse of `write_columns`."""
+def _read_table(folder: Path) -> PoolTable:
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     with np.load(folder / "columns.npz") as columns:
         values: dict[str, Any] = {name: columns[name] for name in columns.files}
     values |= {name: tuple(value) for name, value in names.items()}
-    return PoolTable(**values)
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    return PoolTable(**values, vectors=vectors, graph=read_graph(folder))

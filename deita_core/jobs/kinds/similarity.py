@@ -45,13 +45,12 @@ class MakeGraph(JobKind[GraphSpec]):
 
     def work(self, spec: GraphSpec, channel: WorkerChannel) -> None:
         """Build the graph in a folder of the job, where the project takes it from."""
-
         from deita_core.map.clusters import cluster
         from deita_core.similarity.graph import save_graph
         from deita_core.similarity.graph_build import WANTED_FLOOR, build_graph
 
         folder, _ = channel.get_input()
-        rows, vectors = read_vectors(folder)
+        rows, vectors = _read_vectors(folder)
         floor = WANTED_FLOOR if spec.floor is None else spec.floor
 
         def compared(done: int, total: int, pairs: int, floor: float) -> None:
@@ -85,7 +84,7 @@ class MakeGraph(JobKind[GraphSpec]):
         """Write the vectors of the active embedder."""
         embedder = _embedder(project, "the graph")
         (folder / "key.json").write_text(json.dumps(graph_key(project, embedder)), encoding="utf-8")
-        return write_vectors(project, embedder, folder)
+        return _write_vectors(project, embedder, folder)
 
     def commit(self, project: Project, spec: GraphSpec, identities: Identities, part: Part) -> None:
         """The whole graph at once."""
@@ -130,7 +129,7 @@ class MakeMap(JobKind[MapSpec]):
         from deita_core.map.projection import project
 
         folder, _ = channel.get_input()
-        rows, vectors = read_vectors(folder)
+        rows, vectors = _read_vectors(folder)
 
         def tell(stage: str, done: int, total: int) -> None:
             channel.report(Progress(stage=stage, done=done, total=total))
@@ -150,7 +149,7 @@ class MakeMap(JobKind[MapSpec]):
         """Write the vectors of the active embedder, and where their similarity graph is."""
         embedder = _embedder(project, "the map")
         (folder / "embedder").write_text(str(embedder), encoding="utf-8")
-        return write_vectors(project, embedder, folder)
+        return _write_vectors(project, embedder, folder)
 
     def commit(self, project: Project, spec: MapSpec, identities: Identities, part: Part) -> None:
         """The whole map at once."""
@@ -164,17 +163,22 @@ def _embedder(project: Project, what: str) -> int:
     return embedder
 
 
-def write_vectors(project: Project, embedder: int, folder: Path) -> int:
+def _write_vectors(project: Project, embedder: int, folder: Path) -> int:
     """Write the vectors, their rows, and where their similarity graph is; returns how many."""
     rows, vectors = load_vectors(project, embedder)
     np.save(folder / "rows.npy", rows)
     np.save(folder / "vectors.npy", vectors)
-    if has_graph(project):
-        (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
+    write_graph_place(project, folder)
     return len(rows)
 
 
-def read_vectors(folder: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def write_graph_place(project: Project, folder: Path) -> None:
+    """Tell the worker where the similarity graph is, if there is one."""
+    if has_graph(project):
+        (folder / "graph.txt").write_text(str(graph_folder(project)), encoding="utf-8")
+
+
+def _read_vectors(folder: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Rows (n,) int32 and their vectors (n, d), float32 (wide ones float16), by memory map."""
     return np.load(folder / "rows.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
 
