@@ -19,10 +19,10 @@ from deita_core.scoring.light.features import (
 )
 from deita_core.scoring.light.fit import TREE_PARAMETERS, flattened
 from deita_core.scoring.light.heads import (
-    Mlp,
     RatingHead,
     Standardiser,
     Trees,
+    perceptron,
     product,
     stored,
     term_counts,
@@ -99,13 +99,10 @@ def test_the_perceptron_matches_torch() -> None:
         *(torch.nn.Linear(5, 4), torch.nn.GELU("tanh"), torch.nn.Linear(4, 1))
     )
     layers = (net[0], net[2])
-    ours = Mlp(
-        tuple(layer.weight.detach().numpy().T for layer in layers),
-        tuple(layer.bias.detach().numpy() for layer in layers),
-    )
+    ours = [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in layers]
     values = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
     theirs = net(torch.tensor(values)).detach().numpy()[:, 0]
-    np.testing.assert_allclose(ours(values), theirs, atol=1e-6)
+    np.testing.assert_allclose(perceptron(ours, values), theirs, atol=1e-6)
 
 
 def test_standardising_clips_what_was_never_seen() -> None:
@@ -131,7 +128,7 @@ def test_a_product_is_that_of_numpy_but_adds_up_in_one_order() -> None:
 
 def grown(*structures: dict[str, Any]) -> Trees:
     arrays = flattened(list(structures))
-    return Trees.from_nodes(arrays["feature"], arrays["number"], arrays["lengths"])
+    return Trees(arrays["feature"], arrays["number"], arrays["lengths"])
 
 
 def walked(node: dict[str, Any], row: np.ndarray) -> float:
@@ -176,5 +173,5 @@ def test_the_shipped_quality_head_has_trees_and_that_of_complexity_has_none() ->
         load_file(WEIGHTS / f"light-{dimension}.safetensors")
         for dimension in ("quality", "complexity")
     )
-    assert RatingHead.from_arrays(quality, 2).trees is not None
-    assert RatingHead.from_arrays(complexity, 1).trees is None
+    assert RatingHead(quality, 2).trees is not None
+    assert RatingHead(complexity, 1).trees is None

@@ -56,7 +56,7 @@ def made_up() -> tuple[Rated, Levelled, list[tuple[str, ...]], list[Pair]]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, train.Split, dict]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, fit.RatingData, dict]:
     """The folder of weights, the rows and the weights as they were before they were saved."""
     pytest.importorskip("lightgbm")
     folder = tmp_path_factory.mktemp("weights")
@@ -76,15 +76,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, train.Split
     return folder, data, weights
 
 
-def held_out_turns(data: train.Split) -> tuple[np.ndarray, list[TurnText]]:
+def held_out_turns(data: fit.RatingData) -> tuple[np.ndarray, list[TurnText]]:
     held = np.flatnonzero(~data.rows)
-    rated = data.rated
+    rated = made_up()[0]
     return held, [TurnText(rated.instructions[i], rated.responses[i]) for i in held]
 
 
 @pytest.mark.parametrize(("dimension", "least"), [("complexity", 0.8), ("quality", 0.8)])
 def test_it_ranks_rows_it_never_saw(
-    dimension: Dimension, least: float, trained: tuple[Path, train.Split, dict]
+    dimension: Dimension, least: float, trained: tuple[Path, fit.RatingData, dict]
 ) -> None:
     from scipy.stats import spearmanr
 
@@ -92,19 +92,19 @@ def test_it_ranks_rows_it_never_saw(
     held, turns = held_out_turns(data)
     scores = LightScorer(dimension, folder).score(turns).scores
     hard = np.array([sum(word in HARD for word in turn.instruction.split()) for turn in turns])
-    truth = hard if dimension == "complexity" else data.rated.ratings[held].mean(axis=1)
+    truth = hard if dimension == "complexity" else data.targets[held].mean(axis=1)
     assert len(held) > 40
     assert spearmanr(scores, truth).statistic > least
 
 
 @pytest.mark.parametrize("dimension", ["complexity", "quality"])
 def test_what_is_saved_and_loaded_scores_alike(
-    dimension: Dimension, trained: tuple[Path, train.Split, dict]
+    dimension: Dimension, trained: tuple[Path, fit.RatingData, dict]
 ) -> None:
     folder, data, weights = trained
     held, turns = held_out_turns(data)
     loaded = LightScorer(dimension, folder)
-    parts = (data.instruction, data.response)[: 1 if dimension == "complexity" else 2]
+    parts = data.parts[: 1 if dimension == "complexity" else 2]
     before = heads_of(dimension, weights[dimension])(parts)[held]
     assert loaded.heads(turns).tobytes() == before.tobytes()
     assert LightScorer(dimension, folder).score(turns).scores.tobytes() == (
@@ -113,10 +113,10 @@ def test_what_is_saved_and_loaded_scores_alike(
 
 
 def test_the_scale_is_fixed_on_the_fitted_rows(
-    trained: tuple[Path, train.Split, dict],
+    trained: tuple[Path, fit.RatingData, dict],
 ) -> None:
     folder, data, _ = trained
-    rated = data.rated
+    rated = made_up()[0]
     turns = [TurnText(rated.instructions[i], rated.responses[i]) for i in np.flatnonzero(data.rows)]
     scores = LightScorer("quality", folder).score(turns).scores
     assert np.quantile(scores, [0.5, 0.99]) == pytest.approx(

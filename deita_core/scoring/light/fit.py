@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from deita_core.scoring.light.heads import (
     TERMS,
     RatingHead,
     Standardiser,
-    block,
+    blocks,
     difficulty_dense,
     rating_inputs,
     surface,
@@ -72,8 +73,7 @@ class RatingData:
     folds: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class PairData:
+class PairData(NamedTuple):
     """Answers to the same instructions, the better ones and the worse ones."""
 
     instruction: Encoded
@@ -95,65 +95,53 @@ def fit_rating(data: RatingData, alpha: float, pairs: PairData | None = None) ->
     and, where there are pairs, boosted trees on the same inputs.
     """
     idf = [fit_idf(part, data.rows, 3) for part in data.parts]
-    blocks = [
-        block(part, one, i == 0) for i, (part, one) in enumerate(zip(data.parts, idf, strict=True))
-    ]
-    tokens = _fit_token_models(blocks, data, alpha)
+    outputs, arrays = _fit_token_models(blocks(data.parts, idf), data, alpha)
     projections = [_principal(part.mean[data.rows]) for part in data.parts]
-    inputs = rating_inputs(data.parts, projections, tokens.outputs)
+    inputs = rating_inputs(data.parts, projections, outputs)
     standardise = Standardiser.fit(inputs[data.rows])
-    arrays: Weights = {
-        **tokens.arrays,
-        "mean": standardise.mean,
-        "deviation": standardise.deviation,
-    }
-    arrays |= {f"idf.{i}": one for i, one in enumerate(idf)}
+    arrays |= _scaling(standardise) | {f"idf.{i}": one for i, one in enumerate(idf)}
     arrays |= {f"projection.{i}": one for i, one in enumerate(projections)}
     values = standardise(inputs)[data.rows]
-    compared = None if pairs is None else _pair_inputs(pairs, arrays)
+    compared = None
+    if pairs is not None:
+        head = RatingHead(named("rating", arrays), 2)
+        answers = (pairs.better, pairs.worse)
+        compared = tuple(head.inputs((pairs.instruction, answer)) for answer in answers)
     for number, seed in enumerate(SEEDS):
         arrays |= fit_mlp(values, data.targets[data.rows], compared, seed, f"mlp.{number}")
     if compared is not None:
-        grown = fit_trees(values, data.targets[data.rows], compared)
-        arrays |= {f"trees.{name}": array for name, array in grown.items()}
+        arrays |= named("trees", fit_trees(values, data.targets[data.rows], compared))
     return arrays
 
 
-@dataclass(frozen=True, slots=True)
-class TokenModels:
-    """outputs: (n, k), out-of-fold for the fitted rows; arrays: weights per view, intercepts."""
-
-    outputs: F32
-    arrays: Weights
+def named(head: str, arrays: Weights) -> Weights:
+    """The arrays under the names that they have in a weights file."""
+    return {f"{head}.{name}": array for name, array in arrays.items()}
 
 
-def _fit_token_models(blocks: Sequence[Any], data: RatingData, alpha: float) -> TokenModels:
+def _scaling(standardise: Standardiser) -> Weights:
+    return {"mean": standardise.mean, "deviation": standardise.deviation}
+
+
+def _fit_token_models(terms: Sequence[Any], data: RatingData, alpha: float) -> tuple[F32, Weights]:
     """Ridge per view of the texts: each rater from all texts. With a response, also the mean
     rating from either text alone, and how long a response the instruction usually gets.
+
+    Returns (n, k) outputs, out-of-fold for the fitted rows; weights per view, and intercepts.
     """
     raters = tuple(data.targets.T)
-    if len(blocks) == 1:
-        targets = [raters]
-    else:
+    targets: list[tuple[F32, ...]] = [raters]
+    if len(terms) == 2:
         mean, length = data.targets.mean(axis=1), np.log1p(np.diff(data.parts[1].starts))
         targets = [(mean, length), (mean,), raters]
     arrays: Weights = {}
     fitted = []
-    for number, (view, wanted) in enumerate(zip(views(blocks), targets, strict=True)):
+    for number, (view, wanted) in enumerate(zip(views(terms), targets, strict=True)):
         ridges = [_stacked_ridge(view, target, data, alpha) for target in wanted]
         arrays[f"view.{number}.token_weights"] = np.stack([r[1] for r in ridges], axis=1)
         fitted += ridges
     arrays["token_intercepts"] = np.array([r[2] for r in fitted], np.float32)
-    return TokenModels(np.stack([r[0] for r in fitted], axis=1), arrays)
-
-
-def _pair_inputs(pairs: PairData, arrays: Weights) -> tuple[F32, F32]:
-    """The perceptrons' inputs of the better and of the worse answers."""
-    head = RatingHead.from_arrays({f"rating.{k}": v for k, v in arrays.items()}, 2)
-    return (
-        head.inputs((pairs.instruction, pairs.better)),
-        head.inputs((pairs.instruction, pairs.worse)),
-    )
+    return np.stack([r[0] for r in fitted], axis=1), arrays
 
 
 def _stacked_ridge(
@@ -184,7 +172,7 @@ def _principal(vectors: F32) -> F32:
 
 
 def fit_mlp(
-    values: F32, targets: F32, compared: tuple[F32, F32] | None, seed: int, name: str
+    values: F32, targets: F32, compared: Sequence[F32] | None, seed: int, name: str
 ) -> Weights:
     """One perceptron with an output per rater, folded into one output: their mean.
 
@@ -202,16 +190,16 @@ def fit_mlp(
     steps = EPOCHS * (len(values) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
-    sides = None if compared is None else [torch.tensor(side) for side in compared]
+    answers = [torch.tensor(inputs) for inputs in compared or ()]
     rng = np.random.default_rng(seed)
     for _ in range(EPOCHS):
         order = rng.permutation(len(values))
         for start in range(0, len(order) - BATCH + 1, BATCH):
             rows = order[start : start + BATCH]
             loss = ((net(inputs[rows]) - wanted[rows]) ** 2).mean()
-            if sides is not None:
-                some = rng.integers(0, len(sides[0]), BATCH // 2)
-                margin = (net(sides[0][some]) - net(sides[1][some])).mean(dim=1)
+            if answers:
+                some = rng.integers(0, len(answers[0]), BATCH // 2)
+                margin = (net(answers[0][some]) - net(answers[1][some])).mean(dim=1)
                 loss = loss + PAIR_WEIGHT * nn.functional.softplus(-margin).mean()
             optimiser.zero_grad()
             loss.backward()
@@ -240,8 +228,8 @@ def _exported(net: Any, mean: F32, deviation: F32, name: str) -> Weights:
     return named | {f"{name}.bias.{i}": b for i, b in enumerate(biases)}
 
 
-def fit_trees(values: F32, ratings: F32, compared: tuple[F32, F32]) -> dict[str, NDArray[Any]]:
-    """The arrays of `Trees.from_nodes`, as they are stored, and centre and scale of the rating.
+def fit_trees(values: F32, ratings: F32, compared: Sequence[F32]) -> dict[str, NDArray[Any]]:
+    """The arrays of `Trees`, as they are stored, and centre and scale of the rating.
 
     values: (n, d) float32. ratings: (n, r) float32; the trees predict the standardised mean.
     One run per seed of TREE_SEEDS, averaged. Loss: as `fit_mlp`, with TREE_PAIR_WEIGHT.
@@ -276,24 +264,21 @@ def fit_trees(values: F32, ratings: F32, compared: tuple[F32, F32]) -> dict[str,
 
 
 def flattened(structures: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    """lightgbm's nested trees, breadth first, as `Trees.from_nodes` reads them."""
-    feature: list[int] = []
-    number: list[float] = []
+    """lightgbm's nested trees, breadth first, as `Trees` reads them."""
+    nodes: list[tuple[int, float]] = []
     lengths: list[int] = []
     for structure in structures:
         waiting = [structure]
         for node in waiting:
             if "split_feature" in node:
-                feature.append(node["split_feature"])
-                number.append(node["threshold"])
+                nodes.append((node["split_feature"], node["threshold"]))
                 waiting += [node["left_child"], node["right_child"]]
             else:
-                feature.append(-1)
-                number.append(node["leaf_value"])
+                nodes.append((-1, node["leaf_value"]))
         lengths.append(len(waiting))
     return {
-        "feature": np.array(feature, np.int16),
-        "number": np.array(number, np.float32),
+        "feature": np.array([feature for feature, _ in nodes], np.int16),
+        "number": np.array([number for _, number in nodes], np.float32),
         "lengths": np.array(lengths, np.int16),
     }
 
@@ -313,8 +298,7 @@ def fit_difficulty(instruction: Encoded, levels: F32, rows: Mask, alpha: float =
         "token_weights": model.coef_[:TERMS].astype(np.float32),
         "dense_weights": model.coef_[TERMS:].astype(np.float32),
         "intercept": np.array([model.intercept_], np.float32),
-        "mean": standardise.mean,
-        "deviation": standardise.deviation,
+        **_scaling(standardise),
     }
 
 
@@ -328,12 +312,7 @@ def fit_steps(
     from sklearn.linear_model import Ridge
 
     standardise = Standardiser.fit(surface([reference]))
-    lower = encode([chain[i] for chain in chains for i in range(len(chain) - 1)])
-    upper = encode([chain[i + 1] for chain in chains for i in range(len(chain) - 1)])
-    links = standardise(surface([upper])) - standardise(surface([lower]))
+    lower, upper = zip(*(link for chain in chains for link in pairwise(chain)), strict=True)
+    links = standardise(surface([encode(upper)])) - standardise(surface([encode(lower)]))
     model = Ridge(alpha, fit_intercept=False).fit(links, np.ones(len(links)))
-    return {
-        "weights": model.coef_.astype(np.float32),
-        "mean": standardise.mean,
-        "deviation": standardise.deviation,
-    }
+    return {"weights": model.coef_.astype(np.float32), **_scaling(standardise)}

@@ -107,18 +107,15 @@ class Standardiser:
         return np.asarray(np.clip(scaled, -CLIP, CLIP), np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Mlp:
-    """weights[i]: (d_i, d_i+1) float32, biases[i]: (d_i+1,) float32; GELU between layers."""
+def perceptron(layers: Sequence[tuple[F32, F32]], values: F32) -> F32:
+    """(n, d_0) -> (n,) float32, with GELU between the layers.
 
-    weights: tuple[F32, ...]
-    biases: tuple[F32, ...]
-
-    def __call__(self, values: F32) -> F32:
-        """(n, d_0) -> (n,) float32."""
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = gelu(product(values, weight) + bias)
-        return (product(values, self.weights[-1]) + self.biases[-1])[:, 0]
+    layers: weights (d_i, d_i+1) float32 and biases (d_i+1,) float32 of each.
+    """
+    *inner, (last, bias) = layers
+    for weights, biases in inner:
+        values = gelu(product(values, weights) + biases)
+    return (product(values, last) + bias)[:, 0]
 
 
 def gelu(values: F32) -> F32:
@@ -127,7 +124,6 @@ def gelu(values: F32) -> F32:
     return np.asarray(values * np.float32(0.5) * (1 + np.tanh(inner)), np.float32)
 
 
-@dataclass(frozen=True, slots=True)
 class Trees:
     """A sum of regression trees, one after another in flat arrays.
 
@@ -137,13 +133,7 @@ class Trees:
     feature, left: (nodes,) int32. number: (nodes,) float32. roots: (trees,) int32.
     """
 
-    feature: NDArray[np.int32]
-    number: F32
-    left: NDArray[np.int32]
-    roots: NDArray[np.int32]
-
-    @staticmethod
-    def from_nodes(feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> Trees:
+    def __init__(self, feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> None:
         """From one (feature, number) per node, each tree breadth first from its root.
 
         lengths: nodes of each tree. The order alone says who is whose child: in one tree, the
@@ -154,13 +144,10 @@ class Trees:
         asks = np.asarray(feature) >= 0
         before: NDArray[np.int64] = np.cumsum(asks) - asks  # nodes that ask, over all trees
         in_tree: NDArray[np.int64] = before - np.repeat(before[roots], sizes)
-        left = np.repeat(roots, sizes) + 2 * in_tree + 1
-        return Trees(
-            np.asarray(feature, np.int32),
-            np.asarray(number, np.float32),
-            left.astype(np.int32),
-            roots.astype(np.int32),
-        )
+        self.feature = np.asarray(feature, np.int32)
+        self.number = np.asarray(number, np.float32)
+        self.left = (np.repeat(roots, sizes) + 2 * in_tree + 1).astype(np.int32)
+        self.roots = roots.astype(np.int32)
 
     def __call__(self, values: F32) -> F32:
         """(n, d) -> (n,) float32: the sum of the leaves that each row falls into."""
@@ -170,12 +157,12 @@ class Trees:
         return leaf_sums(rows, self.feature, self.number, self.left, self.roots)
 
 
-def block(encoded: Encoded, idf: F32, with_openings: bool) -> Any:
-    """The sparse terms of one text: TF-IDF, and its opening tokens where asked for."""
+def blocks(parts: Parts, idf: Sequence[F32]) -> list[Any]:
+    """The sparse terms of each text: TF-IDF, and the opening tokens of the instruction."""
     from scipy import sparse
 
-    terms = tfidf(encoded, idf)
-    return sparse.hstack([terms, openings(encoded)]).tocsr() if with_openings else terms
+    terms = [tfidf(part, one) for part, one in zip(parts, idf, strict=True)]
+    return [sparse.hstack([terms[0], openings(parts[0])]).tocsr(), *terms[1:]]
 
 
 def views(blocks: Sequence[Any]) -> list[Any]:
@@ -193,69 +180,45 @@ def surface(parts: Parts) -> F32:
     return np.hstack(columns)
 
 
-@dataclass(frozen=True, slots=True)
 class RatingHead:
     """Token models into an ensemble of perceptrons, and, for quality, boosted trees beside it.
 
-    idf: one (TERMS,) per text. token_weights: per view (see `views`) its (terms, k);
-    token_intercepts: one per column of all views.
-    projections: one (WIDTH, p) per text, for its mean static embedding.
-    trees: predict (rating - centre) / scale; None where the perceptrons stand alone.
+    The arrays, as `fit.fit_rating` names them: an idf (TERMS,) and a projection (WIDTH, p) of the
+    mean static embedding per text; token weights (terms, k) per view (see `views`); an intercept
+    per column of all views; the perceptrons' layers; and, for quality, trees that predict
+    (rating - centre) / scale.
     """
 
-    idf: tuple[F32, ...]
-    token_weights: tuple[F32, ...]
-    token_intercepts: F32
-    projections: tuple[F32, ...]
-    standardise: Standardiser
-    mlps: tuple[Mlp, ...]
-    trees: Trees | None = None
-    centre: float = 0.0
-    scale: float = 1.0
-
-    @staticmethod
-    def from_arrays(arrays: Arrays, texts: int) -> RatingHead:
-        """The head stored under the names that `fit.fit_rating` gives them."""
+    def __init__(self, arrays: Arrays, texts: int) -> None:
         get = _reader(arrays, "rating")
-        mlps = sum(name.startswith("rating.mlp.") and name.endswith(".bias.0") for name in arrays)
-        layers = range(3)
-        trees, centre, scale = None, 0.0, 1.0
+        self.idf = [get(f"idf.{i}") for i in range(texts)]
+        self.token_weights = [get(f"view.{i}.token_weights") for i in range(2 * texts - 1)]
+        self.token_intercepts = get("token_intercepts")
+        self.projections = [get(f"projection.{i}") for i in range(texts)]
+        self.standardise = Standardiser(get("mean"), get("deviation"))
+        self.perceptrons = [
+            [(get(f"mlp.{m}.weight.{i}"), get(f"mlp.{m}.bias.{i}")) for i in range(3)]
+            for m in range(sum(name.endswith(".bias.0") for name in arrays))
+        ]
+        self.trees: Trees | None = None
         if "rating.trees.feature" in arrays:
             feature, lengths = arrays["rating.trees.feature"], arrays["rating.trees.lengths"]
-            trees = Trees.from_nodes(feature, get("trees.number"), lengths)
-            centre, scale = (float(x) for x in arrays["rating.trees.scaling"])
-        return RatingHead(
-            idf=tuple(get(f"idf.{i}") for i in range(texts)),
-            token_weights=tuple(get(f"view.{i}.token_weights") for i in range(2 * texts - 1)),
-            token_intercepts=get("token_intercepts"),
-            projections=tuple(get(f"projection.{i}") for i in range(texts)),
-            standardise=Standardiser(get("mean"), get("deviation")),
-            mlps=tuple(
-                Mlp(
-                    tuple(get(f"mlp.{m}.weight.{i}") for i in layers),
-                    tuple(get(f"mlp.{m}.bias.{i}") for i in layers),
-                )
-                for m in range(mlps)
-            ),
-            trees=trees,
-            centre=centre,
-            scale=scale,
-        )
+            self.trees = Trees(feature, get("trees.number"), lengths)
+            self._centre, self._scale = (float(x) for x in arrays["rating.trees.scaling"])
 
     def __call__(self, parts: Parts) -> F32:
         """(n,) float32: about 0 to 5; perceptrons and trees count half each."""
         values = self.inputs(parts)
-        rating = np.asarray(np.mean([mlp(values) for mlp in self.mlps], axis=0), np.float32)
+        guesses = [perceptron(layers, values) for layers in self.perceptrons]
+        rating = np.asarray(np.mean(guesses, axis=0), np.float32)
         if self.trees is None:
             return rating
-        grown = self.centre + self.scale * self.trees(values)
+        grown = self._centre + self._scale * self.trees(values)
         return np.asarray((rating + grown) / 2, np.float32)
 
     def inputs(self, parts: Parts) -> F32:
-        """What the perceptrons see: (n, d) float32, standardised."""
-        texts = zip(parts, self.idf, strict=True)
-        blocks = [block(part, idf, number == 0) for number, (part, idf) in enumerate(texts)]
-        seen = zip(views(blocks), self.token_weights, strict=True)
+        """What perceptrons and trees see: (n, d) float32, standardised."""
+        seen = zip(views(blocks(parts, self.idf)), self.token_weights, strict=True)
         tokens = np.hstack([view @ weights for view, weights in seen]) + self.token_intercepts
         return self.standardise(rating_inputs(parts, self.projections, tokens))
 
@@ -266,35 +229,23 @@ def rating_inputs(parts: Parts, projections: Sequence[F32], tokens: F32) -> F32:
     return np.hstack([surface(parts), *projected, tokens]).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
 class DifficultyHead:
     """A linear model over TF-IDF, surface numbers and the direction of the mean embedding."""
 
-    idf: F32
-    token_weights: F32
-    dense_weights: F32
-    intercept: float
-    standardise: Standardiser
-
-    @staticmethod
-    def from_arrays(arrays: Arrays) -> DifficultyHead:
-        """The head stored under the names that `fit` gives them."""
+    def __init__(self, arrays: Arrays) -> None:
         get = _reader(arrays, "difficulty")
-        return DifficultyHead(
-            get("idf"),
-            get("token_weights"),
-            get("dense_weights"),
-            float(get("intercept")[0]),
-            Standardiser(get("mean"), get("deviation")),
-        )
+        self._idf = get("idf")
+        self._token_weights = get("token_weights")
+        self._dense_weights = get("dense_weights")
+        self._intercept = float(get("intercept")[0])
+        self._standardise = Standardiser(get("mean"), get("deviation"))
 
     def __call__(self, parts: Parts) -> F32:
         """(n,) float32: about 0 to 4."""
-        instruction = parts[0]
-        numbers = difficulty_dense(instruction, self.standardise)
-        dense = product(numbers, self.dense_weights[:, None])[:, 0]
-        tokens = tfidf(instruction, self.idf) @ self.token_weights
-        return np.asarray(tokens + dense + self.intercept, np.float32)
+        numbers = difficulty_dense(parts[0], self._standardise)
+        dense = product(numbers, self._dense_weights[:, None])[:, 0]
+        tokens = tfidf(parts[0], self._idf) @ self._token_weights
+        return np.asarray(tokens + dense + self._intercept, np.float32)
 
 
 def difficulty_dense(instruction: Encoded, standardise: Standardiser) -> F32:
@@ -304,35 +255,25 @@ def difficulty_dense(instruction: Encoded, standardise: Standardiser) -> F32:
     return np.hstack([numbers, instruction.mean / np.maximum(norms, 1e-9)])
 
 
-@dataclass(frozen=True, slots=True)
 class StepsHead:
     """A linear model over surface numbers, fitted on differences between neighbours in a chain."""
 
-    weights: F32
-    standardise: Standardiser
-
-    @staticmethod
-    def from_arrays(arrays: Arrays) -> StepsHead:
-        """The head stored under the names that `fit` gives them."""
+    def __init__(self, arrays: Arrays) -> None:
         get = _reader(arrays, "steps")
-        return StepsHead(get("weights"), Standardiser(get("mean"), get("deviation")))
+        self._weights = get("weights")
+        self._standardise = Standardiser(get("mean"), get("deviation"))
 
     def __call__(self, parts: Parts) -> F32:
         """(n,) float32: steps, relative to the average Alpaca instruction."""
-        numbers = self.standardise(surface(parts[:1]))
-        return product(numbers, self.weights[:, None])[:, 0]
+        return product(self._standardise(surface(parts[:1])), self._weights[:, None])[:, 0]
 
 
 def heads_of(dimension: Dimension, arrays: Arrays) -> Callable[[Parts], F32]:
     """All heads of a scorer as one: encoded texts of n turns -> (n, heads) float32."""
     if dimension == "quality":
-        rating = RatingHead.from_arrays(arrays, 2)
+        rating = RatingHead(arrays, 2)
         return lambda parts: rating(parts)[:, None]
-    heads = (
-        DifficultyHead.from_arrays(arrays),
-        RatingHead.from_arrays(arrays, 1),
-        StepsHead.from_arrays(arrays),
-    )
+    heads = (DifficultyHead(arrays), RatingHead(arrays, 1), StepsHead(arrays))
     return lambda parts: np.stack([head(parts) for head in heads], axis=1)
 
 

@@ -94,9 +94,9 @@ def _unseen_difficulty(flask: labels_of.Levelled, folds: NDArray[np.int64]) -> F
     encoded = shared_encoder().encode(flask.instructions)
     guess = np.zeros(len(folds), np.float32)
     for fold in np.unique(folds):
-        arrays = fit.fit_difficulty(encoded, flask.levels, folds != fold)
-        named = stored({f"difficulty.{k}": v for k, v in arrays.items()})
-        guess[folds == fold] = DifficultyHead.from_arrays(named)((encoded,))[folds == fold]
+        fitted = fit.fit_difficulty(encoded, flask.levels, folds != fold)
+        arrays = stored(fit.named("difficulty", fitted))
+        guess[folds == fold] = DifficultyHead(arrays)((encoded,))[folds == fold]
     return guess
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from deita_core.scoring.light import fit
 from deita_core.scoring.light import labels as labels_of
-from deita_core.scoring.light.features import Encoded, shared_encoder
+from deita_core.scoring.light.features import shared_encoder
 from deita_core.scoring.light.heads import heads_of, stored
 from deita_core.scoring.light.measure import measure
 from deita_core.scoring.protocol import Dimension
@@ -34,17 +34,6 @@ COMPLEXITY_BLEND = (0.5, 0.35, 0.15)
 # Where the median and the 99th percentile of the training rows come to lie on 1..6. Alpaca is
 # a plain pool: harder and better ones need the room above.
 MEDIAN_AT, TOP_AT = 3.0, 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The rated rows, encoded; `rows` marks those that may be fitted."""
-
-    rated: labels_of.Rated
-    instruction: Encoded
-    response: Encoded
-    rows: NDArray[np.bool_]
-    folds: NDArray[np.int64]
 
 
 def main() -> None:
@@ -68,42 +57,37 @@ def main() -> None:
     print(text)
 
 
-def split(rated: labels_of.Rated) -> Split:
+def split(rated: labels_of.Rated) -> fit.RatingData:
     """The rated rows, encoded and split by their instructions."""
     encode = shared_encoder().encode
-    return Split(
-        rated,
-        encode(rated.instructions),
-        encode(rated.responses),
+    return fit.RatingData(
+        (encode(rated.instructions), encode(rated.responses)),
+        rated.ratings,
         labels_of.buckets_of(rated.instructions, 10) != TEST_BUCKET,
         labels_of.buckets_of(rated.instructions, fit.FOLDS, "fold"),
     )
 
 
 def fit_complexity(
-    data: Split, flask: labels_of.Levelled, chains: Sequence[tuple[str, ...]]
+    data: fit.RatingData, flask: labels_of.Levelled, chains: Sequence[tuple[str, ...]]
 ) -> fit.Weights:
     """Three heads over the instruction, blended by COMPLEXITY_BLEND."""
     encode = shared_encoder().encode
+    data = replace(data, parts=data.parts[:1])
     everything = np.ones(len(flask.levels), np.bool_)
-    rating = fit.RatingData((data.instruction,), data.rated.ratings, data.rows, data.folds)
+    difficulty = fit.fit_difficulty(encode(flask.instructions), flask.levels, everything)
     weights = (
-        _named(
-            "difficulty", fit.fit_difficulty(encode(flask.instructions), flask.levels, everything)
-        )
-        | _named("rating", fit.fit_rating(rating, ALPHA))
-        | _named("steps", fit.fit_steps(chains, data.instruction, encode))
+        fit.named("difficulty", difficulty)
+        | fit.named("rating", fit.fit_rating(data, ALPHA))
+        | fit.named("steps", fit.fit_steps(chains, data.parts[0], encode))
     )
     return _finished("complexity", weights, data, np.array(COMPLEXITY_BLEND))
 
 
-def fit_quality(data: Split, pairs: Sequence[labels_of.Pair]) -> fit.Weights:
+def fit_quality(data: fit.RatingData, pairs: Sequence[labels_of.Pair]) -> fit.Weights:
     """One head over instruction and response."""
-    encode = shared_encoder().encode
-    compared = fit.PairData(*(encode(texts) for texts in zip(*pairs, strict=True)))
-    parts = (data.instruction, data.response)
-    rating = fit.RatingData(parts, data.rated.ratings, data.rows, data.folds)
-    weights = _named("rating", fit.fit_rating(rating, ALPHA, compared))
+    compared = fit.PairData(*map(shared_encoder().encode, zip(*pairs, strict=True)))
+    weights = fit.named("rating", fit.fit_rating(data, ALPHA, compared))
     return _finished("quality", weights, data, np.array([1.0]))
 
 
@@ -127,22 +111,15 @@ def read_pairs(labels: Path) -> list[labels_of.Pair]:
     ]
 
 
-def _named(head: str, arrays: fit.Weights) -> fit.Weights:
-    return {f"{head}.{name}": array for name, array in arrays.items()}
-
-
 def _finished(
-    dimension: Dimension, weights: fit.Weights, data: Split, blend: NDArray[np.float64]
+    dimension: Dimension, weights: fit.Weights, data: fit.RatingData, blend: NDArray[np.float64]
 ) -> fit.Weights:
     """Rounds as the file does, then fixes blend and calibration on what the rounded heads say."""
     rounded = stored(weights)
-    parts = (data.instruction, data.response)
-    raw = heads_of(dimension, rounded)(parts[:1] if dimension == "complexity" else parts)
-    fitted = raw[data.rows]
+    fitted = heads_of(dimension, rounded)(data.parts)[data.rows]
     mean = fitted.mean(axis=0)
     weight = blend / fitted.std(axis=0)
-    score = (fitted - mean) @ weight
-    median, top = np.quantile(score, [0.5, 0.99])
+    median, top = np.quantile((fitted - mean) @ weight, [0.5, 0.99])
     low, high = (np.tan((at - 3.5) * np.pi / 5) for at in (MEDIAN_AT, TOP_AT))
     slope = (high - low) / (top - median)
     return rounded | {
