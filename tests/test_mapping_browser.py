@@ -50,7 +50,7 @@ def test_fields_of_unknown_names_are_mapped_and_imported(
     page.locator('input[type="file"]').set_input_files(str(file))
     page.get_by_text(re.compile("fragen.json")).first.wait_for()
     settled(page)
-    page.get_by_text("Column mapping").click()
+    page.get_by_text("Column mapping: say yourself").click()
     settled(page)
     choose(page, "^Layout", "Alpaca")
     choose(page, "^instruction", "frage")
