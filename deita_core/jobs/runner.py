@@ -83,9 +83,11 @@ class JobRunner:
 
     def resume(self, job: int) -> None:
         """Queue a cancelled, failed or interrupted job again, with the jobs that waited for it."""
+        chain = {job}
         for record in reversed(jobs(self._project, limit=1000)):
-            waits = record.after in self._resumable_chain(job)
-            if record.state in RESUMABLE and (record.job == job or waits):
+            if record.after in chain:
+                chain.add(record.job)
+            if record.state in RESUMABLE and record.job in chain:
                 self._cancelled.discard(record.job)
                 set_job_state(self._project, record.job, "waiting")
         self._wake.set()
@@ -205,13 +207,6 @@ class JobRunner:
             kind.commit(self._project, spec, identities, handover.take(path))
             handover.drop(path)
         return True
-
-    def _resumable_chain(self, job: int) -> set[int]:
-        chain = {job}
-        for record in reversed(jobs(self._project, limit=1000)):
-            if record.after in chain:
-                chain.add(record.job)
-        return chain
 
     def _handover(self, job: int) -> Handover:
         return Handover(self._project.folder / f"job-{job}")

@@ -38,7 +38,7 @@ from deita_core.selection.analysis.similarities import (
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.shell.resources import Opened, arrays
+from studio.shell.resources import AS_OF_NOW, Opened, arrays
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
@@ -46,10 +46,7 @@ _PATIENCE_SECONDS = 0.7
 
 
 # What the cache looks at of its arguments.
-_OF_POOL = {
-    Opened: lambda opened: (opened.key, opened.project.data_version()),
-    SelectionRule: SelectionRule.to_json,
-}
+_OF_POOL = {**AS_OF_NOW, SelectionRule: SelectionRule.to_json}
 _OF_PINS = {Opened: lambda opened: (opened.key, pins_version(opened.project))}
 
 
