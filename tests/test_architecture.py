@@ -139,6 +139,15 @@ def test_streamlit_and_what_is_built_on_it_stay_out_of_the_core():
     assert guilty == []
 
 
+def test_the_product_imports_no_recipe_benchmark_or_test():
+    beside = {"recipes", "benchmarks", "tests"}
+    assert [m for m, path in sources().items() if beside & tops_of(path)] == []
+
+
+def tops_of(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
 def loaded_after(code: str) -> set[str]:
     """Top-level names in sys.modules after running the code in a fresh Python."""
     show = "; import sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"

@@ -232,7 +232,7 @@ def test_an_unknown_dimension_is_named() -> None:
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"light\.train"):
+    with pytest.raises(ModelError, match=r"recipes\.light_scorers\.train"):
         LightScorer("quality", tmp_path)
 
 
@@ -252,7 +252,7 @@ def test_calibration_rises_and_never_reaches_the_ends() -> None:
 def test_the_held_out_tenth_gives_the_figure_on_record(quality: LightScorer) -> None:
     from scipy.stats import spearmanr
 
-    from deita_core.scoring.light.labels import buckets_of, read_rated
+    from recipes.light_scorers.labels import buckets_of, read_rated
 
     rated = read_rated(SHARED / "labels", SHARED / "pools")
     test = np.flatnonzero(buckets_of(rated.instructions, 10) == 9)

@@ -109,7 +109,7 @@ def _load(path: Path) -> tuple[Arrays, str]:
     except OSError as error:
         raise ModelError(
             f"no weights at {path.name}: train them with "
-            "`python -m deita_core.scoring.light.train`, or restore the folder from the repository"
+            "`python -m recipes.light_scorers.train`, or restore the folder from the repository"
         ) from error
     from safetensors import SafetensorError
     from safetensors.numpy import load

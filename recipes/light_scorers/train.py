@@ -1,6 +1,6 @@
 r"""Trains the light scorers and measures them on rows they never saw.
 
-    python -m deita_core.scoring.light.train --labels ../shared/data/labels \
+    python -m recipes.light_scorers.train --labels ../shared/data/labels \
         --pools ../shared/data/pools --out deita_core/scoring/light/weights
 
 Writes light-complexity.safetensors, light-quality.safetensors and held_out.json. Everything is
@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.scoring.light import fit
-from deita_core.scoring.light import labels as labels_of
 from deita_core.scoring.light.features import shared_encoder
 from deita_core.scoring.light.heads import heads_of, stored
-from deita_core.scoring.light.measure import measure
 from deita_core.scoring.protocol import Dimension
+from recipes.light_scorers import labels as labels_of
+from recipes.light_scorers.measure import measure
 
 TEST_BUCKET = 9  # of ten, by hash of the instruction: never fitted, never used to choose
 ALPHA = 6.0

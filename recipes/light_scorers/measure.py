@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.scoring.light import fit
-from deita_core.scoring.light import labels as labels_of
 from deita_core.scoring.light.features import F32, shared_encoder
 from deita_core.scoring.light.heads import DifficultyHead, stored
 from deita_core.scoring.light.scorer import HEADS, LightScorer
 from deita_core.scoring.protocol import TurnText
+from recipes.light_scorers import labels as labels_of
 
 Figures = dict[str, Any]
 Numbers = NDArray[np.floating[Any]]

@@ -1,0 +1,1 @@
+"""How what ships with the product was made; nothing here runs in it."""

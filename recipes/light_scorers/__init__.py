@@ -1,0 +1,1 @@
+"""How the weights of the light scorers were made: labels, training, held-out figures."""
