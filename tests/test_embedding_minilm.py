@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.embedding import minilm as weights
-from deita_core.embedding.minilm import MAX_TOKENS, SHA256, MiniLM
-from deita_core.embedding.minilm_network import TorchEncoder, cache_folder
+from deita_core.embedding.minilm import MAX_TOKENS, SHA256, MiniLM, TorchEncoder, cache_folder
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
 from deita_core.models.batches import LENGTH_STEP, batches

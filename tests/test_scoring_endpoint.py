@@ -320,9 +320,11 @@ def test_a_key_that_is_not_set_is_an_error_before_any_request():
 )
 def test_options_out_of_range_are_refused(given: dict[str, Any]):
     with pytest.raises(ModelError):
-        ModelOptions.from_json(given)
+        ModelOptions.model_validate(given)
 
 
 def test_options_survive_a_jobs_parameters():
     options = ModelOptions(device="cuda:1", precision="int8", digit_ids=(1, 2, 3, 4, 5, 6))
-    assert ModelOptions.from_json(options.to_json()) == options
+    assert (
+        ModelOptions.model_validate(options.model_dump(mode="json", exclude_none=True)) == options
+    )

@@ -181,7 +181,7 @@ class RunningOptions:
 
     def options(self) -> ModelOptions:
         """What was chosen; ModelError for a value out of range."""
-        return ModelOptions.from_json({**vars(self), "digit_ids": self._digit_ids()})
+        return ModelOptions.model_validate({**vars(self), "digit_ids": self._digit_ids()})
 
     def _digit_ids(self) -> tuple[int, ...] | None:
         if self.digit_ids is None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
+from deita_core.models.options import Model
 
 NAME = "vicuna_v1.1"
 SYSTEM = (
@@ -71,8 +72,7 @@ def finished(
 ) -> EmbeddingBatch:
     """A batch from raw vectors: rows normalised, and a reason wherever there is no direction.
 
-    reasons: for rows that are known to have failed; a row that is NaN, infinite or zero without
-    being among them gets a reason here.
+    reasons: of the rows known to have failed; others that are NaN, infinite or zero get one here.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -86,24 +86,12 @@ def finished(
     return EmbeddingBatch(vectors, tokens, truncated, said)
 
 
-class Embedder(Protocol):
+class Embedder(Model, Protocol):
     """Turns texts into vectors whose cosine similarity tells how alike they are."""
-
-    @property
-    def id(self) -> str:
-        """The model's official id."""
-
-    @property
-    def revision(self) -> str:
-        """The exact weights."""
 
     @property
     def dimension(self) -> int:
         """d, the width of a vector."""
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """What else the vectors depend on (precision, longest text in tokens)."""
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; an empty text gets a reason, not a vector."""

@@ -141,4 +141,4 @@ def _options(model: ModelUse) -> ModelOptions:
     # A model that chooses for itself (OpenVINO, the light scorers) records other precisions, too.
     if known.get("precision") not in PRECISIONS:
         known.pop("precision", None)
-    return ModelOptions.from_json(known)
+    return ModelOptions.model_validate(known)

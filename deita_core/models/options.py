@@ -1,14 +1,14 @@
-"""How a model runs, as chosen by the user: device, precision, batch, and how to reach an endpoint.
+"""How a model runs, as chosen by the user, and what is recorded of it.
 
-These are not part of a scorer's name. Where one changes the numbers (the precision does), the
-scorer itself records it in its `parameters`.
+Options are not part of a model's name. Where one changes the numbers (the precision does), the
+model records it in its `parameters`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import (
     BaseModel,
@@ -27,6 +27,23 @@ Precision = Literal["fp32", "bf16", "fp16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Api = Literal["completions", "chat"]
 APIS: tuple[Api, ...] = get_args(Api)
+Parameters = Mapping[str, str | int | float | bool]
+
+
+class Model(Protocol):
+    """What is recorded of a scorer or embedder beside all that it gives."""
+
+    @property
+    def id(self) -> str:
+        """Its official id."""
+
+    @property
+    def revision(self) -> str:
+        """The exact weights (a version, a commit or a content hash)."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What else its numbers depend on (precision, longest text in tokens)."""
 
 
 class ModelOptions(BaseModel):
@@ -103,12 +120,3 @@ class ModelOptions(BaseModel):
                 case _:
                     said = f"{name}: {first['msg']}, got {value!r}"
             raise ModelError(said) from error
-
-    def to_json(self) -> dict[str, Any]:
-        """What was chosen, without what was left open; for a job's parameters."""
-        return self.model_dump(mode="json", exclude_none=True)
-
-    @staticmethod
-    def from_json(given: Mapping[str, Any] | None) -> ModelOptions:
-        """The inverse of `to_json`; ModelError for a name that is not known."""
-        return ModelOptions.model_validate(dict(given or {}))

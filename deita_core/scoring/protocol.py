@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.models.options import Model
+
 Dimension = Literal["complexity", "quality"]
 DIMENSIONS: tuple[Dimension, ...] = ("complexity", "quality")
+_NO_MASS, _NOT_CUT = np.float32(np.nan), np.bool_(False)  # where a scorer does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +69,21 @@ class ScoreBatch:
 def joined(batches: Sequence[ScoreBatch]) -> ScoreBatch:
     """Several batches as one."""
 
-    def column(parts: Sequence[NDArray[Any] | None], missing: np.generic) -> NDArray[Any] | None:
+    def column(name: str, missing: np.generic) -> NDArray[Any] | None:
+        parts = [getattr(batch, name) for batch in batches]
         if all(part is None for part in parts):
             return None
-        filled = (
+        filled = [
             np.full(len(batch.scores), missing) if part is None else part
             for part, batch in zip(parts, batches, strict=True)
-        )
-        return np.concatenate(list(filled))
+        ]
+        return np.concatenate(filled)
 
     return ScoreBatch(
         np.concatenate([b.scores for b in batches]),
         tuple(reason for b in batches for reason in b.reasons),
-        column([b.mass for b in batches], np.float32(np.nan)),
-        column([b.truncated for b in batches], np.bool_(False)),
+        column("mass", _NO_MASS),
+        column("truncated", _NOT_CUT),
     )
 
 
@@ -95,20 +99,20 @@ def score_scorable(
     for place, reason in zip(places, found.reasons, strict=True):
         reasons[place] = reason
 
-    def spread(values: NDArray[Any], missing: np.generic) -> NDArray[Any]:
+    def spread(values: NDArray[Any] | None, missing: np.generic) -> NDArray[Any] | None:
+        if values is None:
+            return None
         filled = np.full(len(turns), missing)
         filled[places] = values
         return filled
 
-    return ScoreBatch(
-        spread(found.scores, np.float32(np.nan)),
-        tuple(reasons),
-        None if found.mass is None else spread(found.mass, np.float32(np.nan)),
-        None if found.truncated is None else spread(found.truncated, np.bool_(False)),
-    )
+    scores = np.full(len(turns), np.nan, np.float32)
+    scores[places] = found.scores
+    mass, truncated = spread(found.mass, _NO_MASS), spread(found.truncated, _NOT_CUT)
+    return ScoreBatch(scores, tuple(reasons), mass, truncated)
 
 
-class Scorer(Protocol):
+class Scorer(Model, Protocol):
     """Scores turns in one dimension: the higher, the more complex or the better.
 
     The light and the LLM scorers give 1 to 6; a baseline has a range of its own.
@@ -117,18 +121,6 @@ class Scorer(Protocol):
     @property
     def dimension(self) -> Dimension:
         """complexity: seen from the instruction; quality: instruction and response."""
-
-    @property
-    def id(self) -> str:
-        """The model's id, as recorded beside every score."""
-
-    @property
-    def revision(self) -> str:
-        """The exact weights (a version or a content hash)."""
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | float | bool]:
-        """What else the score depends on."""
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; a failure is NaN with a reason, never a number."""

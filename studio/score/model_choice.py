@@ -323,7 +323,7 @@ def _settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
             "What is longer is cut and flagged. Empty: what the model reads.",
         )
     try:
-        return ModelOptions.from_json({k: v for k, v in given.items() if v is not None}), ""
+        return ModelOptions.model_validate({k: v for k, v in given.items() if v is not None}), ""
     except ModelError as error:
         return ModelOptions(), str(error)
 

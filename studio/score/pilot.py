@@ -34,7 +34,11 @@ class Pilot:
 
 def latest_pilot(opened: Opened, choice: ModelChoice) -> Pilot | None:
     """The latest pilot of this model with these settings, or None."""
-    wanted = (choice.dimension, choice.name, choice.options.to_json())
+    wanted = (
+        choice.dimension,
+        choice.name,
+        choice.options.model_dump(mode="json", exclude_none=True),
+    )
     done = (r for r in jobs(opened.project, 200) if r.kind == "pilot" and r.state == "done")
     ran = (
         (given["dimension"], given["model"], given.get("options") or {})

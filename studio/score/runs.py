@@ -228,4 +228,4 @@ def _options(record: ScorerRecord | EmbedderRecord) -> ModelOptions:
     chosen = {k: known[k] for k in ("max_tokens", "api") if k in known}
     if known.get("precision") in PRECISIONS:
         chosen["precision"] = known["precision"]
-    return ModelOptions.from_json(chosen)
+    return ModelOptions.model_validate(chosen)
