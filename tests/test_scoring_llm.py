@@ -112,7 +112,7 @@ def test_two_devices_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = scorer_of("llama").complexity(texts())
     made = []
 
-    def fresh(name: str, precision: str, device: str, *, compiled: bool) -> Replica:
+    def fresh(name: str, precision: str, device: str) -> Replica:
         made.append(Replica(load_language_model(name, precision="fp32", device="cpu")))
         return made[-1]
 

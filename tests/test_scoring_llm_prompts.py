@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from deita_core.errors import ModelError
-from deita_core.scoring.llm.prompts import PromptTokenizer, fixed_parts, shares
+from deita_core.scoring.llm.prompts import FIXED_PARTS, Prompt, PromptTokenizer, shares
 from deita_core.scoring.protocol import DIMENSIONS
 from tests.tiny_models import DIGITS, SPEECH, Kind, tiny_tokenizer
 
@@ -26,7 +26,7 @@ def test_the_digits_are_those_of_the_released_scorers(kind: Kind, dimension: Any
 
 def words_only(*known: str, spell: bool = False) -> Any:
     """A tokenizer that knows whole words: those of the prompts, and `known`."""
-    words = " ".join(part for d in DIMENSIONS for part in fixed_parts(d)).split()
+    words = " ".join(part for d in DIMENSIONS for part in FIXED_PARTS[d]).split()
     vocabulary = {word: n for n, word in enumerate(dict.fromkeys(["?", *words, *known]))}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -49,7 +49,7 @@ def test_an_unknown_digit_is_named() -> None:
 
 
 def test_a_tokenizer_that_joins_blank_and_digit_gives_the_bare_digit() -> None:
-    whole = "".join(fixed_parts("complexity"))
+    whole = "".join(FIXED_PARTS["complexity"])
     pieces = [*dict.fromkeys(whole), *"123456", *(f" {digit}" for digit in "123456")]
     merges = [(" ", digit) for digit in "123456"]
     made = Tokenizer(models.BPE({piece: n for n, piece in enumerate(pieces)}, merges))
@@ -71,8 +71,8 @@ def test_room_for_the_prompt_alone_is_too_little() -> None:
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
 def test_a_prompt_that_fits_is_tokenized_as_a_whole(kind: Kind) -> None:
     bodies = [("sort é 日本 🙂 { }", "  a\n"), ("", "")]
-    found = tokenizer_of(kind, 500).encode("quality", bodies)
-    head, between, cue = fixed_parts("quality")
+    found = tokenizer_of(kind, 500).encode([Prompt("quality", both) for both in bodies])
+    head, between, cue = FIXED_PARTS["quality"]
     texts = [head + instruction + between + response + cue for instruction, response in bodies]
     assert found.ids == [tiny_tokenizer(kind).encode(text) for text in texts]
     assert not found.truncated.any()
@@ -81,10 +81,10 @@ def test_a_prompt_that_fits_is_tokenized_as_a_whole(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_what_is_cut_is_the_end_of_the_text_never_the_cue(kind: Kind, dimension: Any) -> None:
-    tokenizer, bodies = tokenizer_of(kind, 150), [SPEECH * 3] * (len(fixed_parts(dimension)) - 1)
-    found = tokenizer.encode(dimension, [bodies])
+    tokenizer, bodies = tokenizer_of(kind, 150), (SPEECH * 3,) * (len(FIXED_PARTS[dimension]) - 1)
+    found = tokenizer.encode([Prompt(dimension, bodies)])
     text = tiny_tokenizer(kind).decode(found.ids[0], skip_special_tokens=True)
-    head, *_, cue = fixed_parts(dimension)
+    head, *_, cue = FIXED_PARTS[dimension]
     assert len(found.ids[0]) == 150
     assert text.strip().startswith(head + SPEECH[:10])
     assert text.endswith(cue)
@@ -92,20 +92,24 @@ def test_what_is_cut_is_the_end_of_the_text_never_the_cue(kind: Kind, dimension:
 
 
 def test_a_short_response_to_a_long_question_stays_whole() -> None:
-    found = tokenizer_of().encode("quality", [(SPEECH * 9, "yes, all of them")])
+    found = tokenizer_of().encode([Prompt("quality", (SPEECH * 9, "yes, all of them"))])
     text = tiny_tokenizer("mistral").decode(found.ids[0])
     assert "#Response#:\nyes, all of them \n##Quality: " in text
     assert "Question#:\nYou are a helpful" in text
 
 
 def test_a_book_is_cut_before_it_is_tokenized() -> None:
-    found = tokenizer_of().encode("complexity", [(" " * 4000 + "x",), ("short",)])
+    found = tokenizer_of().encode(
+        [Prompt("complexity", (text,)) for text in (" " * 4000 + "x", "short")]
+    )
     assert found.truncated.tolist() == [True, False]
     assert len(found.ids[0]) <= 120
 
 
 def test_half_of_a_surrogate_pair_costs_no_batch() -> None:
-    found = tokenizer_of().encode("complexity", [("broken \ud83d",), ("whole",)])
+    found = tokenizer_of().encode(
+        [Prompt("complexity", (text,)) for text in ("broken \ud83d", "whole")]
+    )
     assert len(found.ids) == 2
 
 

@@ -113,7 +113,7 @@ def test_a_model_without_an_output_matrix_is_refused() -> None:
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 def test_four_bits_without_bitsandbytes_is_a_clear_error() -> None:
     with pytest.raises(ModelError, match=r"precision int4 needs bitsandbytes.* or choose fp32"):
-        shared_replica(str(tiny_model("llama")), "int4", "cpu", compiled=False)
+        shared_replica(str(tiny_model("llama")), "int4", "cpu")
 
 
 def test_a_model_that_does_not_fit_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_a_model_that_does_not_fit_names_the_remedy(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torch.nn.Module, "to", full)
     with pytest.raises(ModelError, match="does not fit into the memory of cpu: choose another"):
-        shared_replica(str(tiny_model("llama")), "fp16", "cpu", compiled=False)
+        shared_replica(str(tiny_model("llama")), "fp16", "cpu")
 
 
 def test_flash_attention_is_asked_for_only_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,16 +135,16 @@ def test_flash_attention_is_asked_for_only_on_a_gpu(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(llm_replica, "load_language_model", load)
     monkeypatch.setattr(llm_replica, "_flash_attention", lambda: True)
     made = [
-        shared_replica("m", "bf16", "cuda:0", compiled=False),
-        shared_replica("m", "fp32", "cuda:0", compiled=False),
-        shared_replica("m", "bf16", "cpu", compiled=False),
+        shared_replica("m", "bf16", "cuda:0"),
+        shared_replica("m", "fp32", "cuda:0"),
+        shared_replica("m", "bf16", "cpu"),
     ]
     assert asked == ["flash_attention_2", None, None]
     assert [replica.packed for replica in made] == [True, False, False]
 
 
 def test_a_replica_that_nobody_uses_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = shared_replica(str(tiny_model("mistral")), "bf16", "cpu", compiled=False)
+    first = shared_replica(str(tiny_model("mistral")), "bf16", "cpu")
     number = id(first)
     del first
     gc.collect()

@@ -12,9 +12,13 @@ from collections.abc import Callable, Mapping
 
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
-from deita_core.models.language_model import ModelFacts, check_precision, model_facts
+from deita_core.models.language_model import (
+    ModelFacts,
+    check_precision,
+    imported,
+    model_facts,
+)
 from deita_core.models.options import ModelOptions
-from deita_core.models.registry import imported
 
 
 def _minilm() -> Embedder:

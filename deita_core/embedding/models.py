@@ -9,8 +9,7 @@ nothing but the last bits, and no mask is needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,9 +20,15 @@ from deita_core.embedding.protocol import NAME as TEMPLATE
 from deita_core.embedding.protocol import EmbeddingBatch, finished, vicuna_text
 from deita_core.errors import ModelError
 from deita_core.models.batches import first_budget, padded, run_longest_first
-from deita_core.models.device import named_device, pick_device
-from deita_core.models.language_model import folder_revision, load_language_model, pick_precision
-from deita_core.models.options import ModelOptions
+from deita_core.models.device import pick_device
+from deita_core.models.language_model import (
+    DTYPES,
+    load_language_model,
+    located,
+    pick_precision,
+    revision_of,
+)
+from deita_core.models.options import ModelOptions, Parameters
 
 Pooling = Literal["last", "mean"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -40,10 +45,9 @@ class LLMEmbedder:
     def __init__(
         self, name: str, *, pooling: Pooling = "last", options: ModelOptions | None = None
     ) -> None:
-        """Loads the model.
+        """Loads the model in a local folder or on the hub; ModelError where that fails.
 
-        name: a local folder, or a model on the hub. pooling: "last" takes the last token (the
-        paper's), "mean" the mean over all tokens. Raises ModelError.
+        pooling: "last" takes the last token (the paper's), "mean" the mean over all tokens.
         """
         if pooling not in POOLINGS:
             raise ModelError(f"pooling must be {' or '.join(POOLINGS)}, got {pooling!r}")
@@ -53,11 +57,11 @@ class LLMEmbedder:
             name, head=False, precision=options.precision, device=options.device
         )
         self._limit = min(model.limit, options.max_tokens or MAX_TOKENS)
-        self._budget = first_budget(model.device.split(":")[0], options.batch_tokens)
+        self._budget = first_budget(model.device, options.batch_tokens)
         self.id = f"{'llm' if pooling == 'last' else 'llm-mean'}:{model.name}"  # loads it again
         self.revision = model.revision
         self.dimension = int(model.network.config.get_text_config().hidden_size)
-        self.parameters: Mapping[str, str | int | float | bool] = {
+        self.parameters: Parameters = {
             "precision": model.precision,
             "max_tokens": self._limit,
             "pooling": pooling,
@@ -72,11 +76,7 @@ class LLMEmbedder:
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
         # An empty text would be the mark at its start alone, the same for every empty text.
-        tokenizer = self._model.tokenizer
-        tokens: list[list[int]] = [
-            list(tokenizer(without_surrogates(text)).input_ids) if text.strip() else []
-            for text in texts
-        ]
+        tokens = [self._model.tokens(text) if text.strip() else [] for text in texts]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         read = [ids[: self._limit] for ids in tokens]
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
@@ -105,9 +105,6 @@ class LLMEmbedder:
         return result
 
 
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-
-
 class SentenceEmbedder:
     """A model of sentence-transformers; it pools, truncates and normalises as its folder says."""
 
@@ -117,22 +114,18 @@ class SentenceEmbedder:
         device = options.device or pick_device().kind
         # These models are small: the exact numbers are worth more than the speed of bf16.
         wanted = options.precision or ("fp32" if device == "cpu" else None)
-        precision = pick_precision(wanted, named_device(device))
-        local = Path(name).expanduser()
-        if local.is_dir():
-            name = str(local.resolve())
+        precision = pick_precision(wanted, device)
+        name, folder = located(name)
         self._model = model = _load(name, device, precision)
         self._limit = int(model.max_seq_length or 1_000_000)
         if options.max_tokens is not None:
             self._limit = model.max_seq_length = min(options.max_tokens, self._limit)
-        self._budget = first_budget(device.split(":")[0], options.batch_tokens)
+        self._budget = first_budget(device, options.batch_tokens)
         self.id = f"st:{name}"  # loads it again
-        self.revision = folder_revision(local) if local.is_dir() else _commit(model)
+        config = getattr(getattr(model[0], "auto_model", None), "config", None)
+        self.revision = revision_of(folder, config)
         self.dimension = int(model.get_embedding_dimension())
-        self.parameters: Mapping[str, str | int | float | bool] = {
-            "precision": precision,
-            "max_tokens": self._limit,
-        }
+        self.parameters: Parameters = {"precision": precision, "max_tokens": self._limit}
         self.rows_at_once = 256 if device == "cpu" else 4096
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
@@ -161,21 +154,15 @@ def _load(name: str, device: str, precision: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    if precision not in _DTYPES:
+    if precision not in DTYPES:
         raise ModelError(
-            f"a model of sentence-transformers runs in {', '.join(_DTYPES)}, not in {precision}"
+            f"a model of sentence-transformers runs in {', '.join(DTYPES)}, not in {precision}"
         )
     try:
-        return SentenceTransformer(
-            name, device=device, model_kwargs={"dtype": getattr(torch, _DTYPES[precision])}
-        )
+        kind = getattr(torch, DTYPES[precision])
+        return SentenceTransformer(name, device=device, model_kwargs={"dtype": kind})
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the model {name!r} cannot be loaded by sentence-transformers: {error}; give a "
             "folder or the name of a model on the hub"
         ) from error
-
-
-def _commit(model: Any) -> str:
-    config = getattr(getattr(model[0], "auto_model", None), "config", None)
-    return str(getattr(config, "_commit_hash", None) or "unknown")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ LENGTH_STEP = 4
 GPU_TOKENS, CPU_TOKENS = 65_536, 2_048
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TokenBatch:
+class TokenBatch(NamedTuple):
     """Texts of about the same length, padded with zeros.
 
     rows: (b,) int64, where the vectors belong. ids: (b, t) int32, token ids.
@@ -86,9 +85,9 @@ class TokenBudget:
         self.halved += 1
 
 
-def first_budget(kind: str, wanted: int | None = None) -> TokenBudget:
-    """The budget to begin with: as wanted, or what suits a device of this kind."""
-    return TokenBudget(wanted or (GPU_TOKENS if kind == "cuda" else CPU_TOKENS))
+def first_budget(device: str, wanted: int | None = None) -> TokenBudget:
+    """The budget to begin with: as wanted, or what suits a device, named as torch does."""
+    return TokenBudget(wanted or (GPU_TOKENS if device.startswith("cuda") else CPU_TOKENS))
 
 
 def run_longest_first(
@@ -96,9 +95,8 @@ def run_longest_first(
 ) -> dict[int, str]:
     """Calls `run` with rows (numbers into `lengths`) until all have been run, longest first.
 
-    Rows of a batch are of about the same length; rows x longest length is within the budget
-    (a row that alone is longer comes alone). When `run` is out of memory, the budget is halved and
-    the rows come again in smaller batches; `run` must therefore allow being called twice.
+    Rows x longest length is within the budget (a row that alone is longer comes alone). When `run`
+    is out of memory, the budget is halved and the rows come again: it must allow a second call.
     Returns the reason for each row that does not fit even alone. Rows of length 0 are left out.
     """
     order = sorted((row for row, n in enumerate(lengths) if n), key=lambda row: -lengths[row])
@@ -114,12 +112,10 @@ def run_longest_first(
                 raise
             error.__traceback__ = None  # its frames hold the tensors that filled the memory
             _free_memory()
-            if len(rows) == 1:
-                reasons[rows[0]] = f"out of memory: {longest:,} tokens do not fit the device"
-                start += 1
-            else:
+            if len(rows) > 1:
                 budget.halve(len(rows) * longest)
-            continue
+                continue
+            reasons[rows[0]] = f"out of memory: {longest:,} tokens do not fit the device"
         start += len(rows)
     return reasons
 

@@ -72,14 +72,13 @@ def pick_device() -> Device:
     return Device("cpu", bf16, threads, f"CPU, {threads} cores, {'bf16' if bf16 else 'fp32'}")
 
 
-def named_device(name: str) -> Device:
-    """What torch calls "cpu", "cuda", "cuda:1" or "mps", whether or not it is the best here."""
+def has_bf16(name: str) -> bool:
+    """Whether what torch calls "cpu", "cuda", "cuda:1" or "mps" multiplies bfloat16 natively."""
     import torch
 
-    kind = name.split(":")[0]
-    if kind == "cuda" and torch.cuda.is_available():
-        return Device(kind, torch.cuda.is_bf16_supported(), cpu_threads(), name)
-    return Device(kind, kind == "cpu" and _cpu_has_bf16(), cpu_threads(), name)
+    if name.startswith("cuda"):
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return name == "cpu" and _cpu_has_bf16()
 
 
 def _may_have_gpu() -> bool:

@@ -1,23 +1,30 @@
-"""Causal language models of `transformers`: what is known of one unread, and loading it."""
+"""Models by name: causal language models of `transformers`, and callables of one's own.
+
+What is known of a model unread, and loading it. The short names of a room stand in its catalogue.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.models.batches import out_of_memory
-from deita_core.models.device import Device, named_device, pick_device, weights_of
+from deita_core.models.device import has_bf16, pick_device, weights_of
 from deita_core.models.options import PRECISIONS
 
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _UNLIMITED = 1_000_000  # tokenizers write 1e30 for "no limit"
 _OFFLINE_SECONDS = 5.0
+NOT_FINITE = "the model gave a number that is not finite"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 # A file up to this size is hashed whole, of a larger one evenly spread pieces: other weights
 # (a fine-tuning changes nearly every number) give another hash, and 26 GB need no minute.
@@ -25,6 +32,20 @@ WHOLE = 64 << 20
 PIECE = 1 << 20
 PIECES = 32
 _READ = (".json", ".safetensors", ".bin", ".model", ".txt", ".pt")
+
+
+def imported(name: str, what: str) -> Callable[..., Any]:
+    """The callable behind "package.module:callable"; ModelError that says what was wrong."""
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise ModelError(
+            f"there is no {what} called {name!r}: name one, or package.module:callable"
+        )
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{name!r} cannot be imported as a {what}: {error}") from error
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +87,16 @@ def model_facts(name: str, *, ask_hub: bool = False) -> ModelFacts:
 def _of_folder(name: str, folder: Path) -> ModelFacts:
     weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
     parts = (folder / "modules.json").exists()  # of sentence-transformers: all may lie deeper
-    if not parts:
-        for what, there in (
-            ("config.json", (folder / "config.json").exists()),
-            ("weights (*.safetensors or pytorch_model*.bin)", bool(weights)),
-            ("tokenizer (tokenizer.json)", any((folder / one).exists() for one in _TOKENIZERS)),
-        ):
-            if not there:
-                raise ModelError(
-                    f"the folder {name} has no {what}: choose one as save_pretrained of "
-                    "transformers writes it, with model and tokenizer"
-                )
+    for what, there in (
+        ("config.json", (folder / "config.json").exists()),
+        ("weights (*.safetensors or pytorch_model*.bin)", weights),
+        ("tokenizer (tokenizer.json)", any((folder / one).exists() for one in _TOKENIZERS)),
+    ):
+        if not (there or parts):
+            raise ModelError(
+                f"the folder {name} has no {what}: choose one as save_pretrained of "
+                "transformers writes it, with model and tokenizer"
+            )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -117,9 +137,8 @@ def _size_on_hub(name: str) -> int | None:
             "with `hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"the hub has no model {name!r} that you may read: check the name"
-        ) from error
+        said = f"the hub has no model {name!r} that you may read: check the name"
+        raise ModelError(said) from error
     except Exception as error:  # httpx's, requests' or the hub's own, by version
         raise ModelError(
             f"{name} is not on this machine, and the hub cannot be asked for it ({error}): check "
@@ -130,11 +149,10 @@ def _size_on_hub(name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A loaded model. network: the torch module, in evaluation mode.
+    """A loaded model: a torch module in evaluation mode, and its tokenizer.
 
-    name: hub name, or absolute path of a local folder. revision: the hub's commit, or a hash
-    of a folder's content. limit: most tokens it reads at once. device: as torch names it ("cpu",
-    "cuda", "cuda:1", "mps"). precision: one of `PRECISIONS`.
+    name: hub name, or absolute path of a local folder. revision: see `revision_of`. limit: most
+    tokens it reads at once. device: as torch names it. precision: one of `PRECISIONS`.
     """
 
     name: str
@@ -148,23 +166,26 @@ class LanguageModel:
     @property
     def start(self) -> int | None:
         """The id of the token that opens a text, or None for a model without one."""
-        for found in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
-            if found is not None:
-                return int(found)
-        return None
+        known = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+        return next((int(token) for token in known if token is not None), None)
 
     @property
     def filler(self) -> int:
         """A token id to fill rows up with; nothing is read from its places."""
         return int(self.tokenizer.pad_token_id or 0)
 
+    def tokens(self, text: str, *, marked: bool = True) -> list[int]:
+        """The ids of a text; marked: with the tokens that the model wants around it."""
+        clean = without_surrogates(text)
+        return list(self.tokenizer(clean, add_special_tokens=marked, verbose=False).input_ids)
 
-def pick_precision(wanted: str | None, device: Device) -> str:
+
+def pick_precision(wanted: str | None, device: str) -> str:
     """The precision to load in: as wanted, or bf16 where the device multiplies it natively,
     fp16 on other GPUs, fp32 on other CPUs. ModelError for an unknown one.
     """
     if wanted is None:
-        return "bf16" if device.bf16 else "fp32" if device.kind == "cpu" else "fp16"
+        return "bf16" if has_bf16(device) else "fp32" if device == "cpu" else "fp16"
     if wanted not in PRECISIONS:
         raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}, got {wanted!r}")
     return wanted
@@ -187,18 +208,15 @@ def load_language_model(
     Raises ModelError when there is no such model or it cannot be loaded here.
     """
     _be_quiet()
-    picked = pick_device()
-    where = device or picked.kind
-    if where.split(":")[0] != picked.kind:
-        picked = named_device(where)
-    chosen = pick_precision(precision, picked)
+    where = device or pick_device().kind
+    chosen = pick_precision(precision, where)
     place, folder = located(name)
     try:
         from transformers import AutoModel, AutoModelForCausalLM
 
         tokenizer = load_tokenizer(place)
         kind: Any = AutoModelForCausalLM if head else AutoModel
-        network = kind.from_pretrained(place, **_settings(chosen, where, picked, attention))
+        network = kind.from_pretrained(place, **_settings(chosen, where, attention))
         network = network if chosen in ("int8", "int4") else network.to(where)
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, MemoryError) as error:
         if out_of_memory(error):
@@ -211,7 +229,7 @@ def load_language_model(
             "can read, or the name of a model on the hub"
         ) from error
     limit = min(_limit(network.config), int(min(tokenizer.model_max_length, _UNLIMITED)))
-    revision = folder_revision(folder) if folder else hub_revision(network.config)
+    revision = revision_of(folder, network.config)
     return LanguageModel(place, revision, tokenizer, network.eval(), limit, where, chosen)
 
 
@@ -222,16 +240,16 @@ def load_tokenizer(place: str) -> Any:
     return AutoTokenizer.from_pretrained(place)
 
 
-def _settings(precision: str, where: str, device: Device, attention: str | None) -> dict[str, Any]:
+def _settings(precision: str, where: str, attention: str | None) -> dict[str, Any]:
     import torch
     from transformers import BitsAndBytesConfig
 
     check_precision(precision)
-    plain = precision if precision in _DTYPES else pick_precision(None, device)
-    settings: dict[str, Any] = {"dtype": getattr(torch, _DTYPES[plain])}
+    plain = precision if precision in DTYPES else pick_precision(None, where)
+    settings: dict[str, Any] = {"dtype": getattr(torch, DTYPES[plain])}
     if attention is not None:
         settings["attn_implementation"] = attention
-    if precision not in _DTYPES:
+    if precision not in DTYPES:
         settings["device_map"] = {"": where}
         settings["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
             load_in_8bit=precision == "int8",
@@ -251,6 +269,12 @@ def check_precision(precision: str | None) -> None:
             f"precision {precision} needs {' and '.join(missing)}: run `pip install "
             f"{' '.join(missing)}`, or choose fp32, bf16 or fp16"
         )
+
+
+def check_max_tokens(name: str, wanted: int | None, limit: int | None) -> None:
+    """Raises ModelError when more tokens are asked for than the model reads."""
+    if wanted is not None and limit is not None and wanted > limit:
+        raise ModelError(f"max_tokens is {wanted:,}, but {name} reads at most {limit:,} tokens")
 
 
 def _limit(config: Any) -> int:
@@ -276,13 +300,11 @@ def located(name: str) -> tuple[str, Path | None]:
     return (str(folder.resolve()), folder) if folder.is_dir() else (name, None)
 
 
-def hub_revision(config: Any) -> str:
-    """The hub's commit of a model that was loaded, out of its configuration."""
-    return str(getattr(config, "_commit_hash", None) or "unknown")
-
-
-def folder_revision(folder: Path) -> str:
-    """32 hex digits of the names, sizes and contents of the model files in a folder."""
+def revision_of(folder: Path | None, config: Any) -> str:
+    """32 hex digits of the names, sizes and contents of the model files in a folder; without one
+    the hub's commit, out of the configuration of the loaded model."""
+    if folder is None:
+        return str(getattr(config, "_commit_hash", None) or "unknown")
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(folder.rglob("*")):
         if path.suffix in _READ and path.is_file():

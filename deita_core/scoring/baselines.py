@@ -33,7 +33,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
@@ -128,8 +127,8 @@ def passages_of(turn: TurnText, model: LanguageModel, limit: int) -> tuple[Passa
     """
     start = [] if model.start is None else [model.start]
     room = limit - len(start)
-    prompt = _tokens(model, f"{turn.instruction}\n")
-    response = _tokens(model, turn.response or "")
+    prompt = model.tokens(f"{turn.instruction}\n", marked=False)
+    response = model.tokens(turn.response or "", marked=False)
     whole = len(prompt) + len(response)
     if whole > room:
         response = response[: room - min(len(prompt), room // 2)]
@@ -137,12 +136,6 @@ def passages_of(turn: TurnText, model: LanguageModel, limit: int) -> tuple[Passa
     before = [*start, *prompt]
     conditioned = Passage([*before, *response], len(before) + (0 if start else 1))
     return conditioned, Passage([*start, *response], 1), whole > room and conditioned.length > 0
-
-
-def _tokens(model: LanguageModel, text: str) -> list[int]:
-    return list(
-        model.tokenizer(without_surrogates(text), add_special_tokens=False, verbose=False).input_ids
-    )
 
 
 def _batch_losses(passages: Sequence[Passage], model: LanguageModel) -> list[float]:

@@ -14,12 +14,13 @@ from functools import lru_cache
 from deita_core.errors import ModelError
 from deita_core.models.language_model import (
     ModelFacts,
+    check_max_tokens,
     check_precision,
+    imported,
     load_tokenizer,
     model_facts,
 )
 from deita_core.models.options import ModelOptions
-from deita_core.models.registry import imported
 from deita_core.scoring.baselines import LengthScorer, LossScorer, RandomScorer
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.llm.endpoint import EndpointScorer
@@ -110,13 +111,9 @@ def check_scorer(
             "vLLM is not installed: install it (it needs a GPU), or use the model without it"
         )
     facts = model_facts(model, ask_hub=thorough)
-    limit = facts.context
-    if limit is not None and options.max_tokens is not None and options.max_tokens > limit:
-        raise ModelError(
-            f"max_tokens is {options.max_tokens:,}, but {model} reads at most {limit:,} tokens"
-        )
+    check_max_tokens(model, options.max_tokens, facts.context)
     if thorough and kind in ("llm", "vllm") and facts.folder is not None:
-        _check_digits(str(facts.folder), dimension, options.max_tokens or limit)
+        _check_digits(str(facts.folder), dimension, options.max_tokens or facts.context)
     return facts
 
 

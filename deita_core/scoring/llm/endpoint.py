@@ -25,14 +25,14 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from deita_core.describe import approximate_tokens
 from deita_core.errors import ModelError
 from deita_core.models.endpoint import EndpointClient, Reply
-from deita_core.models.options import ModelOptions
+from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.llm.prompts import DIGITS, TEMPLATE, Prompt, prompt_of
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
@@ -50,12 +50,8 @@ _SPACES = " \t\n\u2581\u0120"  # also how tokenizers spell a space
 class NoLogprobsError(ValueError):
     """The answer has no log probabilities."""
 
-    def __str__(self) -> str:
-        return "the endpoint's answer has no log probabilities"
 
-
-@dataclass(frozen=True, slots=True)
-class TopTokens:
+class TopTokens(NamedTuple):
     """Log probabilities of the first generated token, and which token was drawn."""
 
     logprobs: Mapping[str, float]
@@ -87,12 +83,15 @@ class Expectation:
             f"the score could be off by {self.bound:.1f}"
         )
 
+    @property
+    def given(self) -> float:
+        """The score, NaN when there is a doubt about it."""
+        return math.nan if self.doubt else self.score
+
 
 def top_tokens(body: Mapping[str, Any]) -> TopTokens:
-    """The first token's log probabilities out of a completion's or a chat completion's answer.
-
-    Raises NoLogprobsError when there are none in any of the known places.
-    """
+    """The first token's log probabilities out of a completion's or a chat completion's answer;
+    NoLogprobsError when there are none in any of the known places."""
     try:
         given = body["choices"][0]["logprobs"]
         if given.get("content"):
@@ -106,10 +105,10 @@ def top_tokens(body: Mapping[str, Any]) -> TopTokens:
             token, value = str(one["token"]), float(one["logprob"])
             # Two tokens may read alike; the likelier is the one that is meant.
             found[token] = max(value, found.get(token, -math.inf))
+        if not found:
+            raise ValueError
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise NoLogprobsError from error
-    if not found:
-        raise NoLogprobsError
+        raise NoLogprobsError("the endpoint's answer has no log probabilities") from error
     return TopTokens(found, drawn)
 
 
@@ -160,15 +159,13 @@ def _least(tokens: TopTokens) -> float:
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What came of a turn. of_use: the endpoint gave log probabilities, be there a digit or not."""
+class _Result(NamedTuple):
+    """What came of a turn. mass: NaN when the endpoint gave no log probabilities."""
 
     score: float
     reason: str | None
-    mass: float = math.nan
-    truncated: bool = False
-    of_use: bool = False
+    mass: float
+    truncated: bool
 
 
 class EndpointScorer:
@@ -183,21 +180,18 @@ class EndpointScorer:
     def __init__(
         self, model: str, base_url: str, dimension: Dimension, options: ModelOptions | None = None
     ) -> None:
-        chosen = options or ModelOptions()
-        self._client = EndpointClient(base_url, chosen)
+        self._options = options = options or ModelOptions()
+        self._client = EndpointClient(base_url, options)
         self._model = model
-        self._api = chosen.api or "completions"
         self.dimension: Dimension = dimension
         self.id = f"endpoint:{model}@{self._client.base_url}"
-        self.parameters: Mapping[str, str | int | float] = {
-            "api": self._api,
+        self.parameters: Parameters = {
+            "api": options.api or "completions",
             "template": TEMPLATE,
             "tolerance": TOLERANCE,
-            **({} if chosen.max_tokens is None else {"max_tokens": chosen.max_tokens}),
+            **options.model_dump(include={"max_tokens"}, exclude_none=True),
         }
-        self._logprobs = chosen.logprobs or LOGPROBS
-        self._digit_ids = chosen.digit_ids
-        self._max_tokens = chosen.max_tokens
+        self._logprobs = options.logprobs or LOGPROBS
         self._lock = threading.Lock()
         self._proven = False
         self._failed_in_a_row = 0
@@ -229,7 +223,7 @@ class EndpointScorer:
 
     def _one(self, turn: TurnText) -> _Result:
         prompt = whole = prompt_of(self.dimension, turn)
-        most = self._max_tokens
+        most = self._options.max_tokens
         if most is not None and (length := approximate_tokens(whole.text)) > most:
             prompt = whole.shortened(most / length)
         reply = self._post(prompt)
@@ -249,12 +243,9 @@ class EndpointScorer:
     def _post(self, prompt: Prompt) -> Reply:
         # Temperature 1 leaves the probabilities as they are on servers that return them after it.
         request: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1}
-        if self._digit_ids is not None:
-            request |= {
-                "logprob_token_ids": list(self._digit_ids),
-                "return_tokens_as_token_ids": True,
-            }
-        if self._api == "chat":
+        if (ids := self._options.digit_ids) is not None:
+            request |= {"logprob_token_ids": list(ids), "return_tokens_as_token_ids": True}
+        if self._options.api == "chat":
             request["messages"] = [{"role": "user", "content": prompt.text}]
             request |= {"logprobs": True, "top_logprobs": self._logprobs}
             return self._client.post("/chat/completions", request)
@@ -262,20 +253,18 @@ class EndpointScorer:
         return self._client.post("/completions", request)
 
     def _result(self, reply: Reply, truncated: bool) -> _Result:
-        if reply.body is None:
-            return _Result(math.nan, reply.reason, truncated=truncated)
         try:
-            found = expectation(top_tokens(reply.body), self._digit_ids)
+            found = expectation(top_tokens(reply.body or {}), self._options.digit_ids)
         except NoLogprobsError as error:
-            return _Result(math.nan, str(error), truncated=truncated)
-        score = found.score if found.doubt is None else math.nan
-        return _Result(score, found.doubt, found.mass, truncated, of_use=True)
+            return _Result(math.nan, reply.reason or str(error), math.nan, truncated)
+        return _Result(found.given, found.doubt, found.mass, truncated)
 
     def _count(self, result: _Result) -> None:
         """Ends the run when the endpoint answers nothing that is of use."""
+        of_use = not math.isnan(result.mass)  # be there a digit or not
         with self._lock:
-            self._proven |= result.of_use
-            self._failed_in_a_row = 0 if result.of_use else self._failed_in_a_row + 1
+            self._proven |= of_use
+            self._failed_in_a_row = 0 if of_use else self._failed_in_a_row + 1
             most = _FAILED_IN_A_ROW if self._proven else _FAILED_FIRST
             failed = self._failed_in_a_row
         if failed >= most:

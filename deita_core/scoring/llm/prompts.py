@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,20 @@ CHARACTERS_A_TOKEN = 32
 # With less probability than this on the digits, the answer is no score.
 LEAST_MASS = 0.01
 DIGITS = ("1", "2", "3", "4", "5", "6")
-_COMPLEXITY_HEAD = (
-    "You are a helpful assistant. Please identify the complexity score of the following user "
-    "query. \n##Query: "
-)
-_COMPLEXITY_CUE = "  \n##Complexity: "
-_QUALITY_HEAD = (
-    "You are a helpful assistant. Please identify the quality score of the Response "
-    "corresponding to the Question. \n #Question#:\n"
-)
-_BETWEEN = "\n#Response#:\n"
-_QUALITY_CUE = " \n##Quality: "
+# What stands before, between and behind the texts, of which there are one or two.
+FIXED_PARTS: Mapping[Dimension, tuple[str, ...]] = {
+    "complexity": (
+        "You are a helpful assistant. Please identify the complexity score of the following user "
+        "query. \n##Query: ",
+        "  \n##Complexity: ",
+    ),
+    "quality": (
+        "You are a helpful assistant. Please identify the quality score of the Response "
+        "corresponding to the Question. \n #Question#:\n",
+        "\n#Response#:\n",
+        " \n##Quality: ",
+    ),
+}
 # Recorded beside each score: other words would be another scorer.
 TEMPLATE = "deita-1"
 # The released scorers, a model for each dimension.
@@ -44,13 +47,6 @@ DEITA: Mapping[Dimension, str] = {
     "complexity": "hkust-nlp/deita-complexity-scorer",
     "quality": "hkust-nlp/deita-quality-scorer",
 }
-
-
-def fixed_parts(dimension: Dimension) -> tuple[str, ...]:
-    """What stands before, between and behind the texts, of which there are one or two."""
-    if dimension == "complexity":
-        return _COMPLEXITY_HEAD, _COMPLEXITY_CUE
-    return _QUALITY_HEAD, _BETWEEN, _QUALITY_CUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +59,14 @@ class Prompt:
     @property
     def text(self) -> str:
         """The whole prompt."""
-        head, *tails = fixed_parts(self.dimension)
+        head, *tails = FIXED_PARTS[self.dimension]
         return head + "".join(b + tail for b, tail in zip(self.bodies, tails, strict=True))
 
     @property
     def spans(self) -> list[tuple[int, int]]:
         """Start and end of each body in the text, in characters."""
         found, start = [], 0
-        for part, body in zip(fixed_parts(self.dimension), self.bodies, strict=False):
+        for part, body in zip(FIXED_PARTS[self.dimension], self.bodies, strict=False):
             start += len(part)
             found.append((start, start + len(body)))
             start += len(body)
@@ -78,7 +74,7 @@ class Prompt:
 
     def shortened(self, share: float) -> Prompt:
         """About that share of the length, at the cost of the longer bodies' ends."""
-        room = int(len(self.text) * share) - sum(map(len, fixed_parts(self.dimension)))
+        room = int(len(self.text) * share) - sum(map(len, FIXED_PARTS[self.dimension]))
         kept = shares([len(body) for body in self.bodies], room)
         cut = tuple(body[:keep] for body, keep in zip(self.bodies, kept, strict=True))
         return Prompt(self.dimension, cut)
@@ -108,8 +104,7 @@ def shares(lengths: Sequence[int], room: int) -> list[int]:
     return kept
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class Encoded(NamedTuple):
     """ids: token ids of n prompts. truncated: (n,) bool, a text was cut."""
 
     ids: list[list[int]]
@@ -134,7 +129,7 @@ class PromptTokenizer:
         self._backend.no_truncation()
         self._backend.no_padding()
         self.max_tokens = max_tokens
-        fixed = max(len(self._ids("".join(fixed_parts(d)))) for d in DIMENSIONS)
+        fixed = max(len(self._ids("".join(FIXED_PARTS[d]))) for d in DIMENSIONS)
         if max_tokens < fixed + LEAST_BODY:
             raise ModelError(
                 f"max_tokens is {max_tokens}, but the prompts alone take up to {fixed} tokens: "
@@ -146,7 +141,7 @@ class PromptTokenizer:
 
         Raises ModelError, naming the digit and its tokens, when one is not a single token.
         """
-        prompt = "".join(fixed_parts(dimension))
+        prompt = "".join(FIXED_PARTS[dimension])
         found = tuple(self._score_token(prompt, digit) for digit in DIGITS)
         if len(set(found)) < len(DIGITS):
             raise ModelError(
@@ -172,24 +167,24 @@ class PromptTokenizer:
             )
         return int(token)
 
-    def encode(self, dimension: Dimension, bodies: Sequence[Sequence[str]]) -> Encoded:
-        """Token ids of the prompts around `bodies`: (instruction,) or (instruction, response) each.
+    def encode(self, prompts: Sequence[Prompt]) -> Encoded:
+        """Token ids of prompts.
 
         A prompt over `max_tokens` loses the ends of its texts. With two texts the longer one is
         cut first, down to the length of the other, then both alike: a short answer to a long
         question stays whole, as does a short question before a long answer.
         """
         most = self.max_tokens * CHARACTERS_A_TOKEN
-        prompts = [
-            Prompt(dimension, tuple(without_surrogates(body[:most]) for body in some))
-            for some in bodies
+        clean = [
+            Prompt(one.dimension, tuple(without_surrogates(body[:most]) for body in one.bodies))
+            for one in prompts
         ]
-        encodings = self._backend.encode_batch_fast([prompt.text for prompt in prompts])
+        encodings = self._backend.encode_batch_fast([prompt.text for prompt in clean])
         ids = [encoding.ids for encoding in encodings]
-        truncated = np.array([any(len(b) > most for b in some) for some in bodies], np.bool_)
+        truncated = np.array([any(len(b) > most for b in one.bodies) for one in prompts], np.bool_)
         for place, tokens in enumerate(ids):
             if len(tokens) > self.max_tokens:
-                ids[place] = self._fitted(prompts[place])
+                ids[place] = self._fitted(clean[place])
                 truncated[place] = True
         return Encoded(ids, truncated)
 
@@ -213,11 +208,15 @@ class PromptTokenizer:
         return [token for place, token in enumerate(encoding.ids) if place not in dropped]
 
 
+def too_little_mass(least: float) -> str:
+    """The reason for a missing score where the model answers with other tokens."""
+    return f"less than {least:g} of the probability is on the scores 1 to 6"
+
+
 def expected_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sum of k * softmax(logits)_k over the scores 1 to 6: (n, 6) float32 -> (n,) in [1, 6].
 
-    As the released scorers are read (arXiv 2312.15685). A row with a number that is not finite
-    gives NaN.
+    As the released scorers are read (arXiv 2312.15685); NaN for a row that is not all finite.
     """
     wide = np.asarray(logits, np.float64)
     with np.errstate(invalid="ignore"):

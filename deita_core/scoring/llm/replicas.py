@@ -16,9 +16,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,28 +25,20 @@ from numpy.typing import NDArray
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, first_budget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
-from deita_core.scoring.llm.prompts import PromptTokenizer
-from deita_core.scoring.protocol import Dimension
+from deita_core.scoring.llm.prompts import Prompt, PromptTokenizer
 
 # The first texts are few, so that the model starts at once; then as many as sort well by length.
 FIRST_WINDOW, WINDOW = 64, 2048
-_KEY = tuple[str, str | None, str, bool]
-_shared: weakref.WeakValueDictionary[_KEY, Replica] = weakref.WeakValueDictionary()
 
 
 class Replica:
     """A model with its own batch budget; see the module's text. For one thread at a time."""
 
-    def __init__(
-        self, model: LanguageModel, *, packed: bool = False, compiled: bool = False
-    ) -> None:
-        """packed: lay prompts end to end (the attention must tell them apart by position).
-
-        compiled: let torch.compile fuse the layers (pays on a GPU, after a minute of compiling).
-        """
+    def __init__(self, model: LanguageModel, *, packed: bool = False) -> None:
+        """packed: lay prompts end to end (the attention must tell them apart by position)."""
         self.model = model
         self.packed = packed
-        self.budget: TokenBudget = first_budget(model.device.split(":")[0])
+        self.budget: TokenBudget = first_budget(model.device)
         self._digits: tuple[int, ...] = ()
         self._rows: dict[tuple[int, ...], Any] = {}
         self._shape: Any = None
@@ -57,8 +48,6 @@ class Replica:
             raise ModelError(f"{model.name} has no output matrix: it is no causal language model")
         self._head.register_forward_pre_hook(self._keep_ends)
         self._head.register_forward_hook(self._put_scores_first)
-        if compiled:
-            model.network.base_model.compile(dynamic=True)
 
     def logits(
         self, tokens: Sequence[Sequence[int]], rows: Sequence[int], digits: Sequence[int]
@@ -139,24 +128,22 @@ class Replica:
         )
 
 
-def shared_replica(name: str, precision: str | None, device: str, *, compiled: bool) -> Replica:
+_shared = weakref.WeakValueDictionary[tuple[str, str | None, str], Replica]()
+
+
+def shared_replica(name: str, precision: str | None, device: str) -> Replica:
     """The replica of that model on that device; one that is in use already is used again.
 
     Two scorers of one model (complexity and quality) so hold it in memory once.
     Raises ModelError when the model cannot be loaded.
     """
-    key = (name, precision, device, compiled)
+    key = (name, precision, device)
     found = _shared.get(key)
     if found is None:
         flash = device.startswith("cuda") and precision != "fp32" and _flash_attention()
-        model = load_language_model(
-            name,
-            precision=precision,
-            device=device,
-            attention="flash_attention_2" if flash else None,
-        )
-        found = Replica(model, packed=flash, compiled=compiled)
-        _shared[key] = found
+        attention = "flash_attention_2" if flash else None
+        model = load_language_model(name, precision=precision, device=device, attention=attention)
+        _shared[key] = found = Replica(model, packed=flash)
     return found
 
 
@@ -166,8 +153,7 @@ def _flash_attention() -> bool:
     return bool(is_flash_attn_2_available())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class Answers(NamedTuple):
     """What the model said about n texts.
 
     logits: (n, 7) float32, see `Replica.logits`; NaN where there is a reason. truncated: (n,) bool.
@@ -182,24 +168,24 @@ class Answers:
 def answers(
     replicas: Sequence[Replica],
     tokenizer: PromptTokenizer,
-    dimension: Dimension,
     digits: Sequence[int],
-    bodies: Sequence[Sequence[str]],
+    prompts: Sequence[Prompt],
 ) -> Answers:
     """Window by window; the next one is tokenized while the model has this one.
 
     A thread does it, not a process: the tokenizers library is native code that lets Python go
     on and uses all cores by itself, and nothing has to be copied.
     """
-    logits = np.full((len(bodies), 7), np.nan, np.float32)
-    truncated = np.zeros(len(bodies), np.bool_)
+    count = len(prompts)
+    logits = np.full((count, 7), np.nan, np.float32)
+    truncated = np.zeros(count, np.bool_)
     reasons: dict[int, str] = {}
-    starts = range(FIRST_WINDOW, len(bodies), WINDOW * len(replicas))
+    starts = range(FIRST_WINDOW, count, WINDOW * len(replicas))
     with ThreadPoolExecutor(1) as ahead:
-        start, encoding = 0, ahead.submit(tokenizer.encode, dimension, bodies[:FIRST_WINDOW])
-        for end, following in pairwise([*starts, len(bodies), len(bodies)]):
+        start, encoding = 0, ahead.submit(tokenizer.encode, prompts[:FIRST_WINDOW])
+        for end, following in pairwise([*starts, count, count]):
             encoded = encoding.result()
-            encoding = ahead.submit(tokenizer.encode, dimension, bodies[end:following])
+            encoding = ahead.submit(tokenizer.encode, prompts[end:following])
             failed = _run(replicas, encoded.ids, digits, logits[start:end])
             truncated[start:end] = encoded.truncated
             reasons |= {start + row: reason for row, reason in failed.items()}

@@ -14,7 +14,7 @@ up in an order that depends on the batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,18 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
 from deita_core.models.device import pick_device
-from deita_core.models.options import ModelOptions
+from deita_core.models.language_model import NOT_FINITE, check_max_tokens
+from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.llm.prompts import (
     DEITA,
     LEAST_MASS,
     TEMPLATE,
+    Prompt,
     PromptTokenizer,
     expected_scores,
     mass_on_scores,
     prompt_of,
+    too_little_mass,
 )
 from deita_core.scoring.llm.replicas import answers, shared_replica
 from deita_core.scoring.protocol import (
@@ -48,8 +51,6 @@ class LLMScorer:
     """Scores turns 1 to 6 with a causal language model; see `Scorer` and the module's text.
 
     id: the hub name of a released Deita scorer; else "llm:", then the folder or hub name.
-    rows_at_once: how many conversations a batch of a job has, some seconds of work.
-
     Use one instance from one thread at a time, and hand it hundreds of turns at once: they are
     sorted by length inside, and the next ones are tokenized while the model works.
     """
@@ -62,7 +63,6 @@ class LLMScorer:
         options: ModelOptions | None = None,
         devices: Sequence[str] | None = None,
         least_mass: float = LEAST_MASS,
-        compiled: bool = False,
     ) -> None:
         """Loads the model, on each device once.
 
@@ -72,24 +72,20 @@ class LLMScorer:
         (default: the model's context, 2,048 for the released scorers), batch_tokens. devices:
         several to share the work; default: `options.device`, or all GPUs. least_mass: a row with
         less probability than this on the tokens 1 to 6 gets a reason, not a score (0: never).
-        compiled: use torch.compile. Raises ModelError.
+        Raises ModelError.
         """
         self._name = str(model_name_or_path)
         self._dimension = _dimension(self._name, dimension)
         options = options or ModelOptions()
         self._replicas = [
-            shared_replica(self._name, options.precision, device, compiled=compiled)
+            shared_replica(self._name, options.precision, device)
             for device in devices or _devices(options)
         ]
         if options.batch_tokens is not None:
             for replica in self._replicas:
                 replica.budget.tokens = options.batch_tokens
         model = self._replicas[0].model
-        if (options.max_tokens or 0) > model.limit:
-            raise ModelError(
-                f"max_tokens is {options.max_tokens:,}, but {self._name} reads at most "
-                f"{model.limit:,} tokens"
-            )
+        check_max_tokens(self._name, options.max_tokens, model.limit)
         released = self._name in DEITA.values()
         usual = min(model.limit, DEITA_TOKENS) if released else model.limit
         self._tokenizer = PromptTokenizer(model.tokenizer, options.max_tokens or usual)
@@ -99,8 +95,7 @@ class LLMScorer:
         self._least_mass = least_mass
         self.id = model.name if model.name in DEITA.values() else f"llm:{model.name}"
         self.revision = model.revision
-        self.rows_at_once = 64 if model.device == "cpu" else 2048 * len(self._replicas)
-        self.parameters: Mapping[str, str | int | float] = {
+        self.parameters: Parameters = {
             "precision": model.precision,
             "max_tokens": self._tokenizer.max_tokens,
             "template": TEMPLATE,
@@ -120,50 +115,49 @@ class LLMScorer:
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is none."""
         dimension = self.dimension
-        return score_scorable(
-            dimension,
-            turns,
-            lambda good: self._score(dimension, [prompt_of(dimension, t).bodies for t in good]),
-        )
+
+        def scored(good: Sequence[TurnText]) -> ScoreBatch:
+            return self._score(dimension, [prompt_of(dimension, turn) for turn in good])
+
+        return score_scorable(dimension, turns, scored)
 
     def complexity(self, instructions: Sequence[str]) -> NDArray[np.float32]:
         """Complexity of each instruction, (n,) float32; NaN where the model gave none.
 
         Every text is scored, as the reference does, even an empty one.
         """
-        self._check("complexity")
-        return self._score("complexity", [(text,) for text in instructions]).scores
+        return self._of_texts("complexity", [(text,) for text in instructions])
 
     def quality(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Quality of each (instruction, response), (n,) float32; see `complexity`."""
-        self._check("quality")
-        return self._score("quality", pairs).scores
+        return self._of_texts("quality", pairs)
 
-    def _score(self, dimension: Dimension, bodies: Sequence[Sequence[str]]) -> ScoreBatch:
+    def _of_texts(
+        self, dimension: Dimension, bodies: Sequence[tuple[str, ...]]
+    ) -> NDArray[np.float32]:
+        if self._name in DEITA.values() and dimension != self._dimension:
+            raise ModelError(f"{self._name} scores {self._dimension}, not {dimension}")
+        return self._score(dimension, [Prompt(dimension, texts) for texts in bodies]).scores
+
+    def _score(self, dimension: Dimension, prompts: Sequence[Prompt]) -> ScoreBatch:
         digits = self._digits[dimension]
-        found = answers(self._replicas, self._tokenizer, dimension, digits, bodies)
+        found = answers(self._replicas, self._tokenizer, digits, prompts)
         scores = np.asarray(expected_scores(found.logits[:, :6]), np.float32)
         mass = mass_on_scores(found.logits[:, :6], found.logits[:, 6])
-        reasons = [found.reasons.get(row) for row in range(len(bodies))]
+        reasons = [found.reasons.get(row) for row in range(len(prompts))]
         for row in np.flatnonzero(~(mass >= self._least_mass) | np.isnan(scores)).tolist():
-            if np.isnan(scores[row]) or np.isnan(mass[row]):
-                fault = "the model gave a number that is not finite"
-            else:
-                fault = f"less than {self._least_mass:g} of the probability is on the scores 1 to 6"
+            finite = not (np.isnan(scores[row]) or np.isnan(mass[row]))
+            fault = too_little_mass(self._least_mass) if finite else NOT_FINITE
             reasons[row] = reasons[row] or fault
             scores[row] = np.nan
         return ScoreBatch(scores, tuple(reasons), mass, found.truncated)
-
-    def _check(self, dimension: Dimension) -> None:
-        if self._name in DEITA.values() and dimension != self._dimension:
-            raise ModelError(f"{self._name} scores {self._dimension}, not {dimension}")
 
 
 def _dimension(name: str, wanted: Dimension | None) -> Dimension | None:
     """What the scorer gives: as wanted, or what a released Deita scorer was trained for."""
     if wanted is not None and wanted not in DIMENSIONS:
         raise ModelError(f"dimension must be one of {DIMENSIONS}, got {wanted!r}")
-    own = next((dimension for dimension, preset in DEITA.items() if preset == name), None)
+    own = next((d for d, preset in DEITA.items() if preset == name), None)
     if own and wanted and own != wanted:
         raise ModelError(f"{name} scores {own}, not {wanted}: use {DEITA[wanted]}")
     return wanted or own

@@ -8,36 +8,38 @@ they suffice. Developed against a stand-in of the package, not against vLLM itse
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from deita_core.errors import ModelError
-from deita_core.models.language_model import folder_revision, hub_revision, located
-from deita_core.models.options import ModelOptions
+from deita_core.models.language_model import DTYPES, located, revision_of
+from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, expectation
-from deita_core.scoring.llm.prompts import LEAST_MASS, TEMPLATE, PromptTokenizer, prompt_of
+from deita_core.scoring.llm.prompts import (
+    LEAST_MASS,
+    TEMPLATE,
+    PromptTokenizer,
+    prompt_of,
+    too_little_mass,
+)
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
-_DTYPES = {None: "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _MOST_LOGPROBS = 20  # what vLLM returns unless its engine is told otherwise
 
 
 class VLLMScorer:
-    """Scores turns by a causal language model in vLLM; see `Scorer`.
-
-    Raises ModelError when vLLM is not installed or cannot load the model.
-    """
-
-    rows_at_once = 2048
+    """Scores turns by a causal language model in vLLM; ModelError when it cannot be loaded."""
 
     def __init__(
         self, model: str, dimension: Dimension, options: ModelOptions | None = None
     ) -> None:
         options = options or ModelOptions()
-        if options.precision not in _DTYPES:
+        dtype = DTYPES.get(options.precision) if options.precision else "auto"
+        if dtype is None:
             raise ModelError(
                 f"vLLM loads no {options.precision} by itself: choose fp32, bf16 or fp16, or a "
                 "model that was quantised before"
@@ -45,14 +47,14 @@ class VLLMScorer:
         self.dimension: Dimension = dimension
         name, folder = located(model)
         self.id = f"vllm:{name}"
-        self._engine = _engine(name, _DTYPES[options.precision], options.max_tokens)
+        self._engine = _engine(name, dtype, options.max_tokens)
         config = self._engine.llm_engine.model_config
-        self.revision = folder_revision(folder) if folder else hub_revision(config.hf_config)
-        context = int(config.max_model_len)
-        self._tokenizer = PromptTokenizer(self._engine.get_tokenizer(), context - 1)
+        self.revision = revision_of(folder, config.hf_config)
+        most = int(config.max_model_len) - 1  # beside the token that is generated
+        self._tokenizer = PromptTokenizer(self._engine.get_tokenizer(), most)
         self._digits = self._tokenizer.score_tokens(dimension)
         self._sampling = _sampling(self._digits)
-        self.parameters: Mapping[str, str | int | float] = {
+        self.parameters: Parameters = {
             "precision": options.precision or "auto",
             "max_tokens": self._tokenizer.max_tokens,
             "template": TEMPLATE,
@@ -64,8 +66,7 @@ class VLLMScorer:
         return score_scorable(self.dimension, turns, self._scored)
 
     def _scored(self, turns: Sequence[TurnText]) -> ScoreBatch:
-        bodies = [prompt_of(self.dimension, turn).bodies for turn in turns]
-        encoded = self._tokenizer.encode(self.dimension, bodies)
+        encoded = self._tokenizer.encode([prompt_of(self.dimension, turn) for turn in turns])
         prompts = [{"prompt_token_ids": ids} for ids in encoded.ids]
         outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if turns else []
         read = [self._read(output) for output in outputs]
@@ -79,13 +80,12 @@ class VLLMScorer:
     def _read(self, output: Any) -> tuple[float, float, str | None]:
         first = output.outputs[0]
         if not first.logprobs:
-            return float("nan"), float("nan"), "vLLM returned no log probabilities"
+            return math.nan, math.nan, "vLLM returned no log probabilities"
         named = {f"token_id:{token}": float(p.logprob) for token, p in first.logprobs[0].items()}
         found = expectation(TopTokens(named, f"token_id:{first.token_ids[0]}"), self._digits)
         if not found.mass >= LEAST_MASS:
-            reason = f"less than {LEAST_MASS:g} of the probability is on the scores 1 to 6"
-            return float("nan"), found.mass, reason
-        return (found.score if found.doubt is None else float("nan")), found.mass, found.doubt
+            return math.nan, found.mass, too_little_mass(LEAST_MASS)
+        return found.given, found.mass, found.doubt
 
 
 @lru_cache(maxsize=1)
