@@ -15,7 +15,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
+from deita_core.jobs.kinds import ScoreSpec
 from deita_core.project import Project
+from deita_core.project.job_log import add_job, set_job_state
 from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.scores import add_scores, extreme_turns, scorers
 from studio.shell.resources import Opened, open_project
@@ -109,6 +111,28 @@ def test_quality_follows_complexity_unless_told_otherwise(project_file: Path) ->
         assert record.parameters["complexity"] == record.parameters["quality"] == "random:0"
         assert record.parameters["activate"] is False
         wait(opened)
+
+
+def test_an_embedder_runs_with_the_graph_and_the_map_behind_it(project_file: Path) -> None:
+    page = choose(score_page(), "complexity", "")
+    choose(choose(page, "quality", ""), "embedding", "minilm")
+    with open_in_app(project_file) as opened:
+        ran(button(page, "Run on all 60").click().run())
+        chain = opened.runner.records()[::-1]
+        assert [record.kind for record in chain] == ["embed", "graph", "map"]
+        for record in chain:
+            opened.runner.cancel(record.job)
+
+
+def test_a_scorer_that_looks_hopeless_goes_on_when_told_to(project_file: Path) -> None:
+    spec = ScoreSpec(complexity="tests.fakes:MassScorer")
+    with open_in_app(project_file) as opened:
+        number = add_job(opened.project, spec.kind, spec.to_json())
+        set_job_state(opened.project, number, "failed", "hopeless", "HopelessScorerError")
+        ran(button(score_page(), "Score despite its health").click().run())
+        again = opened.runner.records()[0]
+        assert (again.kind, again.parameters["despite_health"]) == ("score", True)
+        opened.runner.cancel(again.job)
 
 
 def test_baselines_and_light_scorers_are_not_sent_through_a_pilot(project_file: Path) -> None:

@@ -177,6 +177,6 @@ def _runs(choices: list[ModelChoice], *, activate: bool) -> list[JobSpec]:
         chain += score_chain(*names, options=options, activate=activate)
     embedder = by.get(EMBEDDING)
     if embedder is not None and embedder.name:
-        options = embedder.options if embedder.options != ModelOptions() else None
-        chain += [EmbedSpec(embedder=embedder.name, options=options), GraphSpec(), MapSpec()]
+        embed = EmbedSpec(embedder=embedder.name, options=embedder.options)
+        chain += [embed, GraphSpec(), MapSpec()]
     return chain

@@ -11,7 +11,7 @@ from deita_core.embedding.catalogue import name_of_embedder
 from deita_core.errors import HopelessScorerError, ModelError
 from deita_core.jobs.chains import score_chain
 from deita_core.jobs.kind import JobSpec
-from deita_core.jobs.kinds import KINDS, EmbedSpec, GraphSpec, MapSpec
+from deita_core.jobs.kinds import KINDS, EmbedSpec, GraphSpec, MapSpec, ScoreSpec
 from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.graphs import has_graph
@@ -122,7 +122,8 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                     icon=":material/warning:",
                 )
             ):
-                opened.runner.submit([("score", {**record.parameters, "despite_health": True})])
+                again = {**record.parameters, "despite_health": True}
+                opened.runner.submit([ScoreSpec.model_validate(again)])
                 st.rerun()
             if st.button(
                 "Close",
