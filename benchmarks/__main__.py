@@ -5,6 +5,7 @@ Each prints its own table; give one of them arguments of its own with `python -m
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ PARTS = ("__main__", "results", "filter_contenders", "pools", "made_project")
 
 def main() -> int:
     """Run all benchmarks; the exit status is the number of those that failed."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     names = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in PARTS)
     failed = 0
     for name in names:

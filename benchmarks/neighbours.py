@@ -1,21 +1,23 @@
 """Exact neighbours and the map: time, memory, and how well the map keeps neighbours.
 
-    python -m benchmarks.neighbours VECTORS.npy [ROWS]
+    python -m benchmarks.neighbours [VECTORS.npy] [--rows N]
 
-VECTORS.npy is (n, d) float32, as `benchmarks.embedding` saves it.
+VECTORS.npy is (n, d) float32, as `benchmarks.embedding` saves it; without, a pool is generated.
 """
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.pools import generated_pool
 from deita_core.map.projection import project
 from deita_core.similarity.neighbours import Neighbours, nearest_neighbours
 
@@ -46,11 +48,15 @@ def main() -> None:
     """Prints one line per measurement."""
     from sklearn.manifold import trustworthiness
 
-    arguments = sys.argv[1:]
-    vectors = np.load(arguments[0])
-    vectors = vectors[np.isfinite(vectors).all(axis=1)]
-    if len(arguments) > 1:
-        vectors = vectors[: int(arguments[1])]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("vectors", nargs="?", type=Path)
+    parser.add_argument("--rows", type=int, help="default: all, or 20,000 generated")
+    options = parser.parse_args()
+    if options.vectors:
+        vectors = np.load(options.vectors)
+        vectors = vectors[np.isfinite(vectors).all(axis=1)][: options.rows]
+    else:
+        vectors = generated_pool(options.rows or 20_000, 384)
     print(f"{len(vectors):,} rows of {vectors.shape[1]}")
     timed("first map of 500 rows, compilation included", lambda: project(vectors[:500]))
     near = timed(f"{K} nearest", lambda: nearest_neighbours(vectors, K))
