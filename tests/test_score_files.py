@@ -18,13 +18,13 @@ from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS, ExportScoresSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
+from deita_core.jobs.kinds.score_files import FIRST_TURN_ONLY, score_of, scores_of_turns
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
 from deita_core.project.job_log import Progress
 from deita_core.project.models import active_model
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import paired_scores, scorers, turn_scores
-from deita_core.scoring.given import FIRST_TURN_ONLY, score_of, scores_of_turns
 
 
 class Channel:

@@ -8,8 +8,9 @@ whether there is one of a name, before a job and without reading weights.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
 
+from deita_core.embedding.minilm import MODEL_ID, MiniLM
+from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
 from deita_core.models.language_model import (
@@ -20,20 +21,13 @@ from deita_core.models.language_model import (
 )
 from deita_core.models.options import ModelOptions
 
-
-def _minilm() -> Embedder:
-    from deita_core.embedding.minilm import MiniLM
-
-    return MiniLM()
-
-
-NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
 # The paper's embedder under a short name.
-ALIASES: Mapping[str, str] = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
+ALIASES = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
 # A local folder or a name on the hub stands behind the colon. The id of such an embedder is its
 # name.
 PREFIXES = ("llm", "llm-mean", "st")
-_IDS = {"sentence-transformers/all-MiniLM-L6-v2": "minilm"}
+_IDS = {MODEL_ID: "minilm"}
+_KNOWN = ", ".join(["minilm", *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
 
 
 def name_of_embedder(model: str) -> str:
@@ -51,22 +45,17 @@ def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
     The options reach the embedders that load with torch; MiniLM chooses for itself.
     """
     name = ALIASES.get(name, name)
-    if name in NAMES:
-        return NAMES[name]()
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix in PREFIXES:
-        if not rest:
-            raise ModelError(
-                f"{prefix}: needs a folder or the name of a model on the hub behind it"
-            )
-        from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
-
-        if prefix == "st":
-            return SentenceEmbedder(rest, options)
-        return LLMEmbedder(rest, pooling="last" if prefix == "llm" else "mean", options=options)
-    known = ", ".join([*NAMES, *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
-    embedder: Embedder = imported(name, f"embedder (known: {known})")()
-    return embedder
+    kind, colon, model = name.partition(":")
+    if name == "minilm":
+        return MiniLM()
+    if kind not in PREFIXES or not colon:
+        own: Embedder = imported(name, f"embedder (known: {_KNOWN})")()
+        return own
+    if not model:
+        raise ModelError(f"{kind}: needs a folder or the name of a model on the hub behind it")
+    if kind == "st":
+        return SentenceEmbedder(model, options)
+    return LLMEmbedder(model, pooling="last" if kind == "llm" else "mean", options=options)
 
 
 def check_embedder(
@@ -77,21 +66,19 @@ def check_embedder(
     thorough: also ask the hub for a model that is not here, which takes seconds.
     Raises ModelError as loading it would.
     """
-    options = options or ModelOptions()
+    precision = (options or ModelOptions()).precision
     name = ALIASES.get(name, name)
-    prefix, _, rest = name.partition(":")
-    if name in NAMES:
+    kind, _, model = name.partition(":")
+    if name == "minilm":
         return None
-    if prefix not in PREFIXES:
-        imported(name, f"embedder (known: {', '.join([*NAMES, *ALIASES])})")
+    if kind not in PREFIXES:
+        imported(name, f"embedder (known: {_KNOWN})")
         return None
-    if prefix == "st":
-        if options.precision in ("int8", "int4"):
-            raise ModelError(
-                f"a model of sentence-transformers runs in fp32, bf16 or fp16, not in "
-                f"{options.precision}"
-            )
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise ModelError("st: needs the package sentence-transformers: install it")
-    check_precision(options.precision)
-    return model_facts(rest, ask_hub=thorough)
+    if kind == "st" and precision in ("int8", "int4"):
+        raise ModelError(
+            f"a model of sentence-transformers runs in fp32, bf16 or fp16, not in {precision}"
+        )
+    if kind == "st" and importlib.util.find_spec("sentence_transformers") is None:
+        raise ModelError("st: needs the package sentence-transformers: install it")
+    check_precision(precision)
+    return model_facts(model, ask_hub=thorough)

@@ -10,7 +10,7 @@ nothing but the last bits, and no mask is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,13 @@ from deita_core.models.language_model import (
 from deita_core.models.options import ModelOptions, Parameters
 
 Pooling = Literal["last", "mean"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 MAX_TOKENS = 2048  # the reference's
 
 
 class LLMEmbedder:
-    """The hidden states of a causal language model as vectors.
+    """The hidden states of a causal language model as vectors; for one thread at a time.
 
-    Use one instance from one thread at a time, and hand it many texts at once: they are sorted
-    by length inside.
+    Hand it many texts at once: they are sorted by length inside.
     """
 
     def __init__(
@@ -49,8 +47,6 @@ class LLMEmbedder:
 
         pooling: "last" takes the last token (the paper's), "mean" the mean over all tokens.
         """
-        if pooling not in POOLINGS:
-            raise ModelError(f"pooling must be {' or '.join(POOLINGS)}, got {pooling!r}")
         options = options or ModelOptions()
         self._pooling = pooling
         self._model = model = load_language_model(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ LENGTH_STEP = 4
 GPU_TOKENS, CPU_TOKENS = 65_536, 2_048
 
 
-class TokenBatch(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBatch:
     """Texts of about the same length, padded with zeros.
 
     rows: (b,) int64, where the vectors belong. ids: (b, t) int32, token ids.

@@ -27,19 +27,18 @@ Each turn stands by itself, with nothing before it, as the paper's scorers see t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
-from deita_core.models.language_model import LanguageModel, load_language_model
-from deita_core.models.options import ModelOptions
+from deita_core.models.language_model import NOT_FINITE, LanguageModel, load_language_model
+from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
-Part = Literal["instruction", "response"]
 NO_RESPONSE = "no response"
 
 
@@ -51,16 +50,16 @@ class LengthScorer:
     """
 
     revision = "1"
-    parameters: Mapping[str, str] = {"unit": "characters"}
 
-    def __init__(self, part: Part, dimension: Dimension) -> None:
-        self._part = part
+    def __init__(self, name: str, dimension: Dimension) -> None:
+        self.id = name
         self.dimension: Dimension = dimension
-        self.id = f"{part}-length"
+        self.parameters: Parameters = {"unit": "characters"}
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Lengths; NaN with a reason where a response is asked for and there is none."""
-        texts = [t.instruction if self._part == "instruction" else t.response for t in turns]
+        of_instruction = self.id == "instruction-length"
+        texts = [turn.instruction if of_instruction else turn.response for turn in turns]
         scores = np.array([np.nan if t is None else len(t) for t in texts], np.float32)
         return ScoreBatch(scores, tuple(NO_RESPONSE if t is None else None for t in texts))
 
@@ -74,20 +73,14 @@ class RandomScorer:
 
     revision = "1"
 
-    def __init__(self, seed: int, dimension: Dimension) -> None:
-        if seed < 0:
-            raise ModelError(f"the seed must be 0 or more, got {seed}")
-        self._seed = seed
-        self.dimension: Dimension = dimension
-        self.id = f"random:{seed}"
-        self.parameters: Mapping[str, int] = {"seed": seed}
-
-    @staticmethod
-    def of_name(seed: str, dimension: Dimension) -> RandomScorer:
-        """The scorer called "random:SEED"; ModelError when that is no whole number."""
+    def __init__(self, seed: str, dimension: Dimension) -> None:
+        """seed: as it stands in the name; ModelError when it is no whole number."""
         if not seed.isdecimal():
             raise ModelError(f"random: takes a whole number as its seed, got {seed!r}")
-        return RandomScorer(int(seed), dimension)
+        self._seed = int(seed)
+        self.dimension: Dimension = dimension
+        self.id = f"random:{self._seed}"
+        self.parameters: Parameters = {"seed": self._seed}
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """A number for every turn; none fails."""
@@ -156,7 +149,6 @@ def _batch_losses(passages: Sequence[Passage], model: LanguageModel) -> list[flo
 
 
 Measure = Literal["perplexity", "ifd"]
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 MAX_TOKENS = 2048
 
 
@@ -164,8 +156,7 @@ class LossScorer:
     """Perplexity or IFD of each response; the range is open, from 0 up.
 
     Its id is the name that loads it again: "perplexity:" or "ifd:", then the folder or hub name.
-    Use one instance from one thread at a time, and hand it many turns at once: they are sorted
-    by length inside.
+    For one thread at a time; hand it many turns at once, they are sorted by length inside.
     """
 
     def __init__(
@@ -176,8 +167,6 @@ class LossScorer:
         options: ModelOptions | None = None,
     ) -> None:
         """Loads the model: a local folder, or the name of one on the hub. Raises ModelError."""
-        if measure not in MEASURES:
-            raise ModelError(f"measure must be {' or '.join(MEASURES)}, got {measure!r}")
         if not name:
             raise ModelError(f"{measure}: needs a folder or the name of a model on the hub")
         options = options or ModelOptions()
@@ -187,7 +176,7 @@ class LossScorer:
         self._limit = min(self._model.limit, options.max_tokens or MAX_TOKENS)
         self.id = f"{measure}:{self._model.name}"
         self.revision = self._model.revision
-        self.parameters: Mapping[str, str | int] = {
+        self.parameters: Parameters = {
             "precision": self._model.precision,
             "max_tokens": self._limit,
         }
@@ -200,8 +189,7 @@ class LossScorer:
         return score_scorable("quality", turns, self._scored)
 
     def _scored(self, turns: Sequence[TurnText]) -> ScoreBatch:
-        found = [passages_of(turn, self._model, self._limit) for turn in turns]
-        count = len(found)
+        count, found = len(turns), [passages_of(turn, self._model, self._limit) for turn in turns]
         passages = [conditioned for conditioned, _, _ in found]
         if self._measure == "ifd":
             passages += [alone for _, alone, _ in found]
@@ -225,4 +213,4 @@ class LossScorer:
 def _fault(passage: Passage) -> str:
     if not passage.length:
         return "the response has too few tokens to be scored"
-    return "the model gave a number that is not finite"
+    return NOT_FINITE

@@ -71,12 +71,10 @@ def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = 
             return LLMScorer(rest, dimension, options=options)
         case "vllm":
             return VLLMScorer(rest, dimension, options)
-        case "instruction-length":
-            return LengthScorer("instruction", dimension)
-        case "response-length":
-            return LengthScorer("response", dimension)
+        case "instruction-length" | "response-length":
+            return LengthScorer(kind, dimension)
         case "random":
-            return RandomScorer.of_name("0" if name == "random" else rest, dimension)
+            return RandomScorer("0" if name == "random" else rest, dimension)
         case _:
             return LossScorer(rest, "ifd" if kind == "ifd" else "perplexity", dimension, options)
 

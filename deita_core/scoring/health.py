@@ -96,9 +96,8 @@ class Health:
     def _of_scores(self) -> list[Verdict]:
         found = []
         if self.scored >= ENOUGH and self.constant > _CONSTANT_SHARE:
-            found.append(
-                f"{_percent(self.constant)} of the scores are the same, {self.most_common:.2f}"
-            )
+            share = _percent(self.constant)
+            found.append(f"{share} of the scores are the same, {self.most_common:.2f}")
         if self.failed > _FAILED_SHARE * self.turns:
             of_scorer = {r: n for r, n in self.reasons.items() if r not in _OF_THE_POOL}
             worst = max(of_scorer, key=of_scorer.__getitem__)
@@ -119,7 +118,7 @@ def health_of(
     """Health from (n,) scores with NaN for missing ones, and (n,) mass with NaN for unknown."""
     good = scores[~np.isnan(scores)].astype(np.float64)
     known = np.zeros(0) if mass is None else mass[~np.isnan(mass)].astype(np.float64)
-    why = dict(reasons or {})
+    reasons = dict(reasons or {})
     low = high = common = math.nan
     constant = 0.0
     if len(good):
@@ -129,7 +128,7 @@ def health_of(
     return Health(
         turns=len(scores),
         scored=len(good),
-        failed=sum(n for reason, n in why.items() if reason not in _OF_THE_POOL),
+        failed=sum(n for reason, n in reasons.items() if reason not in _OF_THE_POOL),
         truncated=0 if truncated is None else int(truncated.sum()),
         mass_known=len(known),
         mass=float(known.mean()) if len(known) else math.nan,
@@ -137,7 +136,7 @@ def health_of(
         high=high,
         most_common=common,
         constant=constant,
-        reasons=why,
+        reasons=reasons,
     )
 
 
@@ -145,21 +144,18 @@ class HealthTally:
     """Collects batches of one scorer while a job runs; `health` tells how it looks so far."""
 
     def __init__(self) -> None:
-        self._batches: list[ScoreBatch] = []
+        self._seen = ScoreBatch(np.zeros(0, np.float32), ())
 
     def add(self, batch: ScoreBatch) -> None:
         """One more batch."""
-        self._batches.append(batch)
+        self._seen = joined([self._seen, batch])
 
     @property
     def health(self) -> Health:
         """Of everything added so far."""
-        if not self._batches:
-            return health_of(np.zeros(0, np.float32))
-        whole = joined(self._batches)
-        self._batches = [whole]
-        reasons = Counter(reason for reason in whole.reasons if reason is not None)
-        return health_of(whole.scores, whole.mass, whole.truncated, reasons)
+        seen = self._seen
+        reasons = Counter(reason for reason in seen.reasons if reason is not None)
+        return health_of(seen.scores, seen.mass, seen.truncated, reasons)
 
 
 def _percent(share: float) -> str:

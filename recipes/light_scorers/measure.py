@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deita_core.scoring.light import fit
 from deita_core.scoring.light.features import F32, shared_encoder
-from deita_core.scoring.light.heads import DifficultyHead, stored
+from deita_core.scoring.light.heads import difficulty_head, stored
 from deita_core.scoring.light.scorer import HEADS, LightScorer
 from deita_core.scoring.protocol import TurnText
 from recipes.light_scorers import labels as labels_of
@@ -96,7 +96,7 @@ def _unseen_difficulty(flask: labels_of.Levelled, folds: NDArray[np.int64]) -> F
     for fold in np.unique(folds):
         fitted = fit.fit_difficulty(encoded, flask.levels, folds != fold)
         arrays = stored(fit.named("difficulty", fitted))
-        guess[folds == fold] = DifficultyHead(arrays)((encoded,))[folds == fold]
+        guess[folds == fold] = difficulty_head(arrays)((encoded,))[folds == fold]
     return guess
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -23,11 +24,48 @@ from deita_core.project.columns import write_column
 from deita_core.project.job_log import Progress
 from deita_core.project.models import ModelIdentity
 from deita_core.project.scores import write_scored_rows, write_turn_scores
-from deita_core.scoring.given import MISSING, GivenScore, score_of, scores_of_turns
 from deita_core.scoring.protocol import Dimension
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+# What a value means: one number stands for the whole conversation, as the score of its first turn.
+# A list has one number for each turn; one of another length cannot be told apart turn by turn.
+# Numbers may be written as text; truth values, other texts, NaN and infinity are no scores.
+FIRST_TURN_ONLY = "given for the whole conversation: it stands at the first turn"
+MISSING = "no value is given"
+NOT_FINITE = "the value is not a finite number"
+GivenScore = tuple[float | None, str | None]
+_LARGEST = 3.0e38  # of float32, in which scores are kept
+
+
+def scores_of_turns(value: object, turns: int) -> list[GivenScore]:
+    """(score, None) or (None, reason) for each of the turns of a conversation."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, list):
+        if len(value) != turns:
+            return [(None, f"{len(value)} values are given for {turns} turns")] * turns
+        return [score_of(item) for item in value]
+    first = score_of(value)
+    rest = (None, FIRST_TURN_ONLY if first[1] is None else first[1])
+    return [first, *[rest] * (turns - 1)][:turns]
+
+
+def score_of(value: object) -> GivenScore:
+    """(score, None) for a number, or (None, reason)."""
+    if value is None or value == "":
+        return None, MISSING
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        number = float(value)
+    except (ValueError, OverflowError):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return None, f"not a number: {text if len(text) <= 40 else text[:39] + '…'}"
+    return (number, None) if abs(number) <= _LARGEST else (None, NOT_FINITE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What the light scorers see of a text: its tokens, and about sixty surface numbers.
 
-Everything here is a pure function of the text; nothing is learned. Texts are read up to
-`MAX_CHARS` characters, so the time per text is bounded. Words, sentences and lexicons are
-English notions: on other scripts the numbers are defined but say less (see MODEL_CARD.md).
+Everything here is a pure function of the text; nothing is learned. Words, sentences and lexicons
+are English notions: on other scripts the numbers are defined but say less (see MODEL_CARD.md).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ PAIR_FEATURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
     """n texts as token ids, and the surface numbers of each.
 
@@ -131,20 +131,14 @@ class FeatureEncoder:
         lists = [e.ids if t else [] for e, t in zip(encodings, cut, strict=True)]
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        ids = np.fromiter((i for one in lists for i in one), np.int32, int(starts[-1]))
-        bag = sparse.csr_matrix(
-            (np.ones(len(ids), np.float32), ids.copy(), starts.copy()),
-            shape=(len(cut), VOCABULARY),
-        )
+        ids = np.fromiter(chain.from_iterable(lists), np.int32, int(starts[-1]))
+        ones = np.ones(len(ids), np.float32)
+        bag = sparse.csr_matrix((ones, ids, starts), (len(cut), VOCABULARY), copy=True)
         bag.sum_duplicates()
         count = np.maximum(lengths, 1).astype(np.float32)[:, None]
-        surface = np.hstack(
-            [
-                np.array([_shape(text) for text in cut], np.float32).reshape(-1, len(_SHAPE)),
-                _token_numbers(ids, starts, bag),
-                (bag @ self._lexicons) / count,
-            ]
-        ).astype(np.float32)
+        shapes = np.array([_shape(text) for text in cut], np.float32).reshape(-1, len(_SHAPE))
+        numbers = [shapes, _token_numbers(ids, starts, bag), (bag @ self._lexicons) / count]
+        surface = np.hstack(numbers).astype(np.float32)
         return Encoded(ids, starts, surface, bag, (bag @ self.embedding) / count)
 
 
@@ -167,22 +161,23 @@ def pair_features(instruction: Encoded, response: Encoded) -> F32:
 
 def token_pairs(encoded: Encoded, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Neighbouring tokens of each text: (row, hashed pair in [0, buckets)), one per pair."""
-    rows = np.repeat(np.arange(len(encoded.starts) - 1), np.diff(encoded.starts))
+    rows, left, right = _neighbours(encoded.ids, encoded.starts)
+    return rows, (left * 1_000_003 + right * 7_919 + 12_345) % buckets
+
+
+def _neighbours(ids: NDArray[np.int32], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(3, pairs): the text of each pair of neighbouring tokens, and the two tokens."""
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     inside = rows[:-1] == rows[1:]
-    left, right = encoded.ids[:-1][inside], encoded.ids[1:][inside]
-    hashed = (left.astype(np.int64) * 1_000_003 + right.astype(np.int64) * 7_919 + 12_345) % buckets
-    return rows[:-1][inside], hashed
+    return np.stack([rows[:-1], ids[:-1], ids[1:]])[:, inside]
 
 
 def _token_numbers(ids: NDArray[np.int32], starts: NDArray[np.int64], bag: Any) -> F32:
     """(n, 3): tokens, share of distinct ones, share of token pairs seen before."""
-    n = len(starts) - 1
-    rows = np.repeat(np.arange(n), np.diff(starts))
-    inside = rows[:-1] == rows[1:]
-    pair = ids[:-1][inside].astype(np.int64) * VOCABULARY + ids[1:][inside]
-    keyed = rows[:-1][inside] * VOCABULARY**2 + pair
-    distinct = np.bincount(np.unique(keyed) // VOCABULARY**2, minlength=n)
+    rows, left, right = _neighbours(ids, starts)
+    keyed = (rows * VOCABULARY + left) * VOCABULARY + right
     lengths = np.diff(starts)
+    distinct = np.bincount(np.unique(keyed) // VOCABULARY**2, minlength=len(lengths))
     repeated = 1 - distinct / np.maximum(lengths - 1, 1)
     repeated[lengths < 2] = 0
     share = np.diff(bag.indptr) / np.maximum(lengths, 1)
@@ -220,12 +215,12 @@ def _lexicon_matrix(names: Sequence[str]) -> Any:
 
     The last column is log(1 + token id): ids of this vocabulary rise with rarity.
     """
-    columns = []
+    columns: list[Any] = []
     for words in _WORDS.values():
         wanted = {form for w in words.split() for form in (w, f"▁{w}")}
-        columns.append([float(name in wanted) for name in names])
-    columns += [[float(test(name)) for name in names] for test in _CLASSES.values()]
-    columns.append(np.log1p(np.arange(len(names))).tolist())
+        columns.append([name in wanted for name in names])
+    columns += [list(map(test, names)) for test in _CLASSES.values()]
+    columns.append(np.log1p(np.arange(len(names))))
     return np.ascontiguousarray(np.array(columns, np.float32).T)
 
 
@@ -239,16 +234,14 @@ def _load_wordllama() -> tuple[Any, F32]:
     try:
         import wordllama
     except ImportError as error:
-        raise ModelError(
-            "the light scorers need the package wordllama==0.4.0.post1: install requirements.txt"
-        ) from error
+        needed = "the package wordllama==0.4.0.post1"
+        raise ModelError(f"the light scorers need {needed}: install requirements.txt") from error
     folder = Path(str(resources.files(wordllama)))
     try:
         model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
     except FileNotFoundError as error:
-        raise ModelError(
-            f"wordllama in {folder} has no weights inside: reinstall requirements.txt"
-        ) from error
+        said = f"wordllama in {folder} has no weights inside: reinstall requirements.txt"
+        raise ModelError(said) from error
     # wordllama pads to the longest text of a batch, which the ragged arrays here do not want.
     model.tokenizer.no_padding()
     return model.tokenizer, model.embedding

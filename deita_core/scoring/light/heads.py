@@ -1,11 +1,9 @@
 """The heads of the light scorers, evaluated with NumPy alone: weights in, raw numbers per turn out.
 
-- `RatingHead`: the mean rating (0 to 5) that three LLMs would give, seen from the instruction
-  alone or from instruction and response. Token models (linear, over TF-IDF of tokens, hashed token
-  pairs and the opening tokens) feed an ensemble of perceptrons and, for quality, boosted trees,
-  beside surface numbers and the mean static embedding.
-- `DifficultyHead`: FLASK's difficulty, 0 (simple lifestyle knowledge) to 4 (expert knowledge).
-- `StepsHead`: how many steps of added demands an instruction is away from a plain one.
+- rating: the mean rating (0 to 5) that three LLMs would give, seen from the instruction alone or
+  from instruction and response.
+- difficulty: FLASK's, 0 (simple lifestyle knowledge) to 4 (expert knowledge).
+- steps: how many steps of added demands an instruction is away from a plain one.
 
 A head takes the encoded texts of n turns: (instruction,) or (instruction, response).
 """
@@ -30,6 +28,7 @@ TERMS = VOCABULARY + PAIR_BUCKETS
 CLIP = 4.0  # standard deviations
 Parts = Sequence[Encoded]
 Arrays = Mapping[str, NDArray[Any]]
+Head = Callable[[Parts], F32]
 
 
 def term_counts(encoded: Encoded) -> Any:
@@ -127,10 +126,9 @@ def gelu(values: F32) -> F32:
 class Trees:
     """A sum of regression trees, one after another in flat arrays.
 
-    Node i sends a row to `left[i]` when its column `feature[i]` is at most `number[i]`, else to
-    the node after that. A leaf has `feature` -1, and `number` is its value.
-
-    feature, left: (nodes,) int32. number: (nodes,) float32. roots: (trees,) int32.
+    Node i (`feature` and `left` int32, `number` float32) sends a row to `left[i]` when its column
+    `feature[i]` is at most `number[i]`, else to the node after that. A leaf has `feature` -1, and
+    `number` is its value.
     """
 
     def __init__(self, feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> None:
@@ -181,7 +179,9 @@ def surface(parts: Parts) -> F32:
 
 
 class RatingHead:
-    """Token models into an ensemble of perceptrons, and, for quality, boosted trees beside it.
+    """Token models (linear, over TF-IDF of tokens, hashed token pairs and the opening tokens) feed
+    an ensemble of perceptrons and, for quality, boosted trees, beside surface numbers and the mean
+    static embedding.
 
     The arrays, as `fit.fit_rating` names them: an idf (TERMS,) and a projection (WIDTH, p) of the
     mean static embedding per text; token weights (terms, k) per view (see `views`); an intercept
@@ -195,7 +195,7 @@ class RatingHead:
         self.token_weights = [get(f"view.{i}.token_weights") for i in range(2 * texts - 1)]
         self.token_intercepts = get("token_intercepts")
         self.projections = [get(f"projection.{i}") for i in range(texts)]
-        self.standardise = Standardiser(get("mean"), get("deviation"))
+        self.standardise = _standardiser(get)
         self.perceptrons = [
             [(get(f"mlp.{m}.weight.{i}"), get(f"mlp.{m}.bias.{i}")) for i in range(3)]
             for m in range(sum(name.endswith(".bias.0") for name in arrays))
@@ -204,17 +204,17 @@ class RatingHead:
         if "rating.trees.feature" in arrays:
             feature, lengths = arrays["rating.trees.feature"], arrays["rating.trees.lengths"]
             self.trees = Trees(feature, get("trees.number"), lengths)
-            self._centre, self._scale = (float(x) for x in arrays["rating.trees.scaling"])
+            self._centre, self._scale = map(float, arrays["rating.trees.scaling"])
 
     def __call__(self, parts: Parts) -> F32:
         """(n,) float32: about 0 to 5; perceptrons and trees count half each."""
         values = self.inputs(parts)
         guesses = [perceptron(layers, values) for layers in self.perceptrons]
         rating = np.asarray(np.mean(guesses, axis=0), np.float32)
-        if self.trees is None:
-            return rating
-        grown = self._centre + self._scale * self.trees(values)
-        return np.asarray((rating + grown) / 2, np.float32)
+        if self.trees is not None:
+            grown = self._centre + self._scale * self.trees(values)
+            rating = np.asarray((rating + grown) / 2, np.float32)
+        return rating
 
     def inputs(self, parts: Parts) -> F32:
         """What perceptrons and trees see: (n, d) float32, standardised."""
@@ -229,23 +229,19 @@ def rating_inputs(parts: Parts, projections: Sequence[F32], tokens: F32) -> F32:
     return np.hstack([surface(parts), *projected, tokens]).astype(np.float32)
 
 
-class DifficultyHead:
-    """A linear model over TF-IDF, surface numbers and the direction of the mean embedding."""
+def difficulty_head(arrays: Arrays) -> Head:
+    """FLASK's difficulty, about 0 to 4: linear in TF-IDF, surface numbers and the direction of the
+    mean embedding."""
+    get = _reader(arrays, "difficulty")
+    idf, token_weights, dense_weights = get("idf"), get("token_weights"), get("dense_weights")
+    intercept, standardise = float(get("intercept")[0]), _standardiser(get)
 
-    def __init__(self, arrays: Arrays) -> None:
-        get = _reader(arrays, "difficulty")
-        self._idf = get("idf")
-        self._token_weights = get("token_weights")
-        self._dense_weights = get("dense_weights")
-        self._intercept = float(get("intercept")[0])
-        self._standardise = Standardiser(get("mean"), get("deviation"))
+    def head(parts: Parts) -> F32:
+        numbers = difficulty_dense(parts[0], standardise)
+        dense = product(numbers, dense_weights[:, None])[:, 0]
+        return np.asarray(tfidf(parts[0], idf) @ token_weights + dense + intercept, np.float32)
 
-    def __call__(self, parts: Parts) -> F32:
-        """(n,) float32: about 0 to 4."""
-        numbers = difficulty_dense(parts[0], self._standardise)
-        dense = product(numbers, self._dense_weights[:, None])[:, 0]
-        tokens = tfidf(parts[0], self._idf) @ self._token_weights
-        return np.asarray(tokens + dense + self._intercept, np.float32)
+    return head
 
 
 def difficulty_dense(instruction: Encoded, standardise: Standardiser) -> F32:
@@ -255,26 +251,24 @@ def difficulty_dense(instruction: Encoded, standardise: Standardiser) -> F32:
     return np.hstack([numbers, instruction.mean / np.maximum(norms, 1e-9)])
 
 
-class StepsHead:
-    """A linear model over surface numbers, fitted on differences between neighbours in a chain."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        get = _reader(arrays, "steps")
-        self._weights = get("weights")
-        self._standardise = Standardiser(get("mean"), get("deviation"))
-
-    def __call__(self, parts: Parts) -> F32:
-        """(n,) float32: steps, relative to the average Alpaca instruction."""
-        return product(self._standardise(surface(parts[:1])), self._weights[:, None])[:, 0]
+def steps_head(arrays: Arrays) -> Head:
+    """Steps above the average Alpaca instruction: linear in surface numbers, fitted on differences
+    between neighbours in a chain."""
+    get = _reader(arrays, "steps")
+    weights, standardise = get("weights")[:, None], _standardiser(get)
+    return lambda parts: product(standardise(surface(parts[:1])), weights)[:, 0]
 
 
-def heads_of(dimension: Dimension, arrays: Arrays) -> Callable[[Parts], F32]:
+def heads_of(dimension: Dimension, arrays: Arrays) -> Head:
     """All heads of a scorer as one: encoded texts of n turns -> (n, heads) float32."""
-    if dimension == "quality":
-        rating = RatingHead(arrays, 2)
-        return lambda parts: rating(parts)[:, None]
-    heads = (DifficultyHead(arrays), RatingHead(arrays, 1), StepsHead(arrays))
+    heads: list[Head] = [RatingHead(arrays, 1 if dimension == "complexity" else 2)]
+    if dimension == "complexity":
+        heads = [difficulty_head(arrays), *heads, steps_head(arrays)]
     return lambda parts: np.stack([head(parts) for head in heads], axis=1)
+
+
+def _standardiser(get: Callable[[str], F32]) -> Standardiser:
+    return Standardiser(get("mean"), get("deviation"))
 
 
 def _reader(arrays: Arrays, head: str) -> Callable[[str], F32]:

@@ -2,8 +2,7 @@
 
 A score must depend on its turn alone. BLAS picks another kernel, and another order of adding up,
 for another number of rows, threads or processor; these loops take row after row, each in one
-written order. Nothing is shared between rows, so a row's bits cannot tell what stands beside it.
-Without `fastmath` the compiler may neither reorder a sum nor fuse its products.
+written order. Without `fastmath` the compiler may neither reorder a sum nor fuse its products.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
 """The embedded default: light scorers for complexity and quality, on the CPU.
 
 They are small models on static token embeddings and surface numbers, trained on public labels
-(weights/MODEL_CARD.md says which, how well they do, and where they fail). They are not Deita's
-LLM scorers and do not reproduce their numbers.
-
-A turn with nothing to judge (`why_unscorable`) gets NaN and the reason: a low number would hide
-that in the sums.
-
-Texts are read up to `MAX_CHARS` characters each, so a turn of any length takes bounded time.
+(weights/MODEL_CARD.md says which, how well they do, and where they fail). A turn with nothing to
+judge gets NaN and the reason: a low number would hide that in the sums.
 
 Same weights, same text, same bits: whatever the size and order of a batch, the other turns in it
 and the number of threads. Dense products and trees run row by row in compiled loops with one order
@@ -18,13 +13,14 @@ element or a sum along one row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from deita_core.errors import ModelError
+from deita_core.models.options import Parameters
 from deita_core.scoring.light.features import F32, MAX_CHARS, shared_encoder
 from deita_core.scoring.light.heads import Arrays, heads_of, product
 from deita_core.scoring.protocol import (
@@ -57,10 +53,10 @@ class LightScorer:
         self.dimension: Dimension = dimension
         self.id = f"deita-studio/light-{dimension}"
         arrays, self.revision = _load(weights / f"light-{dimension}.safetensors")
-        self.parameters: Mapping[str, int] = {"max_chars": MAX_CHARS}
+        self.parameters: Parameters = {"max_chars": MAX_CHARS}
         self._head_mean = np.asarray(arrays["blend.mean"], np.float32)
         self._head_weight = np.asarray(arrays["blend.weight"], np.float32)
-        self._offset, self._slope = (float(x) for x in arrays["calibration"])
+        self._offset, self._slope = map(float, arrays["calibration"])
         self._heads = heads_of(dimension, arrays)
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
@@ -77,7 +73,7 @@ class LightScorer:
         Meaningful only for turns that `score` gives a score.
         """
         parts = [self._block(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self._head_mean)), np.float32)
+        return np.concatenate([np.zeros((0, len(self._head_mean)), np.float32), *parts])
 
     def blend(self, heads: F32) -> F32:
         """(n, heads) raw numbers, as `heads` gives them -> (n,) scores inside (1, 6)."""

@@ -51,7 +51,8 @@ class NoLogprobsError(ValueError):
     """The answer has no log probabilities."""
 
 
-class TopTokens(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TopTokens:
     """Log probabilities of the first generated token, and which token was drawn."""
 
     logprobs: Mapping[str, float]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,8 @@ def shares(lengths: Sequence[int], room: int) -> list[int]:
     return kept
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
     """ids: token ids of n prompts. truncated: (n,) bool, a text was cut."""
 
     ids: list[list[int]]

@@ -16,8 +16,9 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +154,8 @@ def _flash_attention() -> bool:
     return bool(is_flash_attn_2_available())
 
 
-class Answers(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
     """What the model said about n texts.
 
     logits: (n, 7) float32, see `Replica.logits`; NaN where there is a reason. truncated: (n,) bool.
