@@ -15,7 +15,6 @@ from deita_core.errors import JobCancelledError, JobError, ProjectError
 from deita_core.jobs import JobRunner
 from deita_core.jobs.handover import Part, WorkerChannel
 from deita_core.jobs.kinds import GraphSpec, MapSpec
-from deita_core.jobs.kinds.similarity import MakeGraph
 from deita_core.project import Project
 from deita_core.project.folder import delete_project, duplicate_project
 from deita_core.project.graphs import (
@@ -135,7 +134,7 @@ def test_the_job_needs_embeddings(tmp_path: Path) -> None:
         Project.open(tmp_path / "empty.duckdb", create=True) as empty,
         pytest.raises(JobError, match="embed the pool first"),
     ):
-        MakeGraph().prepare(empty, GraphSpec(), {}, tmp_path)
+        GraphSpec().prepare(empty, {}, tmp_path)
 
 
 def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path
     save_graph(tmp_path / "made", build_graph(vectors), key)
     for _ in range(2):
         part = Part({}, {"made": str(tmp_path / "made"), "key": key})
-        MakeGraph().commit(project, GraphSpec(), {}, part)
+        GraphSpec().commit(project, {}, part)
     assert load_graph(project) is not None
 
 
@@ -186,5 +185,5 @@ def test_a_cancelled_job_stops_in_the_middle(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(3000, 8)))
     np.save(tmp_path / "rows.npy", np.arange(3000))
     with pytest.raises(JobCancelledError):
-        MakeGraph().work(GraphSpec(), cast(WorkerChannel, Leaving()))
+        GraphSpec().work(cast(WorkerChannel, Leaving()))
     assert not (tmp_path / "graph").exists()

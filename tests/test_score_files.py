@@ -16,7 +16,7 @@ from deita_core.formats.score_file import deita_record, read_scores, score_field
 from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kind import JobSpec
-from deita_core.jobs.kinds import KINDS, ExportScoresSpec
+from deita_core.jobs.kinds import ExportScoresSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.jobs.kinds.score_files import FIRST_TURN_ONLY, score_of, scores_of_turns
 from deita_core.project import Project
@@ -30,16 +30,16 @@ from deita_core.project.scores import paired_scores, scorers, turn_scores
 class Channel:
     """Runs both sides of a job in this process."""
 
-    def __init__(self, kind: Any, project: Project, spec: JobSpec, folder: Path) -> None:
+    def __init__(self, project: Project, spec: Any, folder: Path) -> None:
         self.parts: list[Part] = []
         self.identities: Identities = {}
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.total = kind.prepare(project, spec, {}, folder)
+        self.total = spec.prepare(project, {}, folder)
         self.message = ""
-        kind.work(spec, self)
+        spec.work(self)
         for part in self.parts:
-            kind.commit(project, spec, self.identities, part)
+            spec.commit(project, self.identities, part)
 
     def get_input(self) -> tuple[Path, int]:
         return self.folder, self.total
@@ -55,7 +55,7 @@ class Channel:
 
 
 def do(project: Project, spec: JobSpec, folder: Path) -> str:
-    return Channel(KINDS[spec.kind], project, spec, folder / "job").message
+    return Channel(project, spec, folder / "job").message
 
 
 def chat(*said: str, **fields: object) -> dict[str, Any]:

@@ -1,14 +1,11 @@
-"""What a kind of job is: what it is asked to do, and both sides of the work.
-
-Several jobs queued one after the other are a chain, written as a list of their specs.
-"""
+"""What a job is: what it is asked to do, and both sides of the work. A list of them is a chain."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -17,57 +14,54 @@ from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.project import Project
 
 
-class JobSpec(BaseModel):
-    """What a job is to do. Each kind has its own; it is checked when made and when read."""
+class JobSpec(BaseModel, ABC):
+    """What a job is to do; a class for each kind, checked when made and when read.
+
+    `kind` is its name in the job log; `label` and `unit` are what people read.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ClassVar[str]
+    label: ClassVar[str]
+    unit: ClassVar[str]
 
     def to_json(self) -> dict[str, Any]:
         """For the job log; without what was left open."""
         return self.model_dump(mode="json", exclude_none=True)
 
-
-# A path that means the same in the worker, whatever folder it runs in.
-OutPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
-
-Spec = TypeVar("Spec", bound=JobSpec)
-
-
-class JobKind(ABC, Generic[Spec]):
-    """One kind of job. `label` and `unit` are what people read."""
-
-    spec: type[Spec]
-    label: ClassVar[str]
-    unit: ClassVar[str]
-
-    def read(self, parameters: Mapping[str, Any]) -> Spec:
-        """The inverse of `JobSpec.to_json`; JobError for what it does not take."""
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; JobError for what it does not take."""
         try:
-            return self.spec.model_validate(parameters)
+            return cls.model_validate(parameters)
         except ValidationError as error:
             wrong = error.errors()[0]
             place = ".".join(map(str, wrong["loc"])) or "it"
             raise JobError(
-                f"a job {self.spec.kind!r} cannot take {dict(parameters)}: {place}: {wrong['msg']}"
+                f"a job {cls.kind!r} cannot take {dict(parameters)}: {place}: {wrong['msg']}"
             ) from error
 
     @abstractmethod
-    def work(self, spec: Spec, channel: WorkerChannel) -> None:
-        """Worker process: compute, and hand over batches. Never opens a project."""
-
-    @abstractmethod
-    def prepare(self, project: Project, spec: Spec, identities: Identities, folder: Path) -> int:
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Owner: write the input that is still to be done (that is the resume); returns rows."""
 
-    def commit(self, project: Project, spec: Spec, identities: Identities, part: Part) -> None:
+    @abstractmethod
+    def work(self, channel: WorkerChannel) -> None:
+        """Worker process: compute, and hand over batches. Never opens a project."""
+
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """Owner: put one batch into the project. The same batch may come twice.
 
         A kind that writes a file hands over no batches: it appears whole, or not at all.
         """
         raise NotImplementedError
 
-    def stopped(self, project: Project) -> None:
+    @classmethod
+    def stopped(cls, project: Project) -> None:
         """Owner: the job ended before its end (cancelled, failed or killed)."""
         return  # what was committed stays; most kinds have nothing to mark
+
+
+# A path that means the same in the worker, whatever folder it runs in.
+OutPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]

@@ -175,12 +175,11 @@ class JobRunner:
 
     def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
         """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""
-        kind, given, asked_to_stop = KINDS[job.kind], False, 0.0
-        spec = kind.read(job.parameters)
+        spec, given, asked_to_stop = KINDS[job.kind].read(job.parameters), False, 0.0
         while worker.poll() is None:
             identities = None if given else handover.identities()
             if identities is not None:
-                total = kind.prepare(self._project, spec, identities, handover.input)
+                total = spec.prepare(self._project, identities, handover.input)
                 handover.set_input_ready(total)
                 given = True
             committed = self._commit_waiting(job, handover)
@@ -201,10 +200,9 @@ class JobRunner:
         waiting = handover.waiting_parts()
         if not waiting:
             return False
-        kind, identities = KINDS[job.kind], handover.identities() or {}
-        spec = kind.read(job.parameters)
+        spec, identities = KINDS[job.kind].read(job.parameters), handover.identities() or {}
         for path in waiting:
-            kind.commit(self._project, spec, identities, handover.take(path))
+            spec.commit(self._project, identities, handover.take(path))
             handover.drop(path)
         return True
 

@@ -17,8 +17,7 @@ def main(folder: Path, parent: int) -> int:
     handover = Handover(folder)
     try:
         name, parameters = handover.spec()
-        kind = KINDS[name]
-        kind.work(kind.read(parameters), WorkerChannel(handover, parent))
+        KINDS[name].read(parameters).work(WorkerChannel(handover, parent))
     except Exception as error:
         if not isinstance(error, DeitaError):
             traceback.print_exc()

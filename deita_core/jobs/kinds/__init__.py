@@ -1,22 +1,13 @@
 """The kinds of jobs there are, by name."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from deita_core.jobs.kind import JobKind
-from deita_core.jobs.kinds.export import Export, ExportSpec
-from deita_core.jobs.kinds.import_pool import ImportPool, ImportSpec
-from deita_core.jobs.kinds.model_runs import Embed, EmbedSpec, Score, ScoreSpec
-from deita_core.jobs.kinds.pilot import Pilot, PilotSpec
-from deita_core.jobs.kinds.score_files import (
-    ExportScores,
-    ExportScoresSpec,
-    ImportScores,
-    ImportScoresSpec,
-)
-from deita_core.jobs.kinds.select_rows import SelectRows, SelectSpec
-from deita_core.jobs.kinds.similarity import GraphSpec, MakeGraph, MakeMap, MapSpec
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds.export import ExportSpec
+from deita_core.jobs.kinds.import_pool import ImportSpec
+from deita_core.jobs.kinds.model_runs import EmbedSpec, ScoreSpec
+from deita_core.jobs.kinds.pilot import PilotSpec
+from deita_core.jobs.kinds.score_files import ExportScoresSpec, ImportScoresSpec
+from deita_core.jobs.kinds.select_rows import SelectSpec
+from deita_core.jobs.kinds.similarity import GraphSpec, MapSpec
 
 __all__ = [
     "KINDS",
@@ -32,16 +23,18 @@ __all__ = [
     "SelectSpec",
 ]
 
-_ALL: tuple[JobKind[Any], ...] = (
-    ImportPool(),
-    Score(),
-    Embed(),
-    MakeGraph(),
-    MakeMap(),
-    SelectRows(),
-    Export(),
-    Pilot(),
-    ImportScores(),
-    ExportScores(),
-)
-KINDS: dict[str, JobKind[Any]] = {kind.spec.kind: kind for kind in _ALL}
+KINDS: dict[str, type[JobSpec]] = {
+    spec.kind: spec
+    for spec in (
+        ImportSpec,
+        ScoreSpec,
+        EmbedSpec,
+        GraphSpec,
+        MapSpec,
+        SelectSpec,
+        ExportSpec,
+        PilotSpec,
+        ImportScoresSpec,
+        ExportScoresSpec,
+    )
+}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
@@ -26,21 +27,26 @@ from deita_core.formats.write import export_format, write
 from deita_core.formats.write.export_format import ExportRow, WriteReport
 from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
 from deita_core.jobs.handover import Identities, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec, OutPath
+from deita_core.jobs.kind import JobSpec, OutPath
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
 from deita_core.project.pool import Source, sources
 from deita_core.project.scores import ScorerRecord, scorers
-from deita_core.project.selections import find_selection, write_selection
+from deita_core.project.selections import SavedSelection, find_selection, write_selection
 from deita_core.project.vectors import EmbedderRecord, embedders
 from deita_core.version import VERSION
 
 
 class ExportSpec(JobSpec):
-    """selection: its name. format: key of the export format. with_scores: None as it is usual
-    in that format. license: identifier for the card."""
+    """Writes the file, then what goes beside it.
 
-    kind: ClassVar[str] = "export"
+    selection: its name. format: key of the export format. with_scores: None as it is usual in
+    that format. license: identifier for the card.
+    """
+
+    kind = "export"
+    label = "Export"
+    unit = "conversations"
 
     selection: str
     format: str
@@ -48,20 +54,19 @@ class ExportSpec(JobSpec):
     with_scores: bool | None = None
     license: str = "other"
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the rows and a manifest that lacks only what the worker will find out."""
+        saved = find_selection(project, self.selection)
+        manifest = _manifest_of(project, saved, self.format, self.out.name)
+        (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        return write_selection(project, saved.selection, folder / "rows.parquet")
 
-class Export(JobKind[ExportSpec]):
-    """Writes the file, then what goes beside it."""
-
-    spec = ExportSpec
-    label = "Export"
-    unit = "conversations"
-
-    def work(self, spec: ExportSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """The data, the manifest, the card, the entry in dataset_info.json."""
         folder, total = channel.get_input()
-        rows, out, with_scores = folder / "rows.parquet", spec.out, spec.with_scores
+        rows, with_scores = folder / "rows.parquet", self.with_scores
         if with_scores is None:
-            with_scores = export_format(spec.format).scores_by_default
+            with_scores = export_format(self.format).scores_by_default
         written: list[str] = []
 
         def watched() -> Iterator[ExportRow]:
@@ -70,32 +75,21 @@ class Export(JobKind[ExportSpec]):
                 channel.report(Progress(stage="writing", done=len(written), total=total))
                 yield row
 
-        report = write(watched(), spec.format, out, with_scores=with_scores)
+        report = write(watched(), self.format, self.out, with_scores=with_scores)
         skipped = {identity for identity, _ in report.skipped}
-        ids = tuple(identity for identity in written if identity not in skipped)
         base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
-        output = Output(
-            format=spec.format,
-            file_name=out.name,
-            with_scores=with_scores,
-            bytes=report.bytes,
-            sha256=report.sha256,
-            ids=ids,
-        )
+        found = {
+            "with_scores": with_scores,
+            "bytes": report.bytes,
+            "sha256": report.sha256,
+            "ids": tuple(identity for identity in written if identity not in skipped),
+        }
+        output = base.output.model_copy(update=found)
         manifest = base.model_copy(update={"output": output})
         kept = (row for row in read_export_rows(rows) if row.id not in skipped)
-        card = dataset_card(manifest, card_statistics(kept), spec.license or "other")
-        _write_beside(out, manifest, card, report)
+        card = dataset_card(manifest, card_statistics(kept), self.license or "other")
+        _write_beside(self.out, manifest, card, report)
         channel.report(Progress(done=total, total=total, result=_said(report)))
-
-    def prepare(
-        self, project: Project, spec: ExportSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the rows and a manifest that lacks only what the worker will find out."""
-        selection = find_selection(project, spec.selection)
-        manifest = manifest_of(project, spec.selection, spec.format, spec.out.name)
-        (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        return write_selection(project, selection.selection, folder / "rows.parquet")
 
 
 def manifest_path(out: Path) -> Path:
@@ -120,9 +114,8 @@ def read_export_rows(path: Path) -> Iterator[ExportRow]:
                 yield ExportRow(conversation=conversation, raw=raw, flags=flags, **row)
 
 
-def manifest_of(project: Project, selection: str, export: str, file_name: str) -> Manifest:
+def _manifest_of(project: Project, saved: SavedSelection, export: str, file_name: str) -> Manifest:
     """What made a selection, as far as the project knows; `output` is still empty."""
-    saved = find_selection(project, selection)
     rule: dict[str, Any] = json.loads(saved.rule)
     models: list[tuple[str, ScorerRecord | EmbedderRecord]] = [
         *((scorer.dimension, scorer) for scorer in scorers(project)),
@@ -137,11 +130,7 @@ def manifest_of(project: Project, selection: str, export: str, file_name: str) -
             for role, m in models
             if m.active
         ),
-        selection=SelectionRecord(
-            name=selection,
-            strategy=rule.pop("strategy"),
-            parameters=rule,
-        ),
+        selection=SelectionRecord(name=saved.name, strategy=rule.pop("strategy"), parameters=rule),
         output=Output(
             format=export, file_name=file_name, with_scores=False, bytes=0, sha256="0" * 64, ids=()
         ),
@@ -156,27 +145,13 @@ def _portable(path: str) -> str:
 
 
 def _pool_file(source: Source) -> PoolFile:
-    if (
-        source.sha256 is None
-        or source.bytes is None
-        or source.container is None
-        or source.mapping is None
-    ):
+    if source.sha256 is None or source.container is None or source.mapping is None:
         raise ExportError(f"{source.name} is not imported yet: import it, or delete the project")
     container = Container.from_json(source.container)
-    return PoolFile(
-        name=source.name,
-        path=_portable(source.path),
-        sha256=source.sha256,
-        bytes=source.bytes,
-        container=container.kind,
-        compression=container.compression,
-        mapping=Mapping.from_json(source.mapping),
-        read=source.read,
-        imported=source.imported,
-        duplicates=source.duplicates,
-        rejected=source.rejected,
-    )
+    facts = {name: value for name, value in asdict(source).items() if name in PoolFile.model_fields}
+    facts |= {"container": container.kind, "compression": container.compression}
+    facts |= {"path": _portable(source.path), "mapping": Mapping.from_json(source.mapping)}
+    return PoolFile.model_validate(facts)
 
 
 def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:

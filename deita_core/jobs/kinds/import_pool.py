@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -13,7 +13,7 @@ from deita_core.files import sha256_of
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kind import JobSpec
 from deita_core.project import Project
 from deita_core.project.folder import data_folder
 from deita_core.project.job_log import Progress
@@ -34,26 +34,30 @@ BATCH = 2048
 PREVIEW_CHARACTERS = 200
 
 
-class ImportSpec(JobSpec):
-    """sources: numbers of sources in the project."""
-
-    kind: ClassVar[str] = "import"
-
-    sources: Sequence[int]
-
-
 # Files, each with the first of its rows that is not in the project yet.
 _TO_READ = TypeAdapter(list[tuple[Source, int]])
 
 
-class ImportPool(JobKind[ImportSpec]):
-    """Reads every file from where the project already is."""
+class ImportSpec(JobSpec):
+    """Reads every file from where the project already is. sources: their numbers in it."""
 
-    spec = ImportSpec
+    kind = "import"
     label = "Import"
     unit = "rows"
 
-    def work(self, spec: ImportSpec, channel: WorkerChannel) -> None:
+    sources: Sequence[int]
+
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write which files to read, and from which row on."""
+        to_read = [
+            (s, next_position(project, s.source))
+            for s in sources(project)
+            if s.source in self.sources and s.state != "imported"
+        ]
+        (folder / "sources.json").write_bytes(_TO_READ.dump_json(to_read))
+        return 0
+
+    def work(self, channel: WorkerChannel) -> None:
         """One file after the other."""
         folder, _ = channel.get_input()
         done = 0
@@ -71,23 +75,19 @@ class ImportPool(JobKind[ImportSpec]):
         if mapping is None or container is None:  # not detected yet where it was registered
             found = detect(path, mapping)
             mapping, container, explanation = found.mapping, found.container, found.explanation
-        channel.put(
-            Part(
-                meta={
-                    "source": source.source,
-                    "path": str(path),
-                    "sha256": sha256_of(path),
-                    "bytes": path.stat().st_size,
-                    "container": container.to_json(),
-                    "mapping": mapping.to_json(),
-                    "explanation": explanation,
-                }
-            )
-        )
-        position = start
+        size = path.stat().st_size
+        facts = {
+            "source": source.source,
+            "path": str(path),
+            "sha256": sha256_of(path),
+            "bytes": size,
+            "container": container.to_json(),
+            "mapping": mapping.to_json(),
+            "explanation": explanation,
+        }
+        channel.put(Part(meta=facts))
         plain = container.kind != "parquet" and not container.compression
-        size = path.stat().st_size if plain else None
-        consumed = 0
+        position, consumed = start, 0
         for batch in _batches(read(path, mapping, start, container=container)):
             position = batch[-1].position + 1
             rows, rejects = rows_and_rejects(batch)
@@ -96,35 +96,15 @@ class ImportPool(JobKind[ImportSpec]):
             consumed += sum(len(row.raw.encode("utf-8", "replace")) for row in batch)
             here = position - start
             # About how many rows are still to come, from the bytes that `here` rows took.
-            whole = None if size is None else round(size * here / consumed) - start
-            total = None if whole is None else done + max(here, whole)
-            channel.report(
-                Progress(
-                    stage="reading",
-                    done=done + here,
-                    total=total,
-                    item=source.name,
-                    item_done=position,
-                )
+            total = done + max(here, round(size * here / consumed) - start) if plain else None
+            told = Progress(
+                stage="reading", done=done + here, total=total, item=source.name, item_done=position
             )
+            channel.report(told)
         channel.put(Part(meta={"source": source.source, "read": position}))
         return position
 
-    def prepare(
-        self, project: Project, spec: ImportSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write which files to read, and from which row on."""
-        to_read = [
-            (s, next_position(project, s.source))
-            for s in sources(project)
-            if s.source in spec.sources and s.state != "imported"
-        ]
-        (folder / "sources.json").write_bytes(_TO_READ.dump_json(to_read))
-        return 0
-
-    def commit(
-        self, project: Project, spec: ImportSpec, identities: Identities, part: Part
-    ) -> None:
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """Facts of a file, a batch of its rows, or its end."""
         meta = part.meta
         if "sha256" in meta:
@@ -134,7 +114,8 @@ class ImportPool(JobKind[ImportSpec]):
         elif next_position(project, meta["source"]) < meta["end"]:
             add_rows(project, meta["source"], part.tables["rows"], part.tables["rejects"])
 
-    def stopped(self, project: Project) -> None:
+    @classmethod
+    def stopped(cls, project: Project) -> None:
         """The import of these files can be resumed."""
         stop_sources(project)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,7 +21,7 @@ from deita_core.describe import approximate_tokens
 from deita_core.embedding.protocol import Embedder, Paced, text_for
 from deita_core.errors import HopelessScorerError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kind import JobSpec
 from deita_core.models.batches import out_of_memory
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
@@ -36,15 +36,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ScoreSpec(JobSpec):
-    """complexity, quality: names of the catalogue; at least one. options: of their models.
+class ModelJob(JobSpec):
+    """A job whose batches hold what models gave: a table for each role."""
 
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
+        """Put them into the project; at `FINISHED` the models become the active ones.
+
+        Not before: a run that is stopped early leaves the models in use as they are.
+        """
+        for role, identity in identities.items():
+            number = register_model(project, role, identity, activate=part.meta == FINISHED.meta)
+            if role in part.tables:
+                add = add_embeddings if role == "embedding" else add_scores
+                add(project, number, part.tables[role])
+
+
+# The last batch of a run whose results are to count for selection.
+FINISHED = Part(meta={"finished": True})
+
+
+class ScoreSpec(ModelJob):
+    """Scores in batches of a few seconds each, of like lengths.
+
+    complexity, quality: names of the catalogue; at least one. options: of their models.
     despite_health: go on with a scorer that looks hopeless after the first hundred turns.
     activate: their scores count for selection once all are there; without (and until then),
     only where there are no others.
     """
 
-    kind: ClassVar[str] = "score"
+    kind = "score"
+    label = "Score"
+    unit = "conversations"
 
     complexity: str | None = None
     quality: str | None = None
@@ -64,21 +86,18 @@ class ScoreSpec(JobSpec):
         given = {"complexity": self.complexity, "quality": self.quality}
         return {d: name for d in DIMENSIONS if (name := given[d])}
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the conversations that lack a score."""
+        numbers = register(project, identities)
+        return write_unscored(project, list(numbers.values()), folder / "rows.parquet")
 
-class Score(JobKind[ScoreSpec]):
-    """Scores in batches of a few seconds each, of like lengths."""
-
-    spec = ScoreSpec
-    label = "Score"
-    unit = "conversations"
-
-    def work(self, spec: ScoreSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Load the scorers, then score batch by batch; HopelessScorerError stops a bad one."""
         from deita_core.scoring.catalogue import load_scorer
 
         scorers = [
-            load_scorer(name, d, spec.options.get(d, ModelOptions()))
-            for d, name in spec.names.items()
+            load_scorer(name, d, self.options.get(d, ModelOptions()))
+            for d, name in self.names.items()
         ]
         folder, total = channel.get_input({s.dimension: identity_of(s) for s in scorers})
         channel.report(Progress(stage="scoring", total=total))
@@ -109,20 +128,10 @@ class Score(JobKind[ScoreSpec]):
                         health=_notes(tallies),
                     )
                 )
-                if not spec.despite_health:
+                if not self.despite_health:
                     _check_health(scorers, tallies)
-        channel.put(FINISHED)
-
-    def prepare(
-        self, project: Project, spec: ScoreSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the conversations that lack a score."""
-        numbers = register(project, identities)
-        return write_unscored(project, list(numbers.values()), folder / "rows.parquet")
-
-    def commit(self, project: Project, spec: ScoreSpec, identities: Identities, part: Part) -> None:
-        """Scores of one batch, one table a dimension."""
-        commit_results(project, identities, part, activate=spec.activate)
+        if self.activate:
+            channel.put(FINISHED)
 
 
 def _notes(tallies: Mapping[Dimension, HealthTally]) -> dict[str, ScorerNote]:
@@ -191,32 +200,34 @@ _BATCH, _LARGE_BATCH = 512, 2048
 _LARGE_POOL = 20_000
 
 
-class EmbedSpec(JobSpec):
-    """embedder: its name in the catalogue. activate: selection uses the vectors once all are
-    there; without (and until then), only where there are no others."""
+class EmbedSpec(ModelJob):
+    """Embeds batch by batch in row order.
 
-    kind: ClassVar[str] = "embed"
+    embedder: its name in the catalogue. activate: selection uses the vectors once all are there;
+    without (and until then), only where there are no others.
+    """
+
+    kind = "embed"
+    label = "Embed"
+    unit = "conversations"
 
     embedder: str = "minilm"
     options: ModelOptions = ModelOptions()
     activate: bool = True
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the conversations that lack a vector."""
+        number = register(project, identities)["embedding"]
+        return write_unembedded(project, number, folder / "rows.parquet")
 
-class Embed(JobKind[EmbedSpec]):
-    """Embeds batch by batch in row order."""
-
-    spec = EmbedSpec
-    label = "Embed"
-    unit = "conversations"
-
-    def work(self, spec: EmbedSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Load the embedder, then embed."""
         import pyarrow.parquet as pq
 
         from deita_core.embedding.catalogue import load_embedder
         from deita_core.map.projection import compile_umap
 
-        embedder = load_embedder(spec.embedder, spec.options)
+        embedder = load_embedder(self.embedder, self.options)
         folder, total = channel.get_input({"embedding": identity_of(embedder)})
         channel.report(Progress(stage="embedding", total=total))
         size = _BATCH if total < _LARGE_POOL else _LARGE_BATCH
@@ -233,18 +244,8 @@ class Embed(JobKind[EmbedSpec]):
                     Thread(target=compile_umap).start()
                 done += batch.num_rows
                 channel.report(Progress(stage="embedding", done=done, total=total))
-        channel.put(FINISHED)
-
-    def prepare(
-        self, project: Project, spec: EmbedSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the conversations that lack a vector."""
-        number = register(project, identities)["embedding"]
-        return write_unembedded(project, number, folder / "rows.parquet")
-
-    def commit(self, project: Project, spec: EmbedSpec, identities: Identities, part: Part) -> None:
-        """Vectors of one batch."""
-        commit_results(project, identities, part, activate=spec.activate)
+        if self.activate:
+            channel.put(FINISHED)
 
 
 def embed_rows(embedder: Embedder, rows: Sequence[int], messages: Sequence[str]) -> pa.Table:
@@ -270,10 +271,6 @@ def embed_rows(embedder: Embedder, rows: Sequence[int], messages: Sequence[str])
     )
 
 
-# The end of a run: from here on its results count for selection.
-FINISHED = Part(meta={"finished": True})
-
-
 def identity_of(model: Scorer | Embedder) -> ModelIdentity:
     """What tells a loaded model apart from all others."""
     return ModelIdentity(
@@ -287,20 +284,6 @@ def identity_of(model: Scorer | Embedder) -> ModelIdentity:
 def register(project: Project, identities: Identities) -> dict[Role, int]:
     """The numbers of models that are about to run; those in use stay in use."""
     return {r: register_model(project, r, i, activate=False) for r, i in identities.items()}
-
-
-def commit_results(project: Project, identities: Identities, part: Part, *, activate: bool) -> None:
-    """Put one batch, a table a role, into the project; may come twice.
-
-    activate: once the run is finished, its models become the active ones. Not before: a run
-    that is stopped early leaves the models in use as they are.
-    """
-    activate = activate and bool(part.meta.get("finished"))
-    for role, identity in identities.items():
-        number = register_model(project, role, identity, activate=activate)
-        if role in part.tables:
-            add = add_embeddings if role == "embedding" else add_scores
-            add(project, number, part.tables[role])
 
 
 # Conversations read together to find some of like length.

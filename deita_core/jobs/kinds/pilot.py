@@ -11,16 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec
 from deita_core.jobs.kinds.model_runs import (
     BatchSizer,
     ConversationTurns,
-    commit_results,
+    ModelJob,
     embed_rows,
     identity_of,
     read_windows,
@@ -40,18 +39,6 @@ if TYPE_CHECKING:
 # Of the first rows the time is not counted: buffers are made and kernels compiled.
 _WARM_UP = 4
 _MOST_AT_ONCE = 200
-
-
-class PilotSpec(JobSpec):
-    """dimension: what the model is tried for. model: its name in the catalogue. rows: at most."""
-
-    kind: ClassVar[str] = "pilot"
-
-    dimension: Role
-    model: str
-    options: ModelOptions = ModelOptions()
-    rows: int = 200
-    seed: int = 42
 
 
 class PilotFacts(BaseModel):
@@ -85,19 +72,34 @@ class PilotFacts(BaseModel):
         return self.left_seconds / 3600 * price_per_hour
 
 
-class Pilot(JobKind[PilotSpec]):
-    """Does a sample of rows and measures it."""
+class PilotSpec(ModelJob):
+    """Does a sample of rows and measures it.
 
-    spec = PilotSpec
+    dimension: what the model is tried for. model: its name in the catalogue. rows: at most.
+    """
+
+    kind = "pilot"
     label = "Pilot"
     unit = "conversations"
 
-    def work(self, spec: PilotSpec, channel: WorkerChannel) -> None:
+    dimension: Role
+    model: str
+    options: ModelOptions = ModelOptions()
+    rows: int = 200
+    seed: int = 42
+
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write a sample of what the model has not done yet, spread over all lengths."""
+        number = register(project, identities)[self.dimension]
+        out = folder / "rows.parquet"
+        return write_pilot_rows(project, self.dimension, number, self.rows, self.seed, out)
+
+    def work(self, channel: WorkerChannel) -> None:
         """Load the model, do the rows, and note the times."""
         started = time.monotonic()
-        run, identity = _loaded(spec)
+        run, identity = _loaded(self)
         loaded = time.monotonic() - started
-        folder, total = channel.get_input({spec.dimension: identity})
+        folder, total = channel.get_input({self.dimension: identity})
         sizer, done, seconds, tokens = BatchSizer(first=_WARM_UP, most=_MOST_AT_ONCE), 0, 0.0, 0
         timed: list[int] = []
         for window in read_windows(folder / "rows.parquet"):
@@ -110,16 +112,16 @@ class Pilot(JobKind[PilotSpec]):
                 if done:
                     seconds += taken
                     timed += [one.row for one in batch]
-                    tokens += sum(one.tokens(spec.dimension) for one in batch)
+                    tokens += sum(one.tokens(self.dimension) for one in batch)
                 done += len(batch)
-                channel.put(Part({spec.dimension: table}))
+                channel.put(Part({self.dimension: table}))
                 channel.report(Progress(stage="pilot", done=done, total=total))
         if not total:
             said = "nothing is left to try it on: it has done all rows of the pool"
             channel.report(Progress(total=0, result=(said,)))
             return
         measured = PilotFacts(
-            dimension=spec.dimension,
+            dimension=self.dimension,
             model=identity.id,
             rows=done,
             seconds=seconds,
@@ -131,22 +133,14 @@ class Pilot(JobKind[PilotSpec]):
         )
         channel.put(Part(meta={"measured": measured.model_dump(mode="json"), "timed": timed}))
 
-    def prepare(
-        self, project: Project, spec: PilotSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write a sample of what the model has not done yet, spread over all lengths."""
-        number = register(project, identities)[spec.dimension]
-        out = folder / "rows.parquet"
-        return write_pilot_rows(project, spec.dimension, number, spec.rows, spec.seed, out)
-
-    def commit(self, project: Project, spec: PilotSpec, identities: Identities, part: Part) -> None:
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """Scores or vectors of a batch; at the end the facts."""
-        commit_results(project, identities, part, activate=False)
+        super().commit(project, identities, part)
         if "measured" in part.meta:
             measured = PilotFacts.model_validate(part.meta["measured"])
-            number = register(project, identities)[spec.dimension]
+            number = register(project, identities)[self.dimension]
             facts = _with_what_is_left(project, number, measured, part.meta["timed"])
-            add_pilot(project, spec.model, facts.model_dump(mode="json"))
+            add_pilot(project, self.model, facts.model_dump(mode="json"))
 
 
 def _loaded(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
@@ -17,12 +17,12 @@ from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Reject
 from deita_core.formats.score_file import SCORE_FORMATS, ScoreRow, read_scores, write_scores
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec, OutPath
-from deita_core.jobs.kinds.model_runs import FINISHED, commit_results
+from deita_core.jobs.kind import JobSpec, OutPath
+from deita_core.jobs.kinds.model_runs import FINISHED, ModelJob
 from deita_core.project import Project
 from deita_core.project.columns import write_column
 from deita_core.project.job_log import Progress
-from deita_core.project.models import ModelIdentity
+from deita_core.project.models import ModelIdentity, Role
 from deita_core.project.scores import write_scored_rows, write_turn_scores
 from deita_core.scoring.protocol import Dimension
 
@@ -148,76 +148,62 @@ def _counts(matched: int, left_out: Mapping[str, Sequence[int]], absent: int) ->
 BATCH = 20_000
 
 
-class ImportScoresSpec(JobSpec):
-    """fields: by dimension, the field of the file, or without a file the column of the pool.
+class ImportScoresSpec(ModelJob):
+    """Matches values with the turns of the pool; every turn gets a score or a reason.
 
+    The scorer is called "column:NAME" or "import:FILE#FIELD"; its revision is a hash of the values.
+    fields: by dimension, the field of the file, or without a file the column of the pool.
     activate: the scores become the active ones of their dimension.
     """
 
-    kind: ClassVar[str] = "import_scores"
+    kind = "import_scores"
+    label = "Import scores"
+    unit = "conversations"
 
     fields: Mapping[Dimension, str]
     file: OutPath | None = None
     activate: bool = True
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write which conversations there are, and the columns asked for."""
+        columns = {} if self.file else self.fields
+        return write_column(project, dict(columns.items()), folder / "rows.parquet")
 
-class ImportScores(JobKind[ImportScoresSpec]):
-    """Matches values with the turns of the pool; every turn gets a score or a reason.
-
-    The scorer is called "column:NAME" or "import:FILE#FIELD"; its revision is a hash of the values.
-    """
-
-    spec = ImportScoresSpec
-    label = "Import scores"
-    unit = "conversations"
-
-    def work(self, spec: ImportScoresSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Match, then hand over batch by batch."""
         folder, total = channel.get_input()
-        fields = {str(d): field for d, field in spec.fields.items()}
         channel.report(Progress(stage="reading", total=total))
         pool = list(_pool(folder / "rows.parquet"))
         result: list[str] = []
-        if (file := spec.file) is None:
-            given = {
-                d: {p.row: scores_of_turns(p.columns[d], p.turns) for p in pool} for d in fields
-            }
-            names = {d: f"column:{field}" for d, field in fields.items()}
-            revisions = {d: _hash(pool, d) for d in fields}
+        given: _Given = {}
+        identities: dict[Role, ModelIdentity] = {}
+        if self.file is None:
             absent = MISSING
+            for d, column in self.fields.items():
+                given[d] = {p.row: scores_of_turns(p.columns[d], p.turns) for p in pool}
+                identities[d] = ModelIdentity(id=f"column:{column}", revision=_hash(pool, d))
         else:
-            given, said = _match_file(file, fields, pool, channel)
+            absent = f"not in {self.file.name}"
+            given, said = _match_file(self.file, dict(self.fields.items()), pool, channel)
             result.append(said)
-            names = {d: f"import:{file.name}#{field}" for d, field in fields.items()}
-            revisions = dict.fromkeys(fields, sha256_of(file)[:32])
-            absent = f"not in {file.name}"
-        channel.set_identities(
-            {d: ModelIdentity(id=names[d], revision=revisions[d]) for d in spec.fields}
-        )
-        counts = dict.fromkeys(fields, 0)
+            revision = sha256_of(self.file)[:32]
+            for d, field in self.fields.items():
+                identities[d] = ModelIdentity(
+                    id=f"import:{self.file.name}#{field}", revision=revision
+                )
+        channel.set_identities(identities)
+        counts = dict.fromkeys(given, 0)
         for start in range(0, len(pool), BATCH):
             rows = pool[start : start + BATCH]
-            tables = {d: _table(rows, given[d], absent) for d in fields}
-            for d, table in tables.items():
-                counts[d] += len(table) - table["score"].null_count
+            tables = {role: _table(rows, scores, absent) for role, scores in given.items()}
+            for role, table in tables.items():
+                counts[role] += len(table) - table["score"].null_count
             channel.put(Part(tables))
             channel.report(Progress(stage="matching", done=start + len(rows), total=total))
-        channel.put(FINISHED)
-        result += [f"{d}: {count:,} turns scored" for d, count in counts.items()]
+        if self.activate:
+            channel.put(FINISHED)
+        result += [f"{role}: {count:,} turns scored" for role, count in counts.items()]
         channel.report(Progress(done=total, total=total, result=tuple(result)))
-
-    def prepare(
-        self, project: Project, spec: ImportScoresSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write which conversations there are, and the columns asked for."""
-        columns = {str(d): column for d, column in spec.fields.items() if spec.file is None}
-        return write_column(project, columns, folder / "rows.parquet")
-
-    def commit(
-        self, project: Project, spec: ImportScoresSpec, identities: Identities, part: Part
-    ) -> None:
-        """Scores of one batch, one table a dimension."""
-        commit_results(project, identities, part, activate=spec.activate)
 
 
 def _pool(path: Path) -> Iterator[_PoolRow]:
@@ -259,9 +245,14 @@ def _table(
 
 
 class ExportScoresSpec(JobSpec):
-    """format: one of `SCORE_FORMATS` (see `write_scores`); ExportError for another one."""
+    """Writes the active scores; the file appears whole or not at all.
 
-    kind: ClassVar[str] = "export_scores"
+    format: one of `SCORE_FORMATS` (see `write_scores`); ExportError for another one.
+    """
+
+    kind = "export_scores"
+    label = "Export scores"
+    unit = "rows"
 
     out: OutPath
     format: str = "deita"
@@ -273,34 +264,23 @@ class ExportScoresSpec(JobSpec):
             raise ExportError(f"scores are written as {', '.join(SCORE_FORMATS)}, got {format!r}")
         return format
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the scores, and for the reference's format the conversations."""
+        write_input = write_scored_rows if self.format == "deita" else write_turn_scores
+        return write_input(project, folder / "rows.parquet")
 
-class ExportScores(JobKind[ExportScoresSpec]):
-    """Writes the active scores; the file appears whole or not at all."""
-
-    spec = ExportScoresSpec
-    label = "Export scores"
-    unit = "rows"
-
-    def work(self, spec: ExportScoresSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Write the file."""
         folder, total = channel.get_input()
-        out = spec.out
+        out = self.out
 
         def tell(done: int) -> None:
             channel.report(Progress(stage="writing", done=done, total=total))
 
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            said = write_scores(folder / "rows.parquet", spec.format, out, tell)
+            said = write_scores(folder / "rows.parquet", self.format, out, tell)
         except OSError as error:
             raise JobError(f"{out} cannot be written: {error}") from error
         result = (f"{said}, {out.stat().st_size:,} bytes",)
         channel.report(Progress(done=total, total=total, result=result))
-
-    def prepare(
-        self, project: Project, spec: ExportScoresSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the scores, and for the reference's format the conversations."""
-        if spec.format == "deita":
-            return write_scored_rows(project, folder / "rows.parquet")
-        return write_turn_scores(project, folder / "rows.parquet")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from deita_core.jobs.curate import check_rule_names, selection_input
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds.similarity import read_graph, write_graph_place
 from deita_core.progress import finish
 from deita_core.project import Project
@@ -23,29 +23,34 @@ from deita_core.selection.rule import SelectionRule
 
 
 class SelectSpec(JobSpec):
-    """rule: JSON of a SelectionRule. name: what the selection is called; replaces one of it."""
+    """Selects with progress.
 
-    kind: ClassVar[str] = "select"
+    rule: JSON of a SelectionRule. name: what the selection is called; replaces one of it.
+    """
+
+    kind = "select"
+    label = "Select"
+    unit = "rows"
 
     rule: str
     name: str
     notes: str = ""
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the pool's columns and vectors, and where their similarity graph is."""
+        table = selection_input(project)
+        check_rule_names(SelectionRule.from_json(self.rule), table)
+        _write_table(table, folder)
+        write_graph_place(project, folder)
+        return len(table)
 
-class SelectRows(JobKind[SelectSpec]):
-    """Selects with progress."""
-
-    spec = SelectSpec
-    label = "Select"
-    unit = "rows"
-
-    def work(self, spec: SelectSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Hand over the rows kept."""
         import pyarrow as pa
 
         folder, total = channel.get_input()
         outcome = finish(
-            select_steps(SelectionRule.from_json(spec.rule), _read_table(folder)),
+            select_steps(SelectionRule.from_json(self.rule), _read_table(folder)),
             lambda step: channel.report(
                 Progress(stage="selecting", done=step.visited, total=total, found=step.kept)
             ),
@@ -55,29 +60,17 @@ class SelectRows(JobKind[SelectSpec]):
         channel.put(Part({"kept": pa.table(columns)}, {"sentence": outcome.sentence()}))
         channel.report(Progress(done=total, total=total, result=(outcome.sentence(),)))
 
-    def prepare(
-        self, project: Project, spec: SelectSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the pool's columns and vectors, and where their similarity graph is."""
-        table = selection_input(project)
-        check_rule_names(SelectionRule.from_json(spec.rule), table)
-        _write_table(table, folder)
-        write_graph_place(project, folder)
-        return len(table)
-
-    def commit(
-        self, project: Project, spec: SelectSpec, identities: Identities, part: Part
-    ) -> None:
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """Save the selection; the same batch again replaces it."""
         kept = part.tables["kept"]
         save_selection(
             project,
-            spec.name,
-            spec.rule,
+            self.name,
+            self.rule,
             part.meta["sentence"],
             kept["row"].to_numpy(),
             kept["score"].to_numpy(),
-            notes=spec.notes,
+            notes=self.notes,
             replace=True,
         )
 

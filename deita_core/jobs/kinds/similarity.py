@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import JobError, ProjectError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobKind, JobSpec
+from deita_core.jobs.kind import JobSpec
 from deita_core.project import Project
 from deita_core.project.graphs import graph_folder, graph_key, has_graph, set_graph
 from deita_core.project.job_log import Progress
@@ -26,24 +26,27 @@ SEED = 42
 
 
 class GraphSpec(JobSpec):
-    """floor: cosine similarity above which pairs are kept. most_pairs: raises it where there are
-    more. clusters: how many. None leaves each to the program."""
+    """Compares all pairs of rows, then clusters them.
 
-    kind: ClassVar[str] = "graph"
+    floor: cosine similarity above which pairs are kept. most_pairs: raises it where there are
+    more. clusters: how many. None leaves each to the program.
+    """
+
+    kind = "graph"
+    label = "Graph"
+    unit = "million pairs"
 
     floor: float | None = None
     most_pairs: int | None = None
     clusters: int | None = None
 
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the vectors of the active embedder."""
+        embedder = _embedder(project, "the graph")
+        (folder / "key.json").write_text(json.dumps(graph_key(project, embedder)), encoding="utf-8")
+        return _write_vectors(project, embedder, folder)
 
-class MakeGraph(JobKind[GraphSpec]):
-    """Compares all pairs of rows, then clusters them."""
-
-    spec = GraphSpec
-    label = "Graph"
-    unit = "million pairs"
-
-    def work(self, spec: GraphSpec, channel: WorkerChannel) -> None:
+    def work(self, channel: WorkerChannel) -> None:
         """Build the graph in a folder of the job, where the project takes it from."""
         from deita_core.map.clusters import cluster
         from deita_core.similarity.graph import save_graph
@@ -51,26 +54,21 @@ class MakeGraph(JobKind[GraphSpec]):
 
         folder, _ = channel.get_input()
         rows, vectors = _read_vectors(folder)
-        floor = WANTED_FLOOR if spec.floor is None else spec.floor
+        floor = WANTED_FLOOR if self.floor is None else self.floor
 
         def compared(done: int, total: int, pairs: int, floor: float) -> None:
+            done, total = _millions(done), _millions(total)
             channel.report(
-                Progress(
-                    stage="comparing",
-                    done=_millions(done),
-                    total=_millions(total),
-                    found=pairs,
-                    floor=floor,
-                )
+                Progress(stage="comparing", done=done, total=total, found=pairs, floor=floor)
             )
 
         # A cancel raises in `compared`, which stops the threads at once.
         graph = build_graph(
-            vectors, floor, most_pairs=spec.most_pairs, seed=SEED, progress=compared
+            vectors, floor, most_pairs=self.most_pairs, seed=SEED, progress=compared
         )
         total = _millions(graph.groups * (graph.groups - 1) // 2)
         channel.report(Progress(stage="clusters", done=total, total=total))
-        clusters = cluster(vectors, spec.clusters, SEED)
+        clusters = cluster(vectors, self.clusters, SEED)
         result = (_sentence(graph, int(clusters.max(initial=-1)) + 1),)
         channel.report(Progress(done=total, total=total, result=result))
         key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
@@ -78,15 +76,7 @@ class MakeGraph(JobKind[GraphSpec]):
         save_graph(made, graph, key, {"rows": rows, "clusters": clusters})
         channel.put(Part({}, {"made": str(made), "key": key}))
 
-    def prepare(
-        self, project: Project, spec: GraphSpec, identities: Identities, folder: Path
-    ) -> int:
-        """Write the vectors of the active embedder."""
-        embedder = _embedder(project, "the graph")
-        (folder / "key.json").write_text(json.dumps(graph_key(project, embedder)), encoding="utf-8")
-        return _write_vectors(project, embedder, folder)
-
-    def commit(self, project: Project, spec: GraphSpec, identities: Identities, part: Part) -> None:
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """The whole graph at once."""
         set_graph(project, Path(part.meta["made"]), part.meta["key"])
 
@@ -108,21 +98,21 @@ def _sentence(graph: SimilarityGraph, clusters: int) -> str:
 
 
 class MapSpec(JobSpec):
-    """seed: of the layout."""
+    """UMAP of all vectors. seed: of the layout."""
 
-    kind: ClassVar[str] = "map"
-
-    seed: int = SEED
-
-
-class MakeMap(JobKind[MapSpec]):
-    """UMAP of all vectors."""
-
-    spec = MapSpec
+    kind = "map"
     label = "Map"
     unit = "steps"
 
-    def work(self, spec: MapSpec, channel: WorkerChannel) -> None:
+    seed: int = SEED
+
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the vectors of the active embedder, and where their similarity graph is."""
+        embedder = _embedder(project, "the map")
+        (folder / "embedder").write_text(str(embedder), encoding="utf-8")
+        return _write_vectors(project, embedder, folder)
+
+    def work(self, channel: WorkerChannel) -> None:
         """Lay them out on a plane."""
         import pyarrow as pa
 
@@ -134,7 +124,7 @@ class MakeMap(JobKind[MapSpec]):
         def tell(stage: str, done: int, total: int) -> None:
             channel.report(Progress(stage=stage, done=done, total=total))
 
-        xy = project(vectors, seed=spec.seed, graph=read_graph(folder), progress=tell)
+        xy = project(vectors, seed=self.seed, graph=read_graph(folder), progress=tell)
         points = pa.table(
             {
                 "row": pa.array(rows, pa.int32()),
@@ -145,15 +135,9 @@ class MakeMap(JobKind[MapSpec]):
         embedder = int((folder / "embedder").read_text(encoding="utf-8"))
         channel.put(Part({"points": points}, {"embedder": embedder}))
 
-    def prepare(self, project: Project, spec: MapSpec, identities: Identities, folder: Path) -> int:
-        """Write the vectors of the active embedder, and where their similarity graph is."""
-        embedder = _embedder(project, "the map")
-        (folder / "embedder").write_text(str(embedder), encoding="utf-8")
-        return _write_vectors(project, embedder, folder)
-
-    def commit(self, project: Project, spec: MapSpec, identities: Identities, part: Part) -> None:
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """The whole map at once."""
-        set_map(project, part.meta["embedder"], part.tables["points"], {"seed": spec.seed})
+        set_map(project, part.meta["embedder"], part.tables["points"], {"seed": self.seed})
 
 
 def _embedder(project: Project, what: str) -> int:
