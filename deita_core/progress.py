@@ -18,15 +18,13 @@ def finish(
 
     tell: called with each step. When it raises, the generator is closed at once.
     """
-    with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            if tell is not None:
-                tell(step)
+    told = told_as(steps, tell or (lambda step: None))
+    while True:
+        try:
+            next(told)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 def told_as(

@@ -10,6 +10,8 @@ the similarity of two rows is their cosine **computed in float64 and rounded to 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,6 +107,39 @@ def pair_cosines(
         left, right = unit_rows(embeddings, rows[part]), unit_rows(embeddings, others[part])
         result[part] = np.einsum("ij,ij->i", left, right)
     return np.round(result, DECIMALS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copies:
+    """Which rows have the same unit vector, bit for bit: g groups in order of first sight.
+
+    first: (g,) int64, the first row of each. of: (n,) int32, the group each row is in, -1 for
+    rows without a direction (zero or not finite). rows: (n',) int32, the other rows, those of
+    group j at start[j]:start[j + 1], ascending. start: (g + 1,) int64.
+    """
+
+    first: NDArray[np.int64]
+    of: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+
+def find_copies(vectors: NDArray[np.floating]) -> Copies:
+    """The copies among the rows of (n, d), any length."""
+    usable = np.flatnonzero(usable_rows(vectors))
+    seen: dict[bytes, int] = {}
+    group = np.empty(len(usable), np.int32)
+    for start in range(0, len(usable), CHECK_BLOCK):
+        part = slice(start, start + CHECK_BLOCK)
+        units = unit_rows(vectors, usable[part]) + 0.0  # makes -0.0 and 0.0 the same
+        digests = (blake2b(unit, digest_size=16).digest() for unit in units)
+        group[part] = [seen.setdefault(digest, len(seen)) for digest in digests]
+    of = np.full(len(vectors), -1, np.int32)
+    of[usable] = group
+    rows = usable[np.argsort(group, kind="stable")]
+    ends = np.cumsum(np.bincount(group, minlength=len(seen)), dtype=np.int64)
+    start_of = np.concatenate([[0], ends])
+    return Copies(rows[start_of[:-1]], of, rows.astype(np.int32), start_of)
 
 
 class Tiles:

@@ -19,8 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
-from deita_core.similarity.copies import find_copies
-from deita_core.similarity.definition import as_embeddings, pair_cosines
+from deita_core.similarity.definition import as_embeddings, find_copies, pair_cosines
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.screen import Lists, Screen, side_by_side
 

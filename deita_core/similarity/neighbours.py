@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.models.device import cpu_threads
-from deita_core.similarity.copies import Copies, find_copies
 from deita_core.similarity.definition import (
+    Copies,
     as_embeddings,
     check_rows,
+    find_copies,
     pair_cosines,
     unit_rows,
     usable_rows,
