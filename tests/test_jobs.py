@@ -13,7 +13,7 @@ from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import register_files
 from deita_core.jobs.curate import select_and_save
-from deita_core.jobs.handover import Handover, Part
+from deita_core.jobs.handover import IDENTITIES, Handover, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
     EmbedSpec,
@@ -218,7 +218,7 @@ def test_a_batch_that_was_not_committed_is_not_lost(
     number = add_job(project, FAKE.kind, FAKE.to_json())
     handover = Handover(project.folder / f"job-{number}")
     handover.create(FAKE.kind, FAKE.to_json())
-    handover.set_identities({"complexity": ModelIdentity(id="tests/length", revision="1")})
+    handover.tell(IDENTITIES, {"complexity": ModelIdentity(id="tests/length", revision="1")})
     import pyarrow as pa
 
     table = pa.table(

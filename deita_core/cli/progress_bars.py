@@ -50,7 +50,7 @@ def watch(runner: JobRunner, numbers: Sequence[int], *, quiet: bool = False) -> 
 def _watch_one(runner: JobRunner, number: int, quiet: bool) -> JobRecord:
     from tqdm import tqdm
 
-    record = _record(runner, number)
+    record = runner.record(number)
     kind = KINDS[record.kind]
     with tqdm(
         desc=f"{kind.label:<8}",
@@ -63,7 +63,7 @@ def _watch_one(runner: JobRunner, number: int, quiet: bool) -> JobRecord:
         while record.active:
             _show(bar, record)
             time.sleep(0.1)
-            record = _record(runner, number)
+            record = runner.record(number)
         _show(bar, record)
     if record.state == "cancelled":
         raise JobCancelledError(f"{record.kind}: {record.error or 'cancelled'}")
@@ -78,10 +78,3 @@ def _show(bar: Any, record: JobRecord) -> None:
         bar.reset(progress.total)
     bar.n = progress.done
     bar.set_postfix_str(progress.sentence(), refresh=True)
-
-
-def _record(runner: JobRunner, number: int) -> JobRecord:
-    for record in runner.records(1000):
-        if record.job == number:
-            return record
-    raise JobError(f"there is no job {number}")

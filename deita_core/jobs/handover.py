@@ -3,14 +3,6 @@
 DuckDB lets one process open a file, so a worker never does: it reads its input from the job's
 folder and puts finished batches there, and the owner commits them. Every file appears by an
 atomic rename, so a kill at any moment leaves whole batches or none.
-
-    spec.json        what to do                    (owner)
-    identities.json  which models, before input    (worker)
-    input/ready      the input is complete         (owner)
-    parts/000001/    one batch: *.arrow, meta.json (worker; the owner deletes it once committed)
-    progress.json    how far it has come           (worker)
-    cancel           stop at the next batch        (owner)
-    outcome.json     done, cancelled or failed     (worker)
 """
 
 from __future__ import annotations
@@ -23,7 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -37,7 +29,6 @@ if TYPE_CHECKING:
 
 
 Identities = Mapping[Role, ModelIdentity]
-_IDENTITIES: TypeAdapter[dict[Role, ModelIdentity]] = TypeAdapter(dict[Role, ModelIdentity])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +58,34 @@ class Outcome(BaseModel):
         return Outcome(state="failed", error=said, error_code=code)
 
 
+Said = TypeVar("Said")
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Generic[Said]):
+    """A small file in the folder of a job, by which one side tells the other something."""
+
+    name: str
+    content: TypeAdapter[Said]
+
+
+# By the owner: the kind of job with its parameters; the number of rows in the finished input.
+SPEC = Note("spec.json", TypeAdapter(tuple[str, dict[str, Any]]))
+READY = Note("input/ready", TypeAdapter(int))
+# By the worker: which models will run (before it gets its input), how far it is, its last word.
+IDENTITIES: Note[Identities] = Note("identities.json", TypeAdapter(Identities))
+PROGRESS = Note("progress.json", TypeAdapter(Progress))
+OUTCOME = Note("outcome.json", TypeAdapter(Outcome))
+# By the owner, an empty file: stop at the next batch.
+_CANCEL = "cancel"
+
+
 class Handover:
-    """The folder of one job; both sides use this class."""
+    """The folder of one job; both sides use this class.
+
+    Beside the notes it has `input/` (by the owner) and `parts/`: batches by the worker, which the
+    owner deletes once they are committed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -83,34 +100,21 @@ class Handover:
             shutil.rmtree(unfinished)
         shutil.rmtree(self.input, ignore_errors=True)
         self.input.mkdir()
-        for name in ("identities.json", "progress.json", "cancel", "outcome.json"):
+        for name in (IDENTITIES.name, PROGRESS.name, OUTCOME.name, _CANCEL):
             (self.folder / name).unlink(missing_ok=True)
-        self._write("spec.json", {"kind": kind, "parameters": dict(parameters)})
+        self.tell(SPEC, (kind, dict(parameters)))
 
-    def spec(self) -> tuple[str, Mapping[str, Any]]:
-        """What to do: the kind of job and its parameters."""
-        found = self._read("spec.json")
-        assert found is not None
-        return found["kind"], found["parameters"]
+    def tell(self, note: Note[Said], said: Said) -> None:
+        """Write a note."""
+        with whole_file(self.folder / note.name) as partial:
+            partial.write_bytes(note.content.dump_json(said, exclude_defaults=True))
 
-    def set_identities(self, identities: Identities) -> None:
-        """Worker: tell which models will run."""
-        encoded = {str(role): identity.model_dump() for role, identity in identities.items()}
-        self._write("identities.json", encoded)
-
-    def identities(self) -> Identities | None:
-        """Owner: which models will run, or None while they are still loading."""
-        found = self._read("identities.json")
-        return None if found is None else _IDENTITIES.validate_python(found)
-
-    def set_input_ready(self, total: int) -> None:
-        """Owner: everything below `input` is complete, and holds `total` rows."""
-        self._write("input/ready", {"total": total})
-
-    def input_total(self) -> int | None:
-        """Worker: number of input rows, or None while the owner still writes them."""
-        found = self._read("input/ready")
-        return None if found is None else int(found["total"])
+    def told(self, note: Note[Said]) -> Said | None:
+        """What a note says, or None before it was written."""
+        try:
+            return note.content.validate_json((self.folder / note.name).read_bytes())
+        except FileNotFoundError:
+            return None
 
     def put(self, number: int, part: Part) -> None:
         """Worker: hand over a batch."""
@@ -127,12 +131,10 @@ class Handover:
 
     def waiting_parts(self) -> list[Path]:
         """Batches that are not committed yet, oldest first."""
-        if not self.parts.exists():
-            return []
-        return sorted(path for path in self.parts.iterdir() if not is_unfinished(path))
+        return sorted(path for path in self.parts.glob("*") if not is_unfinished(path))
 
     def take(self, path: Path) -> Part:
-        """Owner: read a batch; delete it with `drop` after the commit."""
+        """Owner: read a batch, to be deleted after the commit."""
         import pyarrow as pa
 
         tables = {}
@@ -141,51 +143,19 @@ class Handover:
                 tables[file.stem] = pa.ipc.open_file(source).read_all()
         return Part(tables, json.loads((path / "meta.json").read_text(encoding="utf-8")))
 
-    def drop(self, path: Path) -> None:
-        """Owner: the batch is committed."""
-        shutil.rmtree(path)
-
-    def set_progress(self, progress: Progress) -> None:
-        """Worker: how far it has come."""
-        self._write("progress.json", progress.model_dump(exclude_defaults=True))
-
-    def progress(self) -> Progress | None:
-        """Owner: how far the worker has come, or None before its first word."""
-        found = self._read("progress.json")
-        return None if found is None else Progress.model_validate(found)
-
     def cancel(self) -> None:
         """Owner: ask the worker to stop at the next batch."""
-        (self.folder / "cancel").touch()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _CANCEL).touch()
 
     @property
     def cancelled(self) -> bool:
         """Worker: was it asked to stop?"""
-        return (self.folder / "cancel").exists()
-
-    def set_outcome(self, outcome: Outcome) -> None:
-        """Worker: its last word."""
-        self._write("outcome.json", outcome.model_dump())
-
-    def outcome(self) -> Outcome | None:
-        """Owner: how it ended, or None when the worker never came to its end."""
-        found = self._read("outcome.json")
-        return None if found is None else Outcome.model_validate(found)
+        return (self.folder / _CANCEL).exists()
 
     def remove(self) -> None:
         """Owner: the job is over and committed."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _write(self, name: str, value: Mapping[str, Any]) -> None:
-        with whole_file(self.folder / name) as partial:
-            partial.write_text(json.dumps(value), encoding="utf-8")
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return found
 
 
 # Batches that may wait for the owner: it bounds what a killed server can lose on disk.
@@ -206,8 +176,8 @@ class WorkerChannel:
 
     def get_input(self, identities: Identities | None = None) -> tuple[Path, int]:
         """Tell which models will run, then wait for the owner's input: its folder and rows."""
-        self._handover.set_identities(identities or {})
-        while (total := self._handover.input_total()) is None:
+        self.set_identities(identities or {})
+        while (total := self._handover.told(READY)) is None:
             self.check()
             time.sleep(0.02)
         return self._handover.input, total
@@ -226,12 +196,12 @@ class WorkerChannel:
             self._recent.popleft()
         seconds = now - self._recent[0][0]
         rate = (done - self._recent[0][1]) / seconds if seconds > 0.5 else None
-        self._handover.set_progress(progress.model_copy(update={"rate": rate}))
+        self._handover.tell(PROGRESS, progress.model_copy(update={"rate": rate}))
         self.check()
 
     def set_identities(self, identities: Identities) -> None:
         """Tell whose results the batches hold, where that takes the input to know."""
-        self._handover.set_identities(identities)
+        self._handover.tell(IDENTITIES, identities)
 
     def put(self, part: Part) -> None:
         """Hand over a batch; waits while too many are not committed yet."""

@@ -8,6 +8,7 @@ itself died, the runner of the next one takes the unfinished jobs up again.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from deita_core.jobs.handover import Handover, Outcome
+from deita_core.errors import JobError
+from deita_core.jobs.handover import IDENTITIES, OUTCOME, PROGRESS, READY, Handover, Outcome
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
 from deita_core.project import Project
@@ -28,8 +30,9 @@ from deita_core.project.job_log import (
     RESUMABLE,
     JobRecord,
     Progress,
+    active_jobs,
     add_job,
-    interrupt_running,
+    find_job,
     jobs,
     set_job_progress,
     set_job_state,
@@ -54,7 +57,7 @@ class JobRunner:
 
     def start(self) -> list[JobRecord]:
         """Take up jobs that a dead process left, then wait for more; returns those taken up."""
-        left = interrupt_running(self._project)
+        left = active_jobs(self._project)
         for job in left:
             _end_orphan(self._handover(job.job))
             set_job_state(self._project, job.job, "waiting")
@@ -77,12 +80,11 @@ class JobRunner:
     def cancel(self, job: int) -> None:
         """Stop a job at its next batch; what it committed stays."""
         self._cancelled.add(job)
-        self._handover(job).folder.mkdir(parents=True, exist_ok=True)
         self._handover(job).cancel()
         self._wake.set()
 
     def resume(self, job: int) -> None:
-        """Queue a cancelled, failed or interrupted job again, with the jobs that waited for it."""
+        """Queue a cancelled or failed job again, with the jobs that waited for it."""
         chain = {job}
         for record in reversed(jobs(self._project, limit=1000)):
             if record.after in chain:
@@ -94,17 +96,22 @@ class JobRunner:
 
     def records(self, limit: int = 50) -> list[JobRecord]:
         """The latest jobs, newest first, with their progress of this moment."""
-        return [
-            replace(record, progress=self._live.get(record.job, record.progress))
-            if record.state == "running"
-            else record
-            for record in jobs(self._project, limit)
-        ]
+        return list(map(self._now, jobs(self._project, limit)))
+
+    def record(self, job: int) -> JobRecord:
+        """A job with its progress of this moment; JobError when there is none."""
+        found = find_job(self._project, job)
+        if found is None:
+            raise JobError(f"there is no job {job}")
+        return self._now(found)
+
+    def _now(self, record: JobRecord) -> JobRecord:
+        return replace(record, progress=self._live.get(record.job, record.progress))
 
     @property
     def busy(self) -> bool:
         """Is any job waiting or running?"""
-        return any(job.active for job in jobs(self._project))
+        return bool(active_jobs(self._project))
 
     def stop(self) -> None:
         """End the running worker at its next batch; its job stays unfinished and can go on."""
@@ -117,9 +124,8 @@ class JobRunner:
 
     def _loop(self) -> None:
         while not self._stopping and not self._project.closed:
-            waiting = [job for job in jobs(self._project, 1000) if job.state == "waiting"]
-            if waiting:
-                self._run(min(waiting, key=lambda job: job.job))
+            if waiting := active_jobs(self._project):
+                self._run(waiting[0])
             else:
                 self._wake.wait(1.0)
                 self._wake.clear()
@@ -147,7 +153,7 @@ class JobRunner:
     def _reason_not_to_start(self, job: JobRecord) -> str | None:
         if job.job in self._cancelled:
             return "cancelled before it started"
-        before = next((j for j in jobs(self._project, 1000) if j.job == job.after), None)
+        before = find_job(self._project, job.after) if job.after else None
         if before is not None and before.state in RESUMABLE:
             return f"not started: job {before.job} ({before.kind}) was {before.state}"
         return None
@@ -163,13 +169,10 @@ class JobRunner:
             finally:
                 _end(worker)
             self._commit_waiting(job, handover)
-            outcome = handover.outcome()
-            if outcome is not None:
+            if outcome := handover.told(OUTCOME):
                 return outcome
-            if job.job in self._cancelled:
+            if self._stopping or job.job in self._cancelled:
                 return Outcome(state="cancelled")
-            if self._stopping:
-                return Outcome(state="interrupted")
         said = _last_words(worker.returncode, handover.log)
         return Outcome(state="failed", error=said, error_code="WorkerDied")
 
@@ -177,14 +180,13 @@ class JobRunner:
         """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""
         spec, given, asked_to_stop = KINDS[job.kind].read(job.parameters), False, 0.0
         while worker.poll() is None:
-            identities = None if given else handover.identities()
+            identities = None if given else handover.told(IDENTITIES)
             if identities is not None:
                 total = spec.prepare(self._project, identities, handover.input)
-                handover.set_input_ready(total)
+                handover.tell(READY, total)
                 given = True
             committed = self._commit_waiting(job, handover)
-            if progress := handover.progress():
-                self._live[job.job] = progress
+            self._look(job, handover)
             if self._stopping or job.job in self._cancelled:
                 handover.cancel()
                 asked_to_stop = asked_to_stop or time.monotonic()
@@ -193,17 +195,20 @@ class JobRunner:
                     return
             if not committed:
                 time.sleep(_POLL_SECONDS)
-        if progress := handover.progress():
+        self._look(job, handover)
+
+    def _look(self, job: JobRecord, handover: Handover) -> None:
+        if progress := handover.told(PROGRESS):
             self._live[job.job] = progress
 
     def _commit_waiting(self, job: JobRecord, handover: Handover) -> bool:
         waiting = handover.waiting_parts()
         if not waiting:
             return False
-        spec, identities = KINDS[job.kind].read(job.parameters), handover.identities() or {}
+        spec, identities = KINDS[job.kind].read(job.parameters), handover.told(IDENTITIES) or {}
         for path in waiting:
             spec.commit(self._project, identities, handover.take(path))
-            handover.drop(path)
+            shutil.rmtree(path)
         return True
 
     def _handover(self, job: int) -> Handover:

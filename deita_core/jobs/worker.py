@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from deita_core.errors import DeitaError
-from deita_core.jobs.handover import Handover, Outcome, WorkerChannel
+from deita_core.jobs.handover import OUTCOME, SPEC, Handover, Outcome, WorkerChannel
 from deita_core.jobs.kinds import KINDS
 
 
@@ -16,14 +16,16 @@ def main(folder: Path, parent: int) -> int:
     """Do the job described in `folder`; returns the exit status (0: it came to its end)."""
     handover = Handover(folder)
     try:
-        name, parameters = handover.spec()
-        KINDS[name].read(parameters).work(WorkerChannel(handover, parent))
+        spec = handover.told(SPEC)
+        assert spec is not None, f"{folder} is no job's folder"
+        kind, parameters = spec
+        KINDS[kind].read(parameters).work(WorkerChannel(handover, parent))
     except Exception as error:
         if not isinstance(error, DeitaError):
             traceback.print_exc()
-        handover.set_outcome(Outcome.of(error))
+        handover.tell(OUTCOME, Outcome.of(error))
         return 1
-    handover.set_outcome(Outcome(state="done"))
+    handover.tell(OUTCOME, Outcome(state="done"))
     return 0
 
 

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deita_core.project.store import Project, now, whole_number
+from deita_core.project.store import Project, next_number, now
 
-# waiting -> running -> done | cancelled | failed; a running job whose process died without a
-# word is "interrupted" and can be resumed, as can cancelled and failed ones.
-State = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
-RESUMABLE = frozenset({"cancelled", "failed", "interrupted"})
+# A job left running by a process that died is taken up by the next owner of the project.
+State = Literal["waiting", "running", "done", "cancelled", "failed"]
+RESUMABLE = frozenset({"cancelled", "failed"})
+_ACTIVE = ("waiting", "running")
 
 
 class ScorerNote(BaseModel):
@@ -111,7 +111,7 @@ class JobRecord:
     @property
     def active(self) -> bool:
         """Waiting for its turn, or running."""
-        return self.state in ("waiting", "running")
+        return self.state in _ACTIVE
 
     @property
     def message(self) -> str:
@@ -139,7 +139,7 @@ def add_job(
 ) -> int:
     """Log a new waiting job; returns its number."""
     with project.transaction(changes_data=False) as cursor:
-        number = whole_number(cursor, "SELECT coalesce(max(job), 0) + 1 FROM jobs")
+        number = next_number(cursor, "jobs", "job")
         cursor.execute(
             "INSERT INTO jobs (job, kind, parameters, after, state, progress, made) "
             "VALUES (?, ?, ?, ?, 'waiting', ?, ?)",
@@ -157,7 +157,7 @@ def set_job_state(
 ) -> None:
     """Move a job to another state; stamps its start and its end."""
     started = now() if state == "running" else None
-    finished = None if state in ("waiting", "running") else now()
+    finished = None if state in _ACTIVE else now()
     with project.transaction(changes_data=False) as cursor:
         cursor.execute(
             "UPDATE jobs SET state = ?, error = ?, error_code = ?, "
@@ -174,23 +174,29 @@ def set_job_progress(project: Project, job: int, progress: Progress) -> None:
 
 def jobs(project: Project, limit: int = 50) -> list[JobRecord]:
     """The latest jobs, newest first."""
+    return _jobs(project, "ORDER BY job DESC LIMIT ?", limit)
+
+
+def active_jobs(project: Project) -> list[JobRecord]:
+    """The jobs that wait or run, in the order queued."""
+    return _jobs(project, "WHERE state IN (SELECT unnest(?)) ORDER BY job", list(_ACTIVE))
+
+
+def find_job(project: Project, job: int) -> JobRecord | None:
+    """A job by its number; None when there is none."""
+    return next(iter(_jobs(project, "WHERE job = ?", job)), None)
+
+
+def _jobs(project: Project, which: str, given: object) -> list[JobRecord]:
     found = project.rows(
         "SELECT parameters, progress, job, kind, after, state, error, error_code, made, "
-        "started, finished FROM jobs ORDER BY job DESC LIMIT ?",
-        limit,
+        f"started, finished FROM jobs {which}",
+        given,
     )
     return [
         JobRecord(json.loads(parameters), Progress.model_validate_json(progress), *rest)
         for parameters, progress, *rest in found
     ]
-
-
-def interrupt_running(project: Project) -> list[JobRecord]:
-    """Mark jobs left running by a process that died as interrupted; returns them, oldest first."""
-    left = [job for job in jobs(project) if job.active]
-    for job in left:
-        set_job_state(project, job.job, "interrupted")
-    return sorted(left, key=lambda job: job.job)
 
 
 def _encoded(progress: Progress) -> str:

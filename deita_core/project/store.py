@@ -284,6 +284,11 @@ def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any
     return int(found[0][0] or 0) if found else 0
 
 
+def next_number(cursor: duckdb.DuckDBPyConnection, table: str, column: str, first: int = 1) -> int:
+    """The number of the row that is about to be added to a table."""
+    return whole_number(cursor, f"SELECT coalesce(max({column}) + 1, {first}) FROM {table}")
+
+
 def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
     """Add one to the counter `name` inside a transaction; returns its new value."""
     found = cursor.execute(
