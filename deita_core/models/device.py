@@ -6,6 +6,7 @@ Told without loading torch wherever there cannot be a GPU.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,6 @@ import psutil
 BYTES_PER_WEIGHT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.1, "int4": 0.6}
 # Beside the weights: buffers, activations of a batch, the program itself.
 _BESIDE = {"cuda": 2.5e9, "mps": 2e9, "cpu": 1.5e9}
-_GPU = ("fp32", "fp16", "int8", "int4")
 _SMI = "--query-gpu=index,name,memory.total,memory.free,compute_cap"
 # Weights of models that are often chosen.
 KNOWN_SIZES = {
@@ -33,10 +33,9 @@ KNOWN_SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a model runs.
+    """Where a model runs. kind: "cuda", "mps" or "cpu". bf16: it multiplies bfloat16 natively.
 
-    kind: "cuda", "mps" or "cpu". bf16: the device multiplies bfloat16 natively.
-    threads: CPU threads to use. label: what the interface shows.
+    threads: CPU threads to use. label: for people.
     """
 
     kind: str
@@ -54,18 +53,14 @@ def cpu_threads() -> int:
 
 @lru_cache(maxsize=1)
 def pick_device() -> Device:
-    """The best device here: CUDA, then Apple's MPS, then the CPU.
-
-    Set DEITA_DEVICE=cpu to stay on the CPU.
-    """
+    """The best device here: CUDA, then Apple's MPS, then the CPU (DEITA_DEVICE=cpu: that alone)."""
     threads = cpu_threads()
     if os.environ.get("DEITA_DEVICE", "") != "cpu" and _may_have_gpu():
         import torch
 
         if torch.cuda.is_available():
-            return Device(
-                "cuda", torch.cuda.is_bf16_supported(), threads, torch.cuda.get_device_name(0)
-            )
+            name = torch.cuda.get_device_name(0)
+            return Device("cuda", torch.cuda.is_bf16_supported(), threads, name)
         if torch.backends.mps.is_available():
             return Device("mps", False, threads, "Apple GPU")
     bf16 = _cpu_has_bf16()
@@ -92,11 +87,10 @@ def _may_have_gpu() -> bool:
 def _cpu_has_bf16() -> bool:
     """True where the CPU multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-            flags = next((line for line in info if line.startswith("flags")), "")
+        info = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
-    return any(flag in flags.split() for flag in ("avx512_bf16", "amx_bf16"))
+    return re.search(r"^flags\b.*\s(avx512|amx)_bf16\b", info, re.MULTILINE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +129,8 @@ def what_fits(weights: int, device: DeviceMemory) -> list[Fit]:
 
 
 def weights_of(model: str) -> int | None:
-    """How many weights a model has: of a local folder, or a known name; else None.
-
-    A folder is asked by the headers of its safetensors files, which are a few KB.
-    """
+    """How many weights a model has: a local folder, by the headers of its safetensors files (a few
+    KB), or a known name; else None."""
     from safetensors import SafetensorError, safe_open
 
     folder = Path(model).expanduser()
@@ -173,10 +165,11 @@ def nvidia_devices(lines: str) -> Iterator[DeviceMemory]:
         parts = [part.strip() for part in line.split(",")]
         if len(parts) != 5 or not (parts[2].isdigit() and parts[3].isdigit()):
             continue
-        bf16 = parts[4].split(".")[0].isdigit() and int(parts[4].split(".")[0]) >= 8
-        precisions = ("bf16", *_GPU) if bf16 else ("fp16", *(p for p in _GPU if p != "fp16"))
+        generation = parts[4].split(".")[0]
+        bf16 = generation.isdigit() and int(generation) >= 8
+        first = ("bf16", "fp32", "fp16") if bf16 else ("fp16", "fp32")
         total, free = int(parts[2]) << 20, int(parts[3]) << 20
-        yield DeviceMemory(f"cuda:{parts[0]}", parts[1], total, free, precisions)
+        yield DeviceMemory(f"cuda:{parts[0]}", parts[1], total, free, (*first, "int8", "int4"))
 
 
 def _mps() -> Iterator[DeviceMemory]:
@@ -192,8 +185,7 @@ def _cpu() -> DeviceMemory:
     if limit is not None and limit[0] < total:
         total, free = limit[0], min(free, limit[0] - limit[1])
     device = pick_device()
-    bf16 = device.bf16 if device.kind == "cpu" else False
-    precisions = ("bf16", "fp32") if bf16 else ("fp32", "bf16")
+    precisions = ("bf16", "fp32") if device.kind == "cpu" and device.bf16 else ("fp32", "bf16")
     return DeviceMemory("cpu", f"CPU, {cpu_threads()} cores", total, max(0, free), precisions)
 
 

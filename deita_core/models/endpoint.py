@@ -1,12 +1,9 @@
 """The one client of OpenAI-compatible endpoints: the `openai` package, with our patience and words.
 
-What can pass by itself is tried again, after a growing wait or the server's `Retry-After`: a
-connection that is refused or breaks off, a timeout, status 408, 409, 429 and 5xx, an answer that
-is no JSON. A request that still fails gets a `Reply` with the reason; a refusal of the whole run
-(a wrong key, no such model, a redirect) is a ModelError.
-
-The base URL is stored with the scores, the API key never: it comes out of an environment variable
-when the client is made. OPENAI_API_KEY, proxies and netrc, which `openai` would use, are not.
+What can pass by itself (no connection, a timeout, status 408, 409, 429 and 5xx, an answer that is
+no JSON) is tried again, after a growing wait or the server's `Retry-After`. The base URL is stored
+with the scores, the API key never: it comes out of an environment variable when the client is made.
+OPENAI_API_KEY, proxies and netrc, which `openai` would use, are not.
 """
 
 from __future__ import annotations
@@ -39,10 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """body: the JSON object of a good answer, or None; reason: why there is none.
-
-    status: of the last answer, 0 when there was none.
-    """
+    """body: the JSON object of a good answer, or None; reason: why. status: 0 for no answer."""
 
     body: Mapping[str, Any] | None
     reason: str | None
@@ -63,7 +57,8 @@ class EndpointClient:
         self._timeout = options.timeout or TIMEOUT
 
     def post(self, path: str, request: Mapping[str, Any]) -> Reply:
-        """The answer to a request, after as many attempts as it may take."""
+        """The answer, after as many attempts as it may take; ModelError for a refusal of the run
+        (a wrong key, no such model, a redirect)."""
         import httpx2
         import openai
 
@@ -139,10 +134,9 @@ class EndpointClient:
 
 
 def checked_url(url: str) -> str:
-    """The base URL as it is stored: http(s), without user, password, query or final slash.
+    """The base URL as it is stored: http(s), without final slash, with "/v1" where it has no path.
 
-    "/v1" is added when there is no path. Raises ModelError when it has one of these, since they
-    can be secrets.
+    ModelError when it has a user, password or query, since these can be secrets.
     """
     try:
         parts = urlsplit(url.strip())

@@ -12,10 +12,8 @@ the expectation over all six lies within
 
 of `score`. A score is given when this is at most the tolerance; else there is none.
 
-A row that fails (see `models.endpoint`) is NULL with the reason. The run ends with a ModelError,
-and can be resumed, when the first answers have no log probabilities, or when nothing but failures
-comes from the start or many come in a row. A text too long for the model's context is cut and
-flagged.
+A row that fails is NULL with the reason. When nothing of use comes from the start, or many failures
+come in a row, the run ends with a ModelError and can be resumed.
 """
 
 from __future__ import annotations
@@ -63,8 +61,7 @@ class TopTokens:
 class Expectation:
     """score: in [1, 6], NaN when no digit came back. mass: probability of the digits returned.
 
-    bound: how far the score can be from the one over all six digits. missing: digits that did
-    not come back.
+    bound: how far the score can be from the one over all six. missing: how many did not come back.
     """
 
     score: float
@@ -77,12 +74,9 @@ class Expectation:
         """Why the score is not exact enough to be given, or None when it is."""
         if math.isnan(self.score):
             return "none of the digits 1 to 6 is among the most probable tokens"
-        if self.bound <= TOLERANCE:
-            return None
-        return (
-            f"{self.missing} of the digits 1 to 6 are not among the most probable tokens: "
-            f"the score could be off by {self.bound:.1f}"
-        )
+        said = f"{self.missing} of the digits 1 to 6 are not among the most probable tokens: "
+        off = f"the score could be off by {self.bound:.1f}"
+        return said + off if self.bound > TOLERANCE else None
 
     @property
     def given(self) -> float:
@@ -160,13 +154,23 @@ def _least(tokens: TopTokens) -> float:
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
 
 
-class _Result(NamedTuple):
-    """What came of a turn. mass: NaN when the endpoint gave no log probabilities."""
+class Outcome(NamedTuple):
+    """What came of a turn. mass: NaN when there were no log probabilities."""
 
     score: float
     reason: str | None
     mass: float
     truncated: bool
+
+
+def batch_of(outcomes: Sequence[Outcome]) -> ScoreBatch:
+    """The outcomes of n turns as arrays."""
+    return ScoreBatch(
+        np.array([one.score for one in outcomes], np.float32),
+        tuple(one.reason for one in outcomes),
+        np.array([one.mass for one in outcomes], np.float32),
+        np.array([one.truncated for one in outcomes], np.bool_),
+    )
 
 
 class EndpointScorer:
@@ -211,18 +215,11 @@ class EndpointScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
-        return score_scorable(self.dimension, turns, self._asked)
-
-    def _asked(self, turns: Sequence[TurnText]) -> ScoreBatch:
-        results = self._client.for_each(self._one, turns)
-        return ScoreBatch(
-            np.array([r.score for r in results], np.float32),
-            tuple(r.reason for r in results),
-            np.array([r.mass for r in results], np.float32),
-            np.array([r.truncated for r in results], np.bool_),
+        return score_scorable(
+            self.dimension, turns, lambda good: batch_of(self._client.for_each(self._one, good))
         )
 
-    def _one(self, turn: TurnText) -> _Result:
+    def _one(self, turn: TurnText) -> Outcome:
         prompt = whole = prompt_of(self.dimension, turn)
         most = self._options.max_tokens
         if most is not None and (length := approximate_tokens(whole.text)) > most:
@@ -253,14 +250,14 @@ class EndpointScorer:
         request |= {"prompt": prompt.text, "logprobs": self._logprobs}
         return self._client.post("/completions", request)
 
-    def _result(self, reply: Reply, truncated: bool) -> _Result:
+    def _result(self, reply: Reply, truncated: bool) -> Outcome:
         try:
             found = expectation(top_tokens(reply.body or {}), self._options.digit_ids)
         except NoLogprobsError as error:
-            return _Result(math.nan, reply.reason or str(error), math.nan, truncated)
-        return _Result(found.given, found.doubt, found.mass, truncated)
+            return Outcome(math.nan, reply.reason or str(error), math.nan, truncated)
+        return Outcome(found.given, found.doubt, found.mass, truncated)
 
-    def _count(self, result: _Result) -> None:
+    def _count(self, result: Outcome) -> None:
         """Ends the run when the endpoint answers nothing that is of use."""
         of_use = not math.isnan(result.mass)  # be there a digit or not
         with self._lock:

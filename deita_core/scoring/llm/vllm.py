@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from deita_core.errors import ModelError
 from deita_core.models.language_model import DTYPES, located, revision_of
 from deita_core.models.options import ModelOptions, Parameters
-from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, expectation
+from deita_core.scoring.llm.endpoint import TOLERANCE, Outcome, TopTokens, batch_of, expectation
 from deita_core.scoring.llm.prompts import (
     LEAST_MASS,
     TEMPLATE,
@@ -69,23 +67,18 @@ class VLLMScorer:
         encoded = self._tokenizer.encode([prompt_of(self.dimension, turn) for turn in turns])
         prompts = [{"prompt_token_ids": ids} for ids in encoded.ids]
         outputs = self._engine.generate(prompts, self._sampling, use_tqdm=False) if turns else []
-        read = [self._read(output) for output in outputs]
-        return ScoreBatch(
-            np.array([score for score, _, _ in read], np.float32),
-            tuple(reason for _, _, reason in read),
-            np.array([mass for _, mass, _ in read], np.float32),
-            encoded.truncated,
-        )
+        cut = encoded.truncated.tolist()
+        return batch_of([self._read(o, was_cut) for o, was_cut in zip(outputs, cut, strict=True)])
 
-    def _read(self, output: Any) -> tuple[float, float, str | None]:
+    def _read(self, output: Any, truncated: bool) -> Outcome:
         first = output.outputs[0]
         if not first.logprobs:
-            return math.nan, math.nan, "vLLM returned no log probabilities"
+            return Outcome(math.nan, "vLLM returned no log probabilities", math.nan, truncated)
         named = {f"token_id:{token}": float(p.logprob) for token, p in first.logprobs[0].items()}
         found = expectation(TopTokens(named, f"token_id:{first.token_ids[0]}"), self._digits)
         if not found.mass >= LEAST_MASS:
-            return math.nan, found.mass, too_little_mass(LEAST_MASS)
-        return found.given, found.mass, found.doubt
+            return Outcome(math.nan, too_little_mass(LEAST_MASS), found.mass, truncated)
+        return Outcome(found.given, found.doubt, found.mass, truncated)
 
 
 @lru_cache(maxsize=1)
