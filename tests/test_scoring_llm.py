@@ -14,7 +14,6 @@ from deita_core.errors import ModelError
 from deita_core.models.language_model import load_language_model
 from deita_core.scoring import LLMScorer, ModelOptions, TurnText
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
-from deita_core.scoring.llm import replicas as llm_run
 from deita_core.scoring.llm import scorer as llm_module
 from deita_core.scoring.llm.prompts import DEITA, prompt_of
 from deita_core.scoring.llm.replicas import Replica
@@ -103,8 +102,8 @@ def test_prompts_laid_end_to_end_give_the_same_scores(kind: Kind) -> None:
 
 def test_several_windows_give_the_same_scores_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = scorer_of("llama").complexity(texts())
-    monkeypatch.setattr(llm_run, "FIRST_WINDOW", 3)
-    monkeypatch.setattr(llm_run, "WINDOW", 7)
+    monkeypatch.setattr(llm_module, "FIRST_WINDOW", 3)
+    monkeypatch.setattr(llm_module, "WINDOW", 7)
     assert scorer_of("llama").complexity(texts()) == pytest.approx(wanted, abs=1e-4)
 
 

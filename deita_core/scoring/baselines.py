@@ -20,8 +20,6 @@ Perplexity is exp(loss with). IFD, instruction-following difficulty (Li et al. 2
 to foresee the response. The paper divides the losses, its later form the perplexities
 (Superfiltering, arXiv 2402.00530) as does this; the exponential of a difference keeps a short,
 easy response from dividing by nearly nothing.
-
-Each turn stands by itself, with nothing before it, as the paper's scorers see turns.
 """
 
 from __future__ import annotations
@@ -43,9 +41,8 @@ NO_RESPONSE = "no response"
 
 
 class LengthScorer:
-    """The length of the instruction or of the response, in characters; its range is open.
+    """ "instruction-length" or "response-length", in characters; its range is open.
 
-    Its id is "instruction-length" or "response-length". The dimension is what it stands in for.
     A response without a text has length 0, a turn without a response has none.
     """
 
@@ -67,8 +64,7 @@ class LengthScorer:
 class RandomScorer:
     """A number in [1, 6) drawn for each turn from a seed and its content; "random:SEED".
 
-    The same turn gets the same number in every pool and order, and twins get the same one. The
-    numbers of the two dimensions are independent.
+    Twins get the same number. The numbers of the two dimensions are independent.
     """
 
     revision = "1"
@@ -89,7 +85,7 @@ class RandomScorer:
         return ScoreBatch(np.minimum(scores, np.nextafter(np.float32(6), 0)), (None,) * len(turns))
 
     def _uniform(self, turn: TurnText) -> float:
-        """In [0, 1), from a hash of everything the number depends on."""
+        """In [0, 1)."""
         content = repr((self._seed, self.dimension, turn.instruction, turn.response))
         digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return (int.from_bytes(digest, "little") >> 11) * 2.0**-53

@@ -39,8 +39,7 @@ def why_unscorable(dimension: Dimension, turn: TurnText) -> str | None:
 class ScoreBatch:
     """Scores of a batch of turns.
 
-    scores: (n,) float32, NaN exactly where `reasons` is not None. In [1, 6] from the light and
-        the LLM scorers; a baseline (a length, a perplexity) has a range of its own.
+    scores: (n,) float32, NaN exactly where `reasons` is not None.
     reasons: n entries; None where the score is good, else why there is none.
     mass: (n,) float32 in [0, 1] or None: the probability that an LLM puts on the six score
         tokens (near 1 when the model does what a scorer should), NaN where it is not known.

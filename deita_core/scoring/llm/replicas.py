@@ -1,23 +1,17 @@
 """One language model on one device, asked for nothing but the next token's logits.
 
-The layers run once over the prompts; only the hidden state at the end of each prompt meets the
-output matrix. Prompts are filled up on the right: with causal attention no token sees the
-filling, so neither a mask nor other positions are needed, and attention may take its fastest
-kernel. Where FlashAttention is installed they are laid end to end instead, with no filling.
-
-The output matrix is met inside the model's own forward pass, by hooks around that layer, so that
-whatever an architecture does to its logits (a bias, a scale, a soft cap) is done here as well.
-
-`answers` takes many texts through the replicas of a model, tokenizing ahead of it.
+Only the hidden state at the end of each prompt meets the output matrix, inside the model's own
+forward pass, by hooks around that layer: whatever an architecture does to its logits (a bias, a
+scale, a soft cap) is done here as well. Prompts are filled up on the right: with causal attention
+no token sees the filling, so neither a mask nor other positions are needed, and attention may take
+its fastest kernel. Where FlashAttention is installed they are laid end to end, with no filling.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,10 +20,6 @@ from numpy.typing import NDArray
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, first_budget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
-from deita_core.scoring.llm.prompts import Prompt, PromptTokenizer
-
-# The first texts are few, so that the model starts at once; then as many as sort well by length.
-FIRST_WINDOW, WINDOW = 64, 2048
 
 
 class Replica:
@@ -154,54 +144,14 @@ def _flash_attention() -> bool:
     return bool(is_flash_attn_2_available())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What the model said about n texts.
-
-    logits: (n, 7) float32, see `Replica.logits`; NaN where there is a reason. truncated: (n,) bool.
-    reasons: row -> why it has no logits.
-    """
-
-    logits: NDArray[np.float32]
-    truncated: NDArray[np.bool_]
-    reasons: Mapping[int, str]
-
-
-def answers(
-    replicas: Sequence[Replica],
-    tokenizer: PromptTokenizer,
-    digits: Sequence[int],
-    prompts: Sequence[Prompt],
-) -> Answers:
-    """Window by window; the next one is tokenized while the model has this one.
-
-    A thread does it, not a process: the tokenizers library is native code that lets Python go
-    on and uses all cores by itself, and nothing has to be copied.
-    """
-    count = len(prompts)
-    logits = np.full((count, 7), np.nan, np.float32)
-    truncated = np.zeros(count, np.bool_)
-    reasons: dict[int, str] = {}
-    starts = range(FIRST_WINDOW, count, WINDOW * len(replicas))
-    with ThreadPoolExecutor(1) as ahead:
-        start, encoding = 0, ahead.submit(tokenizer.encode, prompts[:FIRST_WINDOW])
-        for end, following in pairwise([*starts, count, count]):
-            encoded = encoding.result()
-            encoding = ahead.submit(tokenizer.encode, prompts[end:following])
-            failed = _run(replicas, encoded.ids, digits, logits[start:end])
-            truncated[start:end] = encoded.truncated
-            reasons |= {start + row: reason for row, reason in failed.items()}
-            start = end
-    return Answers(logits, truncated, reasons)
-
-
-def _run(
+def run_on(
     replicas: Sequence[Replica],
     ids: Sequence[Sequence[int]],
     digits: Sequence[int],
     out: NDArray[np.float32],
 ) -> dict[int, str]:
-    """Writes the logits of each prompt into `out`; returns why one has none.
+    """Writes what follows n prompts into `out`, (n, 7) as `Replica.logits` gives it; returns why a
+    row has none.
 
     The prompts are dealt out like cards, longest first, so each replica gets as many tokens as
     the others. Threads are enough: Python only starts the work, the devices do it.

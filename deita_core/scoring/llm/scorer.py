@@ -4,17 +4,16 @@ The released Deita scorers, and any causal language model of `transformers` like
 ends in a cue ("##Complexity: "), and the score is the expectation over the probabilities of the
 tokens 1 to 6 that may follow (arXiv 2312.15685). One pass over the prompt; nothing is generated.
 
-NaN with a reason: a turn with nothing to judge (`why_unscorable`), one that does not fit the memory
-even alone, and one where the model's numbers are not finite or leave the six tokens next to no
-probability. A text that is too long is cut (the cue never is) and flagged.
-
-A score is not exact to the last bit: the products of a batch are the matrix library's, which adds
-up in an order that depends on the batch.
+NaN with a reason: a turn with nothing to judge, one that does not fit the memory even alone, and
+one where the model's numbers are not finite or leave the six tokens next to no probability. A score
+is not exact to the last bit: the matrix library adds up in an order that depends on the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ from deita_core.scoring.llm.prompts import (
     prompt_of,
     too_little_mass,
 )
-from deita_core.scoring.llm.replicas import answers, shared_replica
+from deita_core.scoring.llm.replicas import run_on, shared_replica
 from deita_core.scoring.protocol import (
     DIMENSIONS,
     Dimension,
@@ -45,14 +44,15 @@ from deita_core.scoring.protocol import (
 )
 
 DEITA_TOKENS = 2048  # what the released scorers were trained on
+# The first texts are few, so that the model starts at once; then as many as sort well by length.
+FIRST_WINDOW, WINDOW = 64, 2048
 
 
 class LLMScorer:
     """Scores turns 1 to 6 with a causal language model; see `Scorer` and the module's text.
 
     id: the hub name of a released Deita scorer; else "llm:", then the folder or hub name.
-    Use one instance from one thread at a time, and hand it hundreds of turns at once: they are
-    sorted by length inside, and the next ones are tokenized while the model works.
+    For one thread at a time; hand it hundreds of turns at once, they are sorted by length inside.
     """
 
     def __init__(
@@ -135,22 +135,44 @@ class LLMScorer:
     def _of_texts(
         self, dimension: Dimension, bodies: Sequence[tuple[str, ...]]
     ) -> NDArray[np.float32]:
-        if self._name in DEITA.values() and dimension != self._dimension:
-            raise ModelError(f"{self._name} scores {self._dimension}, not {dimension}")
+        _dimension(self._name, dimension)
         return self._score(dimension, [Prompt(dimension, texts) for texts in bodies]).scores
 
     def _score(self, dimension: Dimension, prompts: Sequence[Prompt]) -> ScoreBatch:
-        digits = self._digits[dimension]
-        found = answers(self._replicas, self._tokenizer, digits, prompts)
-        scores = np.asarray(expected_scores(found.logits[:, :6]), np.float32)
-        mass = mass_on_scores(found.logits[:, :6], found.logits[:, 6])
-        reasons = [found.reasons.get(row) for row in range(len(prompts))]
+        logits, truncated, reasons = self._answers(dimension, prompts)
+        scores = np.asarray(expected_scores(logits[:, :6]), np.float32)
+        mass = mass_on_scores(logits[:, :6], logits[:, 6])
         for row in np.flatnonzero(~(mass >= self._least_mass) | np.isnan(scores)).tolist():
             finite = not (np.isnan(scores[row]) or np.isnan(mass[row]))
             fault = too_little_mass(self._least_mass) if finite else NOT_FINITE
             reasons[row] = reasons[row] or fault
             scores[row] = np.nan
-        return ScoreBatch(scores, tuple(reasons), mass, found.truncated)
+        return ScoreBatch(scores, tuple(reasons), mass, truncated)
+
+    def _answers(
+        self, dimension: Dimension, prompts: Sequence[Prompt]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str | None]]:
+        """(n, 7) logits as `Replica.logits` gives them, which prompts were cut, why a row is NaN.
+
+        The next window is tokenized while the model has this one. A thread does it, not a process:
+        the tokenizers library is native code that lets Python go on, and nothing has to be copied.
+        """
+        count, encode = len(prompts), self._tokenizer.encode
+        logits = np.full((count, 7), np.nan, np.float32)
+        truncated = np.zeros(count, np.bool_)
+        reasons: list[str | None] = [None] * count
+        starts = range(FIRST_WINDOW, count, WINDOW * len(self._replicas))
+        with ThreadPoolExecutor(1) as ahead:
+            start, encoding = 0, ahead.submit(encode, prompts[:FIRST_WINDOW])
+            for end, following in pairwise([*starts, count, count]):
+                encoded = encoding.result()
+                encoding = ahead.submit(encode, prompts[end:following])
+                out, digits = logits[start:end], self._digits[dimension]
+                for row, reason in run_on(self._replicas, encoded.ids, digits, out).items():
+                    reasons[start + row] = reason
+                truncated[start:end] = encoded.truncated
+                start = end
+        return logits, truncated, reasons
 
 
 def _dimension(name: str, wanted: Dimension | None) -> Dimension | None:
