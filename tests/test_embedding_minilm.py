@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deita_core.embedding import minilm as weights
-from deita_core.embedding.minilm import MAX_TOKENS, SHA256, MiniLM, TorchEncoder, cache_folder
+from deita_core.embedding.minilm import MAX_TOKENS, SHA256, MiniLM, cache_folder, torch_runner
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
 from deita_core.models.batches import LENGTH_STEP, batches
@@ -88,7 +88,7 @@ def test_every_vector_is_the_one_of_sentence_transformers(
 
 def test_the_torch_backend_gives_the_same_vectors(reference: NDArray[np.float32]) -> None:
     model = MiniLM("fp32", CPU)
-    model._encoder = TorchEncoder(weights.model_folder() / "model.safetensors", "fp32", "cpu")
+    model._runners = [torch_runner(weights.model_folder() / "model.safetensors", "fp32", "cpu")]
     found = model.embed(TEXTS[:24])
     assert (found.vectors * reference[:24]).sum(axis=1).min() >= 0.99999
 

@@ -21,7 +21,7 @@ import importlib.util
 import json
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -80,12 +80,15 @@ def verified(folder: Path, name: str) -> Path:
     return path
 
 
+# Token ids and mask of a batch to mean-pooled vectors, (b, 384) float32, of any length.
+Runner = Callable[[TokenBatch], NDArray[np.float32]]
+
+
 class MiniLM:
     """all-MiniLM-L6-v2: 384 dimensions, reads the first 256 tokens of a text.
 
     Vectors agree with those of sentence-transformers in float32 to a cosine of at least 0.9999.
-    `embed` sorts by length inside, so hand it thousands of texts at once.
-    Use one instance from one thread at a time.
+    For one thread at a time; hand it thousands of texts at once, they are sorted by length inside.
     """
 
     id = MODEL_ID
@@ -110,13 +113,12 @@ class MiniLM:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         weights = verified(folder, "model.safetensors")
-        self._encoder: OpenVinoEncoder | TorchEncoder
         if device.kind == "cpu":
             backend, self._budget = "openvino", BATCH_TOKENS
-            self._encoder = OpenVinoEncoder(weights, precision, device.threads)
+            self._runners = openvino_runners(weights, precision, device.threads)
         else:
             backend, self._budget = "torch", GPU_BATCH_TOKENS
-            self._encoder = TorchEncoder(weights, precision, device.kind)
+            self._runners = [torch_runner(weights, precision, device.kind)]
         self.parameters: Parameters = {
             "precision": precision,
             "max_tokens": MAX_TOKENS,
@@ -132,18 +134,28 @@ class MiniLM:
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         # The closing mark stays the last of the tokens that the model reads.
-        read = [
-            ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]] for ids in tokens
-        ]
+        read = [ids[: MAX_TOKENS - 1] + ids[MAX_TOKENS - 1 :][-1:] for ids in tokens]
+        unread = "the text has no character that the embedder reads"
         reasons = {
-            row: "the text has no character that the embedder reads"
-            if texts[row].strip()
-            else "the text is empty"
+            row: unread if texts[row].strip() else "the text is empty"
             for row in np.flatnonzero(lengths <= SPECIAL_TOKENS).tolist()
         }
         readable = [row for row in range(len(texts)) if row not in reasons]
         vectors = np.full((len(texts), DIMENSION), np.nan, dtype=np.float32)
-        self._encoder.encode(batches(read, readable, self._budget), vectors)
+        waiting, lock = batches(read, readable, self._budget), Lock()
+
+        def work(runner: Runner) -> None:
+            while True:
+                with lock:
+                    batch = next(waiting, None)
+                if batch is None:
+                    return
+                vectors[batch.rows] = runner(batch)
+
+        # Plain threads, each with a runner of its own: with OpenVINO's asynchronous queue, whose
+        # callbacks want the interpreter's lock, dropping the model right after use hung.
+        with ThreadPoolExecutor(len(self._runners)) as pool:
+            list(pool.map(work, self._runners))
         return finished(vectors, lengths, lengths > MAX_TOKENS, reasons)
 
 
@@ -177,65 +189,48 @@ def torch_network(weights: Path) -> Any:
     return MeanPooled(bert).eval()
 
 
-class TorchEncoder:
-    """Runs token batches through the network on "cuda", "mps" or "cpu"; bf16 by autocast."""
+def torch_runner(weights: Path, precision: str, kind: str) -> Runner:
+    """The network on "cuda", "mps" or "cpu"; bf16 by autocast."""
+    import torch
 
-    def __init__(self, weights: Path, precision: str, kind: str) -> None:
-        self._kind = kind
-        self._bf16 = precision == "bf16"
-        self._network = torch_network(weights).to(kind)
+    network = torch_network(weights).to(kind)
 
-    def encode(self, batches: Iterable[TokenBatch], out: NDArray[np.float32]) -> None:
-        """Fills `out[batch.rows]` with vectors of any length, (rows, 384) float32."""
-        import torch
+    def run(batch: TokenBatch) -> NDArray[np.float32]:
+        ids, mask = (torch.from_numpy(array).to(kind) for array in (batch.ids, batch.mask))
+        autocast = torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), autocast:
+            vectors: NDArray[np.float32] = network(ids, mask).cpu().numpy()
+        return vectors
 
-        with torch.inference_mode():
-            for batch in batches:
-                ids = torch.from_numpy(batch.ids).to(self._kind)  # (B, T)
-                mask = torch.from_numpy(batch.mask).to(self._kind)  # (B, T)
-                with torch.autocast(self._kind, dtype=torch.bfloat16, enabled=self._bf16):
-                    pooled = self._network(ids, mask)  # (B, 384)
-                out[batch.rows] = pooled.cpu().numpy()
+    return run
 
 
-class OpenVinoEncoder:
-    """Runs token batches through the network on the CPU, several at a time.
+def openvino_runners(weights: Path, precision: str, threads: int) -> list[Runner]:
+    """The network on the CPU, for as many batches at once as there are runners.
 
     "bf16" multiplies in bfloat16 and adds up in float32. threads: CPU cores to use.
     """
+    import openvino as ov
 
-    def __init__(self, weights: Path, precision: str, threads: int) -> None:
-        import openvino as ov
+    # Batches side by side, each on its own core, lose nothing to cores waiting for each other
+    # (7 % faster on two cores); more than eight would hold too much memory.
+    streams = max(1, min(8, threads))
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    core = ov.Core()
+    compiled = core.compile_model(_openvino_network(core, weights), "CPU", settings)
 
-        # Batches side by side, each on its own core, lose nothing to cores waiting for each other
-        # (7 % faster on two cores); more than eight would hold too much memory.
-        streams = max(1, min(8, threads))
-        settings = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": threads,
-        }
-        core = ov.Core()
-        compiled = core.compile_model(_openvino_network(core, weights), "CPU", settings)
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+    def runner(request: Any) -> Runner:
+        def run(batch: TokenBatch) -> Any:
+            request.infer({"ids": batch.ids, "mask": batch.mask}, share_inputs=True)
+            return request.get_output_tensor(0).data
 
-    def encode(self, batches: Iterable[TokenBatch], out: NDArray[np.float32]) -> None:
-        """Fills `out[batch.rows]` with vectors of any length, (rows, 384) float32."""
-        waiting, lock = iter(batches), Lock()
+        return run
 
-        def work(request: Any) -> None:
-            while True:
-                with lock:
-                    batch = next(waiting, None)
-                if batch is None:
-                    return
-                request.infer({"ids": batch.ids, "mask": batch.mask}, share_inputs=True)
-                out[batch.rows] = request.get_output_tensor(0).data
-
-        # Plain threads, each with a request of its own: with OpenVINO's asynchronous queue, whose
-        # callbacks want the interpreter's lock, dropping the model right after use hung.
-        with ThreadPoolExecutor(len(self._requests)) as pool:
-            list(pool.map(work, self._requests))
+    return [runner(compiled.create_infer_request()) for _ in range(streams)]
 
 
 def _openvino_network(core: Any, weights: Path) -> Any:

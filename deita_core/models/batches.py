@@ -72,18 +72,10 @@ def _filled(
 
 @dataclass(slots=True)
 class TokenBudget:
-    """How many tokens a batch may have, padding included; what a model learns, it keeps.
-
-    halved: how often the memory ran out.
-    """
+    """How many tokens a batch may have, padding included, and how often the memory ran out."""
 
     tokens: int
     halved: int = 0
-
-    def halve(self, tried: int) -> None:
-        """The memory ran out at a batch of `tried` tokens: half of that from now on."""
-        self.tokens = max(1, min(self.tokens, tried) // 2)
-        self.halved += 1
 
 
 def first_budget(device: str, wanted: int | None = None) -> TokenBudget:
@@ -114,7 +106,8 @@ def run_longest_first(
             error.__traceback__ = None  # its frames hold the tensors that filled the memory
             _free_memory()
             if len(rows) > 1:
-                budget.halve(len(rows) * longest)
+                budget.tokens = max(1, min(budget.tokens, len(rows) * longest) // 2)
+                budget.halved += 1
                 continue
             reasons[rows[0]] = f"out of memory: {longest:,} tokens do not fit the device"
         start += len(rows)

@@ -36,10 +36,8 @@ def term_counts(encoded: Encoded) -> Any:
     from scipy import sparse
 
     rows, hashed = token_pairs(encoded, PAIR_BUCKETS)
-    n = len(encoded.starts) - 1
-    pairs = sparse.csr_matrix(
-        (np.ones(len(rows), np.float32), (rows, hashed)), shape=(n, PAIR_BUCKETS)
-    )
+    ones = np.ones(len(rows), np.float32)
+    pairs = sparse.csr_matrix((ones, (rows, hashed)), (len(encoded.starts) - 1, PAIR_BUCKETS))
     return sparse.hstack([encoded.bag, pairs]).tocsr()
 
 
@@ -107,10 +105,7 @@ class Standardiser:
 
 
 def perceptron(layers: Sequence[tuple[F32, F32]], values: F32) -> F32:
-    """(n, d_0) -> (n,) float32, with GELU between the layers.
-
-    layers: weights (d_i, d_i+1) float32 and biases (d_i+1,) float32 of each.
-    """
+    """(n, d_0) -> (n,) float32, with GELU between layers of weights (d_i, d_i+1) and biases."""
     *inner, (last, bias) = layers
     for weights, biases in inner:
         values = gelu(product(values, weights) + biases)
