@@ -2,9 +2,7 @@
 
 The embedding of a conversation by a language model is the last layer's hidden state at its last
 token (the whole conversation in the template Vicuna v1.1, truncated at 2,048 tokens), as in the
-reference implementation of the paper (hkust-nlp/deita), which takes Mistral-7B. Rows are padded
-on the right: with causal attention no token sees what comes after it, so the batch changes
-nothing but the last bits, and no mask is needed.
+reference implementation of the paper (hkust-nlp/deita), which takes Mistral-7B.
 """
 
 from __future__ import annotations
@@ -35,9 +33,9 @@ MAX_TOKENS = 2048  # the reference's
 
 
 class LLMEmbedder:
-    """The hidden states of a causal language model as vectors; for one thread at a time.
+    """The hidden states of a causal language model as vectors.
 
-    Hand it many texts at once: they are sorted by length inside.
+    For one thread at a time; hand it many texts at once, they are sorted by length inside.
     """
 
     def __init__(
@@ -73,9 +71,9 @@ class LLMEmbedder:
         """Embeddings in the order of `texts`; see `EmbeddingBatch`."""
         # An empty text would be the mark at its start alone, the same for every empty text.
         tokens = [self._model.tokens(text) if text.strip() else [] for text in texts]
-        lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         read = [ids[: self._limit] for ids in tokens]
-        vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
+        lengths = np.array([len(ids) for ids in tokens], np.int32)
+        vectors = np.full((len(texts), self.dimension), np.nan, np.float32)
 
         def run(rows: list[int]) -> None:
             vectors[rows] = self._pooled(read, rows)
@@ -133,12 +131,8 @@ class SentenceEmbedder:
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
 
         def run(rows: list[int]) -> None:
-            vectors[rows] = self._model.encode(
-                [clean[row] for row in rows],
-                batch_size=len(rows),
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
+            some = [clean[row] for row in rows]
+            vectors[rows] = self._model.encode(some, batch_size=len(rows), show_progress_bar=False)
 
         empty = {row: "the text is empty" for row, text in enumerate(clean) if not text.strip()}
         read = [0 if row in empty else min(int(n), self._limit) for row, n in enumerate(lengths)]

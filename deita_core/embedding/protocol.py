@@ -32,10 +32,9 @@ _ENDS = {"user": " ", "assistant": "</s>", "function_call": "</s>", "tool": " "}
 
 
 def vicuna_text(conversation: Conversation) -> str:
-    """The conversation in the template.
+    """The conversation in the template; a system message of its own replaces the usual sentence.
 
-    A system message of its own takes the place of the usual sentence. What the assistant says
-    before the first user message is left out, as in the reference.
+    What the assistant says before the first user message is left out, as in the reference.
     """
     said = [message for message in conversation.messages if message.role != "system"]
     users = [place for place, message in enumerate(said) if message.role == "user"]

@@ -78,10 +78,8 @@ class EndpointClient:
         return Reply(answer.json(), None, answer.status_code)
 
     def for_each(self, ask: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """`ask` for each of the items, side by side; results in their order.
-
-        The first error ends the run: nothing else is sent, and the client is closed.
-        """
+        """`ask` for each of the items, side by side; results in their order. The first error ends
+        the run: nothing else is sent, and the client is closed."""
         client = self._client  # made here, not by the first threads at the same moment
         threads = ThreadPoolExecutor(self._requests, thread_name_prefix="endpoint")
         asked = [threads.submit(ask, item) for item in items]
@@ -116,9 +114,8 @@ class EndpointClient:
         """The reply to a status that is not 200; ModelError where none will be."""
         address = self.base_url + path
         if 300 <= status < 400:
-            raise ModelError(
-                f"{address} redirects to another address: give the final one as base URL"
-            )
+            wrong = "redirects to another address: give the final one as base URL"
+            raise ModelError(f"{address} {wrong}")
         said = _message(content)
         if self._key:
             said = said.replace(self._key, "***")

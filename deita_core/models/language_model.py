@@ -24,7 +24,6 @@ from deita_core.models.options import PRECISIONS
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _UNLIMITED = 1_000_000  # tokenizers write 1e30 for "no limit"
 _OFFLINE_SECONDS = 5.0
-NOT_FINITE = "the model gave a number that is not finite"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 # A file up to this size is hashed whole, of a larger one evenly spread pieces: other weights
 # (a fine-tuning changes nearly every number) give another hash, and 26 GB need no minute.
@@ -62,8 +61,8 @@ class ModelFacts:
 def model_facts(name: str, *, ask_hub: bool = False) -> ModelFacts:
     """The model in a local folder or of that name on the hub, without loading it.
 
-    ask_hub: ask the hub whether there is such a model, where it is not on this machine; takes up
-    to five seconds. Raises ModelError when there is none, or no model that can be loaded.
+    ask_hub: also ask the hub for a model that is not here, which takes up to five seconds.
+    Raises ModelError when there is none, or no model that can be loaded.
     """
     name = name.strip()
     if not name:
@@ -201,13 +200,15 @@ def load_language_model(
 ) -> LanguageModel:
     """The model in a local folder or of that name on the hub, with its tokenizer.
 
-    head: with the output matrix (logits), or the layers alone (hidden states).
-    precision: one of `PRECISIONS` (int8 and int4 by bitsandbytes, for small cards); None picks.
-    device: as torch names it; None picks. attention: the attention of `transformers` ("sdpa",
-    "flash_attention_2", "eager"); None: its default.
+    head: with the output matrix (logits), or the layers alone (hidden states). precision: one of
+    `PRECISIONS`. device: as torch names it. attention: as `transformers` names it. None picks.
     Raises ModelError when there is no such model or it cannot be loaded here.
     """
-    _be_quiet()
+    from transformers.utils import logging
+
+    # Its progress bars and its note on the output matrix that was left out say nothing to users.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     where = device or pick_device().kind
     chosen = pick_precision(precision, where)
     place, folder = located(name)
@@ -278,19 +279,9 @@ def check_max_tokens(name: str, wanted: int | None, limit: int | None) -> None:
 
 
 def _limit(config: Any) -> int:
-    for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
-        found = getattr(config.get_text_config(), key, None)
-        if found:
-            return int(found)
-    return _UNLIMITED
-
-
-def _be_quiet() -> None:
-    # Its progress bars and its note on the output matrix that was left out say nothing to users.
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    keys = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+    found = (getattr(config.get_text_config(), key, None) for key in keys)
+    return next((int(limit) for limit in found if limit), _UNLIMITED)
 
 
 def located(name: str) -> tuple[str, Path | None]:

@@ -55,9 +55,8 @@ class ModelOptions(BaseModel):
 
     For endpoints only: api (completions by default; chat for servers that have nothing else),
     requests (how many at once), logprobs (how many tokens to ask for), digit_ids (the model's
-    ids of the tokens 1 to 6: a vLLM server then returns exactly these), key_variable (name of
-    the environment variable that holds the API key; the key itself is never stored), attempts
-    (per row), timeout (seconds to wait for an answer).
+    ids of the tokens 1 to 6: a vLLM server then returns exactly these), key_variable (of the
+    environment, with the API key, which is never stored), attempts (a row), timeout (seconds).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -21,8 +21,7 @@ class Agreement:
     """Two scorers over n turns.
 
     turns: those with a score of both. only_first, only_second: with a score of one alone.
-    spearman: rank correlation over `turns` in [-1, 1], ties shared; NaN for fewer than two
-    turns or a constant score.
+    spearman: rank correlation over `turns`, ties shared; NaN for fewer than two or constant ones.
     sample: places of at most `SAMPLE` of them for a scatter, ascending, (k,) int64.
     differ: places of those whose ranks differ most, the largest difference first, (m,) int64.
     rank_difference: (m,) float64 in [-1, 1]: share of the turns that the second scorer puts the
@@ -51,10 +50,9 @@ def agreement(
     most: int = MOST,
     sample: int = SAMPLE,
 ) -> Agreement:
-    """Compares the scores of two scorers, place by place.
+    """Compares (n,) scores of two scorers, NaN where there is none; ModelError when shapes differ.
 
-    first, second: (n,) floats, NaN where there is no score. most: how many of those that differ
-    most to name. Raises ModelError when the shapes differ.
+    most: how many of those that differ most to name.
     """
     from scipy.stats import rankdata
 

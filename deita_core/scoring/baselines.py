@@ -33,9 +33,9 @@ import numpy as np
 
 from deita_core.errors import ModelError
 from deita_core.models.batches import TokenBudget, padded, run_longest_first
-from deita_core.models.language_model import NOT_FINITE, LanguageModel, load_language_model
+from deita_core.models.language_model import LanguageModel, load_language_model
 from deita_core.models.options import ModelOptions, Parameters
-from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
+from deita_core.scoring.protocol import NOT_FINITE, Dimension, ScoreBatch, TurnText, score_scorable
 
 NO_RESPONSE = "no response"
 

@@ -1,8 +1,7 @@
 """The health of a scorer: whether its numbers look like scores at all.
 
 An LLM that was trained to score puts nearly all of its probability on the digits 1 to 6. One that
-was not (another model, another prompt, a base model) still yields numbers between 1 and 6; the
-mass on the digits tells them apart after a hundred turns, long before the pool is scored.
+was not still yields numbers between 1 and 6; the mass tells them apart after a hundred turns.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class Health:
 
     turns: all it was given; scored of them; failed: without a score although the pool has what
     is needed; truncated: cut to fit (0 where the scorer does not say). mass_known: turns with a
-    known mass; mass: mean of it, NaN when none is known. low, high: 5th and 95th percentile of the
-    scores, NaN without any. most_common, constant: the most common score, rounded to two
-    decimals, and the share of turns that have it. reasons: why scores are missing, turns each.
+    known mass; mass: mean of it. low, high: 5th and 95th percentile of the scores. most_common,
+    constant: the most common score, to two decimals, and the share of turns that have it. NaN
+    where nothing is known. reasons: why scores are missing, turns each.
     """
 
     turns: int

@@ -13,6 +13,7 @@ from deita_core.models.options import Model
 
 Dimension = Literal["complexity", "quality"]
 DIMENSIONS: tuple[Dimension, ...] = ("complexity", "quality")
+NOT_FINITE = "the model gave a number that is not finite"
 _NO_MASS, _NOT_CUT = np.float32(np.nan), np.bool_(False)  # where a scorer does not say
 
 

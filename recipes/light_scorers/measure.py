@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from deita_core.scoring.light import fit
 from deita_core.scoring.light.features import F32, shared_encoder
 from deita_core.scoring.light.heads import difficulty_head, stored
-from deita_core.scoring.light.scorer import HEADS, LightScorer
+from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.protocol import TurnText
 from recipes.light_scorers import labels as labels_of
 
@@ -58,7 +58,7 @@ def _ratings(
     rows = np.flatnonzero(test)
     turns = [TurnText(rated.instructions[i], rated.responses[i]) for i in rows]
     mean = rated.ratings[rows].mean(axis=1)
-    alone = complexity.heads(turns)[:, HEADS["complexity"].index("rating")]
+    alone = complexity.heads(turns)[:, 1]  # the rating head
     asked = np.array([len(t.instruction) for t in turns])
     answered = np.array([len(t.response or "") for t in turns])
     scored = quality.score(turns).scores

@@ -92,31 +92,32 @@ def fit_idf(encoded: Encoded, rows: Mask, at_least: int) -> F32:
 
 def fit_rating(data: RatingData, alpha: float, pairs: PairData | None = None) -> Weights:
     """The arrays of a RatingHead: token models first, then the perceptrons on top of them,
-    and, where there are pairs, boosted trees on the same inputs.
-    """
+    and, where there are pairs, boosted trees on the same inputs."""
     idf = [fit_idf(part, data.rows, 3) for part in data.parts]
     outputs, arrays = _fit_token_models(blocks(data.parts, idf), data, alpha)
     projections = [_principal(part.mean[data.rows]) for part in data.parts]
     inputs = rating_inputs(data.parts, projections, outputs)
     standardise = Standardiser.fit(inputs[data.rows])
-    arrays |= _scaling(standardise) | {f"idf.{i}": one for i, one in enumerate(idf)}
-    arrays |= {f"projection.{i}": one for i, one in enumerate(projections)}
-    values = standardise(inputs)[data.rows]
-    compared = None
+    arrays |= _scaling(standardise) | _numbered("idf", idf) | _numbered("projection", projections)
+    values, targets = standardise(inputs)[data.rows], data.targets[data.rows]
+    compared: list[F32] = []
     if pairs is not None:
         head = RatingHead(named("rating", arrays), 2)
-        answers = (pairs.better, pairs.worse)
-        compared = tuple(head.inputs((pairs.instruction, answer)) for answer in answers)
+        compared = [head.inputs((pairs.instruction, one)) for one in (pairs.better, pairs.worse)]
     for number, seed in enumerate(SEEDS):
-        arrays |= fit_mlp(values, data.targets[data.rows], compared, seed, f"mlp.{number}")
-    if compared is not None:
-        arrays |= named("trees", fit_trees(values, data.targets[data.rows], compared))
+        arrays |= named(f"mlp.{number}", fit_mlp(values, targets, compared, seed))
+    if pairs is not None:
+        arrays |= named("trees", fit_trees(values, targets, compared))
     return arrays
 
 
 def named(head: str, arrays: Weights) -> Weights:
     """The arrays under the names that they have in a weights file."""
     return {f"{head}.{name}": array for name, array in arrays.items()}
+
+
+def _numbered(name: str, arrays: Sequence[NDArray[Any]]) -> Weights:
+    return {f"{name}.{i}": array for i, array in enumerate(arrays)}
 
 
 def _scaling(standardise: Standardiser) -> Weights:
@@ -171,13 +172,11 @@ def _principal(vectors: F32) -> F32:
     return np.asarray(top * signs, np.float16).astype(np.float32)
 
 
-def fit_mlp(
-    values: F32, targets: F32, compared: Sequence[F32] | None, seed: int, name: str
-) -> Weights:
+def fit_mlp(values: F32, targets: F32, compared: Sequence[F32], seed: int) -> Weights:
     """One perceptron with an output per rater, folded into one output: their mean.
 
     Loss: squared error on standardised ratings, plus PAIR_WEIGHT times the Bradley-Terry loss
-    -ln sigmoid(better - worse) on `compared` answers.
+    -ln sigmoid(better - worse) on `compared` answers, if any.
     """
     import torch
     from torch import nn
@@ -190,7 +189,7 @@ def fit_mlp(
     steps = EPOCHS * (len(values) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
-    answers = [torch.tensor(inputs) for inputs in compared or ()]
+    answers = [torch.tensor(inputs) for inputs in compared]
     rng = np.random.default_rng(seed)
     for _ in range(EPOCHS):
         order = rng.permutation(len(values))
@@ -205,7 +204,7 @@ def fit_mlp(
             loss.backward()
             optimiser.step()
             schedule.step()
-    return _exported(net, mean, deviation, name)
+    return _exported(net, mean, deviation)
 
 
 def _network(width: int, outputs: int) -> Any:
@@ -218,21 +217,20 @@ def _network(width: int, outputs: int) -> Any:
     )
 
 
-def _exported(net: Any, mean: F32, deviation: F32, name: str) -> Weights:
+def _exported(net: Any, mean: F32, deviation: F32) -> Weights:
     linear = [layer for layer in net if hasattr(layer, "weight")]
     weights = [layer.weight.detach().numpy().T.copy() for layer in linear]
     biases = [layer.bias.detach().numpy().copy() for layer in linear]
     biases[-1] = np.array([(biases[-1] * deviation + mean).mean()], np.float32)
     weights[-1] = (weights[-1] * deviation).mean(axis=1, keepdims=True)
-    named = {f"{name}.weight.{i}": w for i, w in enumerate(weights)}
-    return named | {f"{name}.bias.{i}": b for i, b in enumerate(biases)}
+    return _numbered("weight", weights) | _numbered("bias", biases)
 
 
 def fit_trees(values: F32, ratings: F32, compared: Sequence[F32]) -> dict[str, NDArray[Any]]:
     """The arrays of `Trees`, as they are stored, and centre and scale of the rating.
 
-    values: (n, d) float32. ratings: (n, r) float32; the trees predict the standardised mean.
-    One run per seed of TREE_SEEDS, averaged. Loss: as `fit_mlp`, with TREE_PAIR_WEIGHT.
+    They predict the standardised mean of (n, r) ratings from (n, d) values, by one run per seed of
+    TREE_SEEDS, averaged. Loss: as `fit_mlp`, with TREE_PAIR_WEIGHT.
     """
     import lightgbm
 
@@ -250,10 +248,8 @@ def fit_trees(values: F32, ratings: F32, compared: Sequence[F32]) -> dict[str, N
         curvature[rows:] = np.tile(np.maximum(each * doubt * (1 - doubt), 1e-3), 2)
         return gradient, curvature
 
-    data = lightgbm.Dataset(
-        np.concatenate([values, better, worse]),
-        np.concatenate([wanted, np.zeros(2 * pairs)]),
-    )
+    inputs = np.concatenate([values, better, worse])
+    data = lightgbm.Dataset(inputs, np.concatenate([wanted, np.zeros(2 * pairs)]))
     structures = []
     for seed in TREE_SEEDS:
         model = lightgbm.train({**TREE_PARAMETERS, "seed": seed, "objective": loss}, data, TREES)

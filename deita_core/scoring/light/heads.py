@@ -127,10 +127,10 @@ class Trees:
     """
 
     def __init__(self, feature: NDArray[Any], number: F32, lengths: NDArray[Any]) -> None:
-        """From one (feature, number) per node, each tree breadth first from its root.
+        """From one (feature, number) per node, each tree breadth first; lengths: nodes of each.
 
-        lengths: nodes of each tree. The order alone says who is whose child: in one tree, the
-        k-th node that asks (from 0) has its children at 2k + 1 and 2k + 2.
+        The order alone says who is whose child: in one tree, the k-th node that asks (from 0) has
+        its children at 2k + 1 and 2k + 2.
         """
         sizes = np.asarray(lengths, np.int64)
         roots = np.cumsum(sizes) - sizes
@@ -178,10 +178,9 @@ class RatingHead:
     an ensemble of perceptrons and, for quality, boosted trees, beside surface numbers and the mean
     static embedding.
 
-    The arrays, as `fit.fit_rating` names them: an idf (TERMS,) and a projection (WIDTH, p) of the
-    mean static embedding per text; token weights (terms, k) per view (see `views`); an intercept
-    per column of all views; the perceptrons' layers; and, for quality, trees that predict
-    (rating - centre) / scale.
+    The arrays are those of `fit.fit_rating`: an idf (TERMS,) and a projection (WIDTH, p) of the
+    mean embedding per text; token weights (terms, k) per view, with an intercept a column; the
+    perceptrons' layers; and, for quality, trees that predict (rating - centre) / scale.
     """
 
     def __init__(self, arrays: Arrays, texts: int) -> None:
@@ -278,10 +277,8 @@ def _reader(arrays: Arrays, head: str) -> Callable[[str], F32]:
 
 
 def stored(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The arrays as the file has them: one number per term int8, all others float16.
-
-    Trees stay as they are, for a rounded threshold would send rows the other way.
-    """
+    """The arrays as the file has them: one number per term int8, all others float16; but trees as
+    they are, for a rounded threshold would send rows the other way."""
     kept: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         if ".trees." in name:

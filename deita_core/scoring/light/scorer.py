@@ -33,17 +33,12 @@ from deita_core.scoring.protocol import (
 
 WEIGHTS = Path(__file__).parent / "weights"
 BLOCK = 512  # turns encoded at a time: bounds memory, and is past the gain from batching
-HEADS: dict[Dimension, tuple[str, ...]] = {
-    "complexity": ("difficulty", "rating", "steps"),
-    "quality": ("rating",),
-}
 
 
 class LightScorer:
     """Scores turns 1 to 6 in one dimension; see `Scorer`.
 
-    `weights` is a folder with `light-<dimension>.safetensors`; the default ships with the code.
-    The revision is the first 16 hex digits of that file's SHA-256.
+    weights: a folder with `light-<dimension>.safetensors`, whose SHA-256 begins with the revision.
     Raises ModelError when the dimension is unknown or the weights are missing or unreadable.
     """
 
@@ -61,17 +56,15 @@ class LightScorer:
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is nothing to score."""
-        return score_scorable(
-            self.dimension,
-            turns,
-            lambda good: ScoreBatch(self.blend(self.heads(good)), (None,) * len(good)),
-        )
+
+        def scored(good: Sequence[TurnText]) -> ScoreBatch:
+            return ScoreBatch(self.blend(self.heads(good)), (None,) * len(good))
+
+        return score_scorable(self.dimension, turns, scored)
 
     def heads(self, turns: Sequence[TurnText]) -> F32:
-        """What the score is made of: (n, len(HEADS[dimension])) float32, before blending.
-
-        Meaningful only for turns that `score` gives a score.
-        """
+        """What the score is made of, before blending, (n, k) float32: difficulty, rating and steps,
+        for quality the rating alone. Meaningful only for turns that `score` gives a score."""
         parts = [self._block(turns[i : i + BLOCK]) for i in range(0, len(turns), BLOCK)]
         return np.concatenate([np.zeros((0, len(self._head_mean)), np.float32), *parts])
 

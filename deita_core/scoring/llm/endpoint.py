@@ -108,10 +108,8 @@ def top_tokens(body: Mapping[str, Any]) -> TopTokens:
 
 
 def expectation(tokens: TopTokens, digit_ids: Sequence[int] | None = None) -> Expectation:
-    """The expectation over the digits that came back, with the bound of the module's text.
-
-    Digits count as written alone; with a space before them ("▁3") only when none came alone.
-    """
+    """The expectation over the digits that came back, with the bound of the module's text. Digits
+    count as written alone; with a space before them ("▁3") only when none came alone."""
     seen = {digit: math.exp(v) for digit, v in _digits(tokens.logprobs, digit_ids).items()}
     mass = min(1.0, sum(seen.values()))
     missing = [digit for digit in range(1, 7) if digit not in seen]
@@ -144,11 +142,8 @@ def _digits(logprobs: Mapping[str, float], digit_ids: Sequence[int] | None) -> d
 
 
 def _least(tokens: TopTokens) -> float:
-    """The least probability of the most probable tokens.
-
-    The drawn token is returned even when it is not one of them, so where it is the least of
-    all it says nothing about the others.
-    """
+    """The least probability of the most probable tokens. The drawn one is returned even when it is
+    not one of them, so where it is the least of all it says nothing about the others."""
     values = sorted(tokens.logprobs.values())
     drawn_is_least = tokens.drawn is None or tokens.logprobs.get(tokens.drawn) == values[0]
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])

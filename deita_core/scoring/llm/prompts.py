@@ -62,16 +62,6 @@ class Prompt:
         head, *tails = FIXED_PARTS[self.dimension]
         return head + "".join(b + tail for b, tail in zip(self.bodies, tails, strict=True))
 
-    @property
-    def spans(self) -> list[tuple[int, int]]:
-        """Start and end of each body in the text, in characters."""
-        found, start = [], 0
-        for part, body in zip(FIXED_PARTS[self.dimension], self.bodies, strict=False):
-            start += len(part)
-            found.append((start, start + len(body)))
-            start += len(body)
-        return found
-
     def shortened(self, share: float) -> Prompt:
         """About that share of the length, at the cost of the longer bodies' ends."""
         room = int(len(self.text) * share) - sum(map(len, FIXED_PARTS[self.dimension]))
@@ -116,11 +106,11 @@ class PromptTokenizer:
     """Tokenizes prompts as `tokenizer.encode` does, many at a time.
 
     `tokenizer` must be a fast one (of the `tokenizers` library): it says which token stands for
-    which characters, and it lets other threads run while it works.
+    which characters, and it lets other threads run. Raises ModelError for one that is not, or when
+    `max_tokens` is too few.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
-        """Raises ModelError for a tokenizer that is not fast, or when `max_tokens` is too few."""
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
                 f"{type(tokenizer).__name__} does not tell where its tokens stand in the text: "
@@ -138,10 +128,8 @@ class PromptTokenizer:
             )
 
     def score_tokens(self, dimension: Dimension) -> tuple[int, ...]:
-        """The ids of the tokens 1 to 6, as they follow the cue of the prompt.
-
-        Raises ModelError, naming the digit and its tokens, when one is not a single token.
-        """
+        """The ids of the tokens 1 to 6, as they follow the cue of the prompt; ModelError, naming
+        the digit and its tokens, when one is not a single token."""
         prompt = "".join(FIXED_PARTS[dimension])
         found = tuple(self._score_token(prompt, digit) for digit in DIGITS)
         if len(set(found)) < len(DIGITS):
@@ -169,12 +157,9 @@ class PromptTokenizer:
         return int(token)
 
     def encode(self, prompts: Sequence[Prompt]) -> Encoded:
-        """Token ids of prompts.
-
-        A prompt over `max_tokens` loses the ends of its texts. With two texts the longer one is
-        cut first, down to the length of the other, then both alike: a short answer to a long
-        question stays whole, as does a short question before a long answer.
-        """
+        """Token ids. A prompt over `max_tokens` loses the ends of its texts: the longer one is cut
+        first, down to the length of the other, then both alike, so that a short answer to a long
+        question stays whole, as does a short question before a long answer."""
         most = self.max_tokens * CHARACTERS_A_TOKEN
         clean = [
             Prompt(one.dimension, tuple(without_surrogates(body[:most]) for body in one.bodies))
@@ -195,10 +180,11 @@ class PromptTokenizer:
 
     def _fitted(self, prompt: Prompt) -> list[int]:
         encoding = self._backend.encode(prompt.text)
-        inside = [
-            [i for i, (a, b) in enumerate(encoding.offsets) if start <= a < b <= end]
-            for start, end in prompt.spans
-        ]
+        inside, end = [], 0  # places of the tokens of each body
+        for part, body in zip(FIXED_PARTS[prompt.dimension], prompt.bodies, strict=False):
+            start = end + len(part)
+            end = start + len(body)
+            inside.append([i for i, (a, b) in enumerate(encoding.offsets) if start <= a < b <= end])
         lengths = [len(places) for places in inside]
         room = self.max_tokens - (len(encoding.ids) - sum(lengths))
         dropped = {
@@ -229,10 +215,8 @@ def expected_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def mass_on_scores(logits: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The probability on the six scores, (n,) float32 in [0, 1].
-
-    logits: (n, 6). others: (n,) logsumexp of the logits of all other tokens.
-    """
+    """The probability on the six scores, (n,) float32 in [0, 1], from their logits (n, 6) and the
+    logsumexp (n,) of the logits of all other tokens."""
     wide = np.asarray(logits, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         top = wide.max(axis=1)

@@ -91,10 +91,8 @@ class Replica:
         return hidden.reshape(-1, hidden.shape[-1])[self._ends][None], *inputs[1:]  # (1, B, D)
 
     def _put_scores_first(self, head: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        """The six logits in float32, then the whole row: (1, b, 6 + vocabulary).
-
-        In bfloat16 a logit of 20 is rounded to the next 1/8, which the score would show.
-        """
+        """The six logits in float32, then the whole row: (1, b, 6 + vocabulary). In bfloat16 a
+        logit of 20 is rounded to the next 1/8, which the score would show."""
         import torch
 
         return torch.cat([self._six(head, inputs[0], output), output.float()], -1)
@@ -123,10 +121,9 @@ _shared = weakref.WeakValueDictionary[tuple[str, str | None, str], Replica]()
 
 
 def shared_replica(name: str, precision: str | None, device: str) -> Replica:
-    """The replica of that model on that device; one that is in use already is used again.
+    """The replica of that model on that device; ModelError when it cannot be loaded.
 
-    Two scorers of one model (complexity and quality) so hold it in memory once.
-    Raises ModelError when the model cannot be loaded.
+    One that is in use is used again: complexity and quality by one model hold it in memory once.
     """
     key = (name, precision, device)
     found = _shared.get(key)

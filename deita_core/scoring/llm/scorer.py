@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
 from deita_core.models.device import pick_device
-from deita_core.models.language_model import NOT_FINITE, check_max_tokens
+from deita_core.models.language_model import check_max_tokens
 from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.llm.prompts import (
     DEITA,
@@ -37,6 +37,7 @@ from deita_core.scoring.llm.prompts import (
 from deita_core.scoring.llm.replicas import run_on, shared_replica
 from deita_core.scoring.protocol import (
     DIMENSIONS,
+    NOT_FINITE,
     Dimension,
     ScoreBatch,
     TurnText,
@@ -67,12 +68,11 @@ class LLMScorer:
         """Loads the model, on each device once.
 
         model_name_or_path: a local folder, or a model on the hub. dimension: what `score` gives;
-        None: that of a released Deita scorer, else `score` is not to be had (`complexity` and
-        `quality` are). options: precision (int8 and int4 for small cards), device, max_tokens
-        (default: the model's context, 2,048 for the released scorers), batch_tokens. devices:
-        several to share the work; default: `options.device`, or all GPUs. least_mass: a row with
-        less probability than this on the tokens 1 to 6 gets a reason, not a score (0: never).
-        Raises ModelError.
+        None: that of a released Deita scorer, else only `complexity` and `quality` are to be had.
+        options: max_tokens is the model's context unless given, 2,048 for the released scorers.
+        devices: several to share the work; default: `options.device`, or all GPUs. least_mass: a
+        row with less probability than this on the tokens 1 to 6 gets a reason, not a score (0:
+        never). Raises ModelError.
         """
         self._name = str(model_name_or_path)
         self._dimension = _dimension(self._name, dimension)
@@ -122,10 +122,8 @@ class LLMScorer:
         return score_scorable(dimension, turns, scored)
 
     def complexity(self, instructions: Sequence[str]) -> NDArray[np.float32]:
-        """Complexity of each instruction, (n,) float32; NaN where the model gave none.
-
-        Every text is scored, as the reference does, even an empty one.
-        """
+        """Complexity of each instruction, (n,) float32; NaN where the model gave none. Every text
+        is scored, as the reference does, even an empty one."""
         return self._of_texts("complexity", [(text,) for text in instructions])
 
     def quality(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
