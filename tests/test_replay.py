@@ -80,14 +80,14 @@ def test_a_changed_pool_file_is_refused(made: Path, tmp_path: Path) -> None:
     (tmp_path / "pool.jsonl").write_text('{"instruction": "other", "output": "file"}\n')
     with pytest.raises(ExportError, match="is not the one of the manifest"):
         replay_manifest(
-            tmp_path / "selected.manifest.json", tmp_path / "o.json", [], run_steps=_never
+            tmp_path / "selected.manifest.json", tmp_path / "o.json", [], run_jobs=_never
         )
 
 
 def test_the_file_to_compare_with_is_never_overwritten(made: Path) -> None:
     with pytest.raises(ExportError, match="choose another --out"):
         replay_manifest(
-            made / "selected.manifest.json", made / "selected.json", [], run_steps=_never
+            made / "selected.manifest.json", made / "selected.json", [], run_jobs=_never
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer import Exit, Option, Typer
 
-from deita_core.cli import app_command, model_commands, pool_commands, select_commands
+from deita_core.cli import commands
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.version import VERSION
@@ -26,23 +26,23 @@ app = Typer(
 
 # In the order of the help: the function, its name, what may follow the name.
 _COMMANDS = (
-    (select_commands.run, "run", "pool.json --budget 6000 --threshold 0.9 --out selected.json"),
-    (pool_commands.import_files, "import", "a.json b.jsonl.gz"),
-    (pool_commands.preview, "preview", "a.json"),
-    (pool_commands.score, "score", "--quality light"),
-    (pool_commands.embed, "embed", "--embedder minilm"),
-    (pool_commands.make_graph, "graph", ""),
-    (pool_commands.make_map, "map", ""),
-    (pool_commands.sample, "sample", ""),
-    (select_commands.select, "select", "--budget 6000 --name first"),
-    (select_commands.export, "export", "--selection first --out f.json"),
-    (pool_commands.import_scores, "import-scores", "scored.json --complexity complexity_scores"),
-    (pool_commands.export_scores, "export-scores", "--out scores.csv"),
-    (model_commands.pilot, "pilot", "--complexity deita --quality deita --price 2.50"),
-    (model_commands.devices, "devices", "--model FOLDER"),
-    (select_commands.replay, "replay", "selected.manifest.json --pool-dir pools"),
-    (select_commands.info, "info", "--json"),
-    (app_command.open_app, "app", "--port 8502"),
+    (commands.run, "run", "pool.json --budget 6000 --threshold 0.9 --out selected.json"),
+    (commands.import_files, "import", "a.json b.jsonl.gz"),
+    (commands.preview, "preview", "a.json"),
+    (commands.score, "score", "--quality light"),
+    (commands.embed, "embed", "--embedder minilm"),
+    (commands.make_graph, "graph", ""),
+    (commands.make_map, "map", ""),
+    (commands.sample, "sample", ""),
+    (commands.select, "select", "--budget 6000 --name first"),
+    (commands.export, "export", "--selection first --out f.json"),
+    (commands.import_scores, "import-scores", "scored.json --complexity complexity_scores"),
+    (commands.export_scores, "export-scores", "--out scores.csv"),
+    (commands.pilot, "pilot", "--complexity deita --quality deita --price 2.50"),
+    (commands.devices, "devices", "--model FOLDER"),
+    (commands.replay, "replay", "selected.manifest.json --pool-dir pools"),
+    (commands.info, "info", "--json"),
+    (commands.open_app, "app", "--port 8502"),
 )
 for _function, _name, _arguments in _COMMANDS:
     _example = f"Example: {PROGRAM} {_name} {_arguments}".rstrip()

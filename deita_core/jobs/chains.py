@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from deita_core.errors import FormatError, PathError
 from deita_core.files import sha256_of
@@ -88,7 +89,7 @@ def score_chain(
     complexity: str | None = "light",
     quality: str | None = "light",
     *,
-    options: MappingType[str, ModelOptions] | None = None,
+    options: MappingType[Dimension, ModelOptions] | None = None,
     despite_health: bool = False,
     activate: bool = True,
 ) -> list[JobSpec]:
@@ -96,21 +97,17 @@ def score_chain(
 
     Two models that may be large come one after the other, so that they share no memory.
     """
-    given = options or {}
-
-    def job(complexity: str | None, quality: str | None) -> ScoreSpec:
-        return ScoreSpec(
-            complexity=complexity,
-            quality=quality,
-            options={d: given[d] for d in DIMENSIONS if d in given},
-            despite_health=despite_health,
-            activate=activate,
-        )
-
+    both = ScoreSpec(
+        complexity=complexity,
+        quality=quality,
+        options=options or {},
+        despite_health=despite_health,
+        activate=activate,
+    )
     one_model = complexity == quality != "deita"
     if not (complexity and quality) or one_model or {complexity, quality} <= set(NAMES):
-        return [job(complexity, quality)]
-    return [job(complexity, None), job(None, quality)]
+        return [both]
+    return [both.model_copy(update={other: None}) for other in reversed(DIMENSIONS)]
 
 
 def pilot_chain(
@@ -118,30 +115,19 @@ def pilot_chain(
     quality: str | None = None,
     embedder: str | None = None,
     *,
-    options: MappingType[str, ModelOptions] | None = None,
+    options: MappingType[Role, ModelOptions] | None = None,
     rows: int = 200,
-    seed: int = 42,
 ) -> list[JobSpec]:
     """Try each model on a few rows, one after the other; None leaves one out.
 
     options: of "complexity", "quality" and "embedding". What they found is in
     `project.pilots.pilots`.
     """
-    names: dict[Role, str | None] = {
-        "complexity": complexity,
-        "quality": quality,
-        "embedding": embedder,
-    }
+    names = zip(get_args(Role), (complexity, quality, embedder), strict=True)
     given = options or {}
     return [
-        PilotSpec(
-            dimension=role,
-            model=name,
-            options=given.get(role, ModelOptions()),
-            rows=rows,
-            seed=seed,
-        )
-        for role, name in names.items()
+        PilotSpec(dimension=role, model=name, options=given.get(role, ModelOptions()), rows=rows)
+        for role, name in names
         if name
     ]
 
@@ -159,11 +145,11 @@ def import_scores_spec(
     holds them (dots lead into nested objects). With a file and neither, the usual names are
     looked for. Raises FormatError when there is no such file or no field is named or known.
     """
-    named: dict[Dimension, str | None] = {"complexity": complexity, "quality": quality}
-    fields = {dimension: name for dimension, name in named.items() if name}
-    if file is not None and not fields:
+    named = dict(zip(DIMENSIONS, (complexity, quality), strict=True))
+    if file is not None and not (complexity or quality):
         known = score_fields(file)
-        fields = {dimension: known[dimension] for dimension in DIMENSIONS if dimension in known}
+        named = {dimension: known.get(dimension) for dimension in DIMENSIONS}
+    fields = {dimension: name for dimension, name in named.items() if name}
     if not fields:
         raise FormatError(
             "name the column that holds complexity, the one that holds quality, or both"

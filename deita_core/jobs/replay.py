@@ -17,10 +17,16 @@ from deita_core.formats.manifest import (
     locate,
     read_manifest,
 )
-from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.kind import JobSpec
-from deita_core.jobs.kinds import EmbedSpec, ExportSpec, GraphSpec, ImportSpec, ScoreSpec
+from deita_core.jobs.kinds import (
+    EmbedSpec,
+    ExportSpec,
+    GraphSpec,
+    ImportScoresSpec,
+    ImportSpec,
+    ScoreSpec,
+)
 from deita_core.jobs.kinds.export import manifest_path
 from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project import Project
@@ -30,7 +36,7 @@ from deita_core.scoring.protocol import DIMENSIONS
 from deita_core.selection.rule import SelectionRule
 from deita_core.version import VERSION
 
-RunSteps = Callable[[Project, Sequence[JobSpec]], object]
+RunJobs = Callable[[Project, Sequence[JobSpec]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,9 @@ class Replayed:
 
 
 def replay_manifest(
-    manifest_file: Path, out: Path | None, pool_dirs: Sequence[Path], *, run_steps: RunSteps
+    manifest_file: Path, out: Path | None, pool_dirs: Sequence[Path], *, run_jobs: RunJobs
 ) -> Replayed:
-    """Replay in a project of its own that is thrown away; `run_steps` runs the jobs.
+    """Replay in a project of its own that is thrown away; `run_jobs` runs the jobs.
 
     out: where to write; None: the original's name with "replayed-" before it, beside the manifest.
     Raises ExportError when a pool file is missing or differs, or the models are not to be had.
@@ -68,7 +74,7 @@ def replay_manifest(
     files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
     chosen = manifest.selection
     rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
-    steps = _model_steps(manifest, rule)
+    models = _model_jobs(manifest, rule)
     with (
         tempfile.TemporaryDirectory(prefix="deita-replay-") as folder,
         Project.open(Path(folder) / "replay.duckdb", create=True) as project,
@@ -79,13 +85,13 @@ def replay_manifest(
             for known, path in zip(manifest.pool, files, strict=True)
         ]
         graph = [GraphSpec()] if rule.needs_graph else []
-        run_steps(project, [ImportSpec(sources=numbers), *steps, *graph])
+        run_jobs(project, [ImportSpec(sources=numbers), *models, *graph])
         select_and_save(project, rule, chosen.name)
         output = manifest.output
         export = ExportSpec(
             selection=chosen.name, format=output.format, out=out, with_scores=output.with_scores
         )
-        run_steps(project, [export])
+        run_jobs(project, [export])
     made = read_manifest(manifest_path(out)).output
     return Replayed(
         out,
@@ -96,28 +102,24 @@ def replay_manifest(
     )
 
 
-def _model_steps(manifest: Manifest, rule: SelectionRule) -> list[JobSpec]:
+def _model_jobs(manifest: Manifest, rule: SelectionRule) -> list[JobSpec]:
     models = {model.role: model for model in manifest.models}
     weights = {"complexity": rule.complexity_weight, "quality": rule.quality_weight}
     needed = {"embedding"} | {dimension for dimension, weight in weights.items() if weight}
     missing = needed - models.keys()
     if missing:
         raise ExportError(f"the manifest names no model for {', '.join(sorted(missing))}")
-    used = {role: models[role] for role in weights if role in models}
-    columns = {role: column for role, m in used.items() if (column := _column(m))}
-    named = {role: name_of_scorer(m.id) for role, m in used.items() if role not in columns}
-    options = {d: _options(used[d]) for d in DIMENSIONS if d in named}
-    steps: list[JobSpec] = []
+    used = {d: models[d] for d in DIMENSIONS if d in models}
+    columns = {d: column for d, m in used.items() if (column := _column(m))}
+    named = {d: name_of_scorer(m.id) for d, m in used.items() if d not in columns}
+    options = {d: _options(used[d]) for d in named}
+    chain: list[JobSpec] = []
     if columns:
-        steps.append(import_scores_spec(columns.get("complexity"), columns.get("quality")))
+        chain.append(ImportScoresSpec(fields=columns))
     if named:
-        steps.append(
-            ScoreSpec(
-                complexity=named.get("complexity"), quality=named.get("quality"), options=options
-            )
-        )
+        chain.append(ScoreSpec.model_validate({**named, "options": options}))
     embedder = models["embedding"]
-    return [*steps, EmbedSpec(embedder=name_of_embedder(embedder.id), options=_options(embedder))]
+    return [*chain, EmbedSpec(embedder=name_of_embedder(embedder.id), options=_options(embedder))]
 
 
 def _column(model: ModelUse) -> str | None:
