@@ -13,8 +13,16 @@ from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import pilot_chain
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.project import Project
-from deita_core.project.models import ModelIdentity, activate_model, active_model, register_model
-from deita_core.project.pilots import pilots, reading_left, reading_of, write_pilot_rows
+from deita_core.project.models import (
+    ModelIdentity,
+    activate_model,
+    active_model,
+    pilots,
+    reading_left,
+    reading_of,
+    register_model,
+    write_pilot_rows,
+)
 from deita_core.project.scores import scorers
 from deita_core.project.vectors import embedders
 from tests.builders import prepared_project

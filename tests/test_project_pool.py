@@ -10,12 +10,12 @@ from deita_core.errors import ProjectError
 from deita_core.formats.read.layout import PoolRow, Reject
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project, browse
-from deita_core.project.arrays import load_pool_table
 from deita_core.project.pool import (
     Source,
     add_rows,
     add_source,
     finish_source,
+    load_pool_table,
     next_position,
     sources,
     stop_sources,

@@ -1,4 +1,4 @@
-"""project.scores, project.vectors, project.arrays: what is still to do, NULL with a reason."""
+"""project.scores, project.vectors, project.pool: what is still to do, NULL with a reason."""
 
 from pathlib import Path
 
@@ -12,20 +12,22 @@ from deita_core.conversation import Conversation, Message
 from deita_core.formats.read.layout import PoolRow
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.arrays import load_pool_table
-from deita_core.project.models import ModelIdentity, active_model, register_model
-from deita_core.project.pool import add_rows, add_source
+from deita_core.project.models import (
+    ModelIdentity,
+    active_model,
+    count_undone,
+    register_model,
+    write_undone,
+)
+from deita_core.project.pool import add_rows, add_source, load_pool_table
 from deita_core.project.scores import (
     add_scores,
-    count_unscored,
     failed_rows,
     failures,
     scorers,
-    write_unscored,
 )
 from deita_core.project.vectors import (
     add_embeddings,
-    count_unembedded,
     load_vectors,
     set_map,
     truncated_rows,
@@ -98,9 +100,9 @@ def test_only_what_lacks_a_score_is_written_for_the_worker(filled: Project, tmp_
     }
     for number in numbers.values():
         add_scores(filled, number, scored([1], [0], [2.0]))
-    assert write_unscored(filled, list(numbers.values()), tmp_path / "rows.parquet") == 3
+    assert write_undone(filled, numbers, tmp_path / "rows.parquet") == 3
     assert pq.read_table(tmp_path / "rows.parquet")["row"].to_pylist() == [0, 2, 3]
-    assert count_unscored(filled, list(numbers.values())) == 3
+    assert count_undone(filled, numbers) == 3
 
 
 def test_a_row_scored_in_one_dimension_only_is_still_to_do(filled: Project) -> None:
@@ -109,7 +111,7 @@ def test_a_row_scored_in_one_dimension_only_is_still_to_do(filled: Project) -> N
         for d in ("complexity", "quality")
     }
     add_scores(filled, numbers["quality"], scored([1], [0], [2.0]))
-    assert count_unscored(filled, list(numbers.values())) == 4
+    assert count_undone(filled, numbers) == 4
 
 
 def test_the_same_batch_twice_is_one_batch(filled: Project) -> None:
@@ -149,7 +151,7 @@ def test_vectors_come_back_exactly_and_failed_rows_are_left_out(filled: Project)
     rows, found = load_vectors(filled, number)
     assert rows.tolist() == [0, 2]
     assert np.array_equal(found, np.array([[0.1, 0.2], [0.3, 0.4]], np.float32))
-    assert count_unembedded(filled, number) == 1
+    assert count_undone(filled, {"embedding": number}) == 1
     assert truncated_rows(filled, number) == [0]
 
 

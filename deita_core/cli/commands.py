@@ -60,14 +60,12 @@ from deita_core.jobs.kinds import (
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
-from deita_core.project.arrays import load_pool_table
 from deita_core.project.browse import project_info
 from deita_core.project.columns import numeric_columns
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.project.graphs import has_graph
-from deita_core.project.models import Role
-from deita_core.project.pilots import pilots
-from deita_core.project.pool import sources
+from deita_core.project.models import Role, pilots
+from deita_core.project.pool import load_pool_table, sources
 from deita_core.project.scores import forget_failures, health, scorers
 from deita_core.project.selections import find_selection
 from deita_core.scoring.protocol import DIMENSIONS

@@ -121,7 +121,7 @@ def pilot_chain(
     """Try each model on a few rows, one after the other; None leaves one out.
 
     options: of "complexity", "quality" and "embedding". What they found is in
-    `project.pilots.pilots`.
+    `project.models.pilots`.
     """
     names = zip(get_args(Role), (complexity, quality, embedder), strict=True)
     given = options or {}

@@ -9,10 +9,10 @@ import numpy as np
 
 from deita_core.errors import SelectionError
 from deita_core.project import Project
-from deita_core.project.arrays import load_pool_table
 from deita_core.project.graphs import load_clusters, load_graph
 from deita_core.project.models import active_model
 from deita_core.project.pins import pins
+from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import save_selection
 from deita_core.project.vectors import load_vectors
 from deita_core.selection.outcome import Outcome, select

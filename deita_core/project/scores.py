@@ -1,4 +1,4 @@
-"""Scores turn by turn: what is still to be scored, what scorers gave, failed at and cut short."""
+"""Scores turn by turn: what scorers gave, failed at and cut short."""
 
 from __future__ import annotations
 
@@ -49,27 +49,6 @@ def scorers(project: Project) -> list[ScorerRecord]:
         ScorerRecord(number, role, name, revision, json.loads(parameters), *rest)
         for number, role, name, revision, parameters, *rest in found
     ]
-
-
-# A batch commits all turns of a conversation together, so its first turn tells.
-UNSCORED = """c.turns > 0 AND c.row NOT IN (
-    SELECT row FROM scores WHERE turn = 0 AND scorer IN (SELECT unnest(?::INTEGER[]))
-    GROUP BY row HAVING count(DISTINCT scorer) = ?)"""
-
-
-def count_unscored(project: Project, numbers: Sequence[int]) -> int:
-    """Conversations that lack a score (or its reason) from any of these scorers."""
-    query = f"SELECT count(*) FROM conversations c WHERE {UNSCORED}"
-    return project.number(query, list(numbers), len(numbers))
-
-
-def write_unscored(project: Project, numbers: Sequence[int], out: Path) -> int:
-    """Write row and messages of what these scorers have not done as Parquet, in row order.
-
-    Returns the number of rows.
-    """
-    query = f"SELECT row, messages FROM conversations c WHERE {UNSCORED} ORDER BY row"
-    return project.write_parquet(query, out, list(numbers), len(numbers))
 
 
 def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import numpy as np
@@ -125,7 +124,7 @@ class Project:
         self.path = path
         self._connection = connection
         self._write_lock = threading.Lock()
-        self._closed = False
+        self.closed = False
         self._data_version = 0  # counted along: nobody else can write to the file
 
     @staticmethod
@@ -160,14 +159,9 @@ class Project:
         """Where the project's jobs hand over their batches; made on demand, safe to delete."""
         return self.path.with_name(self.path.name + ".work")
 
-    @property
-    def closed(self) -> bool:
-        """True after `close()`."""
-        return self._closed
-
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor for the calling thread; threads must not share one."""
-        if self._closed:
+        if self.closed:
             raise ProjectError(f"{self.path.name} was closed: open it again")
         return self._connection.cursor()
 
@@ -208,8 +202,7 @@ class Project:
     def transaction(self, *, changes_data: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction: all of it is committed, or on an error none.
 
-        changes_data: False for what no cache of the pool's data depends on: the job log, and what
-            has a counter of its own (`count_up`), such as saved selections.
+        changes_data: False for the job log, and for what has a counter of its own (`count_up`).
         """
         with self._write_lock:
             cursor = self.cursor()
@@ -231,12 +224,12 @@ class Project:
 
     def counter(self, name: str) -> int:
         """How often `count_up` was committed under this name."""
-        return int(self._meta(name) or 0)
+        return self.number("SELECT value::BIGINT FROM meta WHERE key = ?", name)
 
     @property
     def name(self) -> str:
         """The name shown to people."""
-        return self._meta("name") or self.path.name.removesuffix(SUFFIX)
+        return str(self.values("SELECT value FROM meta WHERE key = 'name'")[0])
 
     def rename(self, name: str) -> None:
         """Change the name shown to people (the file keeps its own)."""
@@ -257,24 +250,16 @@ class Project:
 
     def close(self) -> None:
         """Release the file for other processes; calling it twice is harmless."""
-        if not self._closed:
+        if not self.closed:
             with self._write_lock:
-                self._closed = True
+                self.closed = True
                 self._connection.close()
 
-    def __enter__(self) -> Project:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _meta(self, key: str) -> str | None:
-        return next(iter(self.values("SELECT value FROM meta WHERE key = ?", key)), None)
 
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
@@ -300,15 +285,12 @@ def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    made = now().isoformat(timespec="seconds")
     connection.begin()
     connection.execute(_SCHEMA)
-    connection.executemany(
-        "INSERT INTO meta VALUES (?, ?)",
-        [
-            ["schema_version", str(SCHEMA_VERSION)],
-            ["name", name],
-            ["made", now().isoformat(timespec="seconds")],
-        ],
+    connection.execute(
+        "INSERT INTO meta VALUES ('schema_version', ?), ('name', ?), ('made', ?)",
+        [str(SCHEMA_VERSION), name, made],
     )
     connection.commit()
 
@@ -316,9 +298,8 @@ def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raises ProjectVersionError for a file of another version, ProjectError for no project."""
     try:
-        found = whole_number(
-            connection, "SELECT value::BIGINT FROM meta WHERE key = 'schema_version'"
-        )
+        query = "SELECT value::BIGINT FROM meta WHERE key = 'schema_version'"
+        found = whole_number(connection, query)
     except duckdb.Error as error:
         raise ProjectError(_no_project(path)) from error
     if found == SCHEMA_VERSION:
@@ -335,10 +316,8 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _no_project(path: Path) -> str:
-    return (
-        f"{path} is not a project file: choose a file that ends in {SUFFIX} and was made by "
-        "Deita Studio"
-    )
+    made = f"choose a file that ends in {SUFFIX} and was made by Deita Studio"
+    return f"{path} is not a project file: {made}"
 
 
 def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
@@ -358,9 +337,8 @@ def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
 
 def _who_has_it(path: Path, message: str) -> str:
     found = re.search(r"PID (\d+)", message)
-    who = "another process"
+    who = f"process {found[1]}" if found else "another process"
     if found:
-        who = f"process {found[1]}"
         with suppress(psutil.Error):
             who += f" ({' '.join(psutil.Process(int(found[1])).cmdline()[:6])})"
     return (

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,23 +65,6 @@ def embedders(project: Project) -> list[EmbedderRecord]:
         EmbedderRecord(number, name, revision, width, json.loads(parameters), *rest)
         for number, name, revision, width, parameters, *rest in found
     ]
-
-
-UNEMBEDDED = "c.row NOT IN (SELECT row FROM embeddings WHERE embedder = ?)"
-
-
-def count_unembedded(project: Project, embedder: int) -> int:
-    """Conversations without a vector (or its reason) from this embedder."""
-    return project.number(f"SELECT count(*) FROM conversations c WHERE {UNEMBEDDED}", embedder)
-
-
-def write_unembedded(project: Project, embedder: int, out: Path) -> int:
-    """Write row and messages of what is still to be embedded as Parquet, in row order.
-
-    Returns the number of rows.
-    """
-    query = f"SELECT row, messages FROM conversations c WHERE {UNEMBEDDED} ORDER BY row"
-    return project.write_parquet(query, out, embedder)
 
 
 def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.project.job_log import jobs
-from deita_core.project.pilots import pilots
+from deita_core.project.models import pilots
 from deita_core.project.scores import ScorerRecord
 from deita_core.project.vectors import EmbedderRecord
 from studio.score.model_choice import EMBEDDING, ModelChoice

@@ -9,9 +9,7 @@ from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec
 from deita_core.models.options import ModelOptions
 from deita_core.project.browse import ProjectInfo
-from deita_core.project.models import activate_model
-from deita_core.project.scores import count_unscored
-from deita_core.project.vectors import EmbedderRecord, count_unembedded
+from deita_core.project.models import activate_model, count_undone
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
 from studio.score.pilot import Pilot, latest_pilot, pilot_view
@@ -67,9 +65,7 @@ def _left(opened: Opened, pilot: Pilot) -> int:
     record = pilot.record(opened)
     if record is None:
         return pilot.facts.left_rows
-    if isinstance(record, EmbedderRecord):
-        return count_unembedded(opened.project, record.embedder)
-    return count_unscored(opened.project, [record.scorer])
+    return count_undone(opened.project, {pilot.facts.dimension: number_of(record)})
 
 
 def _price() -> float | None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
-from deita_core.project.arrays import load_pool_table
 from deita_core.project.browse import ProjectInfo, previews, project_info
+from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import selections_version
 from deita_core.selection.evol import evol_scores, row_scores
 from deita_core.selection.pool_table import PoolTable

@@ -26,9 +26,9 @@ from deita_core.models.batches import out_of_memory
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.job_log import Progress, ScorerNote
-from deita_core.project.models import ModelIdentity, Role, register_model
-from deita_core.project.scores import add_scores, write_unscored
-from deita_core.project.vectors import add_embeddings, write_unembedded
+from deita_core.project.models import ModelIdentity, Role, register_model, write_undone
+from deita_core.project.scores import add_scores
+from deita_core.project.vectors import add_embeddings
 from deita_core.scoring.health import ENOUGH, HealthTally
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, Scorer, TurnText, joined
 
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 class ModelJob(JobSpec):
     """A job whose batches hold what models gave: a table for each role."""
+
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the conversations that lack a result."""
+        return write_undone(project, register(project, identities), folder / "rows.parquet")
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
         """Put them into the project; at `FINISHED` the models become the active ones.
@@ -85,11 +89,6 @@ class ScoreSpec(ModelJob):
         """The scorers by dimension."""
         given = {"complexity": self.complexity, "quality": self.quality}
         return {d: name for d in DIMENSIONS if (name := given[d])}
-
-    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
-        """Write the conversations that lack a score."""
-        numbers = register(project, identities)
-        return write_unscored(project, list(numbers.values()), folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
         """Load the scorers, then score batch by batch; HopelessScorerError stops a bad one."""
@@ -214,11 +213,6 @@ class EmbedSpec(ModelJob):
     embedder: str = "minilm"
     options: ModelOptions = ModelOptions()
     activate: bool = True
-
-    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
-        """Write the conversations that lack a vector."""
-        number = register(project, identities)["embedding"]
-        return write_unembedded(project, number, folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
         """Load the embedder, then embed."""

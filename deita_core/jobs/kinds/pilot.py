@@ -29,8 +29,14 @@ from deita_core.jobs.kinds.model_runs import (
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
-from deita_core.project.models import ModelIdentity, Role
-from deita_core.project.pilots import add_pilot, reading_left, reading_of, write_pilot_rows
+from deita_core.project.models import (
+    ModelIdentity,
+    Role,
+    add_pilot,
+    reading_left,
+    reading_of,
+    write_pilot_rows,
+)
 from deita_core.project.scores import health
 
 if TYPE_CHECKING:
