@@ -9,9 +9,15 @@ from hypothesis import strategies as some
 from numpy.typing import NDArray
 
 from deita_core.progress import finish
-from deita_core.selection.candidates import Candidates, Limits, Strategy
+from deita_core.selection.candidates import (
+    NO_QUOTAS,
+    Candidates,
+    Limits,
+    QuotaTable,
+    Strategy,
+    open_ledger,
+)
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import NO_QUOTAS, QuotaTable, open_ledger
 from deita_core.selection.status import SelectionTrace
 from deita_core.similarity.definition import cosines
 from tests.naive_graph import naive_graph

@@ -13,9 +13,8 @@ from deita_core.errors import SelectionError
 from deita_core.progress import finish
 from deita_core.selection import repr_filter, trace
 from deita_core.selection import status as codes
-from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.greedy import pass_steps
-from deita_core.selection.quotas import QuotaTable
+from deita_core.selection.candidates import Candidates, Limits, QuotaTable
+from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.definition import cosines
 from tests.candidate_pools import changed, column, made
 from tests.naive_graph import naive_graph

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
-from deita_core.selection.strategies.by_order import (
+from deita_core.selection.strategies.greedy import (
     LONGEST_INSTRUCTION,
     LONGEST_RESPONSE,
 )

@@ -84,8 +84,9 @@ def test_a_selection_is_the_same_with_a_graph_and_adds_up(rule: SelectionRule, s
     for name in ("kept", "status", "rank", "blocker", "similarity", "rank_reached", "filled"):
         np.testing.assert_array_equal(getattr(plain.trace, name), getattr(read.trace, name))
     assert plain.sentence() == read.sentence()
-    assert plain.counts.total == ROWS
-    assert plain.counts.selected == len(plain.kept) == len(set(plain.kept.tolist()))
+    assert plain.trace.count(*(s.code for s in codes.STATUSES)) == ROWS
+    selected = plain.trace.count(codes.KEPT, codes.PINNED)
+    assert selected == len(plain.kept) == len(set(plain.kept.tolist()))
     assert all(plain.why(row) == read.why(row) != "" for row in range(ROWS))
 
 
@@ -233,9 +234,9 @@ def test_a_budget_in_tokens_ends_at_the_first_row_that_would_go_over_it():
 def test_a_dimension_of_weight_zero_is_not_needed():
     table = pool()
     rule = SelectionRule(complexity_weight=0, quality_weight=1)
-    assert select(rule, table).counts.not_scored == 0
+    assert select(rule, table).trace.count(codes.NOT_SCORED) == 0
     assert select(rule, table).scores.tolist() == table.turn_quality.astype(float).tolist()
-    assert select(SelectionRule(), table).counts.not_scored == 2
+    assert select(SelectionRule(), table).trace.count(codes.NOT_SCORED) == 2
 
 
 def test_scores_below_zero_have_no_power():

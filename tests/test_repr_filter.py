@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
 from deita_core.selection.candidates import Limits
-from deita_core.selection.greedy import pass_steps
 from deita_core.selection.repr_filter import (
     repr_filter,
     trace,
 )
 from deita_core.selection.status import BELOW_CUT, FILTERED, KEPT, NEAR_DUPLICATE
+from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.nearest import nearest_steps
 from tests.candidate_pools import made
 

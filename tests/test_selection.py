@@ -25,6 +25,7 @@ from deita_core.selection import (
 )
 from deita_core.selection.filters import FILTERS
 from deita_core.selection.rule import similarity_text, threshold_to_distance
+from deita_core.selection.status import KEPT, NEAR_DUPLICATE
 from deita_core.selection.strategies import random_order
 
 
@@ -80,8 +81,8 @@ rules = st.builds(
 def test_counts_add_up_and_every_row_has_a_reason(rule, rows, seed):
     table = pool(rows, seed)
     outcome = select(rule, table)
-    assert outcome.counts.total == rows
-    assert outcome.counts.kept == len(outcome.kept) == len(set(outcome.kept.tolist()))
+    assert outcome.trace.count(*(s.code for s in STATUSES)) == rows
+    assert outcome.trace.count(KEPT) == len(outcome.kept) == len(set(outcome.kept.tolist()))
     assert set(outcome.trace.status.tolist()) <= {s.code for s in STATUSES}
     assert all(outcome.why(row) for row in range(rows))
     assert outcome.sentence().startswith(f"{len(outcome.kept):,} of {rows:,} selected")
@@ -232,7 +233,7 @@ def test_steps_of_a_selection_end_in_the_same_outcome():
     rule, table = SelectionRule(budget=30), pool()
     progress = list(select_steps(rule, table))
     assert progress[-1].kept == 30
-    assert progress[-1].explained == select(rule, table).counts.near_duplicates
+    assert progress[-1].explained == select(rule, table).trace.count(NEAR_DUPLICATE)
     assert finish(select_steps(rule, table)).kept.tolist() == select(rule, table).kept.tolist()
 
 

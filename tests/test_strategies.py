@@ -67,8 +67,8 @@ def test_pins_exclusions_and_the_budget_are_honoured(name, seed, budget, unit, t
     kept = outcome.kept.tolist()
     assert {3, 7, 50} <= set(kept)
     assert not {0, 9} & set(kept)
-    assert len(kept) == len(set(kept)) == outcome.counts.selected
-    assert outcome.counts.total == len(table)
+    assert len(kept) == len(set(kept)) == outcome.trace.count(st.KEPT, st.PINNED)
+    assert outcome.trace.count(*(s.code for s in st.STATUSES)) == len(table)
     used = len(kept) if unit == "rows" else table.tokens[kept].sum()
     assert budget is None or used <= budget
     assert all(outcome.why(row) for row in range(len(table)))

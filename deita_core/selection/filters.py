@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.selection.candidates import NO_QUOTAS, QuotaTable
 from deita_core.selection.evol import (
     RowScores,
     aggregate,
@@ -22,7 +23,6 @@ from deita_core.selection.evol import (
     turn_scores,
 )
 from deita_core.selection.pool_table import BudgetUnit, PoolTable
-from deita_core.selection.quotas import NO_QUOTAS, QuotaTable
 from deita_core.selection.rule import EACH, Condition, Quota, SelectionRule, number_text
 
 LOWEST_QUALITY: Final = 1.0

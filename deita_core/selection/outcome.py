@@ -1,4 +1,4 @@
-"""From a rule and a pool to the rows selected, and what became of every other row."""
+"""From a rule and a pool to the rows selected, and what became of every other row, in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish
 from deita_core.selection import status as st
-from deita_core.selection.candidates import Candidates, Limits
+from deita_core.selection.candidates import Candidates, Limits, open_ledger
 from deita_core.selection.filters import (
     apply_filters,
     filter_names,
@@ -21,10 +21,8 @@ from deita_core.selection.filters import (
     rule_scores,
 )
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import open_ledger
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import find_strategy
-from deita_core.selection.wording import outcome_sentence, why_sentence
 
 _CANDIDATE: Final = -1
 
@@ -51,31 +49,97 @@ class Outcome:
         """(k,) int64, rows selected, in the order kept."""
         return self.trace.kept
 
-    @property
-    def counts(self) -> st.Counts:
-        """Rows by status."""
-        return self.trace.counts
-
     def sentence(self) -> str:
-        """The outcome in one sentence with its numbers (no full stop)."""
-        filtered = _named_counts(self.filtered_by, filter_names(self.rule))
-        quotas = self.trace.quota
-        full = {} if quotas is None else _named_counts(quotas, self.quota_names)
-        return outcome_sentence(self.rule, self.trace, filtered, full, self.tokens)
+        """How many rows were selected, where the pass stopped, and why the others are out.
+
+        One sentence, no full stop.
+        """
+        rule, count = self.rule, self.trace.count
+        strategy = find_strategy(rule.strategy)
+        how = rule.how(strategy.phrase if rule.strategy != "repr_filter" else "")
+        selected = f"{len(self.kept):,} of {len(self.scores):,} selected {how.strip()}"
+        parts = [selected + self._end_of_pass()]
+        if pins := count(st.PINNED):
+            parts.append(f"{pins:,} of them {'is' if pins == 1 else 'are'} pinned")
+        for code, why in (
+            (st.NEAR_DUPLICATE, f"too close to {strategy.duplicate_of}"),
+            (st.OVER_QUOTA, f"over quota ({_listed(self.trace.quota, self.quota_names)})"),
+            (st.FILTERED, f"filtered out ({_listed(self.filtered_by, filter_names(rule))})"),
+            (st.EXCLUDED, "excluded"),
+        ):
+            if number := count(code):
+                parts.append(f"{number:,} {'row was' if number == 1 else 'rows were'} {why}")
+        for code, what in ((st.NOT_SCORED, "score"), (st.NOT_EMBEDDED, "embedding")):
+            if number := count(code):
+                parts.append(f"{number:,} {'has' if number == 1 else 'have'} no {what}")
+        return "; ".join(parts)
+
+    def _end_of_pass(self) -> str:
+        trace, budget = self.trace, self.trace.budget
+        if not len(trace.status):
+            return ": the pool is empty"
+        if not trace.rank.any() and not trace.count(st.PINNED, st.NEAR_DUPLICATE):
+            return ": no row has all it takes to be selected"
+        if budget is None:
+            return " without a budget"
+        if budget == 0:
+            return ": the budget is 0"
+        got = f"{self.tokens:,} of {budget:,} tokens" if trace.by_tokens else f"{len(self.kept):,}"
+        if trace.filled:
+            return f": the budget filled {self._end}" + (f" ({got})" if trace.by_tokens else "")
+        if trace.by_tokens:
+            return f": the pool ran out, only {got} asked for"
+        return f": the pool ran out, only {got} of the {budget:,} asked for"
+
+    @property
+    def _end(self) -> str:
+        reached = self.trace.rank_reached
+        return f"after rank {reached:,}" if reached else "with the pins"
 
     def why(self, row: int) -> str:
         """What became of this row and why, in one phrase."""
-        code = int(self.filtered_by[row])
-        if code >= 0:
-            return why_sentence(self.trace, row, filter_names(self.rule)[code])
-        quota = -1 if self.trace.quota is None else int(self.trace.quota[row])
-        return why_sentence(self.trace, row, self.quota_names[quota] if quota >= 0 else None)
+        code, rank = int(self.trace.status[row]), int(self.trace.rank[row])
+        status = st.STATUSES[code]
+        if code == st.KEPT:
+            return f"kept at rank {rank:,}"
+        if code == st.NEAR_DUPLICATE:
+            return self._why_near_duplicate(row)
+        if code == st.BELOW_CUT and not rank:  # the strategy finds its order as it goes
+            return f"below the cut: the budget filled with {len(self.kept):,} rows that came first"
+        if code == st.BELOW_CUT:
+            return f"below the cut: rank {rank:,}, the budget filled {self._end}"
+        if code == st.PINNED:
+            return f"pinned: {status.meaning}" + (f", at rank {rank:,}" if rank else "")
+        if code == st.OVER_QUOTA and self.trace.quota is not None:
+            return f"over quota: {self.quota_names[self.trace.quota[row]]}; its rank is {rank:,}"
+        if code == st.FILTERED:
+            return f"{status.label}: {filter_names(self.rule)[self.filtered_by[row]]}"
+        return f"{status.label}: {status.meaning}"
+
+    def _why_near_duplicate(self, row: int) -> str:
+        trace, rank = self.trace, int(self.trace.rank[row])
+        blocker = int(trace.blocker[row])
+        status = int(trace.status[blocker])
+        its_status = st.STATUSES[status].label
+        if status in (st.KEPT, st.PINNED):
+            its_status += f" at rank {int(trace.rank[blocker]):,}"
+        else:  # strategies that drop near-duplicates beforehand also hold rows against those
+            its_status = f"itself {its_status}"
+        own = f"; its own rank is {rank:,}" if rank else ""
+        similarity = float(trace.similarity[row])
+        return f"near-duplicate of row {blocker:,}, {its_status}: similarity {similarity:.3f}{own}"
 
 
-def _named_counts(codes: NDArray[np.integer], names: tuple[str, ...]) -> dict[str, int]:
-    """How often each name's code occurs, those that do not left out."""
-    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
-    return {name: number for name, number in zip(names, counts, strict=True) if number}
+def _listed(codes: NDArray[np.integer] | None, names: tuple[str, ...]) -> str:
+    """The names whose codes occur, with how often; one needs no number, of many five will do."""
+    if codes is None:
+        return ""
+    counts: NDArray[np.int64] = np.bincount(codes[codes >= 0], minlength=len(names))
+    found: list[int] = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
+    if len(found) == 1:
+        return names[found[0]]
+    listed = ", ".join(f"{names[code]}: {counts[code]:,}" for code in found[:5])
+    return listed if len(found) <= 5 else f"{listed} and {len(found) - 5} more"
 
 
 def select(rule: SelectionRule, table: PoolTable) -> Outcome:
@@ -119,7 +183,7 @@ def select_steps(rule: SelectionRule, table: PoolTable) -> Generator[FilterProgr
     )
     limits = Limits(rule.threshold, rule.budget, rule.seed, rule.budget_unit, rule.pin_place)
     trace = yield from find_strategy(rule.strategy).steps(candidates, limits)
-    trace = st.spread(trace, rows, status)
+    trace = _of_pool(trace, rows, status)
     if len(outside):
         parts = (outside, trace.kept) if rule.pin_place == "first" else (trace.kept, outside)
         trace = replace(trace, kept=np.concatenate(parts))
@@ -138,3 +202,27 @@ def _by_hand(rule: SelectionRule, table: PoolTable) -> tuple[NDArray[np.int64], 
         )
     # An exclusion of what is not there excludes nothing, as it says.
     return np.unique(pinned), np.unique(excluded[excluded >= 0])
+
+
+def _of_pool(
+    trace: st.SelectionTrace, rows: NDArray[np.int64], status: NDArray[np.int8]
+) -> st.SelectionTrace:
+    """A trace of some rows of a pool as a trace of the whole pool.
+
+    rows: (m,) int64, the pool's number of each row of `trace`. status: (n,) int8, the status of
+    every row of the pool, negative for those whose status the trace knows.
+    """
+    everyone = len(status)
+    result = status.copy()
+    known = np.flatnonzero(status[rows] < 0)
+    result[rows[known]] = trace.status[known]
+    blocker = np.where(trace.blocker >= 0, rows[trace.blocker], -1).astype(np.int32)
+    return replace(
+        trace,
+        kept=rows[trace.kept],
+        status=result,
+        rank=st.scattered(trace.rank, rows, everyone, 0),
+        blocker=st.scattered(blocker, rows, everyone, -1),
+        similarity=st.scattered(trace.similarity, rows, everyone, np.nan),
+        quota=None if trace.quota is None else st.scattered(trace.quota, rows, everyone, -1),
+    )

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.selection.pass_arrays import Blockers, Decisions, Ledger
+from deita_core.selection.candidates import Blockers, Decisions, Ledger
 from deita_core.similarity.graph import GraphEdges
 
 # Statuses as in `selection.status`; a compiled function reads numbers, not modules.
@@ -51,13 +51,6 @@ def _spend(row: int, ledger: Ledger) -> bool:
             return False
         ledger.room[0] -= amount
     return True
-
-
-@numba.njit(nogil=True, cache=True)
-def count_rows(rows: NDArray[np.int64], ledger: Ledger) -> None:
-    """Counts rows in their quotas, whether these have room or not."""
-    for row in rows:
-        _count(row, ledger)
 
 
 @numba.njit(nogil=True, cache=True)

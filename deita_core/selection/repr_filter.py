@@ -14,12 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish
-from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.greedy import pass_steps
+from deita_core.selection.candidates import Candidates, Limits, open_ledger
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.quotas import open_ledger
 from deita_core.selection.rule import check_budget, check_threshold
 from deita_core.selection.status import SelectionTrace
+from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.definition import as_embeddings, check_rows
 from deita_core.similarity.graph import SimilarityGraph
 

@@ -302,14 +302,15 @@ class SelectionRule:
             raise SelectionError(f"a selection rule must be a JSON object, got {text[:60]!r}")
         return SelectionRule.from_dict(values)
 
+    def how(self, name: str) -> str:
+        """This name of the strategy with what the rule sets for it."""
+        if find_strategy(self.strategy).uses_threshold:
+            return f"{name} at {similarity_text(self.threshold)}"
+        return f"{name} (seed {self.seed})" if self.strategy == "random" else name
+
     def describe(self) -> str:
         """The rule in plain words, as one phrase."""
-        strategy = find_strategy(self.strategy)
-        parts = [strategy.label]
-        if strategy.uses_threshold:
-            parts[0] += f" at {similarity_text(self.threshold)}"
-        if self.strategy == "random":
-            parts[0] += f" (seed {self.seed})"
+        parts = [self.how(find_strategy(self.strategy).label)]
         unit = " tokens" if self.budget_unit == "tokens" else ""
         parts.append("no budget" if self.budget is None else f"budget {self.budget:,}{unit}")
         parts.append(f"turns: {self.aggregation}")

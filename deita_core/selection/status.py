@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", bound=np.generic)
 
 KEPT: Final = 0
 NEAR_DUPLICATE: Final = 1
@@ -43,32 +45,6 @@ STATUSES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows by what became of them; they add up to the pool."""
-
-    kept: int
-    near_duplicates: int
-    below_cut: int
-    pinned: int
-    excluded: int
-    filtered: int
-    not_scored: int
-    not_embedded: int
-    over_quota: int = 0
-
-    @property
-    def selected(self) -> int:
-        """Rows in the selection: kept on their score, or pinned."""
-        return self.kept + self.pinned
-
-    @property
-    def total(self) -> int:
-        """All rows of the pool."""
-        out = self.near_duplicates + self.below_cut + self.excluded + self.filtered
-        return self.selected + out + self.not_scored + self.not_embedded + self.over_quota
-
-
-@dataclass(frozen=True, slots=True)
 class SelectionTrace:
     """What a selection did with each of the n rows of a pool.
 
@@ -97,55 +73,15 @@ class SelectionTrace:
     quota: NDArray[np.int16] | None = None
     filled: bool = False
 
-    def count(self, code: int) -> int:
-        """Rows with this status."""
-        return int(np.count_nonzero(self.status == code))
-
-    @property
-    def counts(self) -> Counts:
-        """Rows by status."""
-        return Counts(
-            kept=self.count(KEPT),
-            near_duplicates=self.count(NEAR_DUPLICATE),
-            below_cut=self.count(BELOW_CUT),
-            pinned=self.count(PINNED),
-            excluded=self.count(EXCLUDED),
-            filtered=self.count(FILTERED),
-            not_scored=self.count(NOT_SCORED),
-            not_embedded=self.count(NOT_EMBEDDED),
-            over_quota=self.count(OVER_QUOTA),
-        )
+    def count(self, *codes: int) -> int:
+        """Rows with one of these statuses."""
+        return sum(int(np.count_nonzero(self.status == code)) for code in codes)
 
 
-def spread(
-    trace: SelectionTrace, rows: NDArray[np.int64], status: NDArray[np.int8]
-) -> SelectionTrace:
-    """A trace of some rows of a pool as a trace of the whole pool.
-
-    rows: (m,) int64, the pool's number of each row of `trace`. status: (n,) int8, the status of
-    every row of the pool, negative for those whose status the trace knows.
-    """
-    everyone = len(status)
-    result = status.copy()
-    known = np.flatnonzero(status[rows] < 0)
-    result[rows[known]] = trace.status[known]
-    rank = np.zeros(everyone, np.int32)
-    rank[rows] = trace.rank
-    similarity = np.full(everyone, np.nan, np.float32)
-    similarity[rows] = trace.similarity
-    blocker = np.full(everyone, -1, np.int32)
-    blocked = np.flatnonzero(trace.blocker >= 0)
-    blocker[rows[blocked]] = rows[trace.blocker[blocked]]
-    quota = None
-    if trace.quota is not None:
-        quota = np.full(everyone, -1, np.int16)
-        quota[rows] = trace.quota
-    return replace(
-        trace,
-        kept=rows[trace.kept],
-        status=result,
-        rank=rank,
-        blocker=blocker,
-        similarity=similarity,
-        quota=quota,
-    )
+def scattered(
+    values: NDArray[Number], places: NDArray[np.int64], size: int, empty: float
+) -> NDArray[Number]:
+    """An array (size,) with these values at these places, and `empty` everywhere else."""
+    whole = np.full(size, empty, values.dtype)
+    whole[places] = values
+    return whole

@@ -139,7 +139,7 @@ def within_budget(
     """What the budget of the rule leaves of the places (k,) of the order kept without one.
 
     Also how many rows of the order come before the budget ends the pass, and whether it was
-    reached. Pinned rows are always in, and room is kept for them; see `greedy.pass_steps`.
+    reached. Pinned rows are always in, and room is kept for them; see `pass_steps`.
     """
     everyone = len(spans.order)
     cost = table.cost(outcome.rule.budget_unit)

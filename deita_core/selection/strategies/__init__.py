@@ -6,19 +6,19 @@ from typing import Final
 
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import Strategy
-from deita_core.selection.strategies.by_order import (
+from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER
+from deita_core.selection.strategies.deduplication import (
+    DISTILABEL,
+    NEMO_CURATOR,
+    SEMDEDUP,
+)
+from deita_core.selection.strategies.greedy import (
     LONGEST_INSTRUCTION,
     LONGEST_RESPONSE,
     RANDOM,
     REPR_FILTER,
     TOP_SCORE,
     random_order,
-)
-from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER
-from deita_core.selection.strategies.deduplication import (
-    DISTILABEL,
-    NEMO_CURATOR,
-    SEMDEDUP,
 )
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (

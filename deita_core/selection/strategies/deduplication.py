@@ -16,7 +16,7 @@ from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish, told_as
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
-from deita_core.selection.greedy import pass_steps
+from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.definition import DECIMALS, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.nearest import nearest_steps

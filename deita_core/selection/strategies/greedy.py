@@ -1,4 +1,5 @@
-"""The greedy pass over rows in a given order, in which every strategy ends.
+"""The greedy pass over rows in a given order, in which every strategy ends, and the strategies
+that are this pass alone: by score, at random, or by length.
 
 Rows are visited in the order; one is kept unless a row kept before it is too similar, a quota of
 it is full, or the budget is. Which rows block which comes from the similarity graph where it
@@ -9,14 +10,29 @@ the rows kept so far by a matrix product. The pass and its result are the same.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
-from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.pass_arrays import Blockers, Decisions
-from deita_core.selection.status import BELOW_CUT, FILTERED, NEAR_DUPLICATE, SelectionTrace
+from deita_core.selection.candidates import (
+    Blockers,
+    Candidates,
+    Decisions,
+    Limits,
+    Steps,
+    Strategy,
+)
+from deita_core.selection.evol import from_highest
+from deita_core.selection.status import (
+    BELOW_CUT,
+    FILTERED,
+    NEAR_DUPLICATE,
+    SelectionTrace,
+    scattered,
+)
 from deita_core.similarity.definition import Tiles, cosines, pair_cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.nearest import nearest_steps
@@ -159,29 +175,19 @@ class _GreedyPass:
         """What was decided, by place of the candidates."""
         order, decisions, total = self.order, self.decisions, len(self.candidates.eligible)
         kept = order[self.kept]
-        status = np.full(total, FILTERED, np.int8)
-        status[order] = decisions.status
-        rank = np.zeros(total, np.int32)
-        rank[order] = np.arange(1, len(order) + 1, dtype=np.int32)
         near = np.flatnonzero(decisions.blocker >= 0)
-        blocker = np.full(total, -1, np.int32)
-        blocker[order[near]] = kept[decisions.blocker[near]]
-        similarity = np.full(total, np.nan, np.float32)
-        similarity[order[near]] = decisions.similarity[near]
-        quota = None
-        if self.ledger.codes.shape[1]:
-            quota = np.full(total, -1, np.int16)
-            quota[order] = decisions.quota
+        blocker = kept[decisions.blocker[near]].astype(np.int32)
+        has_quotas = self.ledger.codes.shape[1] > 0
         return SelectionTrace(
             kept=kept,
-            status=status,
-            rank=rank,
-            blocker=blocker,
-            similarity=similarity,
+            status=scattered(decisions.status, order, total, FILTERED),
+            rank=scattered(np.arange(1, len(order) + 1, dtype=np.int32), order, total, 0),
+            blocker=scattered(blocker, order[near], total, -1),
+            similarity=scattered(decisions.similarity[near], order[near], total, np.nan),
             rank_reached=self.progress(len(order)).visited,
             budget=limits.budget,
             by_tokens=self.ledger.in_tokens,
-            quota=quota,
+            quota=scattered(decisions.quota, order, total, -1) if has_quotas else None,
             # A budget that the last row of all filled is filled too.
             filled=self.ended or self.ledger.room[0] == 0,
         )
@@ -294,3 +300,116 @@ def _explain_steps(greedy: _GreedyPass) -> Generator[FilterProgress, None, None]
     found = yield from told_as(search, lambda done: greedy.progress(len(order), done))
     decisions.blocker[near] = found.place
     decisions.similarity[near] = found.similarity
+
+
+def _repr_filter_steps(candidates: Candidates, limits: Limits) -> Steps:
+    """Score first, diversity-aware."""
+    order = candidates.best_first()
+    return (yield from pass_steps(order, candidates, limits, threshold=limits.threshold))
+
+
+REPR_FILTER = Strategy(
+    name="repr_filter",
+    label="Repr Filter",
+    phrase="by the Repr Filter",
+    source=(
+        "Deita (arXiv 2312.15685): from the highest evol score down, a row is kept unless it is "
+        "too similar to one kept before."
+    ),
+    steps=_repr_filter_steps,
+    uses_threshold=True,
+    uses_score=True,
+    duplicate_of="a better one",
+)
+
+
+def _top_score_steps(candidates: Candidates, limits: Limits) -> Steps:
+    """Score alone."""
+    return (yield from pass_steps(candidates.best_first(), candidates, limits, threshold=None))
+
+
+TOP_SCORE = Strategy(
+    name="top_score",
+    label="Top score",
+    phrase="by top score",
+    source=(
+        "The highest evol scores with no regard to diversity: what the Repr Filter is compared "
+        "with in Deita (arXiv 2312.15685)."
+    ),
+    steps=_top_score_steps,
+    uses_score=True,
+)
+
+
+def random_order(rows: NDArray[np.integer], seed: int) -> NDArray[np.int64]:
+    """Places in `rows` in a random order: (m,) int64.
+
+    A row's lot depends on its number and the seed alone, so the order of two rows stays the same
+    when others come or go, and in every version of NumPy. The lot is SplitMix64 (Steele, Lea,
+    Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014) of the row's number.
+    """
+    with np.errstate(over="ignore"):
+        start = _mix(np.array([seed], np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+        lots = _mix(start + (rows.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+    return np.argsort(lots, kind="stable")
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def _random_steps(candidates: Candidates, limits: Limits) -> Steps:
+    """Chance alone."""
+    eligible = np.flatnonzero(candidates.eligible)
+    order = eligible[random_order(candidates.rows[eligible], limits.seed)]
+    return (yield from pass_steps(order, candidates, limits, threshold=None))
+
+
+RANDOM = Strategy(
+    name="random",
+    label="Random",
+    phrase="at random",
+    source="Seeded random rows: the baseline of every comparison of selections.",
+    steps=_random_steps,
+)
+
+
+def _longest_steps(what: str, candidates: Candidates, limits: Limits) -> Steps:
+    """Length alone: characters of all instructions, or all responses, of a conversation, added up
+    over its turns (the paper counts tokens). Ties go to the lower row number.
+    """
+    characters = getattr(candidates.table, f"{what}_characters")
+    if characters is None:
+        raise SelectionError(
+            f"the strategy needs the characters of each row's {what}: give "
+            f"{what}_characters with the table"
+        )
+    places = np.flatnonzero(candidates.eligible)
+    order = places[from_highest(characters[candidates.rows[places]].astype(np.float64))]
+    return (yield from pass_steps(order, candidates, limits, threshold=None))
+
+
+LONGEST_RESPONSE = Strategy(
+    name="longest_response",
+    label="Longest response",
+    phrase="by longest response",
+    source=(
+        "Zhao et al., Long Is More for Alignment (arXiv 2402.04833), and the response length "
+        "baseline of Deita (arXiv 2312.15685): most characters in the responses of all turns."
+    ),
+    steps=partial(_longest_steps, "response"),
+)
+
+
+LONGEST_INSTRUCTION = Strategy(
+    name="longest_instruction",
+    label="Longest instruction",
+    phrase="by longest instruction",
+    source=(
+        "The instruction length baseline of Deita (arXiv 2312.15685): most characters in the "
+        "instructions of all turns."
+    ),
+    steps=partial(_longest_steps, "instruction"),
+)
