@@ -220,7 +220,13 @@ def _start_worker(handover: Handover) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
     with handover.log.open("ab") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "deita_core.jobs.worker", str(handover.folder)],
+            [
+                sys.executable,
+                "-m",
+                "deita_core.jobs.worker",
+                str(handover.folder),
+                str(os.getpid()),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,4 +1,7 @@
-"""The worker process: `python -m deita_core.jobs.worker FOLDER`, started by the runner."""
+"""The worker process: `python -m deita_core.jobs.worker FOLDER OWNER`, started by the runner.
+
+OWNER is the runner's process id: asking for the parent's here would miss one that has died already.
+"""
 
 from __future__ import annotations
 
@@ -33,4 +36,4 @@ if __name__ == "__main__":
     # Leaves cores to the page that shows the progress; harmless where it is not allowed.
     if hasattr(os, "nice"):
         os.nice(5)
-    sys.exit(main(Path(sys.argv[1]), os.getppid()))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
