@@ -84,7 +84,7 @@ def _prepared(name: str, rows: int) -> Path:
         )
         centres = random.normal(size=(len(_TOPICS), 8))
         vectors = centres[np.arange(rows) % len(_TOPICS)] + 0.2 * random.normal(size=(rows, 8))
-        add_embeddings(project, embedder, _vectors(vectors.astype(np.float32)))
+        add_embeddings(project, embedder, vector_table(vectors.astype(np.float32)))
         points = {"row": pa.array(range(rows), pa.int32()), "x": vectors[:, 0], "y": vectors[:, 1]}
         set_map(project, embedder, pa.table(points), {"seed": 42})
     return path
@@ -159,7 +159,8 @@ def _scores(turns: list[tuple[int, int]], scores: np.ndarray) -> pa.Table:
     )
 
 
-def _vectors(vectors: np.ndarray) -> pa.Table:
+def vector_table(vectors: np.ndarray) -> pa.Table:
+    """Vectors of the first rows, as `add_embeddings` takes them; that of row 1 is cut."""
     count = len(vectors)
     return pa.table(
         {

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import register_files
 from deita_core.jobs.curate import select_and_save
-from deita_core.jobs.handover import IDENTITIES, Handover, Part
+from deita_core.jobs.handover import IDENTITIES, OUTCOME, Handover, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
     EmbedSpec,
@@ -26,36 +29,59 @@ from deita_core.jobs.kinds import (
 )
 from deita_core.project import Project
 from deita_core.project.browse import project_info
-from deita_core.project.graphs import has_graph
+from deita_core.project.graphs import graphs_folder, has_graph
 from deita_core.project.job_log import JobRecord, add_job, jobs, set_job_state
-from deita_core.project.models import ModelIdentity
+from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import sources
 from deita_core.project.scores import scorers
 from deita_core.project.selections import find_selection, selection_rows
-from deita_core.project.vectors import embedders
+from deita_core.project.vectors import add_embeddings, embedders
 from deita_core.selection.rule import SelectionRule
-from tests.builders import prepared_project
+from tests.builders import imported_project, prepared_project, vector_table
 
 FAKE = ScoreSpec(complexity="tests.fakes:LengthScorer", quality="tests.fakes:LengthScorer")
 SLOW = ScoreSpec(complexity="tests.fakes:SlowScorer", quality="tests.fakes:SlowScorer")
 
 
-@pytest.fixture
-def runner(project: Project) -> Iterator[JobRunner]:
+ROWS = [json.dumps({"instruction": f"question {i}", "output": f"{i}"}) for i in range(2497)]
+# 2,500 rows: one duplicate, one row without an answer, one that is broken.
+POOL = "\n".join([*ROWS, ROWS[0], json.dumps({"instruction": "unanswered"}), '{"instruction": \n'])
+
+
+@contextmanager
+def running(project: Project) -> Iterator[JobRunner]:
     made = JobRunner(project)
     made.start()
-    yield made
-    made.stop()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def runner(project: Project) -> Iterator[JobRunner]:
+    with running(project) as made:
+        yield made
 
 
 @pytest.fixture
 def pool_file(tmp_path: Path) -> Path:
-    """2,500 rows: one duplicate, one row without an answer, one that is broken."""
-    lines = [json.dumps({"instruction": f"question {i}", "output": f"{i}"}) for i in range(2497)]
-    lines += [lines[0], json.dumps({"instruction": "unanswered"}), '{"instruction": ']
     path = tmp_path / "pool.jsonl"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text(POOL)
     return path
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Iterator[Project]:
+    """A project with the pool imported and nothing else, without a worker of its own."""
+    with Project.open(imported_project(tmp_path / "imported.duckdb", POOL)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def imported_runner(imported: Project) -> Iterator[JobRunner]:
+    with running(imported) as made:
+        yield made
 
 
 def finished(runner: JobRunner, numbers: list[int], seconds: float = 60) -> list[JobRecord]:
@@ -101,69 +127,90 @@ def test_a_file_is_imported_as_it_was_detected(
 
 
 def test_a_second_run_has_nothing_left_to_do(
-    project: Project, runner: JobRunner, pool_file: Path
+    imported: Project, imported_runner: JobRunner, pool_file: Path
 ) -> None:
-    do(runner, ImportSpec(sources=register_files(project, [pool_file])), FAKE)
-    assert register_files(project, [pool_file]) == []
-    (again,) = do(runner, FAKE)
+    do(imported_runner, FAKE)
+    assert register_files(imported, [pool_file]) == []
+    (again,) = do(imported_runner, FAKE)
     assert (again.state, again.progress.done, again.progress.total) == ("done", 0, 0)
 
 
 def test_a_killed_worker_is_started_again_and_loses_nothing(
-    project: Project,
-    runner: JobRunner,
-    pool_file: Path,
+    imported: Project,
+    imported_runner: JobRunner,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DEITA_TEST_KILL_ONCE", str(tmp_path / "marker"))
     monkeypatch.setenv("DEITA_TEST_DELAY", "0")
-    (record, scoring) = do(runner, ImportSpec(sources=register_files(project, [pool_file])), SLOW)
+    (scoring,) = do(imported_runner, SLOW)
     assert (tmp_path / "marker").read_text().startswith("xx")
-    assert (record.state, scoring.state) == ("done", "done")
-    assert [s.scored + s.failed for s in scorers(project)] == [2498, 2498]
+    assert scoring.state == "done"
+    assert [s.scored + s.failed for s in scorers(imported)] == [2498, 2498]
 
 
 def test_a_cancelled_job_keeps_what_it_did_and_goes_on(
-    project: Project, runner: JobRunner, pool_file: Path, monkeypatch: pytest.MonkeyPatch
+    imported: Project, imported_runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
     monkeypatch.setenv("DEITA_TEST_DELAY", "0.5")
-    (number,) = runner.submit([SLOW])
-    while not any(s.scored for s in scorers(project)):
+    (number,) = imported_runner.submit([SLOW])
+    while not any(s.scored for s in scorers(imported)):
         time.sleep(0.02)
-    runner.cancel(number)
-    (cancelled,) = finished(runner, [number])
-    part = project_info(project)
+    imported_runner.cancel(number)
+    (cancelled,) = finished(imported_runner, [number])
+    part = project_info(imported)
     assert cancelled.state == "cancelled"
     assert 0 < part.unscored < 2498
     monkeypatch.setenv("DEITA_TEST_DELAY", "0")
-    runner.resume(number)
-    (resumed,) = finished(runner, [number])
+    imported_runner.resume(number)
+    (resumed,) = finished(imported_runner, [number])
     assert resumed.state == "done"
-    assert project_info(project).unscored == 0
+    assert project_info(imported).unscored == 0
 
 
 def test_a_cancel_while_the_model_loads_ends_the_job_at_once(
-    project: Project, runner: JobRunner, pool_file: Path
+    imported: Project, imported_runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
-    (number,) = runner.submit([ScoreSpec(complexity="tests.fakes:loading_scorer", quality=None)])
-    while next(r for r in runner.records(9) if r.job == number).state != "running":
+    """The worker is ended while it loads: it never comes to a word of its own, nor to its input."""
+    monkeypatch.setattr("deita_core.jobs.runner._GRACE_SECONDS", math.inf)  # none is waited for
+    loading = ScoreSpec(complexity="tests.fakes:loading_scorer")
+    (number,) = imported_runner.submit([loading])
+    handover = Handover(imported.folder / f"job-{number}")
+    while not (handover.folder / "pid").exists():
         time.sleep(0.02)
-    asked = time.monotonic()
-    runner.cancel(number)
-    (cancelled,) = finished(runner, [number])
-    assert cancelled.state == "cancelled"
-    assert time.monotonic() - asked < 15  # the grace of a job that has begun is 20 s
+    imported_runner.cancel(number)
+    (cancelled,) = finished(imported_runner, [number])
+    assert (cancelled.state, cancelled.error) == ("cancelled", None)
+    assert handover.told(IDENTITIES) is None  # it was still loading
+    assert handover.told(OUTCOME) is None  # it did not stop by itself
+    assert scorers(imported) == []
 
 
-def test_the_jobs_behind_a_failed_one_do_not_start(
-    project: Project, runner: JobRunner, pool_file: Path
-) -> None:
-    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
+def test_a_cancelled_graph_ends_cancelled_and_leaves_no_half_graph(tmp_path: Path) -> None:
+    """Its threads stop by what a report of progress raises, in the middle of the pairs."""
+    rows = 30_000
+    with Project.open(tmp_path / "large.duckdb", create=True) as project:
+        embedder = register_model(
+            project, "embedding", ModelIdentity(id="tests/wide", revision="1", width=32)
+        )
+        vectors = np.random.default_rng(0).normal(size=(rows, 32)).astype(np.float32)
+        add_embeddings(project, embedder, vector_table(vectors))
+        with running(project) as runner:
+            (number,) = runner.submit([GraphSpec(floor=0.1)])
+            while not runner.record(number).progress.total:
+                time.sleep(0.01)
+            runner.cancel(number)
+            (cancelled,) = finished(runner, [number])
+        assert (cancelled.state, cancelled.error) == ("cancelled", None)
+        assert cancelled.progress.done < cancelled.progress.total
+        assert not has_graph(project)
+        assert not graphs_folder(project.path).exists()
+        assert list(project.folder.rglob("graph*")) == []
+
+
+def test_the_jobs_behind_a_failed_one_do_not_start(imported_runner: JobRunner) -> None:
     broken = ScoreSpec(complexity="tests.fakes:broken_scorer", quality="tests.fakes:broken_scorer")
-    first, second = do(runner, broken, EmbedSpec(embedder="tests.fakes:HashEmbedder"))
+    first, second = do(imported_runner, broken, EmbedSpec(embedder="tests.fakes:HashEmbedder"))
     assert first.state == "failed"
     assert first.error == "no weights for complexity: put them there"
     assert second.state == "cancelled"
@@ -209,14 +256,10 @@ def test_jobs_of_a_dead_server_are_taken_up(project: Project, pool_file: Path) -
     assert project_info(project).imported == 2498
 
 
-def test_a_batch_that_was_not_committed_is_not_lost(
-    project: Project, runner: JobRunner, pool_file: Path
-) -> None:
+def test_a_batch_that_was_not_committed_is_not_lost(imported: Project) -> None:
     """A server killed between a worker's batch and its commit finds the batch at its next start."""
-    do(runner, ImportSpec(sources=register_files(project, [pool_file])))
-    runner.stop()
-    number = add_job(project, FAKE.kind, FAKE.to_json())
-    handover = Handover(project.folder / f"job-{number}")
+    number = add_job(imported, FAKE.kind, FAKE.to_json())
+    handover = Handover(imported.folder / f"job-{number}")
     handover.create(FAKE.kind, FAKE.to_json())
     handover.tell(IDENTITIES, {"complexity": ModelIdentity(id="tests/length", revision="1")})
     import pyarrow as pa
@@ -230,33 +273,27 @@ def test_a_batch_that_was_not_committed_is_not_lost(
         }
     )
     handover.put(1, Part({"complexity": table}))
-    second = JobRunner(project)
-    second.start()
-    finished(second, [number])
-    second.stop()
-    assert project.cursor().execute(
+    with running(imported) as second:
+        finished(second, [number])
+    assert imported.cursor().execute(
         "SELECT count(*) FROM scores WHERE row = 7 AND turn = 0"
     ).fetchall() == [(2,)]
     assert not handover.folder.exists()
 
 
 def test_stopping_the_server_leaves_the_job_to_the_next_one(
-    project: Project, pool_file: Path, monkeypatch: pytest.MonkeyPatch
+    imported: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEITA_TEST_DELAY", "0.5")
-    runner = JobRunner(project)
-    runner.start()
-    numbers = runner.submit([ImportSpec(sources=register_files(project, [pool_file])), SLOW])
-    while not any(s.scored for s in scorers(project)):
-        time.sleep(0.02)
-    runner.stop()
-    assert [job.state for job in jobs(project)] == ["running", "done"]
+    with running(imported) as runner:
+        numbers = runner.submit([SLOW])
+        while not any(s.scored for s in scorers(imported)):
+            time.sleep(0.02)
+    assert [job.state for job in jobs(imported)] == ["running", "done"]
     monkeypatch.setenv("DEITA_TEST_DELAY", "0")
-    second = JobRunner(project)
-    second.start()
-    assert [r.state for r in finished(second, numbers)] == ["done", "done"]
-    second.stop()
-    assert project_info(project).unscored == 0
+    with running(imported) as second:
+        assert [r.state for r in finished(second, numbers)] == ["done"]
+    assert project_info(imported).unscored == 0
 
 
 def test_a_selection_made_by_a_job_is_the_one_made_here(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def selection_input(project: Project, arrays: PoolTable | None = None) -> PoolTa
     With the similarity graph and the clusters where the project has them.
     Raises SelectionError when the pool is empty, not scored or not embedded, saying what to do.
     """
-    arrays = arrays if arrays is not None else load_pool_table(project)
+    arrays = load_pool_table(project) if arrays is None else arrays
     if not len(arrays):
         raise SelectionError("the pool is empty: import a file first")
     if np.isnan(arrays.turn_complexity).all() and np.isnan(arrays.turn_quality).all():
@@ -99,14 +99,8 @@ def save_outcome(
     replace: bool = False,
 ) -> int:
     """Keep an outcome under a name; returns the selection's number."""
+    rule, said, kept = outcome.rule.to_json(), outcome.sentence(), outcome.kept
+    scores = outcome.scores[kept]
     return save_selection(
-        project,
-        name,
-        outcome.rule.to_json(),
-        outcome.sentence(),
-        outcome.kept,
-        outcome.scores[outcome.kept],
-        notes=notes,
-        author=author,
-        replace=replace,
+        project, name, rule, said, kept, scores, notes=notes, author=author, replace=replace
     )

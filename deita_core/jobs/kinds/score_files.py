@@ -6,9 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import field_validator
 
@@ -68,12 +67,8 @@ def score_of(value: object) -> GivenScore:
     return (number, None) if abs(number) <= _LARGEST else (None, NOT_FINITE)
 
 
-@dataclass(frozen=True, slots=True)
-class _PoolRow:
-    """A conversation of the pool: its row, its content hash, how many turns it has.
-
-    columns: by dimension, the value of the column asked for.
-    """
+class _PoolRow(NamedTuple):
+    """A conversation: its content hash, and by dimension the value of the column asked for."""
 
     row: int
     id: str
@@ -108,19 +103,17 @@ def _match_file(
             left_out.setdefault(item.reason, []).append(item.position)
             continue
         one = known.get(item.id)
-        if one is None:
-            left_out.setdefault(UNKNOWN, []).append(item.position)
-        elif reason := _against(item, one, seen):
-            left_out.setdefault(reason, []).append(item.position)
-        else:
-            seen.add((one.row, item.turn))
-            for dimension, value in item.values.items():
-                if item.turn is None:
-                    scores = scores_of_turns(value, one.turns)
-                    given[dimension].setdefault(one.row, scores)
-                else:
-                    missing = [score_of(None)] * one.turns
-                    given[dimension].setdefault(one.row, missing)[item.turn] = score_of(value)
+        reason = UNKNOWN if one is None else _against(item, one, seen)
+        if one is None or reason:
+            left_out.setdefault(reason or UNKNOWN, []).append(item.position)
+            continue
+        seen.add((one.row, item.turn))
+        for dimension, value in item.values.items():
+            if item.turn is None:
+                given[dimension].setdefault(one.row, scores_of_turns(value, one.turns))
+            else:
+                missing = [score_of(None)] * one.turns
+                given[dimension].setdefault(one.row, missing)[item.turn] = score_of(value)
     rows = len({row for row, _ in seen})
     said = _counts(len(seen), left_out, len(pool) - rows)
     if not rows:
@@ -177,20 +170,17 @@ class ImportScoresSpec(ModelJob):
         result: list[str] = []
         given: _Given = {}
         identities: dict[Role, ModelIdentity] = {}
+        absent = MISSING if self.file is None else f"not in {self.file.name}"
         if self.file is None:
-            absent = MISSING
             for d, column in self.fields.items():
                 given[d] = {p.row: scores_of_turns(p.columns[d], p.turns) for p in pool}
                 identities[d] = ModelIdentity(id=f"column:{column}", revision=_hash(pool, d))
         else:
-            absent = f"not in {self.file.name}"
             given, said = _match_file(self.file, dict(self.fields.items()), pool, channel)
             result.append(said)
-            revision = sha256_of(self.file)[:32]
+            source, revision = f"import:{self.file.name}", sha256_of(self.file)[:32]
             for d, field in self.fields.items():
-                identities[d] = ModelIdentity(
-                    id=f"import:{self.file.name}#{field}", revision=revision
-                )
+                identities[d] = ModelIdentity(id=f"{source}#{field}", revision=revision)
         channel.set_identities(identities)
         counts = dict.fromkeys(given, 0)
         for start in range(0, len(pool), BATCH):
