@@ -5,8 +5,8 @@ import streamlit as st
 from deita_core.project.browse import tally
 from studio.pool.loader import loader
 from studio.pool.overview import duplicates_view, files_table, pool_overview, rejects_view
-from studio.shell.formatting import percent, plural
 from studio.shell.resources import current, info
+from studio.shell.text import percent, plural
 
 opened = current()
 found = info(opened)

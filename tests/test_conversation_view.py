@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from deita_core.conversation import Conversation, Message
 from studio.rows.conversation import TurnScore, split_turns, turn_heading
-from studio.shell.safe_text import (
+from studio.shell.text import (
     escape,
     escape_badge,
     is_right_to_left,

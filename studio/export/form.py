@@ -14,9 +14,8 @@ from deita_core.jobs.kinds import ExportSpec
 from deita_core.jobs.kinds.export import card_path, manifest_path
 from deita_core.project.job_log import JobRecord
 from deita_core.project.selections import SavedSelection
-from studio.shell.formatting import file_size, plural
 from studio.shell.resources import Opened, say
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, file_size, plural
 
 _LICENSES = ["other", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "apache-2.0", "mit"]
 

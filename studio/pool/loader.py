@@ -18,10 +18,9 @@ from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.chains import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
-from studio.shell.formatting import plural
 from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, say
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, plural
 
 # What the reader can open, as the file chooser of a browser takes it.
 FILE_TYPES = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "gz", "zst"]

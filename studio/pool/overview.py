@@ -18,8 +18,8 @@ from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
 from studio.charts.colours import PLAIN, MapGroup
 from studio.rows.table import PAGE, lines_chosen, page_chosen
-from studio.shell.formatting import compact, file_size, percent, plural
 from studio.shell.resources import Opened, arrays, info
+from studio.shell.text import compact, file_size, percent, plural
 
 
 def files_table(opened: Opened) -> None:

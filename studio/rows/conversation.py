@@ -18,7 +18,7 @@ import streamlit as st
 
 from deita_core.conversation import Conversation, Message
 from studio.charts.colours import STATUS_STYLES
-from studio.shell.safe_text import (
+from studio.shell.text import (
     escape,
     escape_badge,
     is_right_to_left,

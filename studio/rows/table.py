@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
 from studio.rows.conversation import RowHeader, TurnScore, conversation_view
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened, arrays, scores
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, plural
 
 PAGE = 50
 # Not a flag of the text: it belongs to the embedder, which read only the beginning.

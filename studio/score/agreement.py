@@ -20,10 +20,9 @@ from studio.charts.charts import (
 from studio.charts.colours import PLAIN, MapGroup
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
-from studio.shell.formatting import model_label
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, scores
-from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control
+from studio.shell.text import escape, model_label
 
 # What a scorer of the paper's kind can give; a baseline has a range of its own.
 _SCALE = (1.0, 6.0)

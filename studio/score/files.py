@@ -13,9 +13,8 @@ from deita_core.project.job_log import jobs
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.export.form import exports_folder
 from studio.pool.loader import FILE_TYPES, keep_upload
-from studio.shell.formatting import file_size
 from studio.shell.resources import Opened
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, file_size
 
 _NONE = "none"
 # Of each format, its label and the ending of its files.

@@ -21,9 +21,8 @@ from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.catalogue import check_scorer
 from deita_core.scoring.protocol import Dimension
 from studio.shell import state
-from studio.shell.formatting import file_size
 from studio.shell.resources import Opened, info, open_at
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, file_size
 
 # What has to be typed or chosen to name a model of a kind.
 Field = Literal["", "model", "endpoint", "seed", "column", "file"]

@@ -14,9 +14,8 @@ from deita_core.project.scores import ScorerRecord
 from deita_core.project.vectors import EmbedderRecord
 from studio.score.model_choice import EMBEDDING, ModelChoice
 from studio.score.scorer_table import LEVELS, extremes, models_of, number_of
-from studio.shell.formatting import duration, file_size
 from studio.shell.resources import Opened
-from studio.shell.safe_text import escape
+from studio.shell.text import duration, escape, file_size
 
 
 @dataclass(frozen=True, slots=True)

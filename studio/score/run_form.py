@@ -14,9 +14,8 @@ from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
 from studio.score.pilot import Pilot, latest_pilot, pilot_view
 from studio.score.scorer_table import number_of
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, plural
 
 PILOT_ROWS = 200
 

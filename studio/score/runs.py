@@ -22,10 +22,9 @@ from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING
 from studio.score.scorer_table import ModelsInUse, models_in_use
-from studio.shell.formatting import model_label, plural
 from studio.shell.jobs_panel import describe_progress, first_stopped
 from studio.shell.resources import Opened
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, model_label, plural
 
 _CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD.md"
 _SHOWN = ("score", "pilot", "embed", "import_scores")

@@ -27,9 +27,8 @@ from deita_core.scoring.health import Health
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.rows.table import lines_chosen, row_table, show_conversation
 from studio.score.model_choice import EMBEDDING
-from studio.shell.formatting import model_label, percent, plural
 from studio.shell.resources import AS_OF_NOW, Opened, say
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, model_label, percent, plural
 
 ModelsInUse = dict[str, ScorerRecord | EmbedderRecord]
 LEVELS = {

@@ -10,8 +10,8 @@ from deita_core.selection.analysis.changes import Changes
 from deita_core.selection.outcome import Outcome
 from studio.rows.table import row_table, rows_table
 from studio.select.rows import row_in_focus
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened
+from studio.shell.text import plural
 
 _MOST_REASONS = 5000
 _MOST_DIFFERENCES = 2000

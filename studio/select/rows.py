@@ -24,8 +24,8 @@ from studio.rows.conversation import RowHeader, marked_differences
 from studio.rows.table import row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened, say
+from studio.shell.text import plural
 
 _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
 _LIKE_THIS = 20

@@ -20,8 +20,8 @@ from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
 from studio.shell import state
 from studio.shell.resources import Opened, arrays
-from studio.shell.safe_text import escape
 from studio.shell.state import aggregation_control, bound_choice
+from studio.shell.text import escape
 
 # The parts of a rule that a control holds as they are.
 _CONTROLS = {

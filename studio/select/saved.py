@@ -23,9 +23,8 @@ from deita_core.selection.rule import SelectionRule
 from studio.select.changes import difference_view
 from studio.select.history import load_with_pins
 from studio.shell import state
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened, say
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, plural
 
 
 def save_button(opened: Opened, result: Outcome) -> None:

@@ -6,9 +6,8 @@ import streamlit as st
 
 from deita_core.jobs.kinds import KINDS
 from deita_core.project.job_log import RESUMABLE, JobRecord
-from studio.shell.formatting import duration, plural
 from studio.shell.resources import Opened
-from studio.shell.safe_text import escape
+from studio.shell.text import duration, escape, plural
 
 _SEEN = "jobs_seen"
 

@@ -7,8 +7,8 @@ from itertools import count
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from studio.shell.formatting import plural
 from studio.shell.resources import Opened, info
+from studio.shell.text import plural
 
 
 def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:

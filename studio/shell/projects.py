@@ -24,9 +24,8 @@ from deita_core.project.folder import (
     projects_folder,
 )
 from studio.shell import state
-from studio.shell.formatting import file_size
 from studio.shell.resources import Opened, close_project, open_project, say
-from studio.shell.safe_text import escape
+from studio.shell.text import escape, file_size
 
 _TITLES = "project_titles"
 _PASSED_OVER = "projects_passed_over"
