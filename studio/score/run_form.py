@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
-from deita_core.jobs.chains import import_scores_spec, pilot_chain, score_chain
+from deita_core.jobs.chains import import_scores_spec, score_chain
 from deita_core.jobs.kind import JobSpec
-from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec
+from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec, PilotSpec
+from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.models.options import ModelOptions
 from deita_core.project.browse import ProjectInfo
-from deita_core.project.models import activate_model, count_undone
+from deita_core.project.job_log import jobs
+from deita_core.project.models import activate_model, count_undone, pilots
+from deita_core.project.scores import ScorerRecord
+from deita_core.project.vectors import EmbedderRecord
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
-from studio.score.pilot import Pilot, latest_pilot, pilot_view
-from studio.score.scorer_table import number_of
+from studio.score.scorer_table import LEVELS, extremes, models_of, number_of
 from studio.shell.resources import Opened
-from studio.shell.text import escape, plural
+from studio.shell.text import duration, escape, file_size, plural
 
 PILOT_ROWS = 200
 
@@ -31,27 +35,56 @@ def run_form(opened: Opened, found: ProjectInfo) -> None:
         with place:
             choices.append(model_choice(opened, dimension, choices[0] if choices else None))
     chosen = [choice for choice in choices if choice.runs]
-    slow = [choice for choice in chosen if choice.kind.slow]
-    pilots = [pilot for choice in slow if (pilot := latest_pilot(opened, choice)) is not None]
+    tried = [p for c in chosen if c.kind.slow and (p := _latest_pilot(opened, c)) is not None]
     blocked = any(choice.error for choice in choices) or not chosen
-    left = {pilot.choice.dimension: _left(opened, pilot) for pilot in pilots}
+    left = {pilot.dimension: _left(opened, pilot) for pilot in tried}
     done = bool(chosen) and len(left) == len(chosen) and not any(left.values())
+    price = None
     if done:
-        _done(opened, pilots)
-        price = None
+        _done(opened, tried)
     else:
         price = _buttons(opened, found, chosen, left, blocked=blocked)
-    if pilots and (not done or not any(pilot.facts.left_rows for pilot in pilots)):
-        pilot_view(opened, pilots, price)
+    if tried and (not done or not any(pilot.left_rows for pilot in tried)):
+        _pilots(opened, tried, price)
 
 
-def _done(opened: Opened, pilots: list[Pilot]) -> None:
+def _latest_pilot(opened: Opened, choice: ModelChoice) -> PilotFacts | None:
+    """What the latest pilot of this model with these settings found out."""
+    options = choice.options.model_dump(mode="json", exclude_none=True)
+    done = (r for r in jobs(opened.project, 200) if r.kind == "pilot" and r.state == "done")
+    ran = (
+        (given["dimension"], given["model"], given.get("options") or {})
+        for given in (record.parameters for record in done)
+    )
+    if (choice.dimension, choice.name, options) not in ran:
+        return None
+    for record in pilots(opened.project):
+        if record.model == choice.name and record.facts["dimension"] == choice.dimension:
+            return PilotFacts.model_validate(record.facts)
+    return None
+
+
+def _record(opened: Opened, pilot: PilotFacts) -> ScorerRecord | EmbedderRecord | None:
+    """The model as the project knows it: the latest of that id."""
+    known = models_of(opened, pilot.dimension)
+    return next((r for r in reversed(known) if r.model == pilot.model), None)
+
+
+def _left(opened: Opened, pilot: PilotFacts) -> int:
+    """Rows that a model which had a pilot has not done yet."""
+    record = _record(opened, pilot)
+    if record is None:
+        return pilot.left_rows
+    return count_undone(opened.project, {pilot.dimension: number_of(record)})
+
+
+def _done(opened: Opened, tried: list[PilotFacts]) -> None:
     """Nothing is left to run: say so, and offer what is not in use."""
     st.success(
         "All rows are done by this choice. See **Models** and **Agreement**, above.",
         icon=":material/check_circle:",
     )
-    records = [pilot.record(opened) for pilot in pilots]
+    records = [_record(opened, pilot) for pilot in tried]
     unused = [record for record in records if record is not None and not record.active]
     if unused and st.button("Use for selection", type="primary", icon=":material/check:"):
         for record in unused:
@@ -59,12 +92,45 @@ def _done(opened: Opened, pilots: list[Pilot]) -> None:
         st.rerun()
 
 
-def _left(opened: Opened, pilot: Pilot) -> int:
-    """Rows that a model which had a pilot has not done yet."""
-    record = pilot.record(opened)
-    if record is None:
-        return pilot.facts.left_rows
-    return count_undone(opened.project, {pilot.facts.dimension: number_of(record)})
+def _pilots(opened: Opened, tried: list[PilotFacts], price: float | None) -> None:
+    """What pilots said, side by side, and below it what they scored lowest and highest."""
+    st.subheader("Pilot")
+    table = pd.DataFrame([_line(pilot, price) for pilot in tried])
+    st.dataframe(table, hide_index=True, key="pilot_table", alt="What the pilots measured")
+    if len(tried) > 1:
+        seconds = sum(pilot.left_seconds for pilot in tried)
+        cost = f", which costs {price * seconds / 3600:,.2f}" if price else ""
+        st.caption(f"One after the other: {duration(seconds)} for the rest{cost}.")
+    for pilot in tried:
+        for said in pilot.health:
+            st.markdown(f"{LEVELS[pilot.health_level]} **{pilot.dimension}**: {escape(said)}")
+    scored = [pilot for pilot in tried if pilot.dimension != EMBEDDING]
+    for place, pilot in zip(st.columns(len(scored)) if scored else [], scored, strict=True):
+        scorer, dimension = _record(opened, pilot), pilot.dimension
+        if scorer is not None:
+            with place:
+                st.markdown(f"**{dimension.capitalize()}**: lowest and highest so far")
+                extremes(opened, number_of(scorer), key=f"pilot_{dimension}")
+
+
+def _line(facts: PilotFacts, price: float | None) -> dict[str, object]:
+    line: dict[str, object] = {
+        "": facts.dimension,
+        "tried": f"{facts.rows:,} rows",
+        "rows a second": _figures(facts.rows_per_second),
+        "tokens a second": f"about {_figures(facts.tokens_per_second)}",
+        "loading": duration(facts.load_seconds),
+        "memory": file_size(facts.gpu_memory or facts.memory or 0),
+        "left": f"{facts.left_rows:,} rows",
+        "time for the rest": duration(facts.left_seconds),
+    }
+    if price:
+        line["cost"] = f"{facts.cost(price):,.2f}"
+    return line
+
+
+def _figures(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _price() -> float | None:
@@ -122,13 +188,11 @@ def _buttons(
     if busy and chosen:
         st.caption("Something is running: wait for it, or cancel it.")
     if try_first:
-        # Each by itself: a model that cannot be loaded must not stop the others.
-        names = {c.dimension: c.name for c in untried}
-        specs = pilot_chain(
-            *(names.get(dimension) for dimension in (*DIMENSIONS, EMBEDDING)),
-            options=_options(untried),
-            rows=PILOT_ROWS,
+        specs = (
+            PilotSpec(dimension=c.dimension, model=c.name, options=c.options, rows=PILOT_ROWS)
+            for c in untried
         )
+        # Each by itself: a model that cannot be loaded must not stop the others.
         _start(opened, untried, [[spec] for spec in specs])
     elif run:
         _start(opened, chosen, [_runs(chosen, activate=activate)])
@@ -156,10 +220,6 @@ def _start(opened: Opened, choices: list[ModelChoice], chains: list[list[JobSpec
     st.rerun()
 
 
-def _options(choices: list[ModelChoice]) -> dict[str, ModelOptions]:
-    return {c.dimension: c.options for c in choices if c.options != ModelOptions()}
-
-
 def _runs(choices: list[ModelChoice], *, activate: bool) -> list[JobSpec]:
     by = {choice.dimension: choice for choice in choices}
     columns = [by[d].column or None if d in by else None for d in DIMENSIONS]
@@ -168,7 +228,8 @@ def _runs(choices: list[ModelChoice], *, activate: bool) -> list[JobSpec]:
     if any(columns):
         chain.append(import_scores_spec(*columns, activate=activate))
     if any(names):
-        options = _options([choice for choice in choices if choice.dimension != EMBEDDING])
+        scoring = [by[d] for d in DIMENSIONS if d in by]
+        options = {c.dimension: c.options for c in scoring if c.options != ModelOptions()}
         chain += score_chain(*names, options=options, activate=activate)
     embedder = by.get(EMBEDDING)
     if embedder is not None and embedder.name:
