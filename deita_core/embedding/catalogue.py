@@ -23,8 +23,7 @@ from deita_core.models.options import ModelOptions
 
 # The paper's embedder under a short name.
 ALIASES = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
-# A local folder or a name on the hub stands behind the colon. The id of such an embedder is its
-# name.
+# Behind the colon stands a folder or a name on the hub. The id of such an embedder is its name.
 PREFIXES = ("llm", "llm-mean", "st")
 _IDS = {MODEL_ID: "minilm"}
 _KNOWN = ", ".join(["minilm", *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
@@ -40,10 +39,8 @@ def name_of_embedder(model: str) -> str:
 
 
 def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
-    """The embedder of that name (or "package.module:callable"); ModelError when there is none.
-
-    The options reach the embedders that load with torch; MiniLM chooses for itself.
-    """
+    """The embedder of that name; ModelError when there is none. The options reach the embedders
+    that load with torch; MiniLM chooses for itself."""
     name = ALIASES.get(name, name)
     kind, colon, model = name.partition(":")
     if name == "minilm":

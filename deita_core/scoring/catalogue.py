@@ -30,8 +30,7 @@ from deita_core.scoring.llm.vllm import VLLMScorer
 from deita_core.scoring.protocol import Dimension, Scorer
 
 NAMES = ("light", "instruction-length", "response-length", "random")
-# What stands behind the colon is a model, an endpoint or a seed. The id of such a scorer is its
-# name.
+# Behind the colon stands a model, an endpoint or a seed. The id of such a scorer is its name.
 PREFIXES = ("endpoint", "ifd", "llm", "perplexity", "random", "vllm")
 _OF_MODELS = ("llm", "vllm", "perplexity", "ifd")
 # Ids of models, as recorded beside scores, and the names that load them.

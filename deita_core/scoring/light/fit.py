@@ -61,11 +61,8 @@ Weights = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class RatingData:
-    """What a rating head is fitted on; `rows` marks the rows that may be looked at.
-
-    targets: (n, r) float32, one column per rater; the head predicts their mean.
-    folds: (n,) int64 in [0, FOLDS), equal for rows with the same instruction.
-    """
+    """What a rating head is fitted on, of the rows marked: (n, r) targets, a column a rater, whose
+    mean is predicted. folds: (n,) in [0, FOLDS), equal for rows with the same instruction."""
 
     parts: tuple[Encoded, ...]
     targets: F32

@@ -1,4 +1,4 @@
-"""The heads of the light scorers, evaluated with NumPy alone: weights in, raw numbers per turn out.
+"""The heads of the light scorers: weights in, raw numbers per turn out.
 
 - rating: the mean rating (0 to 5) that three LLMs would give, seen from the instruction alone or
   from instruction and response.
@@ -43,9 +43,7 @@ def term_counts(encoded: Encoded) -> Any:
 
 def tfidf(encoded: Encoded, idf: F32) -> Any:
     """CSR (n, TERMS) float32; each half (tokens, pairs) of a row has norm 1 or is empty.
-
-    Term weight (1 + ln tf) * idf, as scikit-learn's `sublinear_tf=True, norm="l2"`.
-    """
+    Term weight (1 + ln tf) * idf, as scikit-learn's `sublinear_tf=True, norm="l2"`."""
     from scipy import sparse
 
     counts = term_counts(encoded)

@@ -35,10 +35,8 @@ def leaf_sums(
     left: NDArray[np.int32],
     roots: NDArray[np.int32],
 ) -> F32:
-    """(n,) float32: the sum of the leaves that each row of (n, d) values falls into.
-
-    The trees are those of `heads.Trees`; added up in float64, in the order of `roots`.
-    """
+    """(n,) float32: the sum of the leaves of `heads.Trees` that each row of (n, d) values falls
+    into, added up in float64, in the order of `roots`."""
     out = np.empty(len(values), np.float32)
     for row in range(len(values)):
         line, total = values[row], 0.0

@@ -43,11 +43,9 @@ class Replica:
     def logits(
         self, tokens: Sequence[Sequence[int]], rows: Sequence[int], digits: Sequence[int]
     ) -> Any:
-        """What follows `tokens[row] for row in rows`: a (b, 7) float32 tensor on the device.
-
-        The logits of the six `digits`, then the logsumexp of all other tokens. On a GPU the call
-        returns before the numbers are there.
-        """
+        """What follows `tokens[row] for row in rows`: a (b, 7) float32 tensor on the device, the
+        logits of the six `digits`, then the logsumexp of all other tokens. On a GPU the call
+        returns before the numbers are there."""
         import torch
 
         self._digits = tuple(digits)

@@ -1,9 +1,8 @@
 """LLM scorers by vLLM, where that package is installed: `vllm:FOLDER` or `vllm:HUB/NAME`.
 
-vLLM is no dependency: it needs a GPU and its own version of torch. It is asked for one token and
-the log probabilities of exactly the six score tokens (`logprob_token_ids`); a vLLM too old for
-that gives the 20 most probable tokens, of which `endpoint.expectation` makes a score where
-they suffice. Developed against a stand-in of the package, not against vLLM itself.
+It is asked for one token and the log probabilities of exactly the six score tokens; a vLLM too old
+for that gives the 20 most probable tokens, of which `endpoint.expectation` makes a score where they
+suffice. Developed against a stand-in of the package, not against vLLM itself.
 """
 
 from __future__ import annotations
