@@ -182,6 +182,25 @@ print(loaded, model.embed(["one", "two"]).vectors.sum())
 """
 
 
+FIRST_USE = """
+import sys
+from deita_core.embedding.minilm import MiniLM
+from deita_core.models.device import Device
+
+sys.setswitchinterval(1e-7)
+model = MiniLM("fp32", Device("cpu", bf16=False, threads=8, label="CPU"))
+print(len(model.embed(["word " * (n % 60 + 200) for n in range(40)]).vectors))
+"""
+
+
+def test_eight_threads_at_once_end_at_the_first_use_of_a_process() -> None:
+    for _ in range(3):  # without a first use in one thread, about one run in five never ended
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=100
+        )
+        assert done.stdout.strip() == "40", done.stderr
+
+
 def started(cache: Path) -> str:
     """What a new process says that keeps its models in `cache`."""
     done = subprocess.run(

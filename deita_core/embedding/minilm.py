@@ -224,7 +224,11 @@ def openvino_runners(weights: Path, precision: str, threads: int) -> list[Runner
 
         return run
 
-    return [runner(compiled.create_infer_request()) for _ in range(streams)]
+    runners = [runner(compiled.create_infer_request()) for _ in range(streams)]
+    # OpenVINO makes its tables of types at the first use. Two threads at once can block each other
+    # for good there, by the guard of a table and the interpreter's lock: so one comes first, alone.
+    runners[0](next(batches([[0]], [0])))
+    return runners
 
 
 def _openvino_network(core: Any, weights: Path) -> Any:
