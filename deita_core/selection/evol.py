@@ -8,7 +8,7 @@ one dimension more; powers of 1 are the paper's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,33 +49,27 @@ def _put_right(
     order[places] = rows[np.lexsort((rows, -ranked[places], run[places]))]
 
 
-Aggregation = Literal["sum", "mean", "max", "last"]
-
-
 @dataclass(frozen=True, slots=True)
-class AggregationInfo:
+class Aggregation:
     """One way from turns to a conversation, explained in one line."""
 
-    name: Aggregation
+    name: str
     explanation: str
 
 
 AGGREGATIONS: Final = (
-    AggregationInfo("sum", "All turns add up, as in the paper: favours long chats."),
-    AggregationInfo("mean", "The average turn: one weak turn pulls a good chat down."),
-    AggregationInfo("max", "The best turn alone: length neither helps nor hurts."),
-    AggregationInfo("last", "The last scored turn alone: the one a long chat ends on."),
+    Aggregation("sum", "All turns add up, as in the paper: favours long chats."),
+    Aggregation("mean", "The average turn: one weak turn pulls a good chat down."),
+    Aggregation("max", "The best turn alone: length neither helps nor hurts."),
+    Aggregation("last", "The last scored turn alone: the one a long chat ends on."),
 )
 
 
-def check_aggregation(name: str) -> Aggregation:
-    """The name itself; SelectionError when it is none of `AGGREGATIONS`."""
-    for known in get_args(Aggregation):
-        if name == known:
-            checked: Aggregation = known
-            return checked
-    known_names = ", ".join(get_args(Aggregation))
-    raise SelectionError(f"aggregation must be one of {known_names}, got {name!r}")
+def check_aggregation(name: str) -> None:
+    """SelectionError when the name is none of `AGGREGATIONS`."""
+    known = [way.name for way in AGGREGATIONS]
+    if name not in known:
+        raise SelectionError(f"aggregation must be one of {', '.join(known)}, got {name!r}")
 
 
 def evol_scores(
@@ -90,13 +84,12 @@ def evol_scores(
     """The evol score of each row: (rows,) float64, NaN for a row with no complete turn.
 
     turn_rows: (t,) in [0, rows), the row of each turn; the turns of a row in their order, rows
-    in any order. complexity, quality: (t,), 1 to 6; a turn with a NaN in either is left out, so
-    a conversation that ends on an unanswered message still has its other turns. The weights are
-    those of `turn_scores`.
+    in any order. complexity, quality: (t,), 1 to 6; a turn with a NaN in either is left out. The
+    weights are those of `turn_scores`.
     """
     _check_turns(turn_rows, complexity, quality, rows)
     products = turn_scores(complexity, quality, complexity_weight, quality_weight)
-    return aggregate(turn_rows, products, rows, aggregation)
+    return _aggregate(turn_rows, products, rows, aggregation)
 
 
 def turn_scores(
@@ -130,31 +123,23 @@ def turn_scores(
     return scores
 
 
-def aggregate(
-    turn_rows: NDArray[np.integer],
-    values: NDArray[np.floating],
-    rows: int,
-    aggregation: str,
+def _aggregate(
+    turn_rows: NDArray[np.integer], values: NDArray[np.floating], rows: int, aggregation: str
 ) -> NDArray[np.float64]:
-    """Values of turns to values of rows: (rows,) float64; NaN turns are left out."""
-    how = check_aggregation(aggregation)
-    _check_turns(turn_rows, values, values, rows)
+    """Values of checked turns to values of rows: (rows,) float64; NaN turns are left out."""
+    check_aggregation(aggregation)
     scored = np.flatnonzero(~np.isnan(values))
     places, kept = turn_rows[scored].astype(np.int64), values[scored].astype(np.float64)
     counts = np.bincount(places, minlength=rows)
-    result = np.zeros(rows)
-    if how in ("sum", "mean"):
-        result += np.bincount(places, weights=kept, minlength=rows)
-        if how == "mean":
-            result /= np.maximum(counts, 1)
+    result = np.full(rows, -np.inf)
+    if aggregation == "last":
+        result[places] = kept  # where a place stands twice, its last value counts
+    elif aggregation == "max":
+        np.maximum.at(result, places, kept)
     else:
-        order = np.argsort(places, kind="stable")  # keeps the turns of a row in their order
-        present, ends = np.flatnonzero(counts), np.cumsum(counts[counts > 0])
-        if how == "last":
-            result[present] = kept[order][ends - 1]
-        elif len(present):
-            starts = ends - counts[present]
-            result[present] = np.maximum.reduceat(kept[order], starts)
+        result[:] = np.bincount(places, weights=kept, minlength=rows)
+    if aggregation == "mean":
+        result /= np.maximum(counts, 1)
     result[counts == 0] = np.nan
     return result
 
@@ -176,8 +161,7 @@ def row_scores(
     """Mean complexity and mean quality of each row, each over the turns that have it."""
     _check_turns(turn_rows, complexity, quality, rows)
     return RowScores(
-        aggregate(turn_rows, complexity, rows, "mean"),
-        aggregate(turn_rows, quality, rows, "mean"),
+        *(_aggregate(turn_rows, values, rows, "mean") for values in (complexity, quality))
     )
 
 

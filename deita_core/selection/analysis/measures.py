@@ -209,7 +209,7 @@ def aggregation_effects(rule: SelectionRule, table: PoolTable) -> tuple[Aggregat
     kept = {
         info.name: select(replace(rule, aggregation=info.name), table).kept for info in AGGREGATIONS
     }
-    present = kept[rule.aggregation]  # type: ignore[index]
+    present = kept[rule.aggregation]
     return tuple(
         AggregationEffect(
             aggregation=name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from deita_core.similarity.graph import SimilarityGraph
 
 Rows = NDArray[np.int64]
 Admit = Callable[[int], bool | None]
+Progress = Generator[FilterProgress, None, None]
 
 
 class Admission:
@@ -32,17 +33,16 @@ class Admission:
     in the order of their scores.
 
     A strategy that knows its order beforehand hands it to `pass_steps`, which sees to pins, quotas
-    and the budget. One whose next row depends on the rows already in asks here, row by row, and
-    then hands `pass_steps` the rows it asked for.
+    and the budget. One whose next row depends on the rows already in asks here, row by row;
+    `chosen_steps` then hands the rows it asked for to `pass_steps`.
     """
 
-    def __init__(self, candidates: Candidates, limits: Limits) -> None:
+    def __init__(self, candidates: Candidates) -> None:
         order = candidates.best_first()
         self.pins: Rows = order[candidates.pinned[order]]
         self.others: Rows = order[~candidates.pinned[order]]
         self.asked: list[int] = self.pins.tolist()
-        self._candidates, self._limits = candidates, limits
-        self._ledger = candidates.ledger.copy()
+        self._candidates, self._ledger = candidates, candidates.ledger.copy()
 
     def take(self, place: int) -> bool | None:
         """True: the row is in. False: a quota is full, it stays out. None: the budget is full."""
@@ -52,38 +52,34 @@ class Admission:
         decision = admit(self._candidates.rows[place], self._ledger)
         return None if decision == st.BELOW_CUT else bool(decision == st.KEPT)
 
-    def nothing_to_choose(self) -> bool:
-        """True when the budget has room for every row and there is no quota."""
-        return self._ledger.has_room_for(self._candidates.rows[self.others])
 
-    def trace_steps(self) -> Steps:
-        """The trace of the rows asked for, in that order. Rows never asked for are below the cut
-        without a rank: such a strategy does not say when it would have come to them.
-        """
-        order = np.array(self.asked, np.int64)
-        limits = replace(self._limits, pin_place="first")
-        trace = yield from pass_steps(order, self._candidates, limits, threshold=None)
-        status = trace.status.copy()
-        status[self.others[trace.rank[self.others] == 0]] = st.BELOW_CUT
-        return replace(trace, status=status)
+def _chosen_steps(
+    candidates: Candidates, limits: Limits, choose: Callable[[Admission], Progress]
+) -> Steps:
+    """The trace of the rows that `choose` asks for, in that order. Rows never asked for are below
+    the cut without a rank: such a strategy does not say when it would have come to them.
+
+    Where the budget has room for every row there is nothing to choose, and the rows come in the
+    order of their scores.
+    """
+    admission = Admission(candidates)
+    others = admission.others
+    if candidates.ledger.has_room_for(candidates.rows[others]):
+        order = candidates.best_first()
+        return (yield from pass_steps(order, candidates, limits, threshold=None))
+    yield from choose(admission)
+    order = np.array(admission.asked, np.int64)
+    limits = replace(limits, pin_place="first")
+    trace = yield from pass_steps(order, candidates, limits, threshold=None)
+    status = trace.status.copy()
+    status[others[trace.rank[others] == 0]] = st.BELOW_CUT
+    return replace(trace, status=status)
 
 
 ACTIVE: Final = 1024
 BLOCK: Final = 4096
 _NEVER: Final = np.inf
 _PLAIN_LENGTHS: Final = (1e-3, 1e3)
-
-
-@dataclass(slots=True)
-class _Bounds:
-    """What is known of each row's highest similarity to a centre.
-
-    low: (r,) float64, a lower bound, inf for rows that were chosen or skipped.
-    sure: (r,) bool, the bound is the similarity itself.
-    """
-
-    low: NDArray[np.float64]
-    sure: NDArray[np.bool_]
 
 
 def farthest_steps(
@@ -108,13 +104,11 @@ def farthest_steps(
         centre, and not asked for again); None: stop before it.
     Memory: O(block x centres) and a copy of the centres; time at most that of r x k products.
     """
-    bounds = _Bounds(np.full(len(rows), -1.0), np.zeros(len(rows), np.bool_))
-    screen = _Screen(vectors, rows)
-    chosen = Tiles(vectors)
+    bounds, chosen = _Bounds(vectors, rows), Tiles(vectors)
     fresh, order, left = centres, [np.empty(0, np.int64)], len(rows)
     near, taken = np.empty(0, np.int64), 0
     while left:
-        yield from screen.refresh(bounds, fresh, taken)
+        yield from bounds.refresh(fresh, taken)
         bounds.sure[near] = True  # they have met these centres already
         chosen.add(fresh)
         near = _lowest(bounds.low, active)
@@ -184,10 +178,15 @@ def _choose(
     return taken, asked, stopped
 
 
-class _Screen:
-    """The sweep over all rows in float32."""
+class _Bounds:
+    """What is known of each row's highest similarity to a centre, by sweeps in float32.
+
+    low: (r,) float64, a lower bound, inf for rows that were chosen or skipped.
+    sure: (r,) bool, the bound is the similarity itself.
+    """
 
     def __init__(self, vectors: NDArray[np.floating], rows: Rows) -> None:
+        self.low, self.sure = np.full(len(rows), -1.0), np.zeros(len(rows), np.bool_)
         self._vectors, self._rows = vectors, rows
         self._margin = screen_margin(vectors.shape[1])
         self._length = np.empty(len(rows), np.float32)
@@ -197,9 +196,7 @@ class _Screen:
         least, most = _PLAIN_LENGTHS
         self._plain = bool(((self._length >= least) & (self._length <= most)).all())
 
-    def refresh(
-        self, bounds: _Bounds, centres: Rows, taken: int
-    ) -> Generator[FilterProgress, None, None]:
+    def refresh(self, centres: Rows, taken: int) -> Generator[FilterProgress, None, None]:
         """Raises the bounds by what these centres add."""
         if not len(centres):
             return
@@ -207,7 +204,7 @@ class _Screen:
         for start in range(0, len(self._rows), BLOCK):
             part = slice(start, start + BLOCK)
             highest = self._product(part, units).max(axis=1).astype(np.float64)
-            low, sure = bounds.low[part], bounds.sure[part]
+            low, sure = self.low[part], self.sure[part]
             sure &= (highest + self._margin <= low) | (low >= 1.0)
             np.maximum(low, np.minimum(highest - self._margin, 1.0), out=low)
             yield FilterProgress(taken, taken, len(self._rows))
@@ -222,23 +219,24 @@ class _Screen:
 
 
 def _k_center_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """Farthest first.
-
-    Each row selected is the one least similar to all rows selected before it; ties go to the
+    """Each row selected is the one least similar to all rows selected before it; ties go to the
     lower row number. Distance is cosine distance: on unit vectors it orders rows as Euclidean
     distance does. Pinned rows are the first centres; without any, the row with the highest evol
-    score is (the paper starts from a set labelled before). Where the budget has room for every
-    row there is nothing to choose, and the rows come in the order of their scores.
+    score that the quotas let in is (the paper starts from a set labelled before).
     """
-    admission = Admission(candidates, limits)
-    if admission.nothing_to_choose():
-        order = candidates.best_first()
-        return (yield from pass_steps(order, candidates, limits, threshold=None))
-    centres = admission.pins if len(admission.pins) else _first(admission)
-    if len(centres):
+
+    def choose(admission: Admission) -> Progress:
+        centres = admission.pins
+        if not len(centres):
+            answers = ((row, admission.take(row)) for row in admission.others.tolist())
+            first, is_in = next((a for a in answers if a[1] is not False), (-1, None))
+            if is_in is None:
+                return
+            centres = np.array([first])
         others = np.setdiff1d(admission.others, admission.asked)
         yield from farthest_steps(candidates.table.vectors, others, centres, admission.take)
-    return (yield from admission.trace_steps())
+
+    return (yield from _chosen_steps(candidates, limits, choose))
 
 
 K_CENTER = Strategy(
@@ -252,17 +250,6 @@ K_CENTER = Strategy(
     ),
     steps=_k_center_steps,
 )
-
-
-def _first(admission: Admission) -> NDArray[np.int64]:
-    """The best row that the quotas let in, (1,), or (0,) where the budget has no room for it."""
-    for row in admission.others.tolist():
-        taken = admission.take(row)
-        if taken is None:
-            break
-        if taken:
-            return np.array([row])
-    return admission.others[:0]
 
 
 GAIN_DECIMALS: Final = 9
@@ -281,19 +268,14 @@ def _facility_location_steps(candidates: Candidates, limits: Limits) -> Steps:
     so only rows at the top of the list are looked at again. The rows are those of the plain loop.
 
     The threshold, not the graph's floor, decides what counts, so that the same rule selects the
-    same rows on every graph that serves it. Where the budget has room for every row there is
-    nothing to choose, and the rows come in the order of their scores.
-
-    Raises SelectionError without a graph that serves the threshold.
+    same rows on every graph that serves it.
     """
     graph = _graph_for(candidates, limits.threshold)
-    admission = Admission(candidates, limits)
-    if admission.nothing_to_choose():
-        order = candidates.best_first()
-        return (yield from pass_steps(order, candidates, limits, threshold=None))
-    coverage = _Coverage(graph, limits.threshold, admission)
-    yield from coverage.choose_steps(admission)
-    return (yield from admission.trace_steps())
+
+    def choose(admission: Admission) -> Progress:
+        return _Coverage(graph, limits.threshold, admission).choose_steps()
+
+    return (yield from _chosen_steps(candidates, limits, choose))
 
 
 FACILITY_LOCATION = Strategy(
@@ -331,75 +313,64 @@ class _Coverage:
     """The coverage of the candidates so far, and the greedy loop over groups of equal rows."""
 
     def __init__(self, graph: SimilarityGraph, threshold: float, admission: Admission) -> None:
-        self._edges = graph.edges()
-        self._threshold = threshold
-        others, group = admission.others, np.asarray(graph.group)
-        everyone = np.concatenate([admission.pins, others])
-        self._rows = np.bincount(group[everyone], minlength=graph.groups)
+        self._admission = admission
+        pins, others, group = admission.pins, admission.others, np.asarray(graph.group)
+        rows = np.bincount(group[np.concatenate([pins, others])], minlength=graph.groups)
         self._covered = np.zeros(graph.groups)
-        for row in group[admission.pins].tolist():
-            self.cover(row)
+        # What the compiled functions take after the group.
+        self._graph = (threshold, graph.edges())
+        self._state = (*self._graph, rows, self._covered)
+        for row in group[pins].tolist():
+            self._cover(row)
         # Waiting rows by group, the best of each last, as places in the order of scores.
         self._waiting: dict[int, list[int]] = {}
         for place in range(len(others) - 1, -1, -1):
             self._waiting.setdefault(int(group[others[place]]), []).append(place)
 
-    def gain(self, group: int) -> float:
-        """What a row of the group would add."""
-        from deita_core.selection.pass_kernel import gain_of
-
-        state = (self._rows, self._covered)
-        return round(gain_of(group, self._threshold, self._edges, *state), GAIN_DECIMALS)
-
-    def cover(self, group: int) -> None:
-        """Takes a row of the group in."""
+    def _cover(self, group: int) -> None:
         from deita_core.selection.pass_kernel import cover
 
-        cover(group, self._threshold, self._edges, self._covered)
+        cover(group, *self._graph, self._covered)
 
-    def choose_steps(self, admission: Admission) -> Generator[FilterProgress, None, None]:
+    def choose_steps(self) -> Progress:
         """Asks for one row after the other, the one that adds most first."""
-        gains = yield from self._bounds_steps(len(admission.others))
-        heap = [(-gains[g], places[-1], g) for g, places in self._waiting.items()]
+        from deita_core.selection.pass_kernel import gain_of
+
+        others, waiting = self._admission.others, self._waiting
+        gains = yield from self._bounds_steps(len(others))
+        heap = [(-gains[g], places[-1], g) for g, places in waiting.items()]
         heapq.heapify(heap)
-        known_at = dict.fromkeys(self._waiting, -1)
+        known_at = dict.fromkeys(waiting, -1)
         taken = asked = 0
         while heap:
             loss, place, group = heap[0]
             if loss < 0 and known_at[group] != taken:
                 known_at[group] = taken
-                heapq.heapreplace(heap, (-self.gain(group), place, group))
+                gain = round(gain_of(group, *self._state), GAIN_DECIMALS)
+                heapq.heapreplace(heap, (-gain, place, group))
                 continue
-            is_in = admission.take(int(admission.others[place]))
+            is_in = self._admission.take(int(others[place]))
             if is_in is None:
                 break
             if is_in:
-                self.cover(group)
+                self._cover(group)
                 taken += 1
-            self._next_of_group(heap)
+            waiting[group].pop()
+            if waiting[group]:
+                heapq.heapreplace(heap, (loss, waiting[group][-1], group))
+            else:
+                heapq.heappop(heap)
             asked += 1
             if asked % _STEP == 0:
-                yield FilterProgress(asked, taken, len(admission.others))
-
-    def _next_of_group(self, heap: list[tuple[float, int, int]]) -> None:
-        """Puts the next row of the top group in the place of the one just asked for."""
-        loss, _, group = heap[0]
-        places = self._waiting[group]
-        places.pop()
-        if places:
-            heapq.heapreplace(heap, (loss, places[-1], group))
-        else:
-            heapq.heappop(heap)
+                yield FilterProgress(asked, taken, len(others))
 
     def _bounds_steps(self, total: int) -> Generator[FilterProgress, None, list[float]]:
         """Gains of all groups at the start, rounded up: none may be below the true one."""
         from deita_core.selection.pass_kernel import all_gains
 
-        gains = np.zeros(len(self._rows))
+        gains = np.zeros(len(self._covered))
         for first in range(0, len(gains), _CHUNK):
-            last = min(first + _CHUNK, len(gains))
-            state = (self._rows, self._covered, gains)
-            all_gains(first, last, self._threshold, self._edges, *state)
+            all_gains(first, min(first + _CHUNK, len(gains)), *self._state, gains)
             yield FilterProgress(0, 0, total)
         bounds: list[float] = (gains + 2 * 10.0**-GAIN_DECIMALS).tolist()
         return bounds

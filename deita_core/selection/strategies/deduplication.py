@@ -7,7 +7,8 @@ every row with all others: three conventions that their users can replay here.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,7 @@ _BLOCK = 4096
 _NO_CENTRE = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Twins:
+class Twins(NamedTuple):
     """For each of m candidates the row it is held against; arrays (m,).
 
     row: int64, -1 for none. similarity: float64 in [-1, 1], NaN for none.
@@ -45,21 +45,20 @@ class Twins:
 def _best_of_rest_steps(
     candidates: Candidates, limits: Limits, twins: Twins, dropped: NDArray[np.bool_]
 ) -> Steps:
-    """From the highest score down what was not dropped; pinned rows are never dropped.
+    """From the highest score down what was not dropped (m,); pinned rows are never dropped.
 
-    dropped: (m,) bool. A dropped row is a near-duplicate of its twin, which may be out itself;
-    it has no rank, for it was out before rows were ranked.
+    A dropped row is a near-duplicate of its twin, which may be out itself; it has no rank, for it
+    was out before rows were ranked.
     """
     out = dropped & candidates.eligible & ~candidates.pinned
     order = candidates.best_first()
     trace = yield from pass_steps(order[~out[order]], candidates, limits, threshold=None)
-    gone = np.flatnonzero(out)
-    status, blocker = trace.status.copy(), trace.blocker.copy()
-    similarity = trace.similarity.copy()
-    status[gone] = st.NEAR_DUPLICATE
-    blocker[gone] = twins.row[gone]
-    similarity[gone] = twins.similarity[gone]
-    return replace(trace, status=status, blocker=blocker, similarity=similarity)
+    return replace(
+        trace,
+        status=np.where(out, np.int8(st.NEAR_DUPLICATE), trace.status),
+        blocker=np.where(out, twins.row.astype(np.int32), trace.blocker),
+        similarity=np.where(out, twins.similarity.astype(np.float32), trace.similarity),
+    )
 
 
 def _outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows]:
@@ -117,49 +116,43 @@ def _twins_in_clusters_steps(
     first of equally similar ones; those below the threshold may be left out.
     """
     lists = _outermost_first(candidates, last_on_ties=last_on_ties)
-    graph, total = candidates.table.graph, sum(map(len, lists))
+    graph, total, done = candidates.table.graph, sum(map(len, lists)), 0
+    twins = Twins.of_none(len(candidates.eligible))
     if graph is not None and graph.floor < limits.threshold:
         yield FilterProgress(0, 0, total)
-        return _before_on_graph(graph, lists, limits.threshold)
-    twins, done = Twins.of_none(len(candidates.eligible)), 0
+        _before_on_graph(graph, lists, limits.threshold, twins)
+        return twins
     for rows in lists:
         vectors = candidates.table.vectors
         found = finish(nearest_steps(vectors, rows, rows, limits=np.arange(len(rows))))
-        there = found.place >= 0
-        twins.row[rows[there]] = rows[found.place[there]]
+        twins.row[rows] = np.where(found.place >= 0, rows[found.place], -1)
         twins.similarity[rows] = found.similarity
         done += len(rows)
         yield FilterProgress(done, 0, total)
     return twins
 
 
-def _before_on_graph(graph: SimilarityGraph, lists: list[Rows], threshold: float) -> Twins:
+def _before_on_graph(
+    graph: SimilarityGraph, lists: list[Rows], threshold: float, twins: Twins
+) -> None:
     from deita_core.selection.pass_kernel import nearest_before
 
-    twins = Twins.of_none(len(graph.group))
     order = np.concatenate([np.empty(0, np.int64), *lists])
     first = np.cumsum([0, *map(len, lists)])
     seat = np.full(graph.groups, -1, np.int64)
-    group = np.asarray(graph.group)[order]
-    row, similarity = np.full(len(order), -1, np.int64), np.full(len(order), np.nan)
-    nearest_before(graph.edges(), group, first, threshold, seat, row, similarity)
-    twins.row[order] = np.where(row >= 0, order[row], -1)
-    twins.similarity[order] = similarity
-    return twins
+    found = Twins.of_none(len(order))
+    nearest_before(graph.edges(), np.asarray(graph.group)[order], first, threshold, seat, *found)
+    twins.row[order] = np.where(found.row >= 0, order[found.row], -1)
+    twins.similarity[order] = found.similarity
 
 
 def _semdedup_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """Semantic deduplication within clusters.
-
-    As in the paper's pseudo-code and its published program (eps = 1 - threshold): the rows of a
+    """As in the paper's pseudo-code and its published program (eps = 1 - threshold): the rows of a
     cluster are put in the order of their similarity to its centroid, lowest first, so that of
     near-duplicates the least typical one stays; a row is dropped when its similarity to *any* row
     before it is greater than 1 - eps, even to one that was dropped itself. Ties go by row number.
-    The paper stops here; the rows left are then taken from the highest evol score down to the
-    budget. Rows of different clusters are never compared, and a row in no cluster is never
-    dropped. Pinned rows come first in their cluster.
-
-    Raises SelectionError when there are no clusters.
+    The paper stops here. Rows of different clusters are never compared, and a row in no cluster is
+    never dropped. Pinned rows come first in their cluster.
     """
     twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=False)
     dropped = twins.similarity > limits.threshold  # False where NaN
@@ -184,16 +177,11 @@ SEMDEDUP = Strategy(
 
 
 def _nemo_curator_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """The semantic deduplication of NVIDIA NeMo Curator, with its default which_to_keep="hard".
-
-    It is SemDeDup with two differences: a similarity of exactly 1 - eps makes a duplicate too
-    (score >= 1 - eps), and of rows equally far from the centroid the one with the higher id comes
-    first (here: the higher row number). eps = 1 - threshold. "hard" keeps the row farthest from
-    the centroid; "easy" and "random" are not offered. NeMo Curator ends with the rows to remove;
-    the rest is then taken from the highest evol score down to the budget. There, with eps of 1 or
-    more, every row is removed; here the first row of each cluster always stays.
-
-    Raises SelectionError when there are no clusters.
+    """SemDeDup with the differences of NVIDIA NeMo Curator and its which_to_keep="hard" (keep the
+    row farthest from the centroid): a similarity of exactly 1 - eps makes a duplicate too, and of
+    rows equally far from the centroid the one with the higher id comes first (here: the higher row
+    number). There, with eps of 1 or more, every row is removed; here the first row of each cluster
+    always stays.
     """
     twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=True)
     dropped = twins.similarity >= limits.threshold  # False where NaN
@@ -221,24 +209,21 @@ def _distilabel_steps(candidates: Candidates, limits: Limits) -> Steps:
     """`DeitaFiltering` of argilla-io/distilabel.
 
     A row is held against its nearest neighbour among *all* candidates, not only those kept: it
-    stays when their cosine distance is at least diversity_threshold = 1 - threshold. So of two
-    twins both are dropped, and distilabel's default of 0.9 (threshold 0.1 here) keeps almost
-    nothing. What is left is taken from the highest evol score down to the budget, ties by row
-    number. Filters and exclusions come before: their rows are nobody's neighbours.
-
-    distilabel gives rows that lack a score the other score, or 0; here they are not scored and
-    so no candidates.
-
-    Rows whose nearest neighbour the graph does not know are compared with all others.
+    stays when their cosine distance is at least diversity_threshold = 1 - threshold. Filters and
+    exclusions come before: their rows are nobody's neighbours. distilabel gives rows that lack a
+    score the other score, or 0; here they are not scored and so no candidates.
     """
     rows = np.flatnonzero(candidates.eligible)
     graph, unknown, twins = candidates.table.graph, rows, Twins.of_none(len(candidates.eligible))
     if graph is not None:
-        twins = _nearest_on_graph(graph, rows)
+        _nearest_on_graph(graph, rows, twins)
         unknown = rows[np.isnan(twins.similarity[rows])]
     # Below its floor the graph is silent: at a threshold it serves, silence means far enough.
     if graph is None or not graph.serves(limits.threshold):
-        yield from _look_among_all_steps(candidates.table.vectors, unknown, rows, twins)
+        search = nearest_steps(candidates.table.vectors, unknown, rows, skip_self=True)
+        found = yield from told_as(search, lambda done: FilterProgress(done, 0, len(unknown)))
+        twins.row[unknown] = np.where(found.place >= 0, rows[found.place], -1)
+        twins.similarity[unknown] = found.similarity
     dropped = twins.similarity > limits.threshold  # False where NaN
     return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
 
@@ -259,20 +244,9 @@ DISTILABEL = Strategy(
 )
 
 
-def _look_among_all_steps(
-    vectors: NDArray[np.floating], unknown: Rows, rows: Rows, twins: Twins
-) -> Generator[FilterProgress, None, None]:
-    """Writes the nearest of `rows` to each unknown row into `twins`."""
-    search = nearest_steps(vectors, unknown, rows, skip_self=True)
-    found = yield from told_as(search, lambda done: FilterProgress(done, 0, len(unknown)))
-    there = found.place >= 0
-    twins.row[unknown[there]] = rows[found.place[there]]
-    twins.similarity[unknown] = found.similarity
-
-
-def _nearest_on_graph(graph: SimilarityGraph, rows: Rows) -> Twins:
-    """The nearest neighbour of each row among `rows`, the first of equally similar ones; none
-    for rows without one above the graph's floor.
+def _nearest_on_graph(graph: SimilarityGraph, rows: Rows, twins: Twins) -> None:
+    """Writes the nearest neighbour of each row among `rows`, the first of equally similar ones;
+    none for rows without one above the graph's floor.
     """
     from deita_core.selection.pass_kernel import best_edges
 
@@ -291,6 +265,4 @@ def _nearest_on_graph(graph: SimilarityGraph, rows: Rows) -> Twins:
     similarity = np.where(copy >= 0, 1.0, top[group])
     away = np.where(top[group] == similarity, other[group], -1)
     lower = np.where((copy >= 0) & (away >= 0), np.minimum(copy, away), np.maximum(copy, away))
-    twins = Twins.of_none(len(graph.group))
     twins.row[rows], twins.similarity[rows] = lower, similarity
-    return twins
