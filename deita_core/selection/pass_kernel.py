@@ -54,10 +54,12 @@ def _spend(row: int, ledger: Ledger) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)
-def over_quota(rows: NDArray[np.int64], ledger: Ledger, full: NDArray[np.bool_]) -> None:
-    """Writes which rows (k,) a quota has no room for into `full` (k,)."""
+def over_quota(rows: NDArray[np.int64], ledger: Ledger) -> NDArray[np.bool_]:
+    """Which rows (k,) a quota has no room for: (k,) bool."""
+    full = np.empty(len(rows), np.bool_)
     for i in range(len(rows)):
         full[i] = _full_quota(rows[i], ledger) >= 0
+    return full
 
 
 @numba.njit(nogil=True, cache=True)

@@ -7,7 +7,6 @@ pydantic; every error is a SelectionError.
 from __future__ import annotations
 
 import json
-import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -50,7 +49,7 @@ def check_threshold(threshold: object) -> float:
     if isinstance(threshold, bool) or not isinstance(threshold, Real):
         raise SelectionError(f"threshold must be a number, got {threshold!r}")
     value = float(threshold)
-    if math.isnan(value) or not -1.0 <= value <= 1.0:
+    if not -1.0 <= value <= 1.0:
         raise SelectionError(
             f"threshold must be a cosine similarity from -1 to 1, got {threshold}; "
             "similarity = 1 - cosine distance"
@@ -94,9 +93,10 @@ def _first_problem(error: ValidationError) -> str:
     first, *inner = problem["loc"]
     name = str(inner[-1] if len(inner) > 1 else first)
     if kind in ("missing", "unexpected_keyword_argument"):
-        part = {"conditions": Condition, "quotas": Quota}.get(str(first), SelectionRule)
+        parts = {"conditions": ("condition", Condition), "quotas": ("quota", Quota)}
+        what, part = parts.get(str(first), ("selection rule", SelectionRule))
         verb = "lacks" if kind == "missing" else "has no"
-        return f"a {_WORDS[part]} {verb} {name!r}; it has {', '.join(f.name for f in fields(part))}"
+        return f"a {what} {verb} {name!r}; it has {', '.join(f.name for f in fields(part))}"
     if kind == "dataclass_type":
         return f"a {str(first)[:-1]} must be a JSON object, got {got!r}"
     if kind == "literal_error":
@@ -143,12 +143,7 @@ class Condition:
 
     def describe(self) -> str:
         """In plain words, e.g. "complexity 2 to 4.5"."""
-        name = self.column.replace("_", " ")
-        if self.low is None:
-            return f"{name} at most {number_text(self.high or 0.0)}"
-        if self.high is None:
-            return f"{name} at least {number_text(self.low)}"
-        return f"{name} {number_text(self.low)} to {number_text(self.high)}"
+        return f"{self.column.replace('_', ' ')} {_bounds_text(self.low, self.high)}"
 
 
 @_in_our_words
@@ -194,12 +189,12 @@ class Quota:
 @_in_our_words
 @checked_dataclass(frozen=True, config=_STRICT)
 class SelectionRule:
-    """A rule and nothing but a rule: the same rule on the same pool chooses the same rows.
+    """The same rule on the same pool chooses the same rows.
 
     strategy: a name out of `STRATEGIES`. threshold: cosine similarity in [-1, 1]; strategies that
         do not look at similarities ignore it. budget: rows to keep at most, None for no limit.
     budget_unit: "rows", or "tokens": the pass then ends at the first row that would go over it.
-    aggregation: how scores of turns make the score of a row, a name out of `AGGREGATIONS`.
+    aggregation: a name out of `AGGREGATIONS`.
     complexity_weight a, quality_weight b: the score of a turn is complexity^a x quality^b; 0 and
         more, not both 0. A weight of 0 leaves that dimension out: nobody needs it. (1, 1) is
         the paper's.
@@ -243,11 +238,11 @@ class SelectionRule:
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise SelectionError(f"{low} {least} is greater than {high} {most}: swap them")
-        weights = self.complexity_weight, self.quality_weight
-        if min(weights) < 0 or max(weights) == 0:
+        a, b = self.complexity_weight, self.quality_weight
+        if min(a, b) < 0 or max(a, b) == 0:
             raise SelectionError(
-                f"the weights of complexity and quality must be 0 or more and not both 0, got "
-                f"{weights[0]:g} and {weights[1]:g}; 1 and 1 are the paper's"
+                "the weights of complexity and quality must be 0 or more and not both 0, got "
+                f"{a:g} and {b:g}; 1 and 1 are the paper's"
             )
         both = sorted(set(self.pinned) & set(self.excluded))
         if both:
@@ -256,9 +251,8 @@ class SelectionRule:
                 "each out of one of the two lists"
             )
         if len(self.conditions) > MOST_CONDITIONS:
-            raise SelectionError(
-                f"{len(self.conditions)} conditions: a rule has at most {MOST_CONDITIONS}"
-            )
+            number = len(self.conditions)
+            raise SelectionError(f"{number} conditions: a rule has at most {MOST_CONDITIONS}")
         for quota in self.quotas:
             if quota.share is not None and self.budget is None:
                 raise SelectionError(
@@ -314,10 +308,9 @@ class SelectionRule:
         unit = " tokens" if self.budget_unit == "tokens" else ""
         parts.append("no budget" if self.budget is None else f"budget {self.budget:,}{unit}")
         parts.append(f"turns: {self.aggregation}")
-        if (self.complexity_weight, self.quality_weight) != (1.0, 1.0):
-            parts.append(
-                f"score: complexity^{self.complexity_weight:g} x quality^{self.quality_weight:g}"
-            )
+        a, b = self.complexity_weight, self.quality_weight
+        if (a, b) != (1.0, 1.0):
+            parts.append(f"score: complexity^{a:g} x quality^{b:g}")
         parts.extend(_describe_filters(self))
         parts.extend(quota.describe() for quota in self.quotas)
         if self.pinned:
@@ -328,9 +321,6 @@ class SelectionRule:
         return "; ".join(parts)
 
 
-_WORDS: Final = {SelectionRule: "selection rule", Condition: "condition", Quota: "quota"}
-
-
 def threshold_to_distance(threshold: float) -> float:
     """Cosine distance of a cosine similarity: 1 - threshold, free of binary dust (0.1 for 0.9)."""
     return round(1.0 - threshold, 12)
@@ -338,9 +328,8 @@ def threshold_to_distance(threshold: float) -> float:
 
 def similarity_text(threshold: float) -> str:
     """Both conventions in words: "similarity 0.90 (distance 0.10)"."""
-    return (
-        f"similarity {_decimal(threshold)} (distance {_decimal(threshold_to_distance(threshold))})"
-    )
+    distance = threshold_to_distance(threshold)
+    return f"similarity {_decimal(threshold)} (distance {_decimal(distance)})"
 
 
 def _decimal(value: float) -> str:
@@ -350,25 +339,28 @@ def _decimal(value: float) -> str:
 
 
 def _describe_filters(rule: SelectionRule) -> list[str]:
-    parts = []
-    if rule.languages:
-        parts.append(f"languages: {', '.join(rule.languages)}")
-    if rule.sources:
-        parts.append(f"sources: {', '.join(rule.sources)}")
-    if rule.excluded_flags:
-        parts.append(f"without flags: {', '.join(rule.excluded_flags)}")
+    lists = {
+        "languages": rule.languages,
+        "sources": rule.sources,
+        "without flags": rule.excluded_flags,
+    }
+    parts = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
     for low, high, what in _RANGES:
         least, most = getattr(rule, low), getattr(rule, high)
-        if least is not None and most is not None:
-            parts.append(f"{least:,} to {most:,} {what}")
-        elif least is not None:
-            parts.append(f"at least {least:,} {what}")
-        elif most is not None:
-            parts.append(f"at most {most:,} {what}")
+        if least is not None or most is not None:
+            parts.append(f"{_bounds_text(least, most)} {what}")
     parts.extend(condition.describe() for condition in rule.conditions)
     if rule.include_no_response:
         parts.append("rows without a response included")
     return parts
+
+
+def _bounds_text(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {number_text(high or 0.0)}"
+    if high is None:
+        return f"at least {number_text(low)}"
+    return f"{number_text(low)} to {number_text(high)}"
 
 
 def number_text(value: float) -> str:
@@ -378,11 +370,7 @@ def number_text(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What another tool means by its threshold, and the rule that does the same here.
-
-    name: for files. label: for people. strategy, threshold: what to put into the rule; the
-    threshold is a cosine similarity. explanation: the conversion, in one sentence or two.
-    """
+    """What another tool means by its threshold, and the rule that does the same here."""
 
     name: str
     label: str

@@ -81,11 +81,10 @@ def pass_steps(
     first = 0
     for last, blockers in stretches:
         greedy.decide(first, last, blockers)
-        yield greedy.progress(last, 0 if by_blocks else greedy.near_duplicates)
+        yield greedy.progress(last, 0 if by_blocks else len(greedy.near_duplicates))
         first = last
         if greedy.ended:
-            if greedy.pins_left:  # they are kept whatever they are like
-                greedy.decide(last, len(order), Blockers.none())
+            greedy.decide(last, len(order), Blockers.none())  # pins are kept whatever they are like
             break
     if by_blocks and explain:
         yield from _explain_steps(greedy)
@@ -126,17 +125,8 @@ class _GreedyPass:
         """Decide about order[first:last]."""
         from deita_core.selection.pass_kernel import walk
 
-        given = self.candidates
-        walk(
-            first,
-            last,
-            self.order,
-            given.rows,
-            given.pinned,
-            self.ledger,
-            blockers,
-            self.decisions,
-        )
+        rows, pinned = self.candidates.rows, self.candidates.pinned
+        walk(first, last, self.order, rows, pinned, self.ledger, blockers, self.decisions)
 
     @property
     def kept(self) -> Places:
@@ -149,22 +139,9 @@ class _GreedyPass:
         return bool(self.decisions.state[1] >= 0)
 
     @property
-    def pins_left(self) -> int:
-        """Pins still to come."""
-        return int(self.decisions.state[2])
-
-    @property
-    def near_duplicates(self) -> int:
-        """Near-duplicates found so far."""
-        return int(np.count_nonzero(self.decisions.status == NEAR_DUPLICATE))
-
-    def over_quota(self, places: Places) -> NDArray[np.bool_]:
-        """Places for which a quota has no room any more: (k,) bool."""
-        from deita_core.selection.pass_kernel import over_quota
-
-        full = np.empty(len(places), np.bool_)
-        over_quota(self.candidates.rows[places], self.ledger, full)
-        return full
+    def near_duplicates(self) -> Places:
+        """Positions in the order of the near-duplicates found so far, ascending."""
+        return np.flatnonzero(self.decisions.status == NEAR_DUPLICATE)
 
     def progress(self, visited: int, explained: int = 0) -> FilterProgress:
         """How far the pass is."""
@@ -222,13 +199,16 @@ def _block_stretches(
     greedy: _GreedyPass, threshold: float, block: int
 ) -> Iterator[tuple[int, Blockers]]:
     """The order block by block: where each ends, and what blocks what in it."""
-    vectors = greedy.candidates.table.vectors
+    from deita_core.selection.pass_kernel import over_quota
+
+    candidates, ledger = greedy.candidates, greedy.ledger
+    vectors = candidates.table.vectors
     tiles = Tiles(vectors)
     for first in range(0, len(greedy.order), block):
         places = greedy.order[first : first + block]
         units = unit_rows(vectors, places).astype(np.float32)
-        pinned = greedy.candidates.pinned[places]
-        asked = np.flatnonzero(~pinned & ~greedy.over_quota(places))
+        pinned = candidates.pinned[places]
+        asked = np.flatnonzero(~pinned & ~over_quota(candidates.rows[places], ledger))
         free = asked[_free_of_kept(vectors, places[asked], units[asked], tiles, threshold)]
         known = np.zeros(len(places), np.bool_)
         known[asked] = True
@@ -292,10 +272,9 @@ def _blocking_pairs(
 def _explain_steps(greedy: _GreedyPass) -> Generator[FilterProgress, None, None]:
     """Finds the most similar kept row of each near-duplicate, now that all kept rows are known."""
     decisions, kept, order = greedy.decisions, greedy.kept, greedy.order
-    near = np.flatnonzero(decisions.status == NEAR_DUPLICATE)
+    near, vectors = greedy.near_duplicates, greedy.candidates.table.vectors
     # A row is held against the rows kept before it.
     limits = np.searchsorted(kept, near)
-    vectors = greedy.candidates.table.vectors
     search = nearest_steps(vectors, order[near], order[kept], limits=limits)
     found = yield from told_as(search, lambda done: greedy.progress(len(order), done))
     decisions.blocker[near] = found.place
@@ -303,9 +282,8 @@ def _explain_steps(greedy: _GreedyPass) -> Generator[FilterProgress, None, None]
 
 
 def _repr_filter_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """Score first, diversity-aware."""
-    order = candidates.best_first()
-    return (yield from pass_steps(order, candidates, limits, threshold=limits.threshold))
+    order, threshold = candidates.best_first(), limits.threshold
+    return (yield from pass_steps(order, candidates, limits, threshold=threshold))
 
 
 REPR_FILTER = Strategy(
@@ -324,7 +302,6 @@ REPR_FILTER = Strategy(
 
 
 def _top_score_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """Score alone."""
     return (yield from pass_steps(candidates.best_first(), candidates, limits, threshold=None))
 
 
@@ -361,7 +338,6 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _random_steps(candidates: Candidates, limits: Limits) -> Steps:
-    """Chance alone."""
     eligible = np.flatnonzero(candidates.eligible)
     order = eligible[random_order(candidates.rows[eligible], limits.seed)]
     return (yield from pass_steps(order, candidates, limits, threshold=None))
@@ -377,8 +353,8 @@ RANDOM = Strategy(
 
 
 def _longest_steps(what: str, candidates: Candidates, limits: Limits) -> Steps:
-    """Length alone: characters of all instructions, or all responses, of a conversation, added up
-    over its turns (the paper counts tokens). Ties go to the lower row number.
+    """Characters of `what`, added up over the turns (the paper counts tokens); ties go to the
+    lower row number.
     """
     characters = getattr(candidates.table, f"{what}_characters")
     if characters is None:
