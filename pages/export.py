@@ -4,19 +4,15 @@ import streamlit as st
 
 from deita_core.project.selections import selections
 from studio.export.form import export_form, results_view
-from studio.shell.resources import current
+from studio.shell.resources import current, stop_without
 
 opened = current()
 
 st.title("Export")
 saved = selections(opened.project)
 if not saved:
-    st.info(
-        "There is no saved selection yet: choose rows on the Select page and save them.",
-        icon=":material/filter_alt:",
-    )
-    st.page_link("pages/select.py", label="Go to Select", icon=":material/filter_alt:")
-    st.stop()
+    missing = "There is no saved selection yet: choose rows on the Select page and save them."
+    stop_without(missing, "filter_alt", page="select", page_icon="filter_alt")
 
 export_form(opened, saved)
 results_view(opened)

@@ -8,16 +8,12 @@ from studio.score.run_form import run_form
 from studio.score.runs import model_card, progress_sentence, run_buttons, run_view
 from studio.score.scorer_table import models_view
 from studio.shell import state
-from studio.shell.resources import current, info
+from studio.shell.resources import current, stop_without_rows
 
 opened = current()
-found = info(opened)
 
 st.title("Score")
-if not found.imported:
-    st.info("The pool is empty: load a file on the Pool page first.", icon=":material/database:")
-    st.page_link("pages/pool.py", label="Go to Pool", icon=":material/database:")
-    st.stop()
+found = stop_without_rows(opened)
 
 st.markdown(progress_sentence(opened, found))
 run_view(opened)

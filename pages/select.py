@@ -10,26 +10,21 @@ from studio.charts.colours import STATUS_STYLES
 from studio.charts.map_chart import map_chart
 from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
-from studio.select.changes import changes_view
 from studio.select.history import history_of, undo_buttons
-from studio.select.rows import pins_view, row_in_focus, rows_view
+from studio.select.rows import changes_view, pins_view, row_in_focus, rows_view
 from studio.select.rule_form import rule_form
 from studio.select.saved import save_button, saved_selections
 from studio.select.threshold import frontier_view, graph_notice
 from studio.shell import state
-from studio.shell.resources import arrays, current, hover_texts, info
+from studio.shell.resources import arrays, current, hover_texts, info, stop_without
 
 opened = current()
 found = info(opened)
 
 st.title("Select")
 if not found.scored or not found.embedded:
-    st.info(
-        "Selecting needs scores and embeddings: they are made after a file is loaded.",
-        icon=":material/pending:",
-    )
-    st.page_link("pages/score.py", label="Go to Score", icon=":material/speed:")
-    st.stop()
+    missing = "Selecting needs scores and embeddings: they are made after a file is loaded."
+    stop_without(missing, "pending", page="score", page_icon="speed")
 
 sentence = st.container()
 rule = rule_form(opened)

@@ -1,6 +1,7 @@
 """The rows of a selection: to list by status and search, to read one with its reasons, to pin.
 
-The row that somebody reads stays in view while the rule changes around it.
+The row that somebody reads stays in view while the rule changes around it. Also the rows that
+differ: since the last change of the rule, and from a saved selection.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.pins import Pin, PinKind, set_pins
+from deita_core.project.selections import SavedSelection, selection_rows
+from deita_core.selection.analysis.changes import Changes
 from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
@@ -31,6 +34,8 @@ _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
 _LIKE_THIS = 20
 # Buttons for more rows at once would send as many numbers along.
 _MOST_AT_ONCE = 20_000
+_MOST_REASONS = 5000
+_MOST_DIFFERENCES = 2000
 
 
 def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None) -> None:
@@ -259,3 +264,64 @@ def _note(opened: Opened, picked: Sequence[Pin]) -> None:
         rows = [one.row for one in picked if one.kind == kind]
         set_pins(opened.project, rows, kind, note=note, author=author)
     st.session_state["pin_note"] = ""
+
+
+def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None:
+    """A table of the rows that entered or left, with the reason of each."""
+    if found is None or not len(found):
+        st.caption("The last change of the rule, if there was one, moved no row.")
+        return
+    st.markdown(f"{found.sentence()} with the last change of the rule.")
+    sets = {"left": found.left, "entered": found.entered}
+    chosen_set = st.segmented_control(
+        "Rows that",
+        [name for name, rows in sets.items() if len(rows)],
+        format_func=lambda name: f"{name} · {len(sets[name]):,}",
+        default="left" if len(found.left) else "entered",
+        required=True,
+        key="changes_side",
+        label_visibility="collapsed",
+    )
+    rows = sets[chosen_set]
+    reasons = np.full(len(result.trace.status), "", object)
+    for row in rows[:_MOST_REASONS].tolist():
+        reasons[row] = found.reason(row)
+    chosen = rows_table(
+        opened,
+        rows,
+        key=f"changes_{chosen_set}",
+        aggregation=result.rule.aggregation,
+        extra={"why": reasons},
+    )
+    row_in_focus(opened, result, "changes", chosen.table, chosen.rows)
+
+
+def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
+    """How many rows differ, and on request which, each with its status now."""
+    saved = np.asarray(selection_rows(opened.project, selection.selection)[0], np.int64)
+    more = result.kept[~np.isin(result.kept, saved)]
+    fewer = saved[~np.isin(saved, result.kept)]
+    rows = np.concatenate([fewer, more])
+    if not len(rows):
+        st.caption("The selection above has the same rows.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"The selection above has {plural(len(more))} more that this one lacks, and lacks "
+            f"{len(fewer):,} of this one.",
+            width="content",
+        )
+        if not st.toggle("Show them", key=f"difference-{selection.selection}"):
+            return
+    which = np.full(len(result.trace.status), "", object)
+    which[fewer], which[more] = "only in the saved one", "only in the one above"
+    reasons = np.full(len(which), "", object)
+    for row in rows[:_MOST_DIFFERENCES].tolist():
+        reasons[row] = result.why(row)
+    row_table(
+        opened,
+        rows,
+        key=f"difference_rows_{selection.selection}",
+        aggregation=result.rule.aggregation,
+        extra={"which": which, "now": reasons},
+    )

@@ -20,8 +20,8 @@ from deita_core.project.selections import (
 )
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
-from studio.select.changes import difference_view
 from studio.select.history import load_with_pins
+from studio.select.rows import difference_view
 from studio.shell import state
 from studio.shell.resources import Opened, say
 from studio.shell.text import escape, plural

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import streamlit as st
@@ -80,6 +81,23 @@ def current() -> Opened:
         st.info("Choose or create a project in the side column to begin.", icon=":material/folder:")
         st.stop()
     return opened
+
+
+def stop_without(missing: str, icon: str, *, page: str, page_icon: str) -> NoReturn:
+    """Say what the page needs, link to the page where it is made, and draw no more."""
+    st.info(missing, icon=f":material/{icon}:")
+    label = f"Go to {page.capitalize()}"
+    st.page_link(f"pages/{page}.py", label=label, icon=f":material/{page_icon}:")
+    st.stop()
+
+
+def stop_without_rows(opened: Opened) -> ProjectInfo:
+    """The project's counts; stops the page when the pool is empty."""
+    found = info(opened)
+    if not found.imported:
+        missing = "The pool is empty: load a file on the Pool page first."
+        stop_without(missing, "database", page="pool", page_icon="database")
+    return found
 
 
 def _go_through_the_frame() -> None:
