@@ -18,7 +18,7 @@ def prepared(tmp_path: Path) -> Project:
 def test_a_pin_is_kept_with_its_note_and_author(prepared: Project) -> None:
     set_pins(prepared, [7, 3], "pinned", note="a classic", author="Ada")
     found = pins(prepared)
-    assert [(c.row, c.note, c.author) for c in found.all] == [
+    assert [(c.row, c.note, c.author) for c in found] == [
         (3, "a classic", "Ada"),
         (7, "a classic", "Ada"),
     ]
@@ -35,7 +35,7 @@ def test_a_later_pin_replaces_the_earlier_one(prepared: Project) -> None:
 def test_a_pin_can_be_taken_back(prepared: Project) -> None:
     set_pins(prepared, [3, 4], "pinned")
     set_pins(prepared, [3, 5], None)
-    assert [c.row for c in pins(prepared).all] == [4]
+    assert [c.row for c in pins(prepared)] == [4]
 
 
 def test_pins_count_their_own_changes_and_leave_the_data_version_alone(

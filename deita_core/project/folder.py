@@ -38,25 +38,17 @@ def list_projects(folder: Path) -> list[ProjectFile]:
     """The project files in `folder`, most recently changed first."""
     files = []
     for path in folder.glob(f"*{SUFFIX}"):
-        facts = path.stat()
-        files.append(
-            ProjectFile(
-                path.name.removesuffix(SUFFIX),
-                path,
-                facts.st_size,
-                datetime.fromtimestamp(facts.st_mtime),
-            )
-        )
+        facts, key = path.stat(), path.name.removesuffix(SUFFIX)
+        changed = datetime.fromtimestamp(facts.st_mtime)
+        files.append(ProjectFile(key, path, facts.st_size, changed))
     return sorted(files, key=lambda file: (-file.changed.timestamp(), file.key))
 
 
 def path_of(folder: Path, key: str) -> Path:
     """The file of a project; raises ProjectError for a key that could leave the folder."""
     if not re.fullmatch(r"[\w][\w .-]{0,79}", key):
-        raise ProjectError(
-            f"{key!r} cannot name a project file: use up to 80 letters, digits, spaces, "
-            f"'.', '_' and '-'"
-        )
+        allowed = "use up to 80 letters, digits, spaces, '.', '_' and '-'"
+        raise ProjectError(f"{key!r} cannot name a project file: {allowed}")
     return folder / f"{key}{SUFFIX}"
 
 

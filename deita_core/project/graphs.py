@@ -62,19 +62,16 @@ def has_graph(project: Project) -> bool:
 def load_graph(project: Project) -> SimilarityGraph | None:
     """The graph of the active embedder's vectors, by memory map (a few milliseconds).
 
-    Its places are the rows that `load_vectors` returns. None when there is none, or only one of
-    other vectors or one that is damaged: then build it.
+    Its places are the rows that `load_vectors` returns. None when there is no current, whole one.
     """
     stored = _stored(project)
     return None if stored is None else stored.graph
 
 
 def load_clusters(project: Project) -> NDArray[np.int32] | None:
-    """The cluster of each conversation: (n,) int32, -1 for rows without a vector; None when
-    there are no current clusters.
-    """
+    """The cluster of each row: (n,) int32, -1 without a vector; None without current clusters."""
     stored = _stored(project)
-    if stored is None or not {"rows", "clusters"} <= stored.extra.keys():
+    if stored is None or "clusters" not in stored.extra:
         return None
     clusters = np.full(project.number("SELECT count(*) FROM conversations"), -1, np.int32)
     clusters[stored.extra["rows"]] = stored.extra["clusters"]
@@ -82,10 +79,9 @@ def load_clusters(project: Project) -> NDArray[np.int32] | None:
 
 
 def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:
-    """Take over a graph that `save_graph` wrote to the folder `made`, with its key.
+    """Take over a graph that `save_graph` wrote to `made`; doing it twice is harmless.
 
-    Older graphs of the same embedder go away. Doing it twice is harmless. Changes the data
-    version, for pages show what the graph says.
+    Older graphs of the embedder go away. Changes the data version: pages show what it says.
     """
     folder = _folder_of(project, key)
     if not made.is_dir():
@@ -101,8 +97,7 @@ def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:
 
 
 def copy_graphs(project_file: Path, target: Path) -> None:
-    """Give a copied project file the graphs of the first one. Files are shared, for they never
-    change."""
+    """Give a copied project file the graphs of the first one; files, which never change, shared."""
     source = graphs_folder(project_file)
     if source.is_dir():
         shutil.copytree(source, graphs_folder(target), copy_function=_link, dirs_exist_ok=True)

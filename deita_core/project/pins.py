@@ -32,52 +32,38 @@ class Pin:
     made: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(tuple[Pin, ...]):
     """All pins and exclusions of a project, by row."""
-
-    all: tuple[Pin, ...]
-
-    def __len__(self) -> int:
-        return len(self.all)
 
     @property
     def pinned(self) -> tuple[str, ...]:
-        """Ids of the pinned conversations, in the order of their rows: as a rule takes them."""
-        return tuple(pin.id for pin in self.all if pin.kind == "pinned")
+        """Ids of the pinned conversations: as a rule takes them."""
+        return tuple(pin.id for pin in self if pin.kind == "pinned")
 
     @property
     def excluded(self) -> tuple[str, ...]:
-        """Ids of the excluded conversations, in the order of their rows."""
-        return tuple(pin.id for pin in self.all if pin.kind == "excluded")
+        """Ids of the excluded conversations."""
+        return tuple(pin.id for pin in self if pin.kind == "excluded")
 
 
 def set_pins(
-    project: Project,
-    rows: Sequence[int],
-    kind: PinKind | None,
-    *,
-    note: str = "",
-    author: str = "",
+    project: Project, rows: Sequence[int], kind: PinKind | None, *, note: str = "", author: str = ""
 ) -> None:
     """Pin or exclude these rows, whatever they were before; None takes them out of both lists.
 
     Raises ProjectError for a row that is not in the project, and changes nothing then.
     """
-    if kind is not None and kind not in get_args(PinKind):
+    if kind not in (None, *get_args(PinKind)):
         known = " or ".join(get_args(PinKind))
         raise ProjectError(f"a choice is {known}, or None to take it back; got {kind!r}")
     wanted = sorted({int(row) for row in rows})
     if not wanted:
         return
     with project.transaction(changes_data=False) as cursor:
-        known_rows = whole_number(
-            cursor, f"SELECT count(*) FROM conversations WHERE {_ASKED}", wanted
-        )
-        if known_rows != len(wanted):
+        query = f"SELECT count(*) FROM conversations WHERE {_ASKED}"
+        if unknown := len(wanted) - whole_number(cursor, query, wanted):
             raise ProjectError(
-                f"{len(wanted) - known_rows} of {len(wanted)} rows are not in this project: "
-                "choose rows that it has"
+                f"{unknown} of {len(wanted)} rows are not in this project: choose rows that it has"
             )
         if kind is None:
             cursor.execute(f"DELETE FROM pins WHERE {_ASKED}", [wanted])
@@ -95,7 +81,7 @@ def pins(project: Project) -> Pins:
         "SELECT p.row, c.id, p.kind, p.note, p.author, p.made "
         "FROM pins p JOIN conversations c USING (row) ORDER BY p.row"
     )
-    return Pins(tuple(Pin(*row) for row in found))
+    return Pins(Pin(*row) for row in found)
 
 
 def pins_version(project: Project) -> int:

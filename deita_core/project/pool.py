@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Source:
     """One file of the pool, and what became of its rows.
 
-    container, mapping: how the file is read, as JSON text; None while it is not detected.
-    state: "importing", "imported", or "incomplete" (stopped before its end; can be resumed).
+    container, mapping: how it is read, as JSON text; None while it is not detected. state:
+    "importing", "imported", or "incomplete" (stopped before its end; can be resumed).
     """
 
     source: int

@@ -223,9 +223,8 @@ def write_turn_scores(project: Project, out: Path) -> int:
 def write_scored_rows(project: Project, out: Path) -> int:
     """Write one row a conversation that has turns as Parquet, in order; returns how many.
 
-    id, messages (JSON text), and the lists complexity and quality, one entry a turn (NULL where
-    there is no score), or NULL for a dimension without a scorer. Raises ProjectError when nothing
-    is scored.
+    id, messages (JSON text), and the lists complexity and quality: an entry a turn, NULL without
+    a score; or NULL without a scorer. Raises ProjectError when nothing is scored.
     """
     scorers = _active(project)
     complexity, quality = (

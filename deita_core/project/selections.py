@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, count_up, now, whole_number
+from deita_core.project.store import Project, count_up, next_number, now
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,10 +24,8 @@ _COUNTER = "selections_version"
 
 @dataclass(frozen=True, slots=True)
 class SavedSelection:
-    """A selection by name. `rule` is the JSON of its SelectionRule; `sentence` says the result.
-
-    current: the one that the project stands by; at most one is.
-    """
+    """rule: JSON of its SelectionRule. sentence: says the result. current: the one that the
+    project stands by; at most one is."""
 
     selection: int
     name: str
@@ -65,17 +64,11 @@ def save_selection(
         raise ProjectError(
             f"there is a selection {name!r} already: choose another name, or replace it"
         )
-    ranked = pa.table(
-        {
-            "rank": pa.array(range(1, len(rows) + 1), pa.int32()),
-            "row": pa.array(rows, pa.int32()),
-            "score": pa.array(scores, pa.float64()),
-        }
-    )
+    ranked = pa.table({"rank": np.arange(1, len(rows) + 1), "row": rows, "score": scores})
     with _changing(project) as cursor:
         if taken:
             _delete(cursor, taken.selection)
-        number = whole_number(cursor, "SELECT coalesce(max(selection), 0) + 1 FROM selections")
+        number = next_number(cursor, "selections", "selection")
         cursor.execute(
             "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [number, name, rule, sentence, notes, author, now(), bool(taken and taken.current)],
@@ -150,19 +143,13 @@ def rename_selection(project: Project, selection: int, name: str) -> None:
 
 
 def duplicate_selection(project: Project, selection: int, author: str = "") -> int:
-    """Copy a saved selection with its rows; returns the copy's number.
-
-    The copy is called "NAME (copy)", or "NAME (copy 2)" and so on where that is taken.
-    """
-    known = selections(project)
-    names = {s.name for s in known}
-    base = next(s.name for s in known if s.selection == selection)[:88]
-    name, number = f"{base} (copy)", 1
-    while name in names:
-        number += 1
-        name = f"{base} (copy {number})"
+    """Copy a selection with its rows, as "NAME (copy)" or "NAME (copy 2)"; returns its number."""
+    names = {s.selection: s.name for s in selections(project)}
+    base = names[selection][:88]
+    copies = (f"{base} (copy{f' {number}' if number > 1 else ''})" for number in count(1))
+    name = next(one for one in copies if one not in names.values())
     with _changing(project) as cursor:
-        new = whole_number(cursor, "SELECT max(selection) + 1 FROM selections")
+        new = next_number(cursor, "selections", "selection")
         cursor.execute(
             "INSERT INTO selections SELECT ?, ?, rule, sentence, notes, ?, ?, false "
             "FROM selections WHERE selection = ?",
@@ -195,10 +182,7 @@ def delete_selection(project: Project, selection: int) -> None:
 
 
 def selections_version(project: Project) -> int:
-    """A number that grows with every change of the saved selections.
-
-    They have a counter of their own, so that saving one does not read the pool again.
-    """
+    """A number that grows with every change of them: saving one does not read the pool again."""
     return project.counter(_COUNTER)
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 # Wider vectors than this are stored as float16 (little-endian bytes in `embeddings.half`).
 WIDE = 1024
 TOO_LARGE = "the vector does not fit float16: a component is beyond 65,504, or all are too small"
-
-
 _CELLS_READ = 1 << 24  # numbers read from the file at once: 64 MB of float32
 
 
@@ -95,30 +93,25 @@ def load_vectors(
 
     The vectors are float32, or float16 where they are wider than `WIDE`.
     """
-    record = next((e for e in embedders(project) if e.embedder == embedder), None)
-    if record is None:
+    dimension = project.number("SELECT width FROM models WHERE model = ?", embedder)
+    if not dimension:
         raise ProjectError(f"there is no embedder {embedder} in {project.name}: embed the pool")
-    wide = record.dimension > WIDE
+    wide = dimension > WIDE
+    given = f"FROM embeddings WHERE embedder = {int(embedder)} AND reason IS NULL"
     # Filled batch by batch, so that the vectors are held once and not twice.
-    rows = np.empty(record.embedded, np.int32)
-    vectors = np.empty((record.embedded, record.dimension), np.float16 if wide else np.float32)
-    reader = (
-        project.cursor()
-        .sql(
-            f"SELECT row, {'half' if wide else 'vector'} FROM embeddings "
-            f"WHERE embedder = {int(embedder)} AND reason IS NULL ORDER BY row"
-        )
-        .to_arrow_reader(max(1024, _CELLS_READ // record.dimension))
-    )
+    rows = np.empty(project.number(f"SELECT count(*) {given}"), np.int32)
+    vectors = np.empty((len(rows), dimension), np.float16 if wide else np.float32)
+    query = f"SELECT row, {'half' if wide else 'vector'} {given} ORDER BY row"
+    reader = project.cursor().sql(query).to_arrow_reader(max(1024, _CELLS_READ // dimension))
     filled = 0
     for batch in reader:
         end = filled + batch.num_rows
         rows[filled:end] = batch.column(0).to_numpy()
         if wide:
-            vectors[filled:end] = _read_halves(batch.column(1), record.dimension)
+            vectors[filled:end] = _read_halves(batch.column(1), dimension)
         else:
             flat = batch.column(1).flatten().to_numpy()
-            vectors[filled:end] = flat.reshape(batch.num_rows, record.dimension)
+            vectors[filled:end] = flat.reshape(batch.num_rows, dimension)
         filled = end
     return rows[:filled], vectors[:filled]
 

@@ -95,7 +95,7 @@ def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -
         ("excluded", set(before.excluded), set(after.excluded)),
     )
     gone = _rows(opened, {identity for _, old, new in kinds for identity in old - new})
-    notes |= {one.row: (one.note, one.author) for one in pins(project).all if one.row in gone}
+    notes |= {one.row: (one.note, one.author) for one in pins(project) if one.row in gone}
     set_pins(project, gone, None)
     for kind, old, new in kinds:
         for row in _rows(opened, new - old):

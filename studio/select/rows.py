@@ -201,7 +201,7 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
 
 def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
     """Pin or exclude these rows, or take that back; one row or many."""
-    present = {one.row: one.kind for one in current_pins(opened).all}
+    present = {one.row: one.kind for one in current_pins(opened)}
     kinds = {present.get(row) for row in rows} if present else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
     for label, choice, icon in (
@@ -221,7 +221,7 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
 
 
 def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
-    notes = {one.row: one.note for one in current_pins(opened).all}
+    notes = {one.row: one.note for one in current_pins(opened)}
     author = st.session_state.get(state.AUTHOR, "")
     by_note: dict[str, list[int]] = defaultdict(list)
     for row in rows:
@@ -233,7 +233,7 @@ def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
 
 def pins_view(opened: Opened) -> None:
     """Every pin and exclusion with its note; several can be chosen and changed at once."""
-    chosen = current_pins(opened).all
+    chosen = current_pins(opened)
     if not chosen:
         st.caption(
             "Nothing is pinned or excluded. Choose rows in the table or on the map: a pinned row "
