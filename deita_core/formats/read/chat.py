@@ -8,7 +8,7 @@ only (MT-Bench): the fields beside it decide.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
@@ -37,36 +37,32 @@ TEXT_KEYS = ("value", "content", "text", "message", "utterance")
 MESSAGES = Column("messages", "the list of messages", LISTS, required=True)
 ROLE = Column("role", "who speaks, within a message", ROLE_KEYS, shape=True)
 TEXT = Column("text", "what is said, within a message", TEXT_KEYS, shape=True)
-# Texts that say that there are no tools, white space aside.
-_NO_TOOLS = ("", "[]", "{}", "null")
-
 TOOLS = Column("tools", "the functions that the assistant can call", ("tools", "functions"))
 SYSTEM = Column("system", "a system message beside the list", ("system", "system_prompt"))
 CHAT_COLUMNS = (MESSAGES, ROLE, TEXT, SYSTEM, TOOLS)
 
 
 def _chat_columns(record: object) -> dict[str, str] | None:
-    """The columns to read a record by, when one of its fields is a list of messages."""
-    if isinstance(record, list):
-        keys = message_keys(record)
-        return None if keys is None else {"messages": WHOLE_RECORD, **keys}
-    if not isinstance(record, dict):
-        return None
-    for name in LISTS:
-        items = as_list(record[name]) if name in record else None
-        keys = message_keys(items) if items is not None else None
+    """The columns to read a record by, when it or one of its fields is a list of messages."""
+    for name, items in _lists(record, LISTS):
+        keys = message_keys(items)
         if keys is not None:
-            return {**found_columns(record, (SYSTEM, TOOLS)), "messages": name, **keys}
+            return {**(found_columns((SYSTEM, TOOLS), record) or {}), "messages": name, **keys}
     return None
 
 
-def message_keys(items: Sequence[object]) -> dict[str, str] | None:
-    """The names of role and text in a list of messages; None when it is no such list.
+def _lists(record: object, names: tuple[str, ...]) -> Iterator[tuple[str, list[object] | None]]:
+    """The fields of these names as lists, None where one is no list; or the record itself."""
+    if isinstance(record, list):
+        yield WHOLE_RECORD, record
+    elif isinstance(record, dict):
+        yield from ((name, as_list(record[name])) for name in names if name in record)
 
-    An empty list counts as one.
-    """
-    objects = [item for item in items if isinstance(item, dict)]
-    if len(objects) * 2 < len(items):
+
+def message_keys(items: list[object] | None) -> dict[str, str] | None:
+    """The names of role and text in a list of messages, none in an empty one; None for others."""
+    objects = [item for item in items or () if isinstance(item, dict)]
+    if items is None or len(objects) * 2 < len(items):
         return None
     if not items:
         return {}
@@ -137,14 +133,14 @@ def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, o
 def unknown_roles(record: object, mapping: Mapping) -> set[str]:
     """The names of roles in a record's messages that have to be mapped before it can be read."""
     key = mapping.columns.get("role", "")
-    items = as_list(Fields(record, mapping).value("messages")) or []
-    names = [lookup(item, key) for item in items if isinstance(item, dict)] if key else []
+    items = as_list(Fields(record, mapping).value("messages")) if key else None
+    names = [lookup(item, key) for item in items or () if isinstance(item, dict)]
     return {name for name in names if isinstance(name, str) and not role_of(name, mapping.roles)}
 
 
 def _both_sides(item: dict[str, object], fields: Fields) -> list[Message]:
-    named = ((role_of(name, fields.mapping.roles), value) for name, value in item.items())
-    found = [(role, value) for role, value in named if role is not None and value is not None]
+    known = ((role_of(name, fields.mapping.roles), value) for name, value in item.items())
+    found = [(role, value) for role, value in known if role is not None and value is not None]
     if not found:
         raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
     # The answer never comes before its question, whatever the order of the fields.
@@ -170,12 +166,12 @@ def _content_text(content: object, fields: Fields) -> str:
     """A text, or the texts of a list of parts joined as chat templates join them: directly."""
     if not isinstance(content, list):
         return fields.as_text(content)
-    texts: list[str] = []
+    texts = []
     for part in content:
         kind, value = "text", part
         if isinstance(part, dict):
-            kind = part.get("type", "text")
-            value = part.get("text") if part.get("text") is not None else part.get("value")
+            kind, value = part.get("type", "text"), part.get("text")
+            value = part.get("value") if value is None else value
         if isinstance(value, str):
             texts.append(fields.as_text(value))
         else:
@@ -186,13 +182,12 @@ def _content_text(content: object, fields: Fields) -> str:
 def tools_text(value: object) -> str | None:
     """The tools as JSON text; a text stays as it is. None when there are none.
 
-    OpenAI's wrapper {"type": "function", "function": ...} is taken off, as ShareGPT files have
-    none: the same tools give the same conversation.
+    OpenAI's wrapper {"type": "function", "function": ...} is taken off: ShareGPT files have none.
     """
-    if value is MISSING or value is None or value in ("", [], {}):
+    if value in (MISSING, None, "", [], {}):
         return None
     if isinstance(value, str):
-        return None if "".join(value.split()) in _NO_TOOLS else value
+        return None if "".join(value.split()) in ("", "[]", "{}", "null") else value
     wrapped = {"type", "function"}
     if isinstance(value, list) and all(isinstance(t, dict) and set(t) == wrapped for t in value):
         value = [tool["function"] for tool in value]
@@ -230,37 +225,26 @@ OPENAI = Layout(
 
 
 _TEXTS = Column("messages", "the list of texts, user first", (*LISTS, "turns", "data"), True)
-_QUESTIONS = Column(
-    "questions", "the list of the user's texts", ("turns", "questions", "prompts"), True
-)
+_ASKED = ("turns", "questions", "prompts")
+_QUESTIONS = Column("questions", "the list of the user's texts", _ASKED, True)
 
 
 def _texts_columns(record: object) -> dict[str, str] | None:
-    if isinstance(record, list):
-        return {"messages": WHOLE_RECORD} if _are_texts(record) else None
-    if not isinstance(record, dict) or "question_id" in record:
-        return None
-    return _listed_texts(record, "messages", _TEXTS.aliases)
+    numbered = isinstance(record, dict) and "question_id" in record
+    return None if numbered else _listed_texts(record, "messages", _TEXTS.aliases)
 
 
 def _question_columns(record: object) -> dict[str, str] | None:
     if not isinstance(record, dict):
         return None
-    names = _QUESTIONS.aliases if "question_id" in record else _QUESTIONS.aliases[1:]
-    return _listed_texts(record, "questions", names)
+    return _listed_texts(record, "questions", _ASKED if "question_id" in record else _ASKED[1:])
 
 
-def _listed_texts(
-    record: dict[str, object], column: str, names: tuple[str, ...]
-) -> dict[str, str] | None:
-    for name in names:
-        if name in record and _are_texts(as_list(record[name])):
-            return {**found_columns(record, (SYSTEM,)), column: name}
+def _listed_texts(record: object, column: str, names: tuple[str, ...]) -> dict[str, str] | None:
+    for name, items in _lists(record, names):
+        if items and all(isinstance(item, str) for item in items):
+            return {**(found_columns((SYSTEM,), record) or {}), column: name}
     return None
-
-
-def _are_texts(items: list[object] | None) -> bool:
-    return bool(items) and all(isinstance(item, str) for item in items or [])
 
 
 def _texts(fields: Fields, column: str, speakers: tuple[Role, ...]) -> list[Message]:

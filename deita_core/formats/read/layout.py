@@ -9,6 +9,7 @@ import ast
 import json
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ConfigDict
@@ -20,10 +21,9 @@ from deita_core.conversation import Conversation, Message, Role, without_surroga
 class PoolRow:
     """One row that became a conversation.
 
-    position: 0-based index of the row in its file, counting every row read.
-    line: 1-based line at which it starts, where the container has lines, else None.
-    raw: the original record as JSON text (for a message tree: the array of its messages).
-    notes: what the reader had to decide ("starts with the assistant", "damaged file around it").
+    position: 0-based, counting every row of the file. line: 1-based, where it starts; None in a
+    container without lines. raw: the original record as JSON text (for a message tree: the array
+    of its messages). notes: what the reader had to decide.
     """
 
     position: int
@@ -47,11 +47,10 @@ class Reject:
 class Mapping:
     """How the records of a file become conversations.
 
-    layout: one of `read.LAYOUTS`.
-    columns: our name for a field -> the file's name for it (dots lead into nested objects), or
-    "" for a field that is not to be read. Optional fields that are not named are read under
-    their usual names wherever a record has them.
-    roles: the file's name for a role -> one of `conversation.ROLES`.
+    layout: one of `read.LAYOUTS`. columns: our name for a field -> the file's (dots lead into
+    nested objects), or "" for one that is not to be read; optional fields that are not named are
+    read under their usual names wherever a record has them. roles: the file's name for a role ->
+    one of `conversation.ROLES`.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -114,9 +113,8 @@ MISSING = _Missing()
 class Column:
     """One of our names for a field. aliases: its usual names in files, the likeliest first.
 
-    shape: part of how a file is built (the list of messages, an id in a tree), the same in all
-    its records, so that a mapping always names it. Other columns may differ from record to
-    record: one that no mapping names is looked for in each, under its usual names.
+    shape: part of how a file is built (an id in a tree, say), so that a mapping always names it.
+    Other optional columns are looked for in each record, unless the mapping names them.
     """
 
     name: str
@@ -141,11 +139,10 @@ class Fields:
 
     def required(self, column: str) -> object:
         """The value of a column; RowError when the record does not have it."""
-        value = self.value(column)
+        value, record = self.value(column), self.record
         if value is not MISSING:
             return value
         path = self.mapping.columns.get(column, column)
-        record = self.record
         names = ", ".join(map(str, record)) if isinstance(record, dict) else kind_of(record)
         raise RowError(f"it has no field {path!r} for the {column} (it has: {names[:200]})")
 
@@ -189,10 +186,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A way of writing conversations down.
+    """A way of writing conversations down; `Mapping.layout` holds its name.
 
-    name: what `Mapping.layout` holds. fits: the columns a record would be read by, or None
-    when the layout does not fit it. messages: those of a record; raises RowError.
+    fits: the columns a record would be read by, or None where the layout does not fit it.
+    messages: those of a record; raises RowError.
     """
 
     name: str
@@ -204,11 +201,8 @@ class Layout:
 
     def open_columns(self, mapping: Mapping) -> tuple[Column, ...]:
         """The columns that are looked for in each record, as `mapping` does not name them."""
-        return tuple(
-            column
-            for column in self.columns
-            if not (column.required or column.shape or column.name in mapping.columns)
-        )
+        open_to_all = (c for c in self.columns if not (c.required or c.shape))
+        return tuple(column for column in open_to_all if column.name not in mapping.columns)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -232,33 +226,34 @@ def lookup(record: object, path: str) -> object:
     return value
 
 
-def found_columns(record: dict[str, object], columns: tuple[Column, ...]) -> dict[str, str]:
-    """Our name -> the first alias that the record has, for each column it has."""
+def found_columns(columns: tuple[Column, ...], record: object) -> dict[str, str] | None:
+    """Our name -> the first usual name that the record has; None where a required one lacks."""
     found: dict[str, str] = {}
     for column in columns:
-        for alias in column.aliases:
-            # One field never serves two columns.
-            if alias in record and alias not in found.values():
-                found[column.name] = alias
-                break
+        if names := _usual_names(column, record, found):
+            found[column.name] = names[0]
+        elif column.required:
+            return None
     return found
 
 
 def mapping_for(record: object, mapping: Mapping, looked_for: tuple[Column, ...]) -> Mapping:
-    """The mapping with `looked_for` added: for each the usual name that holds something here.
-
-    One field never serves two columns.
-    """
+    """The mapping with `looked_for` added: for each the usual name that holds something here."""
     if not looked_for or not isinstance(record, dict):
         return mapping
     columns = dict(mapping.columns)
     for column in looked_for:
-        free = (name for name in column.aliases if name not in columns.values())
-        names = [name for name in free if name in record]
-        if names:
+        if names := _usual_names(column, record, columns):
             held = (name for name in names if record[name] is not None)
             columns[column.name] = next(held, names[0])
     return Mapping(mapping.layout, columns, mapping.roles)
+
+
+def _usual_names(column: Column, record: object, taken: dict[str, str]) -> list[str]:
+    """Those that the record has; one field never serves two columns."""
+    if not isinstance(record, dict):
+        return []
+    return [name for name in column.aliases if name in record and name not in taken.values()]
 
 
 def as_list(value: object) -> list[object] | None:
@@ -276,14 +271,10 @@ def as_list(value: object) -> list[object] | None:
 
 
 def _parsed_text(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return parse(text)
+    return text
 
 
 def need_object(record: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ prompt in it), or a transcript of "Human:" and "Assistant:" paragraphs, the whol
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 
 from deita_core.conversation import Message
@@ -18,7 +19,6 @@ from deita_core.formats.read.layout import (
     Column,
     Fields,
     Layout,
-    Mapping,
     RowError,
     as_list,
     found_columns,
@@ -30,26 +30,17 @@ HISTORY = Column("history", "earlier turns, a list of [question, answer]", ("his
 _BESIDE = (SYSTEM, HISTORY, TOOLS)
 
 
-def _found(columns: tuple[Column, ...], record: object) -> dict[str, str] | None:
-    found = found_columns(record, columns) if isinstance(record, dict) else {}
-    complete = all(column.name in found for column in columns if column.required)
-    return found if complete else None
-
-
 def _turns(asked: str, below: str, answered: str, fields: Fields) -> list[Message]:
     need_object(fields.record)
     said = [*_opening(fields), *_question(fields, asked, below)]
-    value = fields.value(answered)
-    return said if value is MISSING or value is None else [*said, *_answer(value, fields)]
+    return said + _answer(fields.value(answered), fields)
 
 
 def _opening(fields: Fields) -> list[Message]:
     """The system message and the earlier turns."""
     messages = fields.system()
     value = fields.value("history")
-    if value is MISSING or value is None or value == "":
-        return messages
-    turns = as_list(value)
+    turns = [] if value in (MISSING, None, "") else as_list(value)
     if turns is None:
         raise RowError(f"its history is {kind_of(value)}, not a list of turns")
     for turn in turns:
@@ -64,8 +55,7 @@ def _opening(fields: Fields) -> list[Message]:
 def _question(fields: Fields, asked: str, below: str) -> list[Message]:
     """The user's message; the messages themselves where the prompt is a list of them."""
     value = fields.required(asked)
-    messages = _listed_messages(value, fields)
-    if messages is not None:
+    if messages := _listed_messages(value, fields):
         return messages
     text = fields.as_text(value)
     more = fields.text(below) if below else None
@@ -74,6 +64,8 @@ def _question(fields: Fields, asked: str, below: str) -> list[Message]:
 
 def _answer(value: object, fields: Fields) -> list[Message]:
     """The assistant's message; of several answers the first, of a list of messages all."""
+    if value is MISSING or value is None:
+        return []
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -82,19 +74,17 @@ def _answer(value: object, fields: Fields) -> list[Message]:
         if len(value) > 1:
             fields.notes.append(f"the first of {len(value)} answers was taken")
         value = value[0]
-    messages = _listed_messages(value, fields)
-    return [Message("assistant", fields.as_text(value))] if messages is None else messages
+    return _listed_messages(value, fields) or [Message("assistant", fields.as_text(value))]
 
 
 def _listed_messages(value: object, fields: Fields) -> list[Message] | None:
     """The messages of a field that holds a list of them, or one; None for any other value."""
-    items = [value] if isinstance(value, dict) else as_list(value)
-    keys = message_keys(items) if items else None
-    if not keys:
+    items: list[object] | None = [value] if isinstance(value, dict) else as_list(value)
+    keys = message_keys(items)
+    if not items or not keys:
         return None
-    mapping = Mapping(fields.mapping.layout, keys, fields.mapping.roles)
-    within = Fields(value, mapping, fields.notes)
-    return [message for item in items or [] for message in read_message(item, within)]
+    within = Fields(value, replace(fields.mapping, columns=keys), fields.notes)
+    return [message for item in items for message in read_message(item, within)]
 
 
 def _layout(
@@ -102,7 +92,7 @@ def _layout(
 ) -> Layout:
     columns = (asked, *([below] if below else []), answered, *_BESIDE)
     messages = partial(_turns, asked.name, below.name if below else "", answered.name)
-    return Layout(name, label, description, columns, partial(_found, columns), messages)
+    return Layout(name, label, description, columns, partial(found_columns, columns), messages)
 
 
 _MATERIAL = "the material it is asked about"
@@ -157,11 +147,11 @@ def _preferred(fields: Fields) -> list[Message]:
     messages = _opening(fields)
     if fields.mapping.columns.get("prompt"):
         messages += _question(fields, "prompt", "input")
-    return [*messages, *(whole or ([] if chosen is None else _answer(chosen, fields)))]
+    return messages + (whole or _answer(chosen, fields))
 
 
 def _transcript(text: object) -> list[Message] | None:
-    """The messages of a transcript; None for a text that does not begin like one."""
+    """The messages of a transcript; None for what does not begin like one."""
     if not isinstance(text, str) or not _SPEAKER.match(text):
         return None
     _, *parts = _SPEAKER.split(text)
@@ -174,6 +164,6 @@ PREFERENCE = Layout(
     "Preference pairs",
     "A prompt with a chosen and a rejected answer; the chosen one is imported.",
     _PREFERENCE,
-    partial(_found, _PREFERENCE),
+    partial(found_columns, _PREFERENCE),
     _preferred,
 )

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -37,13 +38,11 @@ from deita_core.formats.read.text import Damage, Record
 
 TEXT = Column("text", "what is said", ("text", "content", "message", "value"), True)
 ROLE = Column("role", "who speaks", ("role", "from", "author", "speaker"), True)
-RANK = Column(
-    "rank", "the rank among the replies to one message, 0 is the best", ("rank",), shape=True
-)
+_BEST = "the rank among the replies to one message, 0 is the best"
+RANK = Column("rank", _BEST, ("rank",), shape=True)
 DELETED = Column("deleted", "whether the message was deleted", ("deleted",), shape=True)
-_ROOT = Column(
-    "root", "the first message; empty when it is the record itself", ("prompt", "root"), shape=True
-)
+_FIRST = "the first message; empty when it is the record itself"
+_ROOT = Column("root", _FIRST, ("prompt", "root"), shape=True)
 _REPLIES = Column("replies", "the replies to a message", ("replies", "children"), True)
 _NESTED = (_ROOT, _REPLIES, TEXT, ROLE, RANK, DELETED)
 
@@ -62,12 +61,12 @@ class Node:
 def _node_of(record: object, mapping: Mapping) -> Node:
     """The message of a record, without its replies. Raises RowError."""
     named = need_object(record)
-    role = lookup(named, mapping.columns.get("role", "role"))
-    text = lookup(named, mapping.columns.get("text", "text"))
+    role, text, rank, deleted = (
+        lookup(named, mapping.columns.get(name, name))
+        for name in ("role", "text", "rank", "deleted")
+    )
     if role is MISSING or text is MISSING:
         raise RowError(f"a message has no role or no text (it has: {', '.join(named)[:200]})")
-    rank = lookup(named, mapping.columns.get("rank", "rank"))
-    deleted = lookup(named, mapping.columns.get("deleted", "deleted"))
     is_deleted = deleted is True or str(deleted).lower() in ("true", "1")
     return Node(role, text, _rank(rank), is_deleted)
 
@@ -99,22 +98,17 @@ def _best_reply(node: Node) -> Node | None:
 
 
 def _nested_columns(record: object) -> dict[str, str] | None:
-    if not isinstance(record, dict):
-        return None
     for name in ("", *_ROOT.aliases):
-        root = record.get(name) if name else record
-        if not isinstance(root, dict):
-            continue
-        found = found_columns(root, _NESTED[1:])
-        if {"replies", "text", "role"} <= set(found) and isinstance(root[found["replies"]], list):
+        root = lookup(record, name) if name else record
+        found = found_columns(_NESTED[1:], root)
+        if found and isinstance(lookup(root, found["replies"]), list):
             return {"root": name, **found} if name else found
     return None
 
 
 def _nested_messages(fields: Fields) -> list[Message]:
-    root = fields.record
-    if path := fields.mapping.columns.get("root"):
-        root = lookup(need_object(root), path)
+    path = fields.mapping.columns.get("root")
+    root = lookup(need_object(fields.record), path) if path else fields.record
     if root is MISSING:
         raise RowError("it has no first message")
     return _best_path(_nested_node(root, fields.mapping), fields)
@@ -146,12 +140,8 @@ NESTED_TREE = Layout(
 
 _ID = Column("id", "the id of a message", ("message_id", "id"), True)
 _PARENT = Column("parent", "the id of the message it replies to", ("parent_id", "parent"), True)
-_TREE = Column(
-    "tree",
-    "the id of its tree",
-    ("message_tree_id", "tree_id", "conversation_id", "root_id"),
-    shape=True,
-)
+_TREE_IDS = ("message_tree_id", "tree_id", "conversation_id", "root_id")
+_TREE = Column("tree", "the id of its tree", _TREE_IDS, shape=True)
 _FLAT = (_ID, _PARENT, _TREE, TEXT, ROLE, RANK, DELETED)
 
 # kind: 0 a message, 1 damage or a record that is no message. tree: NULL until it is known.
@@ -201,18 +191,15 @@ def gather(found: Iterable[Record | Damage], mapping: Mapping) -> Iterator[Recor
 
 def _entry(position: int, item: Record | Damage, mapping: Mapping) -> tuple[object, ...]:
     raw = without_surrogates(item.raw)
+    reason = "it is no message of a tree: it has no id"
     if isinstance(item, Damage):
         reason = without_surrogates(item.reason)
-        return (position, 1, item.line, None, None, None, raw, reason)
-    value = item.value
-    own, parent, tree = (
-        _key(lookup(value, path)) if (path := mapping.columns.get(name)) else None
-        for name in ("id", "parent", "tree")
-    )
-    if own is None or (mapping.columns.get("tree") and tree is None):
-        reason = "it is no message of a tree: it has no id"
-        return (position, 1, item.line, None, None, None, raw, reason)
-    return (position, 0, item.line, own, parent, tree, raw, None)
+    else:
+        fields = Fields(item.value, mapping)
+        own, parent, tree = (_key(fields.value(name)) for name in ("id", "parent", "tree"))
+        if own is not None and (tree is not None or not mapping.columns.get("tree")):
+            return (position, 0, item.line, own, parent, tree, raw, None)
+    return (position, 1, item.line, None, None, None, raw, reason)
 
 
 def _key(value: object) -> str | None:
@@ -225,17 +212,10 @@ def _trees(rows: Iterable[tuple[int, int, int | None, str, str]]) -> Iterator[Re
         (_, kind, line, raw, reason), *others = tree
         if kind:
             yield Damage(line, raw, reason)
-            continue
-        messages = [raw, *(message for _, _, _, message, _ in others)]
-        value = [json.loads(message, strict=False) for message in messages]
-        yield Record(line, f"[{','.join(messages)}]", value)
-
-
-def _flat_columns(record: object) -> dict[str, str] | None:
-    if not isinstance(record, dict):
-        return None
-    found = found_columns(record, _FLAT)
-    return found if {"id", "parent", "text", "role"} <= set(found) else None
+        else:
+            messages = [raw, *(message for _, _, _, message, _ in others)]
+            value = [json.loads(message, strict=False) for message in messages]
+            yield Record(line, f"[{','.join(messages)}]", value)
 
 
 def _flat_messages(fields: Fields) -> list[Message]:
@@ -272,6 +252,6 @@ FLAT_TREE = Layout(
     "Each record is one message with its parent's id (OASST); a row is a whole tree, the "
     "best-ranked path through it.",
     _FLAT,
-    _flat_columns,
+    partial(found_columns, _FLAT),
     _flat_messages,
 )
