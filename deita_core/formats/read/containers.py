@@ -1,23 +1,45 @@
-"""Which container a file is (by its content, not its name), and its records."""
+"""Which container a file is (by its content, not its name), and its records.
+
+CSV: the header names the fields, every value is text. A line that breaks the rules of CSV, or has
+another number of fields than the header, is damage. A quote that is never closed takes the lines
+after it along: CSV has no mark from which reading could safely go on, so that stretch ends at the
+next quote (or at LONGEST_CELL). The records of JSON are read by `json_records`.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 import re
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
 from pydantic import TypeAdapter
 
 from deita_core.errors import FormatError
 from deita_core.formats.read.json_records import SPACE, Start, Style, parse, scan, skip
-from deita_core.formats.read.table_records import MAGIC, delimiter_of, scan_csv, scan_parquet
-from deita_core.formats.read.text import Damage, IsRecord, Record, TextStream
+from deita_core.formats.read.text import (
+    BAD_BYTES,
+    Damage,
+    IsRecord,
+    Record,
+    TextStream,
+    has_bad_bytes,
+    show_bad_bytes,
+)
 
 _ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
 _HEAD_LINES = 20
+LONGEST_CELL = 32_000_000
+ROWS_PER_BATCH = 1_000
+# Read ahead by this much of a column; without it a whole row group is held, often the whole file.
+BUFFER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +55,7 @@ class Container:
     delimiter: str = ","
 
     def to_json(self) -> str:
-        """JSON text, to be kept with the source in the project."""
+        """JSON text, as kept with the source in the project."""
         return _ADAPTER.dump_json(self).decode()
 
     @staticmethod
@@ -52,23 +74,21 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
     array of records, and JSON Lines from an array.
     """
     stream = TextStream(path)
-    if next(stream.pieces(), b"").startswith(MAGIC):
+    if next(stream.pieces(), b"").startswith(b"PAR1"):
         return Container("parquet", stream.compression)
     head = next(iter(stream), "")
     text = head.lstrip()
     if not text:
         why = stream.failure or "there is nothing to import"
         raise FormatError(f"{path.name} is empty: {why}")
-    skipped = len(head) - len(text)
     start = _json_start(text, path, is_record)
     if start is not None:
-        start = replace(start, offset=start.offset + skipped)
+        start = replace(start, offset=start.offset + len(head) - len(text))
         kind = "json" if start.style is Style.ARRAY else "jsonl"
         return Container(kind, stream.compression, start)
     header = text.split("\n", 1)[0]
-    delimiter = delimiter_of(header)
-    one_column = header.count(delimiter) == 0
-    if "\0" in header or (one_column and not _ONE_NAME.fullmatch(header)):
+    delimiter = max(",\t;|", key=header.count)
+    if "\0" in header or (delimiter not in header and not _ONE_NAME.fullmatch(header)):
         raise FormatError(
             f"{path.name} is neither JSON, JSON Lines, CSV nor Parquet: it begins with "
             f"{header[:60]!r}; convert it to one of these"
@@ -80,9 +100,9 @@ def records(path: Path, container: Container, is_record: IsRecord) -> Iterator[R
     """Every record of the file and every damaged stretch, in order, streamed."""
     stream = TextStream(path)
     if container.kind == "parquet":
-        return scan_parquet(stream)
+        return _scan_parquet(stream)
     if container.start is None:
-        return scan_csv(stream, container.delimiter)
+        return _scan_csv(stream, container.delimiter)
     return scan(stream, container.start, is_record)
 
 
@@ -99,9 +119,9 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
         return _bracket_start(text, full, is_record)
     if text[0] == "{":
         offset = _wrapped_array(text, is_record)
-        if offset is not None:
-            return Start(Style.ARRAY, offset, wrapped=True)
-        return Start(_line_style(text, full, is_record))
+        if offset is None:
+            return Start(_line_style(text, full, is_record))
+        return Start(Style.ARRAY, offset, wrapped=True)
     begun = (line.lstrip() for line in lines[:_HEAD_LINES])
     if any(line[:1] == "{" and not parse(line, 0).reason for line in begun):
         return Start(Style.LINES)
@@ -154,3 +174,141 @@ def _wrapped_array(text: str, is_record: IsRecord) -> int | None:
         if member.reason or text[at : at + 1] != ",":
             return None
         at += 1
+
+
+class _Lines:
+    """Lines of a text with their ends, counted; `taken` collects those of the current row."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+        self.number = 0
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in _split_lines(self._stream):
+            self.number += 1
+            self.taken.append(line)
+            yield line
+
+
+def _split_lines(stream: TextStream) -> Iterator[str]:
+    rest = ""
+    for piece in stream:
+        *whole, rest = (rest + piece).split("\n")
+        for line in whole:
+            yield line + "\n"
+    if rest:
+        yield rest
+
+
+def _scan_csv(stream: TextStream, delimiter: str) -> Iterator[Record | Damage]:
+    """Every row below the header, with the line at which it starts."""
+    csv.field_size_limit(LONGEST_CELL)
+    source = _Lines(stream)
+    reader = csv.reader(source, delimiter=delimiter)
+    header = next(reader, [])
+    while True:
+        source.taken.clear()
+        line = source.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield Damage(line, show_bad_bytes("".join(source.taken)), f"not valid CSV: {error}")
+            continue
+        if cells is None:
+            break
+        if cells:
+            yield _csv_row(header, cells, line, "".join(source.taken))
+    if stream.failure:
+        yield Damage(source.number, "", stream.failure)
+
+
+def _csv_row(header: list[str], cells: list[str], line: int, raw: str) -> Record | Damage:
+    if has_bad_bytes(raw):
+        return Damage(line, show_bad_bytes(raw), BAD_BYTES)
+    if len(cells) != len(header):
+        return Damage(line, raw, f"it has {len(cells)} fields, the header names {len(header)}")
+    value = dict(zip(header, cells, strict=True))
+    return Record(line, json.dumps(value, ensure_ascii=False), value)
+
+
+@contextmanager
+def _seekable(stream: TextStream) -> Iterator[Path | IO[bytes]]:
+    """The file, or a temporary decompressed copy: Parquet is read from its end."""
+    if not stream.compression:
+        yield stream.path
+        return
+    with tempfile.TemporaryFile() as copy:
+        for piece in stream.pieces():
+            copy.write(piece)
+        copy.seek(0)
+        yield copy
+
+
+def _scan_parquet(stream: TextStream) -> Iterator[Record | Damage]:
+    """Every row; a row group that cannot be decoded is one `Damage` naming its rows.
+
+    Raises FormatError when the footer is damaged: without it nothing can be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    with _seekable(stream) as source:
+        try:
+            file = parquet.ParquetFile(source, buffer_size=BUFFER, pre_buffer=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise FormatError(
+                f"{stream.path.name} is not a readable Parquet file ({error}); "
+                "its footer is damaged or missing, write it again"
+            ) from error
+        for group in range(file.num_row_groups):
+            yield from _group(file, group)
+
+
+def _group(file: Any, group: int) -> Iterator[Record | Damage]:
+    import pyarrow as pa
+
+    read = 0
+    try:
+        for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=[group]):
+            for row in _batch_rows(batch):
+                read += 1
+                yield row
+    except (pa.ArrowException, OSError, ValueError) as error:
+        left = file.metadata.row_group(group).num_rows - read
+        yield Damage(None, "", f"{left} rows of row group {group} cannot be read: {error}")
+
+
+def _batch_rows(batch: Any) -> Iterator[Record | Damage]:
+    try:
+        values = batch.to_pylist()
+    except ValueError as error:
+        if batch.num_rows == 1:
+            yield Damage(None, "", f"a value cannot be read: {error}")
+            return
+        # One bad value spoils the whole conversion: take the rows one by one.
+        for index in range(batch.num_rows):
+            yield from _batch_rows(batch.slice(index, 1))
+    else:
+        yield from map(_parquet_row, values)
+
+
+def _parquet_row(value: object) -> Record:
+    # Dates, decimals and bytes have no JSON form of their own: their text stands for them.
+    try:
+        raw = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_text)
+    except ValueError:
+        raw = json.dumps(_without_nan(value), ensure_ascii=False, default=_text)
+    return Record(None, raw, value)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from deita_core.formats.read.text import (
@@ -34,8 +34,9 @@ _LENIENT = json.JSONDecoder(strict=False)
 class JsonWindow:
     """A piece of the text: `at` is where we are, `line` its 1-based line number."""
 
-    def __init__(self, stream: TextStream) -> None:
+    def __init__(self, stream: TextStream, is_record: IsRecord) -> None:
         self._pieces = iter(stream)
+        self.is_record = is_record
         self.text = ""
         self.at = 0
         self.line = 1
@@ -47,16 +48,16 @@ class JsonWindow:
         if self.complete:
             return False
         kept = self.text[self.at :]
-        pieces, wanted = [kept], max(1, len(kept))
-        while wanted > 0:
+        pieces, added = [kept], 0
+        while added < max(1, len(kept)):
             piece = next(self._pieces, None)
             if piece is None:
                 self.complete = True
                 break
             pieces.append(piece)
-            wanted -= len(piece)
+            added += len(piece)
         self.text, self.at = "".join(pieces), 0
-        return len(self.text) > len(kept)
+        return added > 0
 
     def advance(self, to: int) -> None:
         self.line += self.text.count("\n", self.at, to)
@@ -64,13 +65,13 @@ class JsonWindow:
 
     def skip(self, pattern: re.Pattern[str]) -> str:
         """Passes over what the pattern matches, across pieces, and returns it."""
-        passed = []
+        passed = ""
         while True:
             end = skip(self.text, self.at, pattern)
-            passed.append(self.text[self.at : end])
+            passed += self.text[self.at : end]
             self.advance(end)
             if end < len(self.text) or not self.more():
-                return "".join(passed)
+                return passed
 
     def peek(self) -> str:
         """The next character, "" at the end."""
@@ -93,13 +94,13 @@ class Parsed:
 def parse(text: str, at: int) -> Parsed:
     """The JSON value at `at`. cut: the text may just not go on far enough."""
     parsed = _parse(text, at, _STRICT)
-    if parsed.reason.startswith("Invalid control character"):
-        # Line breaks and tabs typed into a string: readable, though not JSON.
-        relaxed = _parse(text, at, _LENIENT)
-        if not relaxed.reason:
-            return Parsed(relaxed.value, relaxed.end, lenient=True)
-        return Parsed(reason=parsed.reason, cut=relaxed.cut)
-    return parsed
+    if not parsed.reason.startswith("Invalid control character"):
+        return parsed
+    # Line breaks and tabs typed into a string: readable, though not JSON.
+    relaxed = _parse(text, at, _LENIENT)
+    if relaxed.reason:
+        return replace(relaxed, reason=parsed.reason)
+    return replace(relaxed, lenient=True)
 
 
 def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
@@ -145,17 +146,17 @@ class Start:
 
 def scan(stream: TextStream, start: Start, is_record: IsRecord) -> Iterator[Record | Damage]:
     """Every record and every damaged stretch, in the order of the file."""
-    window = JsonWindow(stream)
+    window = JsonWindow(stream, is_record)
     window.more()
     while len(window.text) < start.offset and window.more():
         pass
     window.advance(start.offset)
     if start.style is Style.LINES:
-        yield from _lines(window, is_record)
+        yield from _lines(window)
     elif start.style is Style.VALUES:
-        yield from _values(window, is_record)
+        yield from _values(window)
     else:
-        yield from _array(window, start.wrapped, is_record)
+        yield from _array(window, start.wrapped)
     if stream.failure:
         yield Damage(window.line, "", stream.failure)
 
@@ -168,7 +169,7 @@ def _record(line: int, raw: str, parsed: Parsed, notes: tuple[str, ...] = ()) ->
     return Record(line, raw, parsed.value, notes)
 
 
-def _lines(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _lines(window: JsonWindow) -> Iterator[Record | Damage]:
     while window.peek():
         end = window.text.find("\n", window.at)
         while end < 0 and len(window.text) - window.at < LONGEST_RECORD and window.more():
@@ -176,17 +177,17 @@ def _lines(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]
         end = len(window.text) if end < 0 else end + 1
         line = window.text[window.at : end]
         if line and not line.isspace():
-            yield from _line(window, line, is_record)
+            yield from _line(window, line)
         window.advance(end)
 
 
-def _line(window: JsonWindow, line: str, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _line(window: JsonWindow, line: str) -> Iterator[Record | Damage]:
     """The record of a line; several, where records are glued together on it."""
     at = skip(line, 0)
     while at < len(line):
         parsed = parse(line, at)
         if parsed.reason:
-            yield from _damaged_line(window, line[at:], parsed.reason, is_record)
+            yield from _damaged_line(window, line[at:], parsed.reason)
             return
         window.last = line[at : parsed.end]
         yield _record(window.line, window.last, parsed)
@@ -199,17 +200,14 @@ def skip(text: str, at: int, pattern: re.Pattern[str] = _GAP) -> int:
     return match.end() if match else at
 
 
-def _damaged_line(
-    window: JsonWindow, text: str, reason: str, is_record: IsRecord
-) -> Iterator[Record | Damage]:
+def _damaged_line(window: JsonWindow, text: str, reason: str) -> Iterator[Record | Damage]:
     """What can be read of a damaged line."""
     while text:
         # The stretch begins with what is damaged, or with what follows a record saved from it.
-        start, parsed = _next_record(text, 0, is_record)
+        start, parsed = _next_record(text, 0, window.is_record)
+        yield from _split(text[:start] if parsed else text, window.line, reason, window.last)
         if parsed is None:
-            yield from _split(text, window.line, reason, window.last)
             return
-        yield from _split(text[:start], window.line, reason, window.last)
         raw = text[start : parsed.end]
         yield _record(window.line, raw, parsed, ("next to damage in the file",))
         text = text[skip(text, parsed.end) :]
@@ -254,17 +252,14 @@ def _split(text: str, line: int, reason: str, like: str) -> Iterator[Damage]:
         line += text.count("\n", begin, end)
 
 
-def _values(window: JsonWindow, is_record: IsRecord) -> Iterator[Record | Damage]:
-    while True:
+def _values(window: JsonWindow) -> Iterator[Record | Damage]:
+    window.skip(_GAP)
+    while window.peek():
+        yield from _value(window)
         window.skip(_GAP)
-        if not window.peek():
-            return
-        yield from _value(window, is_record)
 
 
-def _value(
-    window: JsonWindow, is_record: IsRecord, notes: tuple[str, ...] = ()
-) -> Iterator[Record | Damage]:
+def _value(window: JsonWindow, notes: tuple[str, ...] = ()) -> Iterator[Record | Damage]:
     """The value at the window's place, or the damage there up to the next record."""
     while True:
         parsed = parse(window.text, window.at)
@@ -277,15 +272,14 @@ def _value(
     if not reason and isinstance(parsed.value, str) and _COLON.match(window.text, parsed.end):
         reason = "a field stands outside of a record: its opening brace is missing"
     if reason:
-        yield from _damage(window, reason, is_record)
-        return
-    if _swallows_records(parsed.value, is_record):
+        yield from _damage(window, reason)
+    elif _swallows_records(parsed.value, window.is_record):
         yield Damage(window.line, "[", "an opening bracket too many stands before a record")
         window.advance(window.at + 1)
-        return
-    window.last = window.text[window.at : parsed.end]
-    yield _record(window.line, window.last, parsed, notes)
-    window.advance(parsed.end)
+    else:
+        window.last = window.text[window.at : parsed.end]
+        yield _record(window.line, window.last, parsed, notes)
+        window.advance(parsed.end)
 
 
 def _swallows_records(value: object, is_record: IsRecord) -> bool:
@@ -295,12 +289,12 @@ def _swallows_records(value: object, is_record: IsRecord) -> bool:
     return any(isinstance(item, dict) and is_record(item) for item in value)
 
 
-def _damage(window: JsonWindow, reason: str, is_record: IsRecord) -> Iterator[Damage]:
+def _damage(window: JsonWindow, reason: str) -> Iterator[Damage]:
     """Passes over damage; leaves the window at the next place where a record parses."""
     searched = 1
     while True:
         at = window.at + searched
-        start, found = _next_record(window.text, at, is_record, window.complete)
+        start, found = _next_record(window.text, at, window.is_record, window.complete)
         if found or window.complete or len(window.text) - window.at > LONGEST_RECORD:
             break
         searched = start - window.at
@@ -310,42 +304,40 @@ def _damage(window: JsonWindow, reason: str, is_record: IsRecord) -> Iterator[Da
     window.advance(end)
 
 
-def _array(window: JsonWindow, wrapped: bool, is_record: IsRecord) -> Iterator[Record | Damage]:
+def _array(window: JsonWindow, wrapped: bool) -> Iterator[Record | Damage]:
     """The elements of an array; the window stands behind its opening bracket."""
     first, closed, damaged = True, False, False
     while True:
         line = window.line
         gap = window.skip(_GAP)
         here = window.peek()
+        if not here:
+            if not closed and not damaged:
+                yield Damage(window.line, "", "the file ends inside its array: it is cut off")
+            return
         if here == "]" and not closed:
             if "," in gap:
                 yield Damage(line, f"{gap.strip()}]", "a comma is followed by no record")
             window.advance(window.at + 1)
             closed = True
-            continue
-        if closed and wrapped and here in (",", "}", '"'):
+        elif closed and wrapped and here in ',}"':
             if not _next_member(window):
                 return
             first, closed = True, False
-            continue
-        if not here:
-            if not closed and not damaged:
-                yield Damage(window.line, "", "the file ends inside its array: it is cut off")
-            return
-        if closed and here == "[":
+        elif closed and here == "[":
             window.advance(window.at + 1)
             first, closed = True, False
-            continue
-        notes: tuple[str, ...] = ()
-        if not first and not closed and "," not in gap and not damaged:
-            notes = ("no comma before it in the file",)
-        elif closed:
-            notes = ("stands behind the end of the array",)
-        damaged = False
-        for found in _value(window, is_record, notes):
-            damaged = isinstance(found, Damage)
-            yield found
-        first = False
+        else:
+            notes: tuple[str, ...] = ()
+            if closed:
+                notes = ("stands behind the end of the array",)
+            elif not (first or damaged or "," in gap):
+                notes = ("no comma before it in the file",)
+            damaged = False
+            for found in _value(window, notes):
+                damaged = isinstance(found, Damage)
+                yield found
+            first = False
 
 
 def _next_member(window: JsonWindow) -> bool:
@@ -354,22 +346,23 @@ def _next_member(window: JsonWindow) -> bool:
         window.skip(_GAP)
         if window.peek() != '"':
             return False
-        key = _whole_value(window)
+        is_key = _pass_value(window)
         window.skip(SPACE)
-        if key.reason or window.peek() != ":":
+        if not is_key or window.peek() != ":":
             return False
         window.advance(window.at + 1)
         window.skip(SPACE)
         if window.peek() == "[":
             window.advance(window.at + 1)
             return True
-        if _whole_value(window).reason:
+        if not _pass_value(window):
             return False
 
 
-def _whole_value(window: JsonWindow) -> Parsed:
+def _pass_value(window: JsonWindow) -> bool:
+    """Goes behind the value at the window's place; False where there is none."""
     while (parsed := parse(window.text, window.at)).cut and window.more():
         pass
     if not parsed.reason:
         window.advance(parsed.end)
-    return parsed
+    return not parsed.reason
