@@ -17,7 +17,6 @@ from deita_core.scoring.light.features import (
     shared_encoder,
     token_pairs,
 )
-from deita_core.scoring.light.fit import TREE_PARAMETERS, flattened
 from deita_core.scoring.light.heads import (
     RatingHead,
     Standardiser,
@@ -29,6 +28,7 @@ from deita_core.scoring.light.heads import (
     tfidf,
 )
 from deita_core.scoring.light.scorer import WEIGHTS
+from recipes.light_scorers.fit import TREE_PARAMETERS, flattened
 
 STUMP = {
     "split_feature": 1,

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from deita_core.scoring import LightScorer, TurnText
-from deita_core.scoring.light import fit
 from deita_core.scoring.light.heads import heads_of
 from deita_core.scoring.protocol import Dimension
-from recipes.light_scorers import train
+from recipes.light_scorers import fit, train
 from recipes.light_scorers.labels import Levelled, Pair, Rated
 
 HARD = [

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.scoring.light import fit
 from deita_core.scoring.light.features import F32, shared_encoder
 from deita_core.scoring.light.heads import difficulty_head, stored
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.protocol import TurnText
+from recipes.light_scorers import fit
 from recipes.light_scorers import labels as labels_of
 
 Figures = dict[str, Any]

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.scoring.light import fit
 from deita_core.scoring.light.features import shared_encoder
 from deita_core.scoring.light.heads import heads_of, stored
 from deita_core.scoring.protocol import Dimension
+from recipes.light_scorers import fit
 from recipes.light_scorers import labels as labels_of
 from recipes.light_scorers.measure import measure
 
