@@ -11,18 +11,16 @@ import pytest
 from deita_core.errors import SelectionError
 from deita_core.progress import finish
 from deita_core.selection import PoolTable, SelectionRule, compare, select
-from deita_core.selection.analysis.diversity import (
+from deita_core.selection.analysis.measures import (
+    aggregation_effects,
     coverage,
+    distribution,
+    distributions,
     diversity_steps,
     nearest_distance,
     pool_distance,
-    vendi_score,
-)
-from deita_core.selection.analysis.measures import (
-    aggregation_effects,
-    distribution,
-    distributions,
     random_baseline,
+    vendi_score,
 )
 from tests.naive_graph import naive_graph
 

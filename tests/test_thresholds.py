@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from deita_core.errors import SelectionError
 from deita_core.selection import PoolTable, Quota, SelectionRule, select
-from deita_core.selection.analysis.frontier import frontier
-from deita_core.selection.analysis.thresholds import flip_point, kept_spans
+from deita_core.selection.analysis.thresholds import flip_point, frontier, kept_spans
 from deita_core.selection.status import KEPT, PINNED
 from tests.naive_graph import naive_graph
 

@@ -7,10 +7,9 @@ and nothing heavier.
 """
 
 from deita_core.selection.analysis.changes import changes
-from deita_core.selection.analysis.frontier import frontier
 from deita_core.selection.analysis.measures import compare
 from deita_core.selection.analysis.similarities import nearest_similarities
-from deita_core.selection.analysis.thresholds import flip_point, kept_spans
+from deita_core.selection.analysis.thresholds import flip_point, frontier, kept_spans
 from deita_core.selection.evol import evol_scores
 from deita_core.selection.outcome import Outcome, select, select_steps
 from deita_core.selection.pool_table import PoolTable

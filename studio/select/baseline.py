@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.selection.analysis.diversity import Diversity
 from deita_core.selection.analysis.measures import (
     Distribution,
+    Diversity,
     Measures,
     distributions,
     mean_or_nan,

@@ -20,13 +20,13 @@ from deita_core.progress import finish
 from deita_core.project.browse import search_rows
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
-from deita_core.selection.analysis.diversity import Diversity, diversity_steps
-from deita_core.selection.analysis.frontier import Frontier, frontier_steps
 from deita_core.selection.analysis.measures import (
     AggregationEffect,
     Comparison,
+    Diversity,
     aggregation_effects,
     compare,
+    diversity_steps,
     random_baseline,
 )
 from deita_core.selection.analysis.similarities import (
@@ -35,6 +35,7 @@ from deita_core.selection.analysis.similarities import (
     nearest_similarities,
     typical_similarity,
 )
+from deita_core.selection.analysis.thresholds import Frontier, frontier_steps
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule

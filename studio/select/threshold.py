@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from deita_core.selection.analysis.frontier import Frontier
+from deita_core.selection.analysis.thresholds import Frontier
 from deita_core.selection.rule import PRESETS, Preset, SelectionRule, similarity_text
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE
 from deita_core.selection.strategies import STRATEGIES, find_strategy
