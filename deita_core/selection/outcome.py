@@ -121,7 +121,7 @@ class Outcome:
         blocker = int(trace.blocker[row])
         status = int(trace.status[blocker])
         its_status = st.STATUSES[status].label
-        if status in (st.KEPT, st.PINNED):
+        if status in st.SELECTED:
             its_status += f" at rank {int(trace.rank[blocker]):,}"
         else:  # strategies that drop near-duplicates beforehand also hold rows against those
             its_status = f"itself {its_status}"

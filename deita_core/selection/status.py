@@ -19,6 +19,7 @@ FILTERED: Final = 5
 NOT_SCORED: Final = 6
 NOT_EMBEDDED: Final = 7
 OVER_QUOTA: Final = 8
+SELECTED: Final = (KEPT, PINNED)
 
 
 @dataclass(frozen=True, slots=True)

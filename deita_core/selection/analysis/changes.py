@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.selection import status as st
-from deita_core.selection.analysis.thresholds import SELECTED
 from deita_core.selection.outcome import Outcome
 
 
@@ -38,7 +37,7 @@ class Changes:
     def reason(self, row: int) -> str:
         """Why this row entered, or left."""
         status = int(self.after.trace.status[row])
-        return self._why_entered(row) if status in SELECTED else self._why_left(row, status)
+        return self._why_entered(row) if status in st.SELECTED else self._why_left(row, status)
 
     def _why_entered(self, row: int) -> str:
         before = int(self.before.trace.status[row])
@@ -46,7 +45,7 @@ class Changes:
             return "you pinned it"
         if before == st.NEAR_DUPLICATE:
             by = int(self.before.trace.blocker[row])
-            if self.after.trace.status[by] not in SELECTED:
+            if self.after.trace.status[by] not in st.SELECTED:
                 return f"row {by:,}, which was too close to it, is out now"
             return f"it is no longer too close to row {by:,}"
         if before == st.BELOW_CUT:
@@ -59,7 +58,7 @@ class Changes:
             how = f"too close to row {by:,} (similarity {self.after.trace.similarity[row]:.3f})"
             if self.after.trace.status[by] == st.PINNED != self.before.trace.status[by]:
                 return f"{how}, which you pinned"
-            was_in = self.before.trace.status[by] in SELECTED
+            was_in = self.before.trace.status[by] in st.SELECTED
             return f"now {how}" if was_in else f"{how}, which entered"
         if status == st.BELOW_CUT:
             return f"the cut moved: its rank is {int(self.after.trace.rank[row]):,}"
@@ -77,6 +76,6 @@ def changes(before: Outcome, after: Outcome) -> Changes:
             f"two selections can only be compared on the same pool, got one of {rows:,} rows and "
             f"one of {len(after.trace.status):,}"
         )
-    entered = after.kept[~np.isin(before.trace.status[after.kept], SELECTED)]
-    left = before.kept[~np.isin(after.trace.status[before.kept], SELECTED)]
+    entered = after.kept[~np.isin(before.trace.status[after.kept], st.SELECTED)]
+    left = before.kept[~np.isin(after.trace.status[before.kept], st.SELECTED)]
     return Changes(before, after, entered, left)

@@ -43,7 +43,6 @@ SEARCH_WIDTH: Final = 0.01
 HALVINGS: Final = 14
 SPACING: Final = 0.01
 LOWEST_WITHOUT_GRAPH: Final = 0.5
-SELECTED: Final = (st.KEPT, st.PINNED)
 
 _ADVICE: Final = {
     st.PINNED: "in whatever the threshold and the budget: unpin it",
@@ -100,12 +99,8 @@ def kept_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     return table.remember(("spans", rule), lambda: _find_spans(outcome, table))
 
 
-def spans_serve(rule: SelectionRule, table: PoolTable) -> bool:
-    """True when `kept_spans` has an answer."""
-    return not _why_no_spans(rule, table)
-
-
 def _why_no_spans(rule: SelectionRule, table: PoolTable) -> str:
+    """Why `kept_spans` has no answer; "" when it has."""
     if rule.strategy != "repr_filter":
         return (
             f"{rule.strategy} does not keep rows by their similarity to those kept before: "
@@ -143,7 +138,7 @@ def _find_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     return KeptSpans(graph.floor, order, pinned, bounds, low[:used], high[:used])
 
 
-def within_budget(
+def _within_budget(
     spans: KeptSpans, places: NDArray[np.int64], outcome: Outcome, table: PoolTable
 ) -> tuple[NDArray[np.int64], int, bool]:
     """What the budget of the rule leaves of the places (k,) of the order kept without one.
@@ -151,11 +146,11 @@ def within_budget(
     Also how many rows of the order come before the budget ends the pass, and whether it was
     reached. Pinned rows are always in, and room is kept for them; see `pass_steps`.
     """
-    everyone = len(spans.order)
-    cost = table.cost(outcome.rule.budget_unit)
-    room = _room_beside_pins(outcome, cost)
-    if room is None:
+    everyone, budget = len(spans.order), outcome.rule.budget
+    if budget is None:
         return places, everyone, False
+    cost = table.cost(outcome.rule.budget_unit)
+    room = budget - _pins_cost(outcome, cost)
     free = np.flatnonzero(~spans.pinned[places])
     spent = np.cumsum(cost[spans.order[places[free]]])
     fitting = int(np.searchsorted(spent, room, side="right"))
@@ -172,13 +167,8 @@ def within_budget(
     return kept, last + int(rest[0]) if len(rest) else everyone, True
 
 
-def _room_beside_pins(outcome: Outcome, cost: NDArray[np.int64]) -> int | None:
-    """What the pinned rows leave of the budget; None without one. cost: (n,), see `PoolTable`."""
-    budget = outcome.rule.budget
-    return None if budget is None else budget - _pins_cost(outcome, cost)
-
-
 def _pins_cost(outcome: Outcome, cost: NDArray[np.int64]) -> int:
+    """What the pinned rows take of the budget; cost: (n,), see `PoolTable`."""
     return int(cost[outcome.trace.status == st.PINNED].sum())
 
 
@@ -250,14 +240,14 @@ def frontier_steps(
     top = select(replace(rule, threshold=1.0), table)
     pool = _Pool(table, top, mean_scores(table), level)
     points: list[_Point] = []
-    if spans_serve(rule, table) and table.graph is not None and table.graph.serves(grid[0]):
-        with ThreadPoolExecutor(cpu_threads()) as threads:
-            for point in threads.map(partial(pool.of_spans, kept_spans(top, table)), grid):
-                points.append(point)
-                yield len(points), len(grid)
-    else:
-        for threshold in grid:
-            points.append(pool.of_rule(replace(rule, threshold=threshold)))
+    by_spans = not _why_no_spans(rule, table) and table.graph and table.graph.serves(grid[0])
+    with ThreadPoolExecutor(cpu_threads()) as threads:
+        if by_spans:
+            found = threads.map(partial(pool.of_spans, kept_spans(top, table)), grid)
+        else:
+            found = map(pool.of_rule, grid)
+        for point in found:
+            points.append(point)
             yield len(points), len(grid)
     columns = [np.array(column) for column in zip(*points, strict=True)]
     return Frontier(level, np.array(grid), *columns)
@@ -290,12 +280,12 @@ class _Pool:
         # Pinned rows without an embedding are not in the order.
         pinned = np.flatnonzero(self.top.trace.status == st.PINNED)
         beside = np.setdiff1d(pinned, spans.order[spans.pinned])
-        kept, visited, filled = within_budget(spans, places, self.top, self.table)
+        kept, visited, filled = _within_budget(spans, places, self.top, self.table)
         rows = np.concatenate([beside, spans.order[kept]])
         return self._point(rows, len(places) + len(beside), filled, visited)
 
-    def of_rule(self, rule: SelectionRule) -> _Point:
-        possible = -1
+    def of_rule(self, threshold: float) -> _Point:
+        rule, possible = replace(self.top.rule, threshold=threshold), -1
         if all(quota.share is None for quota in rule.quotas):
             possible = len(select(replace(rule, budget=None), self.table).kept)
         trace = select(rule, self.table).trace
@@ -306,15 +296,9 @@ class _Pool:
     ) -> _Point:
         means = (self.means.complexity, self.means.quality, self.top.scores)
         tokens = int(self.table.tokens[rows].sum(dtype=np.int64))
-        return (
-            possible,
-            len(rows),
-            filled,
-            rank_reached,
-            *(mean_or_nan(values[rows]) for values in means),
-            tokens,
-            coverage(self.table, rows, self.covered_at),
-        )
+        figures = (*(mean_or_nan(values[rows]) for values in means), tokens)
+        covered = coverage(self.table, rows, self.covered_at)
+        return (possible, len(rows), filled, rank_reached, *figures, covered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,14 +340,14 @@ def _crossings(
     """The nearest crossings above and below the threshold, of a row that the pass visits."""
     spans = kept_spans(outcome, table)
     place = int(np.flatnonzero(spans.order == row)[0])
-    cost = table.cost(outcome.rule.budget_unit)
-    room = _room_beside_pins(outcome, cost)
+    cost, budget = table.cost(outcome.rule.budget_unit), outcome.rule.budget
     own = slice(spans.bounds[place], spans.bounds[place + 1])
     low, high = spans.low[own], spans.high[own]
     # The row is in or out from one start up to the next; the last one stands for 1.0 alone.
     starts = np.unique(np.concatenate([[spans.floor, 1.0], low, high]))
     fits: NDArray[np.bool_] = np.ones(len(starts), np.bool_)
-    if room is not None and int(cost[spans.order[: place + 1]].sum()) > room:
+    room = np.inf if budget is None else budget - _pins_cost(outcome, cost)
+    if cost[spans.order[: place + 1]].sum() > room:
         changes, before = _cost_before(spans, place, cost)
         starts = np.union1d(starts, changes)
         fits = before[np.searchsorted(changes, starts, side="right") - 1] + cost[row] <= room
@@ -421,7 +405,7 @@ class Flip:
     @property
     def nearest(self) -> Crossing | None:
         """The nearer one of `up` and `down`."""
-        crossings = [one for one in (self.up, self.down) if one is not None]
+        crossings = [one for one in (self.up, self.down) if one]
         return min(crossings, key=lambda one: abs(one.edge - self.threshold), default=None)
 
     def sentence(self) -> str:
@@ -452,13 +436,13 @@ def flip_point(
         raise SelectionError(f"the pool has rows 0 to {len(table) - 1:,}, got {row}")
     outcome = outcome if outcome is not None else select(rule, table)
     status = int(outcome.trace.status[row])
-    inside = status in SELECTED
+    inside = status in st.SELECTED
     advice = _ADVICE.get(status, "")
     up = down = budget = None
     if status in (st.KEPT, st.NEAR_DUPLICATE, st.BELOW_CUT, st.OVER_QUOTA):
         if unknown := _why_no_crossings(rule, table):
             advice = unknown
-        elif spans_serve(rule, table):
+        elif not _why_no_spans(rule, table):
             up, down = _crossings(outcome, table, row)
         elif find_strategy(rule.strategy).uses_threshold:
             up, down = _search(rule, table, row, inside)
@@ -482,14 +466,10 @@ def _budget(outcome: Outcome, table: PoolTable, row: int) -> int | None:
     if any(quota.share is not None for quota in outcome.rule.quotas):
         return None  # another budget would also be another quota
     status = outcome.trace.status
-    if status[row] == st.KEPT:
-        kept = outcome.kept
-    elif status[row] == st.BELOW_CUT and _order_is_known(outcome, table):
-        whole = select(replace(outcome.rule, budget=None), table)
-        if whole.trace.status[row] != st.KEPT:
-            return None
-        kept = whole.kept
-    else:
+    kept = outcome.kept
+    if status[row] == st.BELOW_CUT and _order_is_known(outcome, table):
+        kept = select(replace(outcome.rule, budget=None), table).kept
+    if row not in kept:
         return None
     ahead = kept[: int(np.flatnonzero(kept == row)[0])]
     ahead = ahead[status[ahead] != st.PINNED]
@@ -518,7 +498,7 @@ def _search(
 
     def changed(threshold: float) -> bool:
         status = select(replace(rule, threshold=threshold), table).trace.status[row]
-        return bool(status in SELECTED) != inside
+        return bool(status in st.SELECTED) != inside
 
     above = below = rule.threshold
     while above < 1.0 or below > floor:
