@@ -15,7 +15,6 @@ import pytest
 from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import register_files
-from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.handover import IDENTITIES, OUTCOME, Handover, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
@@ -27,6 +26,7 @@ from deita_core.jobs.kinds import (
     ScoreSpec,
     SelectSpec,
 )
+from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.graphs import graphs_folder, has_graph

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from deita_core.jobs.curate import select_and_save
+from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.selections import selections

@@ -46,7 +46,6 @@ from deita_core.jobs.chains import (
     sample_chain,
     score_chain,
 )
-from deita_core.jobs.curate import check_rule_names, select_and_save, with_pins
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
     EmbedSpec,
@@ -58,6 +57,7 @@ from deita_core.jobs.kinds import (
     SelectSpec,
 )
 from deita_core.jobs.kinds.pilot import PilotFacts
+from deita_core.jobs.kinds.select_rows import check_rule_names, select_and_save, with_pins
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.browse import project_info

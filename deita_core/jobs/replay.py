@@ -17,7 +17,6 @@ from deita_core.formats.manifest import (
     locate,
     read_manifest,
 )
-from deita_core.jobs.curate import select_and_save
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
     EmbedSpec,
@@ -28,6 +27,7 @@ from deita_core.jobs.kinds import (
     ScoreSpec,
 )
 from deita_core.jobs.kinds.export import manifest_path
+from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project import Project
 from deita_core.project.pool import add_source

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.jobs.curate import selection_input
+from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.progress import finish
 from deita_core.project.browse import search_rows
 from deita_core.project.pins import Pins, pins, pins_version

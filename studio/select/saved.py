@@ -8,7 +8,7 @@ from itertools import chain, count
 import streamlit as st
 
 from deita_core.errors import DeitaError
-from deita_core.jobs.curate import save_outcome
+from deita_core.jobs.kinds.select_rows import save_outcome
 from deita_core.project.selections import (
     SavedSelection,
     delete_selection,

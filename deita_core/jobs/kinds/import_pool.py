@@ -58,7 +58,6 @@ class ImportSpec(JobSpec):
         return 0
 
     def work(self, channel: WorkerChannel) -> None:
-        """One file after the other."""
         folder, _ = channel.get_input()
         done = 0
         for source, start in _TO_READ.validate_json((folder / "sources.json").read_bytes()):

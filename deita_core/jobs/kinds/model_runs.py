@@ -40,7 +40,6 @@ class ModelJob(JobSpec):
     """A job whose batches hold what models gave: a table for each role."""
 
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
-        """Write the conversations that lack a result."""
         return write_undone(project, register(project, identities), folder / "rows.parquet")
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
@@ -215,7 +214,6 @@ class EmbedSpec(ModelJob):
     activate: bool = True
 
     def work(self, channel: WorkerChannel) -> None:
-        """Load the embedder, then embed."""
         import pyarrow.parquet as pq
 
         from deita_core.embedding.catalogue import load_embedder

@@ -101,7 +101,6 @@ class PilotSpec(ModelJob):
         return write_pilot_rows(project, self.dimension, number, self.rows, self.seed, out)
 
     def work(self, channel: WorkerChannel) -> None:
-        """Load the model, do the rows, and note the times."""
         started = time.monotonic()
         run, identity = _loaded(self)
         loaded = time.monotonic() - started

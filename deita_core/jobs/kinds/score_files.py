@@ -163,7 +163,6 @@ class ImportScoresSpec(ModelJob):
         return write_column(project, dict(columns.items()), folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
-        """Match, then hand over batch by batch."""
         folder, total = channel.get_input()
         channel.report(Progress(stage="reading", total=total))
         pool = list(_pool(folder / "rows.parquet"))
@@ -260,7 +259,6 @@ class ExportScoresSpec(JobSpec):
         return write_input(project, folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
-        """Write the file."""
         folder, total = channel.get_input()
         out = self.out
 

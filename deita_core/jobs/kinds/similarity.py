@@ -41,7 +41,6 @@ class GraphSpec(JobSpec):
     clusters: int | None = None
 
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
-        """Write the vectors of the active embedder."""
         embedder = _embedder(project, "the graph")
         (folder / "key.json").write_text(json.dumps(graph_key(project, embedder)), encoding="utf-8")
         return _write_vectors(project, embedder, folder)
@@ -77,7 +76,6 @@ class GraphSpec(JobSpec):
         channel.put(Part({}, {"made": str(made), "key": key}))
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
-        """The whole graph at once."""
         set_graph(project, Path(part.meta["made"]), part.meta["key"])
 
 
@@ -113,7 +111,6 @@ class MapSpec(JobSpec):
         return _write_vectors(project, embedder, folder)
 
     def work(self, channel: WorkerChannel) -> None:
-        """Lay them out on a plane."""
         import pyarrow as pa
 
         from deita_core.map.projection import project
@@ -136,7 +133,6 @@ class MapSpec(JobSpec):
         channel.put(Part({"points": points}, {"embedder": embedder}))
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
-        """The whole map at once."""
         set_map(project, part.meta["embedder"], part.tables["points"], {"seed": self.seed})
 
 

@@ -1,4 +1,4 @@
-"""curate, steps and summary: the glue between project, jobs and selection."""
+"""kinds.select_rows: from a project to a selection and back into it, without a worker."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 
 from deita_core.errors import PathError, SelectionError
 from deita_core.jobs.chains import preparation, register_files, register_hub, sample_files
-from deita_core.jobs.curate import select_and_save, selection_input, with_pins
 from deita_core.jobs.kinds import EmbedSpec, ScoreSpec
+from deita_core.jobs.kinds.select_rows import select_and_save, selection_input, with_pins
 from deita_core.project import Project
 from deita_core.project.browse import project_info
 from deita_core.project.pins import set_pins
