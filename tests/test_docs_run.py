@@ -28,7 +28,7 @@ def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         lambda numbers: [ImportSpec(sources=numbers), *models],
     )
     monkeypatch.setattr("deita_core.scoring.catalogue.LightScorer", LengthScorer)
-    monkeypatch.setattr("deita_core.embedding.catalogue.NAMES", {"minilm": HashEmbedder})
+    monkeypatch.setattr("deita_core.embedding.catalogue.MiniLM", HashEmbedder)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks(text_of("docs/python.md"), "python")):
