@@ -1,7 +1,6 @@
 """Histograms, density and shares: a pool of 300,000 rows as a few hundred counts, in Plotly.
 
-The functions named `count_...` and `..._figure` are pure; `show` puts a figure on the page. Pass
-`dark=is_dark()` to have the colours of the current theme.
+`count_...` are pure, `..._figure` take the colours of the current theme, `show` draws a figure.
 """
 
 from __future__ import annotations
@@ -24,13 +23,18 @@ if TYPE_CHECKING:
 class Histogram:
     """How many values fall between neighbouring edges, by group.
 
-    edges: (b + 1,) float64, ascending. counts: (g, b) int64. missing: (g,) int64, how many
-    values of each group are NaN and so in no bin. The last bin includes its upper edge.
+    edges: (b + 1,) float64, ascending. counts: (g, b) int64; the last bin has its upper edge.
+    missing: (g,) int64, the values of each group that are NaN and so in no bin.
     """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
     missing: NDArray[np.int64]
+
+
+def middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle between neighbouring edges: (b + 1,) to (b,) float64."""
+    return (edges[:-1] + edges[1:]) / 2
 
 
 @dataclass(frozen=True)
@@ -104,21 +108,17 @@ def _extent(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
-_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
-
-
-def is_dark() -> bool:
-    """True when the page is drawn in the dark theme."""
-    return bool(st.context.theme.type == "dark")
+def _on_page(shade: Shade) -> str:
+    """The colour in the theme that the page is drawn in."""
+    return shade.on(dark=st.context.theme.type == "dark")
 
 
 def histogram_figure(
     histogram: Histogram,
-    groups: Sequence[MapGroup],
+    groups: Sequence[MapGroup] = (MapGroup("conversations", PLAIN),),
     *,
     title: str,
     unit: str = "",
-    dark: bool = False,
     height: int = 280,
 ) -> go.Figure:
     """Stacked bars, one colour per group; groups without a value are left out.
@@ -128,12 +128,12 @@ def histogram_figure(
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    middles, widths = _bars(histogram.edges)
     for group, counts in zip(groups, histogram.counts, strict=True):
         if counts.any():
             figure.add_bar(
-                x=middles, y=counts, width=widths, name=group.label,
-                marker={"color": group.shade.on(dark=dark), "line": {"width": 0}},
+                x=middles(histogram.edges), width=np.diff(histogram.edges), y=counts,
+                name=group.label,
+                marker={"color": _on_page(group.shade), "line": {"width": 0}},
                 hovertemplate=f"{title} around %{{x:.3g}}<br>%{{y:,}} rows, {group.label}"
                 "<extra></extra>",
             )  # fmt: skip
@@ -142,14 +142,7 @@ def histogram_figure(
     return figure
 
 
-def density_figure(
-    density: Density,
-    *,
-    x_title: str,
-    y_title: str,
-    of: str = "rows",
-    dark: bool = False,
-) -> go.Figure:
+def density_figure(density: Density, *, x_title: str, y_title: str, of: str = "rows") -> go.Figure:
     """A heat map of how many rows have which pair of scores; empty cells stay empty.
 
     of: what is counted. Colours go by its logarithm, because a few cells hold most of a pool.
@@ -157,12 +150,12 @@ def density_figure(
     import plotly.graph_objects as go
 
     counts = density.counts.astype(np.float64)
-    steps = [shade.on(dark=dark) for shade in SCORE_STEPS]
+    steps = list(map(_on_page, SCORE_STEPS))
     top = max(1, int(counts.max(initial=1)))
     marks = sorted({1, *(10**k for k in range(1, 7) if 10**k <= top / 2), top})
     figure = go.Figure(
         go.Heatmap(
-            x=_bars(density.x_edges)[0], y=_bars(density.y_edges)[0],
+            x=middles(density.x_edges), y=middles(density.y_edges),
             z=np.log10(np.where(counts > 0, counts, np.nan)), customdata=counts,
             zmin=0, zmax=max(np.log10(top), 0.1),
             colorscale=[[i / (len(steps) - 1), colour] for i, colour in enumerate(steps)],
@@ -179,36 +172,27 @@ def density_figure(
 
 
 def shares_figure(
-    counts: Mapping[str, int],
-    *,
-    title: str = "rows",
-    most: int = 12,
-    total: int | None = None,
-    in_order: bool = False,
-    shades: Mapping[str, Shade] | None = None,
-    dark: bool = False,
+    counts: Mapping[str, int], *, most: int = 12, total: int | None = None, in_order: bool = False
 ) -> go.Figure:
     """Horizontal bars, the largest on top, each with its count and share.
 
     What does not fit among the `most` largest becomes one bar called "other (k more)".
     total: what shares are of (default: the sum of the counts). in_order: as given, not ranked.
-    shades: colour by name, where the bars have one elsewhere on the page.
     """
     import plotly.graph_objects as go
 
     ranked = list(counts.items()) if in_order else rank_shares(counts, most)
     whole = (sum(counts.values()) if total is None else total) or 1
-    known = shades or {}
     figure = go.Figure(
         go.Bar(
             x=[count for _, count in ranked], y=[_shorten(name) for name, _ in ranked],
             orientation="h", cliponaxis=False, textposition="outside",
             text=[f"{count:,} · {count / whole:.1%}" for _, count in ranked],
-            marker={"color": [known.get(name, PLAIN).on(dark=dark) for name, _ in ranked]},
+            marker={"color": _on_page(PLAIN)},
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )  # fmt: skip
-    _lay_out(figure, title, "", 90 + 24 * len(ranked))
+    _lay_out(figure, "rows", "", 90 + 24 * len(ranked))
     largest = max((count for _, count in ranked), default=1)
     figure.update_xaxes(range=[0, largest * 1.55])
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
@@ -217,11 +201,8 @@ def shares_figure(
 
 def show(figure: go.Figure, *, key: str, alt: str) -> None:
     """Put the figure on the page. alt: its message in one sentence, for those who cannot see."""
-    st.plotly_chart(figure, key=key, config=_CONFIG, alt=alt)
-
-
-def _bars(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+    config = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
+    st.plotly_chart(figure, key=key, config=config, alt=alt)
 
 
 def _shorten(name: str, characters: int = 32) -> str:

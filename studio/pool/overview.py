@@ -15,8 +15,7 @@ from deita_core.jobs.chains import preparation
 from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
 from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable
-from studio.charts.charts import count_by_group, histogram_figure, is_dark, shares_figure, show
-from studio.charts.colours import PLAIN, MapGroup
+from studio.charts.charts import count_by_group, histogram_figure, shares_figure, show
 from studio.rows.table import PAGE, lines_chosen, page_chosen
 from studio.shell.resources import Opened, arrays, info
 from studio.shell.text import compact, file_size, percent, plural
@@ -67,10 +66,8 @@ def pool_overview(opened: Opened) -> None:
         show(
             histogram_figure(
                 count_by_group(pool.tokens.astype(np.float64), extent=extent),
-                (MapGroup("conversations", PLAIN),),
                 title="tokens",
                 unit="approximate",
-                dark=is_dark(),
                 height=210,
             ),
             key="overview-tokens",
@@ -84,11 +81,7 @@ def pool_overview(opened: Opened) -> None:
         groups = names[np.searchsorted([1, 2, 5, 10], pool.turns)]
         counts = {name: int((groups == name).sum()) for name in names.tolist()}
         show(
-            shares_figure(
-                {name: count for name, count in counts.items() if count},
-                in_order=True,
-                dark=is_dark(),
-            ),
+            shares_figure({name: n for name, n in counts.items() if n}, in_order=True),
             key="overview-turns",
             alt="How many turns the conversations have",
         )
@@ -116,7 +109,6 @@ def _shares(opened: Opened, column: str) -> None:
             dict(zip(counts["name"], counts["rows"], strict=True)),
             most=8,
             total=len(arrays(opened)),
-            dark=is_dark(),
         ),
         key=f"overview-{column}",
         alt=f"Rows by {column}",

@@ -9,15 +9,7 @@ from numpy.typing import NDArray
 from deita_core.project.scores import PairedScores, ScorerRecord, paired_scores
 from deita_core.scoring.agreement import Agreement, agreement
 from deita_core.scoring.protocol import DIMENSIONS
-from studio.charts.charts import (
-    count_by_group,
-    count_grid,
-    density_figure,
-    histogram_figure,
-    is_dark,
-    show,
-)
-from studio.charts.colours import PLAIN, MapGroup
+from studio.charts.charts import count_by_group, count_grid, density_figure, histogram_figure, show
 from studio.rows.table import row_table
 from studio.score.scorer_table import known_scorers
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, scores
@@ -44,9 +36,8 @@ def score_distributions(opened: Opened) -> None:
                 continue
             unit = "1 to 6" if extent else how if name == "evol score" else "mean of turns"
             counts = count_by_group(values, extent=extent)
-            group = (MapGroup("conversations", PLAIN),)
             show(
-                histogram_figure(counts, group, title=name, unit=unit, dark=is_dark()),
+                histogram_figure(counts, title=name, unit=unit),
                 key=f"histogram-{name}",
                 alt=f"How many conversations have which {name}",
             )
@@ -57,7 +48,7 @@ def score_distributions(opened: Opened) -> None:
         grid = count_grid(columns.complexity, columns.quality, extent=extent)
         with st.columns([3, 2])[0]:
             show(
-                density_figure(grid, x_title="complexity", y_title="quality", dark=is_dark()),
+                density_figure(grid, x_title="complexity", y_title="quality"),
                 key="density",
                 alt="How many conversations have which pair of complexity and quality",
             )
@@ -155,7 +146,7 @@ def _scatter(paired: PairedScores, names: tuple[str, str]) -> None:
     grid = count_grid(x, y, extent=_SCALE if fills else None)
     x_title, y_title = (name if len(name) <= 36 else "…" + name[-35:] for name in names)
     show(
-        density_figure(grid, x_title=x_title, y_title=y_title, of="turns", dark=is_dark()),
+        density_figure(grid, x_title=x_title, y_title=y_title, of="turns"),
         key="agreement",
         alt="How many turns have which pair of scores",
     )

@@ -19,7 +19,7 @@ from deita_core.selection.analysis.measures import (
 from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, STATUSES
-from studio.charts.charts import count_by_group
+from studio.charts.charts import count_by_group, middles
 from studio.charts.colours import INK, STATUS_STYLES
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.select.cache import comparison, diversity_of, pool_input, random_rows
@@ -45,14 +45,10 @@ def status_distributions(opened: Opened, result: Outcome) -> None:
     ):
         bars = count_by_group(values, result.trace.status, len(STATUSES), extent=extent)
         random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
-        line = Line("random selection", _middles(bars.edges), random, INK, dashed=True)
+        line = Line("random selection", middles(bars.edges), random, INK, dashed=True)
         alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
         panels.append(Panel(name, alt, note, bars=bars, lines=(line,)))
     small_charts(panels, STATUS_STYLES, key="select-distributions")
-
-
-def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (edges[:-1] + edges[1:]) / 2
 
 
 def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -140,11 +136,11 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _panel(found: Distribution) -> Panel:
-    middles = _middles(found.edges)
+    x = middles(found.edges)
     selected, random = (n / max(1, int(n.sum())) for n in (found.selection, found.random))
     lines = (
-        Line("selected", middles, selected, STATUS_STYLES[KEPT].shade),
-        Line("random", middles, random, INK, dashed=True),
+        Line("selected", x, selected, STATUS_STYLES[KEPT].shade),
+        Line("random", x, random, INK, dashed=True),
     )
     name = found.column.replace("_", " ")
     return Panel(
