@@ -12,7 +12,7 @@ import json
 import shutil
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version as installed_version
@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 
 from deita_core.conversation import without_surrogates
 from deita_core.files import whole_file
+from studio.charts import component
 from studio.charts.colours import MapGroup
 
-_HERE = Path(__file__).parent / "map_component"
+_MAP = ("map.html", "map.css", "../chart_component/theme.js", "data.js", "points.js", "map.js")
+_PLACES = ("places.html", "data.js", "places.js")
 _MOST_VERTICES = 400
 _MOST_GROUPS = 256
 # Session keys. Streamlit may forget a component's state while it is off the page; these stay.
@@ -116,8 +118,10 @@ def map_chart(
     with st.container(gap=None):
         # Apart from the colours: Streamlit does not send again what the browser has already.
         data = places_payload(xy, name=place, hover_texts=hover_texts)
-        _places()(key=f"{place}:places", data=data)
-        sent = _component()(
+        places = component("deita_map_places", "map_component", *_PLACES, isolate_styles=True)
+        places(key=f"{place}:places", data=data)
+        # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
+        sent = component("deita_map", "map_component", *_MAP)(
             key=place,
             data=payload,
             # Streamlit only reports the state keys that have a callback.
@@ -260,32 +264,6 @@ def _points(value: object) -> NDArray[np.float64] | None:
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         return None
     return points if np.isfinite(points).all() else None
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    mount: Callable[..., Any] = st.components.v2.component(
-        "deita_map",
-        html=(_HERE / "map.html").read_text("utf-8"),
-        css=(_HERE / "map.css").read_text("utf-8"),
-        js="\n".join(
-            (_HERE / name).read_text("utf-8")
-            for name in ("../chart_component/theme.js", "data.js", "points.js", "map.js")
-        ),
-        # Plotly keeps its own rules in the document's head, out of a shadow root's reach.
-        isolate_styles=False,
-    )
-    return mount
-
-
-@cache
-def _places() -> Callable[..., Any]:
-    mount: Callable[..., Any] = st.components.v2.component(
-        "deita_map_places",
-        html="<span hidden></span>",
-        js=(_HERE / "data.js").read_text("utf-8") + (_HERE / "places.js").read_text("utf-8"),
-    )
-    return mount
 
 
 def ensure_plotly(folder: Path) -> None:

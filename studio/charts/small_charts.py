@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from studio.charts import component
 from studio.charts.charts import Histogram
 from studio.charts.colours import PLAIN, MapGroup, Shade
 
-_HERE = Path(__file__).parent / "chart_component"
+_FILES = ("charts.html", "charts.css", "theme.js", "charts.js")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def small_charts(
         if on_pick is not None and isinstance(place, int | float):
             on_pick(float(place))
 
-    _component()(
+    component("deita_charts", "chart_component", *_FILES)(
         key=key,
         data={
             "panels": [panel_data(panel) for panel in panels],
@@ -149,16 +148,3 @@ def _y_extent(panel: Panel) -> list[float]:
     high = float(values.max())
     room = (high - low) * 0.06 or 1.0
     return [low if panel.from_zero else low - room, high + room]
-
-
-@cache
-def _component() -> Callable[..., Any]:
-    names = ("theme.js", "charts.js")
-    mount: Callable[..., Any] = st.components.v2.component(
-        "deita_charts",
-        html='<div class="deita-charts" data-testid="deita-charts"></div>',
-        css=(_HERE / "charts.css").read_text("utf-8"),
-        js="\n".join((_HERE / name).read_text("utf-8") for name in names),
-        isolate_styles=False,
-    )
-    return mount
