@@ -3,17 +3,49 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
 from studio.shell.jobs_panel import jobs_panel
-from studio.shell.navigation import first_run_of_server, pages_with_state
 from studio.shell.projects import prepare_sample_if_alone, project_picker
+from studio.shell.resources import Opened, first_run_of_server, info
+from studio.shell.text import plural
 
 HERE = Path(__file__).parent
 # A picture of our own: a Material icon here would be fetched from the network by the browser.
 st.set_page_config(page_title="Deita Studio", page_icon=HERE / "assets" / "icon.png", layout="wide")
 st.logo(HERE / "assets" / "logo.svg", size="large")
+
+
+def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
+    """The pages in the order of the work; titles carry how far the project has come."""
+    pool = score = select = ""
+    if opened is not None:
+        found = info(opened)
+        pool = plural(found.imported) if found.imported else "empty"
+        tried = found.imported - found.unscored
+        score = f"{100 * tried // found.imported} %" if found.imported else ""
+        select = f"{found.selections} saved" if found.selections else ""
+    pages = (
+        ("pool", pool, ":material/database:", "Load files and see what is in them."),
+        ("score", score, ":material/speed:", "Complexity and quality of each turn."),
+        ("explore", "", ":material/scatter_plot:", "The pool as a map."),
+        ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        ("export", "", ":material/download:", "Write a selection for a trainer."),
+    )
+    return [
+        st.Page(
+            f"pages/{name}.py",
+            title=f"{name.capitalize()} · {facts}" if facts else name.capitalize(),
+            icon=icon,
+            url_path=name,
+            default=name == "pool",
+            help=help,
+        )
+        for name, facts, icon, help in pages
+    ]
+
 
 ensure_plotly(HERE / "static")
 prepare_sample_if_alone()

@@ -5,10 +5,10 @@ import streamlit as st
 
 from deita_core.project.browse import search_rows
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score
-from studio.charts.map_chart import clear_outline, map_chart
+from studio.charts.map_chart import clear_outline
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
-from studio.shell.resources import Opened, arrays, current, hover_texts, scores, stop_without_rows
+from studio.shell.resources import Opened, arrays, current, pool_map, scores, stop_without_rows
 
 COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag")
 _TURNS = np.array(["1 turn", "2 turns", "3 to 5 turns", "6 to 10 turns", "more than 10 turns"])
@@ -62,18 +62,11 @@ rows = matches if matches is not None else np.arange(len(pool))
 said = f"**{len(rows):,}** of {len(pool):,} conversations contain “{text}”" if text else ""
 
 if mapped.any():
-    codes, groups = colouring(opened, how)
-    event = map_chart(
-        pool.xy,
-        codes,
-        groups,
-        key=state.EXPLORE_MAP,
-        version=f"{opened.key}-{found.mapped}-{len(pool)}",
-        highlight=matches if matches is not None and len(matches) <= 5000 else None,
-        hover_texts=hover_texts(opened),
-    )
+    coloured = colouring(opened, how)
+    ringed = matches if matches is not None and len(matches) <= 5000 else None
+    event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed)
     if event.has_outline:
-        inside = event.rows_inside(pool.xy, codes)
+        inside = event.rows_inside(pool.xy, coloured[0])
         rows = inside if matches is None else np.intersect1d(inside, matches)
         said = f"**{len(rows):,}** of {len(pool):,} conversations are inside your outline"
         said += f" and contain “{text}”" if text else ""

@@ -7,7 +7,6 @@ import streamlit as st
 
 from deita_core.errors import SelectionError
 from studio.charts.colours import STATUS_STYLES
-from studio.charts.map_chart import map_chart
 from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
 from studio.select.history import history_of, undo_buttons
@@ -16,7 +15,7 @@ from studio.select.rule_form import rule_form
 from studio.select.saved import save_button, saved_selections
 from studio.select.threshold import frontier_view, graph_notice
 from studio.shell import state
-from studio.shell.resources import arrays, current, hover_texts, info, stop_without
+from studio.shell.resources import arrays, current, info, pool_map, stop_without
 
 opened = current()
 found = info(opened)
@@ -55,21 +54,12 @@ with sentence:
         st.page_link("pages/export.py", label="Export a saved one", icon=":material/download:")
 graph_notice(opened, rule)
 
-pool = arrays(opened)
 status = result.trace.status.astype(np.uint8)
 left, right = st.columns([3, 2])
 event = None
 with left:
     if found.mapped:
-        event = map_chart(
-            pool.xy,
-            status,
-            STATUS_STYLES,
-            key=state.SELECT_MAP,
-            version=f"{opened.key}-{found.mapped}-{len(pool)}",
-            hover_texts=hover_texts(opened),
-            height=560,
-        )
+        event = pool_map(opened, (status, STATUS_STYLES), key=state.SELECT_MAP, height=560)
     else:
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
 with right:
@@ -78,7 +68,7 @@ with right:
 
 inside = None
 if event is not None:
-    inside = event.rows_inside(pool.xy, status) if event.has_outline else None
+    inside = event.rows_inside(arrays(opened).xy, status) if event.has_outline else None
     clicked = () if event.clicked is None else (event.clicked,)
     row_in_focus(opened, result, "map", "map", clicked)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +24,8 @@ from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import selections_version
 from deita_core.selection.evol import evol_scores, row_scores
 from deita_core.selection.pool_table import PoolTable
-from studio.charts.map_chart import pack_hover_texts
+from studio.charts.colours import Coloured
+from studio.charts.map_chart import MapEvent, map_chart, pack_hover_texts
 from studio.shell import state
 
 
@@ -108,6 +110,18 @@ def _go_through_the_frame() -> None:
     st.switch_page("app.py", query_params=st.query_params.to_dict())
 
 
+_RUNS = count()
+
+
+def first_run_of_server() -> bool:
+    """True once in the life of a server: draw that page again.
+
+    Until the first `st.navigation`, Streamlit takes `pages/` for its older kind of app, in which
+    widgets have other identities; a click on what was drawn then would be lost.
+    """
+    return next(_RUNS) == 0
+
+
 # For `hash_funcs` of what is cached: a project as it is at one version of its data.
 AS_OF_NOW = {Opened: lambda opened: (opened.key, opened.project.data_version())}
 
@@ -147,9 +161,25 @@ def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
     return ScoreColumns(means.complexity, means.quality, evol)
 
 
-def hover_texts(opened: Opened) -> bytes:
-    """What the map shows under the pointer: the beginning of each row, for up to 60,000 rows."""
-    return _hover_texts(opened.key, len(arrays(opened)))
+def pool_map(
+    opened: Opened,
+    coloured: Coloured,
+    *,
+    key: str,
+    highlight: NDArray[np.int64] | None = None,
+    height: int = 620,
+) -> MapEvent:
+    """Draw the map of the pool in these colours; what the user has done to it."""
+    xy = arrays(opened).xy
+    return map_chart(
+        xy,
+        *coloured,
+        key=key,
+        version=f"{opened.key}-{info(opened).mapped}-{len(xy)}",
+        highlight=highlight,
+        hover_texts=_hover_texts(opened.key, len(xy)),
+        height=height,
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
