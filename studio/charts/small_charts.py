@@ -98,15 +98,9 @@ def small_charts(
 
 def panel_data(panel: Panel) -> dict[str, Any]:
     """The panel as `charts.js` takes it."""
-    bars = panel.bars
+    bars, as_it_is = panel.bars, ("title", "note", "alt", "unit", "bare", "pick", "height")
     return {
-        "title": panel.title,
-        "note": panel.note,
-        "alt": panel.alt,
-        "unit": panel.unit,
-        "bare": panel.bare,
-        "pick": panel.pick,
-        "height": panel.height,
+        **{name: getattr(panel, name) for name in as_it_is},
         "x": _x_extent(panel),
         "y": _y_extent(panel),
         "bars": bars

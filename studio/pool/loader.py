@@ -7,6 +7,7 @@ columns and roles that changes how.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -19,7 +20,7 @@ from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.chains import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder
 from studio.shell.projects import open_sample
-from studio.shell.resources import Opened, say
+from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
 # What the reader can open, as the file chooser of a browser takes it.
@@ -91,14 +92,12 @@ def _below_data_folder() -> list[Path]:
     )
     paths = []
     for text in chosen:
-        try:
+        with errors_shown():
             path = resolve_below(root, text)
-            if not path.is_file():
+            if path.is_file():
+                paths.append(path)
+            else:
                 st.error(f"There is no file {text} in the data folder.")
-                continue
-            paths.append(path)
-        except DeitaError as error:
-            st.error(str(error))
     return paths if len(paths) == len(chosen) else []
 
 
@@ -107,13 +106,10 @@ def _hub(opened: Opened) -> None:
         name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
         split = st.text_input("Split", "train", key="hub_split")
         if st.form_submit_button("Download and prepare", icon=":material/cloud_download:"):
-            try:
+            with errors_shown():
                 number = register_hub(opened.project, name.strip(), split.strip() or "train")
-            except DeitaError as error:
-                st.error(str(error))
-                return
-            opened.runner.submit(preparation([number]))
-            st.rerun()
+                opened.runner.submit(preparation([number]))
+                st.rerun()
 
 
 def _import_button(opened: Opened, files: list[Path]) -> None:
@@ -125,16 +121,13 @@ def _import_button(opened: Opened, files: list[Path]) -> None:
         icon=":material/play_arrow:",
         help="Imports, scores, embeds and maps in the background; you can look around meanwhile.",
     ):
-        try:
+        with errors_shown():
             numbers = register_files(opened.project, files, detected=detected)
-        except DeitaError as error:
-            st.error(str(error))
-            return
-        if len(numbers) < len(files):
-            say(f"{len(files) - len(numbers)} of the files are in the pool already.")
-        if numbers:
-            opened.runner.submit(preparation(numbers))
-        st.rerun()
+            if len(numbers) < len(files):
+                say(f"{len(files) - len(numbers)} of the files are in the pool already.")
+            if numbers:
+                opened.runner.submit(preparation(numbers))
+            st.rerun()
 
 
 def _preview_files(files: list[Path]) -> list[Detection]:
@@ -144,9 +137,7 @@ def _preview_files(files: list[Path]) -> list[Detection]:
     for path in files:
         with st.container(border=True):
             try:
-                found = _detect(
-                    str(path), path.stat().st_mtime, mapping.to_json() if mapping else None
-                )
+                found = _detect(path, path.stat().st_mtime, mapping and mapping.to_json())
             except DeitaError as error:
                 st.markdown(f"**{escape(path.name)}**")
                 st.error(str(error), icon=":material/error:")
@@ -218,13 +209,11 @@ def _mapping_form(files: list[Path]) -> Mapping | None:
 def _fields(files: list[Path]) -> list[str]:
     fields: list[str] = []
     for path in files:
-        try:
-            fields += _detect(str(path), path.stat().st_mtime, None).fields
-        except DeitaError:
-            continue  # its error is shown beside its preview
+        with suppress(DeitaError):  # its error is shown beside its preview
+            fields += _detect(path, path.stat().st_mtime, None).fields
     return list(dict.fromkeys(fields))
 
 
 @st.cache_data(show_spinner="Looking at the file", max_entries=32)
-def _detect(path: str, modified: float, mapping: str | None) -> Detection:
-    return detect(Path(path), Mapping.from_json(mapping) if mapping else None)
+def _detect(path: Path, modified: float, mapping: str | None) -> Detection:
+    return detect(path, Mapping.from_json(mapping) if mapping else None)

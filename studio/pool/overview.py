@@ -16,7 +16,8 @@ from deita_core.project.browse import duplicates_page, reject_reasons, rejects_p
 from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable
 from studio.charts.charts import count_by_group, histogram_figure, shares_figure, show
-from studio.rows.table import PAGE, lines_chosen, page_chosen
+from studio.rows.conversation import page_chosen
+from studio.rows.table import PAGE, lines_chosen
 from studio.shell.resources import Opened, arrays, info
 from studio.shell.text import compact, file_size, percent, plural
 
@@ -90,13 +91,14 @@ def pool_overview(opened: Opened) -> None:
 
 
 def _figures(pool: PoolTable) -> None:
-    columns = st.columns(4)
-    columns[0].metric("Tokens in all", compact(int(pool.tokens.sum())), border=True)
-    columns[1].metric("Median length", f"{np.median(pool.tokens):,.0f} tokens", border=True)
-    columns[2].metric(
-        "With several turns", percent(int((pool.turns > 1).sum()), len(pool)), border=True
-    )
-    columns[3].metric("With a flag", percent(int((pool.flags != 0).sum()), len(pool)), border=True)
+    figures = {
+        "Tokens in all": compact(int(pool.tokens.sum())),
+        "Median length": f"{np.median(pool.tokens):,.0f} tokens",
+        "With several turns": percent(int((pool.turns > 1).sum()), len(pool)),
+        "With a flag": percent(int((pool.flags != 0).sum()), len(pool)),
+    }
+    for column, (label, figure) in zip(st.columns(4), figures.items(), strict=True):
+        column.metric(label, figure, border=True)
 
 
 def _shares(opened: Opened, column: str) -> None:
@@ -122,7 +124,7 @@ def rejects_view(opened: Opened) -> None:
         st.success("No row was rejected.", icon=":material/check:")
         return
     st.dataframe(reject_reasons(opened.project), hide_index=True, alt="Reasons of the rejects")
-    page = page_chosen(total, key="rejects")
+    page = page_chosen(total, PAGE, key="rejects")
     table = rejects_page(opened.project, PAGE, page * PAGE)
     chosen = lines_chosen(
         table,
@@ -160,7 +162,7 @@ def duplicates_view(opened: Opened) -> None:
         st.success("No row is there twice.", icon=":material/check:")
         return
     st.caption("The same roles, texts and tools as a row that came before; that row was kept.")
-    page = page_chosen(total, key="duplicates")
+    page = page_chosen(total, PAGE, key="duplicates")
     st.dataframe(
         duplicates_page(opened.project, PAGE, page * PAGE),
         hide_index=True,

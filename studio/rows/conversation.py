@@ -126,7 +126,7 @@ def conversation_view(
         _original(original)
         return
     prelude, turns = split_turns(conversation.messages)
-    first = _page(len(turns), key)
+    first = _first_turn(len(turns), key)
     if first == 0:
         for message in prelude:
             _message(message, view == "Plain")
@@ -188,14 +188,18 @@ def _facts(facts: RowHeader) -> None:
         st.markdown(escape(facts.reason))
 
 
-def _page(turns: int, key: str) -> int:
+def page_chosen(count: int, size: int, *, key: str) -> int:
+    """Draw the choice of a page of `size` lines, when there are several; its 0-based number."""
+    pages = -(-count // size)
+    # Its own key for each number of pages, or it would stand on one that is gone.
+    return 0 if pages < 2 else int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
+
+
+def _first_turn(turns: int, key: str) -> int:
     """Index of the first turn to draw; long chats come in pages."""
-    pages = -(-turns // TURNS_PER_PAGE)
-    if pages < 2:
-        return 0
-    page = st.pagination(pages, key=f"{key}_page_of_{pages}")
-    first = (page - 1) * TURNS_PER_PAGE
-    st.caption(f"Turns {first + 1} to {min(first + TURNS_PER_PAGE, turns)} of {turns}")
+    first = page_chosen(turns, TURNS_PER_PAGE, key=key) * TURNS_PER_PAGE
+    if turns > TURNS_PER_PAGE:
+        st.caption(f"Turns {first + 1} to {min(first + TURNS_PER_PAGE, turns)} of {turns}")
     return first
 
 

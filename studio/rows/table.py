@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
-from studio.rows.conversation import RowHeader, TurnScore, conversation_view
+from studio.rows.conversation import RowHeader, TurnScore, conversation_view, page_chosen
 from studio.shell.resources import Opened, arrays, scores
 from studio.shell.text import escape, plural
 
@@ -29,18 +29,14 @@ def row_table(
     key: str,
     aggregation: str = "sum",
     extra: dict[str, NDArray[Any]] | None = None,
-    with_conversation: bool = True,
-) -> int | None:
-    """Draw the rows in their order, 50 a page; returns the row chosen.
+) -> None:
+    """Draw the rows in their order, 50 a page, and the conversation of the row chosen.
 
     extra: more columns by name, (n,) over the whole pool, shown first.
     """
-    chosen = rows_table(opened, rows, key=key, aggregation=aggregation, extra=extra).rows
-    row = chosen[0] if chosen else None
-    if row is not None and with_conversation:
+    for row in rows_table(opened, rows, key=key, aggregation=aggregation, extra=extra).rows:
         with st.container(border=True):
             show_conversation(opened, row, key=f"{key}_conversation", aggregation=aggregation)
-    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ def rows_table(
         return Chosen()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plural(len(rows)))
-        page = page_chosen(len(rows), key=key)
+        page = page_chosen(len(rows), PAGE, key=key)
     shown = [int(r) for r in rows[page * PAGE : (page + 1) * PAGE]]
     # Named after its rows: what was chosen stays with them, not with their places.
     table = f"{key}_{page}_{hash(tuple(shown)):x}"
@@ -82,13 +78,6 @@ def rows_table(
         many=many,
     )
     return Chosen(table, tuple(shown[place] for place in chosen))
-
-
-def page_chosen(count: int, *, key: str) -> int:
-    """Draw the choice of a page of `PAGE` lines, when there are several; its 0-based number."""
-    pages = -(-count // PAGE)
-    # Its own key for each number of pages, or it would stand on one that is gone.
-    return 0 if pages < 2 else int(st.pagination(pages, key=f"{key}_page_of_{pages}")) - 1
 
 
 def lines_chosen(

@@ -95,16 +95,14 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _shares("Languages", columns, "languages")
-    with right:
-        if found.pool.clusters:
+    if found.pool.clusters:
+        with right:
             _shares("Clusters", columns, "clusters")
     with diversity:  # last, because it takes longest
         diverse = diversity_of(opened, result.rule)
         st.caption("Diversity")
-        st.table(
-            dict(zip(columns, map(_diversity, diverse), strict=False)),
-            alt="Diversity of the selection and of the random rows",
-        )
+        table = dict(zip(columns, map(_diversity, diverse), strict=False))
+        st.table(table, alt="Diversity of the selection and of the random rows")
 
 
 def _figures(m: Measures) -> dict[str, str]:
@@ -121,13 +119,12 @@ def _figures(m: Measures) -> dict[str, str]:
 
 def _diversity(found: Diversity) -> dict[str, str]:
     level = "" if found.covered_at is None else f" (nearer than {found.covered_at:.2f})"
+    covered = "not known" if np.isnan(found.coverage) else f"{found.coverage:.1%}"
     return {
         "distance to the nearest other row of the set": _number(found.nearest_distance),
         f"Vendi score, {found.vendi_sample:,} rows": _number(found.vendi, 1),
         "distance from the pool to the set": _number(found.pool_distance),
-        f"coverage of the pool{level}": "not known"
-        if np.isnan(found.coverage)
-        else f"{found.coverage:.1%}",
+        f"coverage of the pool{level}": covered,
     }
 
 

@@ -16,7 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from deita_core.jobs.kinds.select_rows import selection_input
-from deita_core.progress import finish
+from deita_core.progress import FilterProgress, finish
 from deita_core.project.browse import search_rows
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
@@ -133,18 +133,12 @@ def _shown(
 def outcome(opened: Opened, rule: SelectionRule) -> Outcome:
     """What the rule selects from the pool as of now."""
     table = pool_input(opened)
-    return _made(
-        opened,
-        "outcome",
-        rule,
-        lambda: _shown(
-            select_steps(rule, table),
-            lambda at: (
-                at.visited / max(1, at.total),
-                f"Selecting: {at.visited:,} rows visited, {at.kept:,} kept",
-            ),
-        ),
-    )
+
+    def describe(at: FilterProgress) -> tuple[float, str]:
+        text = f"Selecting: {at.visited:,} rows visited, {at.kept:,} kept"
+        return at.visited / max(1, at.total), text
+
+    return _made(opened, "outcome", rule, lambda: _shown(select_steps(rule, table), describe))
 
 
 def changes_between(opened: Opened, before: SelectionRule, after: SelectionRule) -> Changes:
@@ -158,15 +152,12 @@ def frontier_of(opened: Opened, rule: SelectionRule) -> Frontier:
     table = pool_input(opened)
     lowest = 0.0 if table.graph is None else max(table.graph.floor, 0.0)
     anywhere = replace(rule, threshold=max(lowest, 0.5))  # the same for every place of the slider
-    return _made(
-        opened,
-        "frontier",
-        anywhere,
-        lambda: _shown(
-            frontier_steps(anywhere, table),
-            lambda at: (at[0] / max(1, at[1]), f"Trying thresholds: {at[0]} of {at[1]}"),
-        ),
-    )
+
+    def describe(at: tuple[int, int]) -> tuple[float, str]:
+        return at[0] / max(1, at[1]), f"Trying thresholds: {at[0]} of {at[1]}"
+
+    steps = frontier_steps(anywhere, table)
+    return _made(opened, "frontier", anywhere, lambda: _shown(steps, describe))
 
 
 def comparison(opened: Opened, rule: SelectionRule) -> Comparison:
@@ -193,12 +184,10 @@ def diversity_of(opened: Opened, rule: SelectionRule) -> tuple[Diversity, Divers
             lambda figure: (0.5, f"Diversity of the {name}: {figure.replace('_', ' ')}"),
         )
 
-    return _made(
-        opened,
-        "diversity",
-        rule,
-        lambda: (figures("selection", kept), figures("random rows", drawn)),
-    )
+    def both() -> tuple[Diversity, Diversity]:
+        return figures("selection", kept), figures("random rows", drawn)
+
+    return _made(opened, "diversity", rule, both)
 
 
 def effects(opened: Opened, rule: SelectionRule) -> tuple[AggregationEffect, ...]:

@@ -47,9 +47,8 @@ class RuleHistory:
 
 def history_of(opened: Opened) -> RuleHistory:
     """The history of this session on this project."""
-    kept = st.session_state.setdefault(state.HISTORY, {})
-    found: RuleHistory = kept.setdefault(opened.key, RuleHistory())
-    return found
+    kept: dict[str, RuleHistory] = st.session_state.setdefault(state.HISTORY, {})
+    return kept.setdefault(opened.key, RuleHistory())
 
 
 def undo_buttons(opened: Opened) -> None:

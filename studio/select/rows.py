@@ -7,7 +7,7 @@ differ: since the last change of the rule, and from a saved selection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -30,6 +30,7 @@ from studio.shell import state
 from studio.shell.resources import Opened, say
 from studio.shell.text import plural
 
+_LABELS = np.array([status.label for status in STATUSES], object)
 _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
 _LIKE_THIS = 20
 # Buttons for more rows at once would send as many numbers along.
@@ -67,14 +68,9 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
             st.caption("Only rows inside your outline on the map.", width="content")
             if 0 < len(rows) <= _MOST_AT_ONCE:
                 pin_buttons(opened, rows.tolist(), key="pins_outline")
-    chosen = rows_table(
-        opened,
-        rows,
-        key=f"select_rows_{status}",
-        aggregation=result.rule.aggregation,
-        extra=_columns(result, shown),
-        many=True,
-    )
+    how, extra = result.rule.aggregation, _columns(result, shown)
+    key = f"select_rows_{status}"
+    chosen = rows_table(opened, rows, key=key, aggregation=how, extra=extra, many=True)
     if len(chosen.rows) > 1:
         with st.container(horizontal=True):
             pin_buttons(opened, chosen.rows, key="pins_table")
@@ -99,13 +95,8 @@ def _columns(result: Outcome, status: int | None) -> dict[str, NDArray[Any]]:
         extra["similarity"] = np.round(result.trace.similarity, 3)
         extra["too close to row"] = result.trace.blocker
     if status is None:
-        extra["status"] = _status_labels(result)
+        extra["status"] = _LABELS[result.trace.status]
     return extra
-
-
-def _status_labels(result: Outcome) -> NDArray[Any]:
-    labels = np.array([s.label for s in STATUSES], object)
-    return labels[result.trace.status]
 
 
 def row_in_focus(
@@ -162,10 +153,10 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
 
 def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, place: str) -> None:
     columns = st.columns(2) if blocker >= 0 else [st.container()]
+    how = result.rule.aggregation
     for column, shown in zip(columns, (row, blocker), strict=False):
         reason = None if shown == row else result.why(shown)
         facts = RowHeader(status=int(result.trace.status[shown]), reason=reason)
-        how = result.rule.aggregation
         with column:
             show_conversation(opened, shown, key=f"{place}_{shown}", aggregation=how, facts=facts)
 
@@ -195,7 +186,7 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     rows = table.vector_rows[places].astype(np.int64)
     column = np.full(len(result.trace.status), np.nan)
     column[rows] = np.round(similarity, 3)
-    extra = {"similarity": column, "status": _status_labels(result)}
+    extra = {"similarity": column, "status": _LABELS[result.trace.status]}
     row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
 
 
@@ -211,13 +202,8 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
     ):
         if kinds == {choice} or (choice is None and not kinds - {None}):
             continue
-        st.button(
-            label,
-            icon=f":material/{icon}:",
-            key=f"{key}_{choice}",
-            on_click=_set,
-            args=(opened, rows, choice),
-        )
+        named, given = f"{key}_{choice}", (opened, rows, choice)
+        st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
 
 
 def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
@@ -283,16 +269,9 @@ def changes_view(opened: Opened, found: Changes | None, result: Outcome) -> None
         label_visibility="collapsed",
     )
     rows = sets[chosen_set]
-    reasons = np.full(len(result.trace.status), "", object)
-    for row in rows[:_MOST_REASONS].tolist():
-        reasons[row] = found.reason(row)
-    chosen = rows_table(
-        opened,
-        rows,
-        key=f"changes_{chosen_set}",
-        aggregation=result.rule.aggregation,
-        extra={"why": reasons},
-    )
+    reasons = _reasons(result, rows[:_MOST_REASONS], found.reason)
+    how, key = result.rule.aggregation, f"changes_{chosen_set}"
+    chosen = rows_table(opened, rows, key=key, aggregation=how, extra={"why": reasons})
     row_in_focus(opened, result, "changes", chosen.table, chosen.rows)
 
 
@@ -315,13 +294,15 @@ def difference_view(opened: Opened, selection: SavedSelection, result: Outcome) 
             return
     which = np.full(len(result.trace.status), "", object)
     which[fewer], which[more] = "only in the saved one", "only in the one above"
-    reasons = np.full(len(which), "", object)
-    for row in rows[:_MOST_DIFFERENCES].tolist():
-        reasons[row] = result.why(row)
-    row_table(
-        opened,
-        rows,
-        key=f"difference_rows_{selection.selection}",
-        aggregation=result.rule.aggregation,
-        extra={"which": which, "now": reasons},
-    )
+    extra = {"which": which, "now": _reasons(result, rows[:_MOST_DIFFERENCES], result.why)}
+    key, how = f"difference_rows_{selection.selection}", result.rule.aggregation
+    row_table(opened, rows, key=key, aggregation=how, extra=extra)
+
+
+def _reasons(
+    result: Outcome, rows: NDArray[np.int64], reason: Callable[[int], str]
+) -> NDArray[np.object_]:
+    """A column over the whole pool with the reason of each of these rows."""
+    column = np.full(len(result.trace.status), "", object)
+    column[rows] = [reason(row) for row in rows.tolist()]
+    return column

@@ -93,10 +93,8 @@ def load_rule(rule: SelectionRule) -> None:
 
 def _bounds(rule: SelectionRule) -> list[Condition]:
     """The rule's own bounds on turns and tokens, which have no control, as conditions."""
-    bounds = (
-        ("turns", rule.min_turns, rule.max_turns),
-        ("tokens", rule.min_tokens, rule.max_tokens),
-    )
+    turns, tokens = (rule.min_turns, rule.max_turns), (rule.min_tokens, rule.max_tokens)
+    bounds = ("turns", *turns), ("tokens", *tokens)
     return [Condition(name, a, b) for name, a, b in bounds if a is not None or b is not None]
 
 
@@ -143,16 +141,14 @@ def _effect(opened: Opened, rule: SelectionRule) -> None:
     with box:
         st.caption("The same rule with each way of counting turns:")
         found = effects(opened, rule)
-        st.table(
-            {
-                "turns count as": [one.aggregation for one in found],
-                "turns per row": [f"{one.turns:.2f}" for one in found],
-                "tokens per row": [f"{one.tokens:,.0f}" for one in found],
-                "several turns": [f"{one.multi_turn:.0%}" for one in found],
-                "rows in common": [f"{one.shared:.0%}" for one in found],
-            },
-            alt="Turns and tokens of the selection by way of counting turns",
-        )
+        table = {
+            "turns count as": [one.aggregation for one in found],
+            "turns per row": [f"{one.turns:.2f}" for one in found],
+            "tokens per row": [f"{one.tokens:,.0f}" for one in found],
+            "several turns": [f"{one.multi_turn:.0%}" for one in found],
+            "rows in common": [f"{one.shared:.0%}" for one in found],
+        }
+        st.table(table, alt="Turns and tokens of the selection by way of counting turns")
 
 
 def _details(opened: Opened) -> None:
@@ -335,8 +331,7 @@ def parse_quota(text: str) -> Quota:
             "source chats.json: at most 500; there are source, language, cluster and flag"
         )
     column = "source" if found[2] == "file" else found[2]
-    value = _value(found[4])
-    name = EACH if found[1] else found[3]
+    value, name = _value(found[4]), EACH if found[1] else found[3]
     if found[5]:
         return Quota(column, name, share=value / 100)
     return Quota(column, name, most=int(value))

@@ -7,7 +7,6 @@ from itertools import chain, count
 
 import streamlit as st
 
-from deita_core.errors import DeitaError
 from deita_core.jobs.kinds.select_rows import save_outcome
 from deita_core.project.selections import (
     SavedSelection,
@@ -23,7 +22,7 @@ from deita_core.selection.rule import SelectionRule
 from studio.select.history import load_with_pins
 from studio.select.rows import difference_view
 from studio.shell import state
-from studio.shell.resources import Opened, say
+from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
 
@@ -48,14 +47,11 @@ def _ask_name(opened: Opened, result: Outcome) -> None:
     if blocked:
         st.caption("There is one of this name already: choose another name, or replace it.")
     if st.button("Save", type="primary", disabled=blocked or not name):
-        try:
+        with errors_shown():
             save_outcome(opened.project, result, name, notes=notes, author=author, replace=replace)
-        except DeitaError as error:
-            st.error(str(error))
-            return
-        st.session_state[state.AUTHOR] = author
-        say(f"Saved “{name}”: {len(result.kept):,} conversations.")
-        st.rerun()
+            st.session_state[state.AUTHOR] = author
+            say(f"Saved “{name}”: {len(result.kept):,} conversations.")
+            st.rerun()
 
 
 def saved_selections(opened: Opened, result: Outcome) -> None:
@@ -72,11 +68,9 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     rule = SelectionRule.from_json(selection.rule)
     size = plural(selection.rows, "conversation", "conversations")
     by = f" · {escape(selection.author)}" if selection.author else ""
+    title = f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC{by}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"**{escape(selection.name)}** · {size} · {selection.made:%Y-%m-%d %H:%M} UTC{by}",
-            width="content",
-        )
+        st.markdown(title, width="content")
         if selection.current:
             st.badge("current", icon=":material/check_circle:", color="green")
     st.caption(f"{selection.sentence}.")
@@ -117,13 +111,10 @@ def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
     name = st.text_input("Name", selection.name, max_chars=100)
     notes = st.text_area("Notes", selection.notes)
     if st.button("Save", type="primary", disabled=not name.strip(), key="save_name"):
-        try:
+        with errors_shown():
             rename_selection(opened.project, selection.selection, name)
             set_notes(opened.project, selection.selection, notes)
-        except DeitaError as error:
-            st.error(str(error))
-            return
-        st.rerun()
+            st.rerun()
 
 
 @st.dialog("Delete selection")

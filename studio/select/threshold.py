@@ -16,8 +16,7 @@ from studio.select.cache import Scale, frontier_of, pool_input, scale
 from studio.shell import state
 from studio.shell.resources import Opened, say
 
-_KEPT = STATUS_STYLES[KEPT].shade
-_ALERT = STATUS_STYLES[NEAR_DUPLICATE].shade
+_KEPT, _ALERT = STATUS_STYLES[KEPT].shade, STATUS_STYLES[NEAR_DUPLICATE].shade
 _GROUPS = (
     MapGroup("nearest row is farther", PLAIN),
     MapGroup("nearest row is nearer than the threshold", _ALERT),
@@ -59,12 +58,8 @@ def threshold_control(opened: Opened) -> None:
             )
         with st.popover("Presets", icon=":material/history_edu:", type="tertiary"):
             for preset in PRESETS:
-                st.button(
-                    f"{preset.label}: similarity {preset.threshold:g}",
-                    key=f"preset-{preset.name}",
-                    on_click=_apply,
-                    args=(preset,),
-                )
+                label = f"{preset.label}: similarity {preset.threshold:g}"
+                st.button(label, f"preset-{preset.name}", on_click=_apply, args=(preset,))
                 st.caption(preset.explanation)
 
 
@@ -112,13 +107,12 @@ def graph_notice(opened: Opened, rule: SelectionRule) -> None:
     if not (strategy.uses_threshold or strategy.needs_graph):
         return
     graph = pool_input(opened).graph
-    if graph is not None and graph.serves(rule.threshold):
-        return
     if graph is not None:
-        st.caption(
-            f":material/hourglass: Below similarity {graph.floor:.2f} the similarity graph knows "
-            "nothing: every step is computed from the embeddings and takes longer."
-        )
+        if not graph.serves(rule.threshold):
+            st.caption(
+                f":material/hourglass: Below similarity {graph.floor:.2f} the similarity graph "
+                "knows nothing: every step is computed from the embeddings and takes longer."
+            )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if any(job.kind == "graph" and job.active for job in opened.runner.records(20)):
@@ -151,11 +145,9 @@ def frontier_view(opened: Opened, rule: SelectionRule) -> None:
     st.markdown(_budget_sentence(found, rule))
     st.caption("Click into a chart to move the threshold there.")
     panels = _panels(found, rule)
-    left, right = st.columns(2)
-    with left:
-        small_charts(panels[::2], key="frontier-left", on_pick=_pick_threshold)
-    with right:
-        small_charts(panels[1::2], key="frontier-right", on_pick=_pick_threshold)
+    for start, (side, place) in enumerate(zip(("left", "right"), st.columns(2), strict=True)):
+        with place:
+            small_charts(panels[start::2], key=f"frontier-{side}", on_pick=_pick_threshold)
 
 
 def _budget_sentence(found: Frontier, rule: SelectionRule) -> str:
@@ -172,30 +164,27 @@ def _budget_sentence(found: Frontier, rule: SelectionRule) -> str:
 
 def _panels(found: Frontier, rule: SelectionRule) -> list[Panel]:
     x = found.thresholds
-    possible = np.where(found.possible >= 0, found.possible, np.nan).astype(np.float64)
     kept = found.kept.astype(np.float64)
     selected = Line("selected", x, kept, _KEPT)
-    rows = [
-        Line("fit without a budget", x, possible, OTHER, dashed=True),
-        selected,
-        Line("selected, budget not filled", x, np.where(found.filled, np.nan, kept), _ALERT),
-    ]
-    if rule.budget is None:
-        rows = [selected]
+    rows = [selected]
+    if rule.budget is not None:
+        possible = np.where(found.possible >= 0, found.possible, np.nan)
+        unfilled = np.where(found.filled, np.nan, kept)
+        rows.insert(0, Line("fit without a budget", x, possible, OTHER, dashed=True))
+        rows.append(Line("selected, budget not filled", x, unfilled, _ALERT))
     scores = [
         Line("complexity", x, found.complexity, CATEGORIES[0]),
         Line("quality", x, found.quality, CATEGORIES[1]),
     ]
-    tokens = [Line("tokens", x, found.tokens.astype(float))]
-    ranks = [Line("rank", x, found.rank_reached.astype(float))]
+    tokens, ranks = found.tokens.astype(float), found.rank_reached.astype(float)
     near = f"rows with a selected one nearer than {found.covered_at:.2f}"
     every = (
         ("Rows", "selected; dashed: fit without a budget; orange: not filled", rows, True, ""),
         ("Mean complexity and quality", "green: complexity; purple: quality", scores, False, ""),
         ("Mean evol score", "", [Line("evol score", x, found.evol_score)], False, ""),
-        ("Tokens", "in all", tokens, True, ""),
+        ("Tokens", "in all", [Line("tokens", x, tokens)], True, ""),
         ("Coverage of the pool", near, [Line("covered", x, found.coverage)], True, "share"),
-        ("Rank reached", "", ranks, True, ""),
+        ("Rank reached", "", [Line("rank", x, ranks)], True, ""),
     )
     return [
         Panel(

@@ -8,6 +8,8 @@ change them. What only the Select page caches is in `studio/select/cache.py`.
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.errors import DeitaError
 from deita_core.jobs import JobRunner
 from deita_core.project import Project
 from deita_core.project.browse import ProjectInfo, previews, project_info
@@ -186,6 +189,15 @@ def pool_map(
 def _hover_texts(path: str, rows: int) -> bytes:
     # More texts would make the map slow to arrive; a click still opens the row.
     return pack_hover_texts(previews(open_at(path).project)) if rows <= 60_000 else b""
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show an expected error in this place instead of breaking the page."""
+    try:
+        yield
+    except DeitaError as error:
+        st.error(str(error))
 
 
 def say(text: str) -> None:
