@@ -67,14 +67,9 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
     ):
         out = exports_folder(opened) / file_name
         out.parent.mkdir(parents=True, exist_ok=True)
-        export = ExportSpec(
-            selection=name,
-            format=key,
-            out=out,
-            with_scores=None if key == "original" else with_scores,
-            license=license or "other",
-        )
-        opened.runner.submit([export])
+        scores, terms = None if key == "original" else with_scores, license or "other"
+        spec = ExportSpec(selection=name, format=key, out=out, with_scores=scores, license=terms)
+        opened.runner.submit([spec])
         say(f"Writing {file_name}")
         st.rerun()
 
@@ -87,13 +82,13 @@ def _file_name(selection: str, extension: str) -> str:
 def results_view(opened: Opened) -> None:
     """The exports of this project, newest first."""
     st.subheader("Exported")
-    done = [r for r in opened.runner.records(200) if r.kind == "export" and r.state == "done"]
-    shown: set[str] = set()
-    for record in done:
-        out = Path(str(record.parameters["out"]))
-        if str(out) not in shown and out.exists():
-            shown.add(str(out))
-            _result(record, out)
+    shown: set[Path] = set()
+    for record in opened.runner.records(200):
+        if record.kind == "export" and record.state == "done":
+            out = Path(str(record.parameters["out"]))
+            if out not in shown and out.exists():
+                shown.add(out)
+                _result(record, out)
     if not shown:
         st.caption("Nothing yet. Exported files stay here for download.")
 

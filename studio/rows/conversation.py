@@ -156,14 +156,13 @@ def split_turns(
 
 def turn_heading(index: int, count: int, score: TurnScore | None) -> str:
     """One line of Markdown above a turn: its number and scores, or why they are missing."""
-    parts = [f"**Turn {index + 1} of {count}**"]
+    title = f"**Turn {index + 1} of {count}**"
     if score is None:
-        parts.append("not scored yet")
-    else:
-        parts.append(_score("complexity", score.complexity, score.complexity_reason))
-        parts.append(_score("quality", score.quality, score.quality_reason))
-        if score.complexity is not None and score.quality is not None:
-            parts.append(f"product {score.complexity * score.quality:.2f}")
+        return f"{title} · not scored yet"
+    parts = [title, _score("complexity", score.complexity, score.complexity_reason)]
+    parts.append(_score("quality", score.quality, score.quality_reason))
+    if score.complexity is not None and score.quality is not None:
+        parts.append(f"product {score.complexity * score.quality:.2f}")
     return " · ".join(parts)
 
 
@@ -240,9 +239,5 @@ def _original(record: str) -> None:
         language = "json"
     # Colouring a huge record stalls the browser; its text alone does not.
     large = len(record) > 5 * MOST_CHARACTERS
-    st.code(
-        record,
-        language=None if large else language,
-        wrap_lines=True,
-        height=600 if large else "content",
-    )
+    shown: Literal["content"] | int = 600 if large else "content"
+    st.code(record, language=None if large else language, wrap_lines=True, height=shown)

@@ -117,9 +117,8 @@ def _pair(records: list[ScorerRecord], dimension: str) -> list[ScorerRecord]:
         for n, r in by_number.items()
     }
     found = []
-    for place, which, start in zip(
-        st.columns(2), ("First", "Second"), (active, other), strict=True
-    ):
+    starts = {"First": active, "Second": other}
+    for place, (which, start) in zip(st.columns(2), starts.items(), strict=True):
         number = place.selectbox(
             f"{which} scorer",
             list(labels),
@@ -157,18 +156,17 @@ def _rows(opened: Opened, paired: PairedScores, found: Agreement, names: tuple[s
     if not len(found.differ):
         st.caption("They put all turns in the same order.")
         return
-    rows, first_place = np.unique(paired.row[found.differ], return_index=True)
-    order = np.argsort(first_place)
-    rows, first_place = rows[order], first_place[order]
+    first_place = np.sort(np.unique(paired.row[found.differ], return_index=True)[1])
     places = found.differ[first_place]
-    extra: dict[str, NDArray[np.float64]] = {}
-    for name, values in (
-        (names[0], np.round(paired.first[places].astype(np.float64), 2)),
-        (names[1], np.round(paired.second[places].astype(np.float64), 2)),
-        ("rank moves by", np.round(found.rank_difference[first_place], 2)),
-        ("turn", paired.turn[places].astype(np.float64) + 1),
-    ):
-        extra[name] = np.full(len(arrays(opened)), np.nan)
+    rows = paired.row[places]
+    columns = {
+        names[0]: np.round(paired.first[places].astype(np.float64), 2),
+        names[1]: np.round(paired.second[places].astype(np.float64), 2),
+        "rank moves by": np.round(found.rank_difference[first_place], 2),
+        "turn": paired.turn[places].astype(np.float64) + 1,
+    }
+    extra = {name: np.full(len(arrays(opened)), np.nan) for name in columns}
+    for name, values in columns.items():
         extra[name][rows] = values
     st.caption(
         "By how much of the pool the second scorer ranks the turn higher (or, below 0, lower)."

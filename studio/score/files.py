@@ -63,8 +63,7 @@ def _import(opened: Opened) -> None:
     )
     ready = any(fields.values()) and not opened.runner.busy
     if st.button("Import scores", type="primary", icon=":material/upload:", disabled=not ready):
-        spec = import_scores_spec(**fields, file=path, activate=activate)
-        opened.runner.submit([spec])
+        opened.runner.submit([import_scores_spec(**fields, file=path, activate=activate)])
         st.rerun()
 
 

@@ -201,11 +201,8 @@ def _same(dimension: str, first: ModelChoice) -> ModelChoice:
 
 def _checked(dimension: str, kind: ModelKind, name: str) -> ModelChoice:
     """The choice with its settings, below what is known of the model."""
-    options, error = ModelOptions(), ""
-    notes = st.container()
-    if kind.slow:
-        options, error = _settings(dimension, kind)
-    facts = None
+    notes, facts = st.container(), None
+    options, error = _settings(dimension, kind) if kind.slow else (ModelOptions(), "")
     if not error:
         facts, error = _inspect(dimension, name, options)
     with notes:
@@ -315,12 +312,8 @@ def _settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
     """The settings chosen, and the error in them ("" when there is none)."""
     with st.expander("Settings", icon=":material/tune:"):
         given = _endpoint(dimension) if kind.field == "endpoint" else _local(dimension)
-        given["max_tokens"] = _number(
-            dimension,
-            "Longest prompt in tokens",
-            "max_tokens",
-            "What is longer is cut and flagged. Empty: what the model reads.",
-        )
+        longest = "What is longer is cut and flagged. Empty: what the model reads."
+        given["max_tokens"] = _number(dimension, "Longest prompt in tokens", "max_tokens", longest)
     try:
         return ModelOptions.model_validate({k: v for k, v in given.items() if v is not None}), ""
     except ModelError as error:
@@ -337,21 +330,12 @@ def _local(dimension: str) -> dict[str, Any]:
     else:
         st.caption(f"Device: {next(iter(labels.values()))}.")
     fast = next(iter(found.values())).precisions[0]
+    precisions = {_AUTOMATIC: f"automatic: {fast}", "int8": "int8 (8 bit)", "int4": "int4 (4 bit)"}
+    batches = "Padding included. Empty: found out; memory that runs out halves it."
     return {
         "device": device,
-        "precision": _select(
-            dimension,
-            "Precision",
-            "precision",
-            list(PRECISIONS),
-            {_AUTOMATIC: f"automatic: {fast}", "int8": "int8 (8 bit)", "int4": "int4 (4 bit)"},
-        ),
-        "batch_tokens": _number(
-            dimension,
-            "Tokens at once",
-            "batch_tokens",
-            "Padding included. Empty: found out; memory that runs out halves it.",
-        ),
+        "precision": _select(dimension, "Precision", "precision", list(PRECISIONS), precisions),
+        "batch_tokens": _number(dimension, "Tokens at once", "batch_tokens", batches),
     }
 
 
@@ -364,16 +348,12 @@ def _endpoint(dimension: str) -> dict[str, Any]:
         help="The name of an environment variable of this server, never the key itself. "
         "Empty: DEITA_ENDPOINT_KEY, where it is set.",
     )
+    digits = "The six digits must be among them. Empty: 20."
     return {
         "key_variable": (variable or "").strip() or None,
         "api": _select(dimension, "Interface", "api", list(APIS), {}),
         "requests": _number(dimension, "Requests at once", "requests", "Empty: 16."),
-        "logprobs": _number(
-            dimension,
-            "Most probable tokens asked for",
-            "logprobs",
-            "The six digits must be among them. Empty: 20.",
-        ),
+        "logprobs": _number(dimension, "Most probable tokens asked for", "logprobs", digits),
         "timeout": _number(dimension, "Seconds to wait for an answer", "timeout", "Empty: 120."),
     }
 

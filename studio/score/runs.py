@@ -112,18 +112,12 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                 st.session_state[_CANCELLED] = _remembered(_CANCELLED) - {record.job}
                 opened.runner.resume(record.job)
                 st.rerun()
-            if (
-                hopeless
-                and record.kind == "score"
-                and st.button(
-                    "Score despite its health",
-                    key=f"run-despite-{record.job}",
-                    icon=":material/warning:",
-                )
-            ):
-                again = {**record.parameters, "despite_health": True}
-                opened.runner.submit([ScoreSpec.model_validate(again)])
-                st.rerun()
+            if hopeless and record.kind == "score":
+                key = f"run-despite-{record.job}"
+                if st.button("Score despite its health", key=key, icon=":material/warning:"):
+                    again = {**record.parameters, "despite_health": True}
+                    opened.runner.submit([ScoreSpec.model_validate(again)])
+                    st.rerun()
             if st.button(
                 "Close",
                 key=f"run-close-{record.job}",

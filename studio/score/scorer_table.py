@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -135,23 +133,22 @@ def _scorers_table(opened: Opened, found: ProjectInfo) -> ScorerRecord | None:
         st.caption("No scorer has run yet: choose one under **Run a model**.")
         return None
     counts = _counts(opened)
-    lines: list[dict[str, Any]] = []
-    for record in records:
-        known = counts.get(record.scorer, ScorerCounts(0, 0, None))
-        lines.append(
-            {
-                "dimension": record.dimension,
-                "model": model_label(record.model),
-                "used": record.active,
-                "rows": percent(known.rows, found.imported),
-                "scored": record.scored,
-                "failed": record.failed,
-                "cut": known.truncated,
-                "on digits": "" if known.mass is None else f"{100 * known.mass:.1f} %",
-                "health": _HEALTH[_health(opened, record.scorer).level],
-                **_version(record),
-            }
-        )
+    lines = [
+        {
+            "dimension": record.dimension,
+            "model": model_label(record.model),
+            "used": record.active,
+            "rows": percent(known.rows, found.imported),
+            "scored": record.scored,
+            "failed": record.failed,
+            "cut": known.truncated,
+            "on digits": "" if known.mass is None else f"{100 * known.mass:.1f} %",
+            "health": _HEALTH[_health(opened, record.scorer).level],
+            **_version(record),
+        }
+        for record in records
+        for known in [counts.get(record.scorer, ScorerCounts(0, 0, None))]
+    ]
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     chosen = lines_chosen(
         pd.DataFrame(lines),
@@ -171,8 +168,7 @@ def _scorers_table(opened: Opened, found: ProjectInfo) -> ScorerRecord | None:
     )
     if not chosen:
         st.caption("Tick a scorer for its health, failures, cut rows and extremes.")
-        return None
-    return records[chosen[0]]
+    return records[chosen[0]] if chosen else None
 
 
 def _version(record: ScorerRecord | EmbedderRecord) -> dict[str, str]:
@@ -269,18 +265,13 @@ def _embedders_table(opened: Opened, found: ProjectInfo, active: EmbedderRecord 
         }
         for e in records
     ]
-    st.dataframe(
-        pd.DataFrame(lines),
-        hide_index=True,
-        column_config={"used": _USED},
-        alt="Embedders with their counts",
-    )
+    table, used = pd.DataFrame(lines), {"used": _USED}
+    st.dataframe(table, hide_index=True, column_config=used, alt="Embedders with their counts")
     if active is not None and active.truncated:
         longest = active.parameters.get("max_tokens", "its limit of")
-        shown = st.toggle(
+        label = (
             f"Show {plural(active.truncated)} longer than {longest} tokens, of which only "
-            "the beginning is embedded",
-            key="show_truncated",
+            "the beginning is embedded"
         )
-        if shown:
+        if st.toggle(label, key="show_truncated"):
             row_table(opened, truncated_rows(opened.project, active.embedder), key="truncated_rows")
