@@ -106,7 +106,7 @@ class ModelOptions(BaseModel):
             return handler(given)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            name, value = first["loc"][0], first["input"]
+            name, value = (*first["loc"], "options")[0], first["input"]
             match first["type"]:
                 case "extra_forbidden":
                     known = ", ".join(cls.model_fields)
