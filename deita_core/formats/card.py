@@ -36,10 +36,9 @@ _LICENSE_UNKNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class CardStatistics:
-    """Counts over the rows exported.
+    """Counts over the rows exported. languages, flagged: rows of each, most first.
 
-    languages: rows per language code, most first. scores: for evol score, complexity and
-    quality, the values of the rows that have one, sorted.
+    scores: for evol score, complexity and quality, the values of the rows that have one, sorted.
     """
 
     rows: int
@@ -78,8 +77,7 @@ def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
 def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
     """README.md of the dataset, front matter included; ends with a line end.
 
-    license: an identifier of the hub ("other" until the user names one). Raises ExportError
-    when the license is not such an identifier.
+    license: an identifier of the hub, else ExportError; "other" until the user names one.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]*", license):
         raise ExportError(
@@ -108,12 +106,11 @@ def _front_matter(manifest: Manifest, statistics: CardStatistics, license: str) 
     from huggingface_hub import DatasetCardData
 
     codes = [code for code in statistics.languages if re.fullmatch(r"[a-z]{2,3}", code)]
+    size = next((label for limit, label in _SIZES if statistics.rows < limit), "n>10M")
     data = DatasetCardData(
         license=license,
         language=codes or None,
-        size_categories=[
-            next((label for limit, label in _SIZES if statistics.rows < limit), "n>10M")
-        ],
+        size_categories=[size],
         task_categories=["text-generation"],
         tags=["instruction-tuning", "data-selection", "deita"],
         pretty_name=manifest.selection.name,
@@ -133,18 +130,11 @@ def _summary(manifest: Manifest, statistics: CardStatistics) -> str:
 
 
 def _pool(manifest: Manifest) -> str:
-    rows = [
-        (
-            file.name,
-            file.mapping.layout,
-            f"{file.read:,}",
-            f"{file.imported:,}",
-            f"{file.duplicates:,}",
-            f"{file.rejected:,}",
-            f"`{file.sha256[:16]}`",
-        )
-        for file in manifest.pool
-    ]
+    rows = []
+    for file in manifest.pool:
+        counts = (file.read, file.imported, file.duplicates, file.rejected)
+        shown = [f"{count:,}" for count in counts]
+        rows.append((file.name, file.mapping.layout, *shown, f"`{file.sha256[:16]}`"))
     head = ("pool file", "layout", "read", "imported", "duplicates", "rejected", "SHA-256")
     return "### Pool\n\n" + _table(head, rows)
 

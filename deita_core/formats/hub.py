@@ -21,10 +21,9 @@ _NAME = re.compile(r"(?P<path>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?")
 def snapshot(name: str, split: str, into: Path, progress: Callable[[int], None]) -> Path:
     """Copies a split of a dataset into the folder `into` and returns the JSON Lines file.
 
-    name: "owner/dataset", or "owner/dataset:configuration". progress: called with the number
-    of rows so far. The file appears when it is complete; one that is there is replaced.
-    Raises PoolError when the hub cannot be reached (within seconds), when it does not know the
-    dataset, the configuration or the split, or when the connection breaks off.
+    name: "owner/dataset", or "owner/dataset:configuration". progress: called with the rows so
+    far. Raises PoolError when the hub cannot be reached (within seconds), does not know dataset,
+    configuration or split, or breaks off.
     """
     match = _NAME.fullmatch(name.strip())
     if match is None or ".." in name or not re.fullmatch(r"[\w.\[\]:%+-]+", split):
@@ -83,10 +82,9 @@ def _rows(path: str, config: str | None, split: str) -> Iterator[dict[str, Any]]
 def _write(rows: Iterable[dict[str, Any]], out: Path, progress: Callable[[int], None]) -> None:
     count = 0
     with out.open("w", encoding="utf-8") as file:
-        for row in rows:
+        for count, row in enumerate(rows, 1):
             line = json.dumps(row, ensure_ascii=False, default=str)
             file.write(without_surrogates(line) + "\n")
-            count += 1
             if count % ROWS_PER_REPORT == 0:
                 progress(count)
     progress(count)

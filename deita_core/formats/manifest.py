@@ -44,10 +44,9 @@ class _Record(BaseModel):
 
 
 class PoolFile(_Record):
-    """One file of the pool.
+    """One file of the pool. name: as in the rows' `source`. path: as the user gave it.
 
-    name: as shown in the app and in the rows' `source`. path: as the user gave it. mapping:
-    how its records became conversations. read = imported + duplicates + rejected.
+    read = imported + duplicates + rejected.
     """
 
     name: str
@@ -82,11 +81,7 @@ class ModelUse(_Record):
 
 
 class SelectionRecord(_Record):
-    """A saved selection: its name, the strategy and that strategy's parameters as plain JSON.
-
-    The card and the app know `threshold` (cosine similarity), `budget` (rows or None) and
-    `aggregation` (how turns add up); anything else is carried along and shown as it is.
-    """
+    """A saved selection: its name, the strategy and that strategy's parameters as plain JSON."""
 
     name: str
     strategy: str
@@ -144,19 +139,15 @@ class Manifest(_Record):
             raise ExportError(f"{_first_problem(error)}; export again") from error
 
 
+_COUNT = "a whole number of at least 0"
 _WANTED = {
     "string_type": "text",
     "string_pattern_mismatch": "a SHA-256 of 64 hex digits",
     "bool_type": "true or false",
-    "int_type": "a whole number of at least 0",
-    "int_from_float": "a whole number of at least 0",
-    "greater_than_equal": "a whole number of at least 0",
     "tuple_type": "a list",
-    "mapping_type": "an object",
-    "dict_type": "an object",
-    "model_type": "an object",
+    **dict.fromkeys(("int_type", "int_from_float", "greater_than_equal"), _COUNT),
+    **dict.fromkeys(("mapping_type", "dict_type", "model_type", "dataclass_type"), "an object"),
     "model_attributes_type": "an object",
-    "dataclass_type": "an object",
 }
 
 
@@ -213,10 +204,9 @@ def check_versions(manifest: Manifest, here: MappingType[str, str]) -> list[str]
 
 
 def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] = ()) -> Path:
-    """The pool file on this machine, its content checked against the manifest's SHA-256.
+    """The pool file here, its SHA-256 checked: as given, by the manifest, or in `extra_dirs`.
 
-    Looked for at the path as given, then next to the manifest, then in each of `extra_dirs`.
-    Raises ExportError when there is no such file, or when what is there has another content.
+    Raises ExportError when there is no such file, or only ones with another content.
     """
     given = Path(pool_file.path)
     folders = (manifest_path.parent, *extra_dirs)

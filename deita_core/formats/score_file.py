@@ -26,17 +26,10 @@ from deita_core.formats.read.layout import Mapping as PoolMapping
 from deita_core.formats.read.rows import rows_of
 from deita_core.formats.read.text import Damage, Record
 
-ID_FIELDS = ("id", "conversation_id")
-TURN_FIELD = "turn"
 # Fields that hold a dimension's scores by their usual names, the likeliest first.
 USUAL_FIELDS: Mapping[str, tuple[str, ...]] = {
-    dimension: (
-        f"{dimension}_scores",
-        dimension,
-        f"{dimension}_score",
-        f"Deita_{dimension.capitalize()}",
-    )
-    for dimension in ("complexity", "quality")
+    name: (f"{name}_scores", name, f"{name}_score", f"Deita_{name.capitalize()}")
+    for name in ("complexity", "quality")
 }
 SAMPLE = 200
 _ID = re.compile("[0-9a-f]{32}")
@@ -66,16 +59,10 @@ def score_field_names(path: Path) -> list[str]:
 
 
 def score_fields(path: Path) -> dict[str, str]:
-    """The fields of a file that hold complexity and quality, by their usual names.
-
-    Raises FormatError, naming the fields there are, when there is none.
-    """
+    """The fields that hold complexity and quality by their usual names. Raises FormatError."""
     names = score_field_names(path)
-    found = {
-        dimension: field
-        for dimension, usual in USUAL_FIELDS.items()
-        if (field := next((name for name in usual if name in names), None))
-    }
+    usual = {d: [field for field in fields if field in names] for d, fields in USUAL_FIELDS.items()}
+    found = {dimension: fields[0] for dimension, fields in usual.items() if fields}
     if not found:
         raise FormatError(
             f"no field of {path.name} is known to hold scores (its fields: "
@@ -85,10 +72,7 @@ def score_fields(path: Path) -> dict[str, str]:
 
 
 def read_scores(path: Path, fields: Mapping[str, str]) -> Iterator[ScoreRow | Reject]:
-    """Every record of the file, as what it gives or as a reject with the reason.
-
-    fields: dimension -> field (dots lead into nested objects).
-    """
+    """What each record gives, or a reject. fields: dimension -> field, with dots if nested."""
     layout = _layout(path)
     for position, item in enumerate(_records(path)):
         if isinstance(item, Damage):
@@ -101,10 +85,10 @@ def read_scores(path: Path, fields: Mapping[str, str]) -> Iterator[ScoreRow | Re
 def _records(path: Path) -> Iterator[Record | Damage]:
     if not path.is_file():
         raise FormatError(f"there is no file {path}: check the path")
-    return records(path, sniff(path, _is_record), _is_record)
+    return records(path, sniff(path, _is_object), _is_object)
 
 
-def _is_record(value: object) -> bool:
+def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
@@ -119,31 +103,27 @@ def _layout(path: Path) -> PoolMapping | None:
 def _score_row(
     position: int, item: Record, fields: Mapping[str, str], layout: PoolMapping | None
 ) -> ScoreRow | str:
-    values = {
-        d: value for d, f in fields.items() if (value := lookup(item.value, f)) is not MISSING
-    }
+    found = {dimension: lookup(item.value, field) for dimension, field in fields.items()}
+    values = {dimension: value for dimension, value in found.items() if value is not MISSING}
     if not values:
         return f"it has no field {' or '.join(map(repr, fields.values()))}"
-    turn = lookup(item.value, TURN_FIELD)
+    turn = lookup(item.value, "turn")
     number: int | None = None
-    if turn is not MISSING and turn is not None and turn != "":
+    if turn not in (MISSING, None, ""):
         if not re.fullmatch(r"\d{1,9}(\.0)?", str(turn)):
             return f"turn must be a whole number from 0, got {turn!r}"
         number = int(float(str(turn)))
-    identity = _identity(item, layout)
-    if identity is None:
-        return "it names no conversation: neither by id nor by its messages"
-    return ScoreRow(position, item.line, identity, number, values)
+    if identity := _identity(item, layout):
+        return ScoreRow(position, item.line, identity, number, values)
+    return "it names no conversation: neither by id nor by its messages"
 
 
 def _identity(item: Record, layout: PoolMapping | None) -> str | None:
-    for name in ID_FIELDS:
+    for name in ("id", "conversation_id"):
         given = lookup(item.value, name)
         if isinstance(given, str) and _ID.fullmatch(given):
             return given
-    if layout is None:
-        return None
-    row = next(rows_of(iter([item]), layout), None)
+    row = next(rows_of(iter([item]), layout), None) if layout else None
     return row.conversation.id if isinstance(row, PoolRow) else None
 
 
@@ -190,9 +170,8 @@ def deita_record(row: Mapping[str, Any]) -> dict[str, Any]:
     said: list[dict[str, str]] = []
     for turn in conversation.turns:
         said.append({"from": "human", "value": turn.instruction})
-        said.append({"from": "gpt", "value": turn.response or ""})
-    if conversation.turns and conversation.turns[-1].response is None:
-        said.pop()
+        if turn.response is not None or turn is not conversation.turns[-1]:
+            said.append({"from": "gpt", "value": turn.response or ""})
     record: dict[str, Any] = {"id": row["id"], "conversations": said}
     if conversation.system is not None:
         record["system"] = conversation.system

@@ -27,12 +27,7 @@ from deita_core.formats.read.text import IsRecord, Record
 
 SAMPLE = 200
 PREVIEW = 8
-_KINDS = {
-    "json": "A JSON file",
-    "jsonl": "A JSON Lines file",
-    "csv": "A CSV file",
-    "parquet": "A Parquet file",
-}
+_KINDS = {"json": "JSON", "jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
 # Layouts whose fields do not tell how a row comes about.
 _DESCRIBED = ("preference", "questions", "texts", "nested_tree", "flat_tree")
 
@@ -41,9 +36,7 @@ _DESCRIBED = ("preference", "questions", "texts", "nested_tree", "flat_tree")
 class Detection:
     """What a file looks like before it is imported.
 
-    container, mapping: how the file will be read, complete: `read` with them gives the rows of
-    the preview.
-    fields: names of the record's fields, most common first (to choose a mapping from).
+    container, mapping: how `read` will read it. fields: of its records, most common first.
     preview: the first rows as they would be imported. explanation: a few plain sentences.
     """
 
@@ -72,7 +65,6 @@ class _Sample:
 def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     """What the file is, from its first 200 records; `mapping` overrides what would be found.
 
-    What `mapping` does not name is found by its usual names, a column named as "" is not read.
     The mapping found names what all records share (required columns, the keys of a message);
     other columns are looked for in each record, so that one that first occurs late is read.
     Raises PathError when there is no file, PoolError when it cannot be read, FormatError when
@@ -102,12 +94,8 @@ def record_test(mapping: Mapping | None) -> IsRecord:
         return is_record
     layout = LAYOUTS[mapping.layout]
     inner = ("role", "text", "replies") if "tree" not in mapping.layout else ("replies",)
-    paths = [
-        path
-        for column in layout.columns
-        if column.required and column.name not in inner
-        if (path := mapping.columns.get(column.name))
-    ]
+    outer = [c.name for c in layout.columns if c.required and c.name not in inner]
+    paths = [path for name in outer if (path := mapping.columns.get(name))]
     nested = mapping.layout == "nested_tree" and mapping.columns.get("root")
     if not paths or nested or WHOLE_RECORD in paths:
         return lambda value: layout.fits(value) is not None
@@ -145,10 +133,8 @@ def _complete(sample: _Sample, layout: Layout, mapping: Mapping | None) -> Mappi
     columns = _with_given(layout, given, sample.values)
     for column in layout.open_columns(Mapping(layout.name, given)):
         columns.pop(column.name, None)
-    for column in layout.columns:
-        theirs = columns.get(column.name, "")
-        if not column.required:
-            continue
+    for column in (column for column in layout.columns if column.required):
+        theirs = columns.get(column.name)
         if not theirs:
             raise FormatError(
                 f"no field of {sample.path.name} was found for {column.name} "
@@ -167,14 +153,12 @@ def _with_given(layout: Layout, given: dict[str, str], values: list[object]) -> 
     # Under a renamed field the layout finds nothing, so it is shown the records with our
     # usual names in place of the given ones.
     usual = {c.name: c.aliases[0] for c in layout.columns if c.name in given}
-    renamed: list[object] = []
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for value in values:
+        record = value
         if isinstance(value, dict):
             more = {usual[n]: lookup(value, path) for n, path in given.items() if path}
-            value = {**value, **{k: v for k, v in more.items() if v is not MISSING}}
-        renamed.append(value)
-    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for record in renamed:
+            record = value | {k: v for k, v in more.items() if v is not MISSING}
         for ours, theirs in (layout.fits(record) or {}).items():
             votes[ours][theirs] += 1
     found = {ours: counted.most_common(1)[0][0] for ours, counted in votes.items()}
@@ -192,7 +176,7 @@ def _explain(
     """What the file is, which fields are read, and what in its first rows needs attention."""
     packed = f" ({container.compression})" if container.compression else ""
     sentences = [
-        f"{_KINDS[container.kind]}{packed} in the layout {layout.label}",
+        f"A {_KINDS[container.kind]} file{packed} in the layout {layout.label}",
         *([layout.description.removesuffix(".")] if layout.name in _DESCRIBED else []),
         *_fields_read(sample, layout, mapping),
         *_absent(layout, mapping, sample.values),
@@ -261,10 +245,8 @@ def _trouble(rows: Sequence[PoolRow | Reject], goes_on: bool) -> list[str]:
         why = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
         more = "; other reasons" if len(reasons) > 3 else ""
         sentences.append(f"Of its {among} {reasons.total():,} would be rejected: {why}{more}")
-    silent = sum(
-        isinstance(row, PoolRow) and all(turn.response is None for turn in row.conversation.turns)
-        for row in rows
-    )
+    chats = (row.conversation for row in rows if isinstance(row, PoolRow))
+    silent = sum(all(turn.response is None for turn in chat.turns) for chat in chats)
     if silent:
         verb = "has" if silent == 1 else "have"
         sentences.append(f"Of its {among} {silent:,} {verb} no response")
@@ -273,7 +255,6 @@ def _trouble(rows: Sequence[PoolRow | Reject], goes_on: bool) -> list[str]:
 
 def _roles(mapping: Mapping, values: Sequence[object]) -> list[str]:
     unknown = {name for value in values for name in unknown_roles(value, mapping)}
-    if not unknown:
-        return []
     names = ", ".join(map(repr, sorted(unknown)[:8]))
-    return [f"Role names that are not known: {names}; say in the mapping which role each one is"]
+    says = f"Role names that are not known: {names}; say in the mapping which role each one is"
+    return [says] if unknown else []

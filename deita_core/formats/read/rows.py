@@ -27,8 +27,7 @@ from deita_core.formats.read.question_answer import (
 from deita_core.formats.read.text import Damage, Record
 from deita_core.formats.read.trees import FLAT_TREE, NESTED_TREE, gather
 
-# The more particular first: a preference pair also has a prompt, a chat may repeat its first
-# turn as prompt and response.
+# The more particular first: a preference pair has a prompt, too; a chat may repeat its first turn.
 _IN_ORDER = (
     PREFERENCE,
     SHAREGPT,
@@ -48,12 +47,14 @@ LAYOUTS: MappingProxyType[str, Layout] = MappingProxyType({one.name: one for one
 
 def layout_of(record: object) -> Layout | None:
     """The layout that fits one record: the first whose answer is there, too, else the first."""
-    fitting = [(layout, found) for layout in _IN_ORDER if (found := layout.fits(record))]
-    for layout, found in fitting:
-        answer = _ANSWER_OF.get(layout.name)
-        if answer is None or answer in found:
-            return layout
-    return fitting[0][0] if fitting else None
+    first = None
+    for layout in _IN_ORDER:
+        if found := layout.fits(record):
+            answer = _ANSWER_OF.get(layout.name)
+            if answer is None or answer in found:
+                return layout
+            first = first or layout
+    return first
 
 
 def is_record(record: object) -> bool:

@@ -53,10 +53,7 @@ class Damage:
 
 
 class TextStream:
-    """The text of a file in pieces of about 1 MB of bytes.
-
-    failure: after the last piece, why the compressed stream broke off, or "".
-    """
+    """The text of a file in pieces of 1 MB; afterwards `failure` says why it broke off, or ""."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -25,14 +25,7 @@ from deita_core.formats.write.export_format import (
     TrainerWarning,
     WriteReport,
 )
-from deita_core.formats.write.records import (
-    ALPACA,
-    CSV,
-    OPENAI,
-    ORIGINAL,
-    PARQUET,
-    SHAREGPT,
-)
+from deita_core.formats.write.records import ALPACA, CSV, OPENAI, ORIGINAL, PARQUET, SHAREGPT
 from deita_core.formats.write.trainers import OPENAI_LEAST_ROWS
 
 __all__ = [
@@ -61,12 +54,11 @@ def export_format(key: str) -> ExportFormat:
 def write(
     rows: Iterable[ExportRow], format: str, out: Path, *, with_scores: bool | None = None
 ) -> WriteReport:
-    """Writes `rows` to `out` in the order given; memory does not grow with their number.
+    """Writes `rows` to `out`, whole or not at all, in the order given and streamed.
 
     format: a key of EXPORT_FORMATS. with_scores: also write id, scores and source of each row;
-    None is the format's default ("original" never has them). An existing file is replaced only
-    when the new one is complete. Raises ExportError for an unknown format or an `out` that
-    cannot be written.
+    None is the format's default ("original" never has them). Raises ExportError for an unknown
+    format or an `out` that cannot be written.
     """
     chosen = export_format(format)
     scores = chosen.scores_by_default if with_scores is None else with_scores
@@ -81,12 +73,7 @@ def write(
             f"cannot write {out}: {error.strerror or error}; choose another folder or free space"
         ) from error
     return WriteReport(
-        tally.rows,
-        tuple(tally.skipped),
-        tally.warnings(),
-        frozenset(tally.fields),
-        size,
-        digest,
+        tally.rows, tuple(tally.skipped), tally.warnings(), frozenset(tally.fields), size, digest
     )
 
 

@@ -95,11 +95,9 @@ class TrainerWarning:
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
-    """What an export wrote.
+    """What an export wrote. skipped: (id, reason) of each row left out, in order.
 
-    rows_written: rows in the file. skipped: (id, reason) of each row left out, in order.
-    warnings: what trainers will do with some of the rows. fields: names of the fields that hold
-    a value in at least one row. bytes, sha256: of the finished file.
+    fields: those that hold a value in at least one row. bytes, sha256: of the finished file.
     """
 
     rows_written: int
@@ -124,18 +122,15 @@ class ExportFormat:
     label: str
     extension: str
     explanation: str
-    trainers: tuple[str, ...]
-    scores_by_default: bool
     record: Callable[[ExportRow], JsonObject]
     write: Callable[[BinaryIO, Iterable[JsonObject], bool], None]
-    mapping: Mapping | None
+    trainers: tuple[str, ...] = ()
+    scores_by_default: bool = True
+    mapping: Mapping | None = None
     checks: MappingType[str, Callable[[Conversation], str | None]] = field(default_factory=dict)
 
     def complete_record(self, row: ExportRow, with_scores: bool) -> JsonObject:
-        """The record, sure to read back as the same conversation, with the scores after it.
-
-        Raises NotExpressibleError.
-        """
+        """The record, sure to read back the same, scores behind it. Raises NotExpressibleError."""
         record = self.record(row)
         if self.mapping is None:
             return record
@@ -149,9 +144,8 @@ def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> 
     try:
         "".join([conversation.tools or "", *texts]).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise NotExpressibleError(
-            "its text holds a lone surrogate, which is no character"
-        ) from error
+        why = "its text holds a lone surrogate, which is no character"
+        raise NotExpressibleError(why) from error
     (row,) = rows_of(iter([Record(None, "", record)]), mapping)
     if isinstance(row, Reject):
         raise NotExpressibleError(f"it could not be read back: {row.reason}")

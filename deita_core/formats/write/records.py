@@ -1,4 +1,4 @@
-"""The export formats: how a conversation is written down in each of them.
+"""The export formats: how a conversation is written down in each, and how records fill a file.
 
 ShareGPT (`from` / `value`): the system message stays the first message, where LLaMA-Factory and
 axolotl read it, so that a second one later in the chat keeps its place. `tools` is JSON text, as
@@ -19,28 +19,24 @@ dataset_info.json.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import deque
-from itertools import zip_longest
-from typing import Any
+from collections.abc import Iterable
+from itertools import count, islice, zip_longest
+from typing import Any, BinaryIO
 
 from deita_core.conversation import Message
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
 from deita_core.formats.write.export_format import (
+    SCORE_FIELDS,
     ExportFormat,
     ExportRow,
     JsonObject,
     JsonValue,
     NotExpressibleError,
-)
-from deita_core.formats.write.sinks import (
-    FORMULA,
-    write_csv,
-    write_json_array,
-    write_json_lines,
-    write_original,
-    write_parquet,
 )
 from deita_core.formats.write.trainers import (
     alpaca_problem,
@@ -52,21 +48,93 @@ from deita_core.formats.write.trainers import (
     openai_problem,
 )
 
-FROM = {
-    "system": "system",
-    "user": "human",
-    "assistant": "gpt",
-    "function_call": "function_call",
-    "tool": "observation",
-}
+# A spreadsheet runs a cell that begins with one of these as a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_CSV_FIELDS = ("messages", "tools", "instruction", "response")
+# Cells that are there to be looked at; the others are read back, and stay as they are.
+_SHOWN = ("instruction", "response", "source")
+_ROWS_PER_GROUP = 1_000
+
+
+def write_json_array(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+    """A JSON array, one record per line, so that it can be compared and paged line by line."""
+    start = b"[\n"
+    for record in records:
+        file.write(start + _json(record))
+        start = b",\n"
+    file.write(b"[]\n" if start == b"[\n" else b"\n]\n")
+
+
+def write_json_lines(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+    """JSON Lines: one record per line."""
+    for record in records:
+        file.write(_json(record) + b"\n")
+
+
+def write_original(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+    """The lines of JSON text that each record holds under "lines"."""
+    for record in records:
+        lines = record["lines"]
+        assert isinstance(lines, list)
+        file.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def write_csv(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+    """UTF-8, comma, every text quoted: a bare carriage return inside a text survives.
+
+    A cell that is only shown gets an apostrophe in front of what a spreadsheet would run.
+    """
+    columns = (*_CSV_FIELDS, *(SCORE_FIELDS if with_scores else ()))
+    file.write(_csv_line(columns))
+    for record in records:
+        file.write(_csv_line(_cell(name, record[name]) for name in columns))
+
+
+def _csv_line(cells: Iterable[JsonValue]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
+    return text.getvalue().encode("utf-8")
+
+
+def _cell(name: str, value: JsonValue) -> JsonValue:
+    if name in _SHOWN and isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+def write_parquet(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+    """Row groups of 1,000 rows; memory holds one group."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    message = pa.struct([("role", pa.string()), ("content", pa.string())])
+    fields = [("messages", pa.list_(message)), ("tools", pa.string())]
+    for name, kind in SCORE_FIELDS.items() if with_scores else ():
+        is_list = kind == "list<string>"
+        fields.append((name, pa.list_(pa.string()) if is_list else pa.type_for_alias(kind)))
+    schema = pa.schema(fields)
+    left = iter(records)
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(left, _ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def _json(record: JsonObject) -> bytes:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+# The roles that ShareGPT names otherwise.
+_FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 
 
 def sharegpt_record(row: ExportRow) -> JsonObject:
     """The row as a ShareGPT record; `tools` is null where there are none."""
-    messages = row.conversation.messages
+    chat = row.conversation
     return {
-        "conversations": [{"from": FROM[m.role], "value": m.content} for m in messages],
-        "tools": row.conversation.tools,
+        "conversations": [
+            {"from": _FROM.get(m.role, m.role), "value": m.content} for m in chat.messages
+        ],
+        "tools": chat.tools,
     }
 
 
@@ -77,17 +145,12 @@ SHAREGPT = ExportFormat(
     explanation="A list of chats, each message with from and value; several turns, system "
     "messages and function calls fit.",
     trainers=("LLaMA-Factory", "axolotl", "FastChat"),
-    scores_by_default=True,
     record=sharegpt_record,
     write=write_json_array,
     mapping=Mapping(
-        "sharegpt",
-        {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"},
+        "sharegpt", {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"}
     ),
-    checks={
-        "LLaMA-Factory": llama_factory_problem,
-        "axolotl": axolotl_problem,
-    },
+    checks={"LLaMA-Factory": llama_factory_problem, "axolotl": axolotl_problem},
 )
 
 
@@ -106,14 +169,12 @@ def openai_record(row: ExportRow) -> JsonObject:
 
 def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
     made: list[JsonObject] = []
-    calls = 0
+    call_ids = map("call_{}".format, count())
     waiting: deque[str] = deque()
     for message in messages:
         if message.role == "function_call":
-            call_id = f"call_{calls}"
-            calls += 1
-            waiting.append(call_id)
-            _add_call(made, _call(message.content, call_id))
+            waiting.append(next(call_ids))
+            _add_call(made, _call(message.content, waiting[-1]))
         elif message.role == "tool":
             if not waiting:
                 raise NotExpressibleError(
@@ -130,8 +191,7 @@ def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
 def _add_call(made: list[JsonObject], call: JsonObject) -> None:
     """Puts the call into the assistant's message before it, or into a new one.
 
-    What the assistant says and calls before it hears back is one message there: calls in
-    messages of their own would each need their result at once.
+    Calls in messages of their own would each need their result at once.
     """
     last = made[-1] if made else {}
     calls = last.get("tool_calls")
@@ -150,10 +210,8 @@ def _call(content: str, call_id: str) -> JsonObject:
         raise NotExpressibleError(
             'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it'
         )
-    function: JsonObject = {
-        "name": call["name"],
-        "arguments": json.dumps(call["arguments"], ensure_ascii=False),
-    }
+    arguments = json.dumps(call["arguments"], ensure_ascii=False)
+    function: JsonObject = {"name": call["name"], "arguments": arguments}
     return {"id": call_id, "type": "function", "function": function}
 
 
@@ -161,9 +219,7 @@ def _tools(tools: str) -> JsonValue:
     known = _parsed(tools)
     if not isinstance(known, list) or not all(isinstance(tool, dict) for tool in known):
         raise NotExpressibleError("its tools are not a JSON list; the ShareGPT export keeps them")
-    return [
-        tool if "function" in tool else {"type": "function", "function": tool} for tool in known
-    ]
+    return [t if "function" in t else {"type": "function", "function": t} for t in known]
 
 
 def _parsed(text: str) -> Any:
@@ -184,10 +240,7 @@ OPENAI = ExportFormat(
     record=openai_record,
     write=write_json_lines,
     mapping=_MESSAGES,
-    checks={
-        "OpenAI": openai_problem,
-        "LLaMA-Factory": llama_factory_openai_problem,
-    },
+    checks={"OpenAI": openai_problem, "LLaMA-Factory": llama_factory_openai_problem},
 )
 
 
@@ -211,14 +264,13 @@ def alpaca_record(row: ExportRow) -> JsonObject:
         raise NotExpressibleError("Alpaca needs user and assistant to alternate")
     # A last question without an answer is paired with None.
     pairs = zip_longest((m.content for m in users), (m.content for m in answers))
-    *earlier, (instruction, output) = pairs
-    history: list[JsonValue] = [[user, answer] for user, answer in earlier]
+    *history, (instruction, output) = map(list[JsonValue], pairs)
     return {
         "instruction": instruction,
         "input": "",
         "output": output,
         "system": system,
-        "history": history,
+        "history": list[JsonValue](history),
     }
 
 
@@ -229,12 +281,10 @@ ALPACA = ExportFormat(
     explanation="instruction, input and output, earlier turns as history; a missing last "
     "answer is null. Chats with function calls do not fit and are left out.",
     trainers=("LLaMA-Factory", "axolotl", "Stanford Alpaca"),
-    scores_by_default=True,
     record=alpaca_record,
     write=write_json_array,
     mapping=Mapping(
-        "alpaca",
-        {name: name for name in ("instruction", "input", "output", "system", "history")},
+        "alpaca", {name: name for name in ("instruction", "input", "output", "system", "history")}
     ),
     checks={
         "LLaMA-Factory": llama_factory_alpaca_problem,
@@ -268,8 +318,6 @@ CSV = ExportFormat(
     explanation="One line per chat: messages as JSON text, the first turn in columns of its "
     "own, and the scores; for spreadsheets. Of these columns, a text that a spreadsheet would "
     "run as a formula (= + - @) begins with an apostrophe; messages are exact.",
-    trainers=(),
-    scores_by_default=True,
     record=csv_record,
     write=write_csv,
     mapping=_MESSAGES,
@@ -292,14 +340,10 @@ PARQUET = ExportFormat(
     explanation="Messages with role and content, and the scores, in typed columns; small, and "
     "what the Hugging Face hub shows best.",
     trainers=("TRL", "LLaMA-Factory"),
-    scores_by_default=True,
     record=parquet_record,
     write=write_parquet,
     mapping=_MESSAGES,
-    checks={
-        "TRL": chat_template_problem,
-        "LLaMA-Factory": llama_factory_problem,
-    },
+    checks={"TRL": chat_template_problem, "LLaMA-Factory": llama_factory_problem},
 )
 
 
@@ -340,9 +384,7 @@ ORIGINAL = ExportFormat(
     extension=".jsonl",
     explanation="Each kept record exactly as it was in its pool file, one per line; for "
     "pipelines that read that format already.",
-    trainers=(),
     scores_by_default=False,
     record=original_lines,
     write=write_original,
-    mapping=None,
 )

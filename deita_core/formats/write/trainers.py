@@ -1,11 +1,9 @@
 """What trainers need: the rules by which they take or drop a row, and LLaMA-Factory's settings.
 
-`write` warns about rows that break a rule. Sources: LLaMA-Factory's converter of ShareGPT rows (an
-optional system message, then messages that alternate between user or tool and assistant or
-function call, even in number; any other row is dropped with a line in the log); OpenAI's
-fine-tuning guide (at least ten rows, an answer in each, each tool call answered); the chat
-templates that TRL and axolotl apply. LLaMA-Factory's loader finds the columns of an export by its
-dataset_info.json.
+Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages that
+alternate between user or tool and assistant or function call, even in number; any other row is
+dropped) and its loader, which finds columns by dataset_info.json; OpenAI's fine-tuning guide (at
+least ten rows, an answer in each, each tool call answered); the chat templates of TRL and axolotl.
 """
 
 from __future__ import annotations
@@ -115,13 +113,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
     "sharegpt": {"messages": "conversations", "tools": "tools"},
     "openai": {"messages": "messages"},
     "parquet": {"messages": "messages", "tools": "tools"},
-    "alpaca": {
-        "prompt": "instruction",
-        "query": "input",
-        "response": "output",
-        "system": "system",
-        "history": "history",
-    },
+    "alpaca": {"prompt": "instruction", "query": "input", "response": "output"}
+    | {name: name for name in ("system", "history")},
 }
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
 # The export formats that LLaMA-Factory reads.
@@ -148,13 +141,11 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
         raise ExportError(
             f"LLaMA-Factory does not read {format!r}: export as one of {', '.join(_COLUMNS)}"
         )
-    listed: JsonObject = {
-        ours: theirs for ours, theirs in columns.items() if theirs in _ALWAYS or theirs in fields
-    }
+    here = _ALWAYS.union(fields)
     entry: JsonObject = {
         "file_name": file_name,
         "formatting": "alpaca" if format == "alpaca" else "sharegpt",
-        "columns": listed,
+        "columns": {ours: theirs for ours, theirs in columns.items() if theirs in here},
     }
     if format in ("openai", "parquet"):
         entry["tags"] = _TAGS
@@ -162,10 +153,9 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
 
 
 def merge_dataset_info(path: Path, entry: JsonObject) -> None:
-    """Adds `entry` to the dataset_info.json at `path`, keeping every other dataset.
+    """Adds `entry` to the dataset_info.json at `path`, in place of one of the same name.
 
-    An entry of the same name is replaced. The file is made when it is missing, and replaced
-    only when complete. Raises ExportError when the file there is not a JSON object.
+    The file is made when it is missing. Raises ExportError when it is not a JSON object.
     """
     known = _load(path) if path.exists() else {}
     text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
