@@ -20,13 +20,8 @@ from deita_core.formats.manifest import Manifest, ModelUse, SelectionRecord
 from deita_core.formats.write.export_format import ExportRow
 
 PAPER = "https://arxiv.org/abs/2312.15685"
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"),
-)
+# By the number of digits: up to three, four, ..., eight or more.
+_SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "n>10M")
 _LICENSE = "{}, as stated by whoever exported it; check the pool files' own licenses."
 _LICENSE_UNKNOWN = (
     "Not stated yet. The rows stay under the licenses of the pool files above; name the "
@@ -52,8 +47,7 @@ class CardStatistics:
 def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
     """One pass over the rows; memory holds three numbers a row."""
     count = turns = characters = 0
-    languages: Counter[str] = Counter()
-    flagged: Counter[str] = Counter()
+    languages, flagged = Counter[str](), Counter[str]()
     scores: dict[str, list[float]] = {"evol score": [], "complexity": [], "quality": []}
     for row in rows:
         count += 1
@@ -64,14 +58,9 @@ def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
         for name, value in zip(scores, (row.evol_score, row.complexity, row.quality), strict=True):
             if value is not None and isfinite(value):
                 scores[name].append(value)
-    return CardStatistics(
-        count,
-        turns,
-        characters,
-        _most_first(languages),
-        _most_first(flagged),
-        {name: tuple(sorted(values)) for name, values in scores.items()},
-    )
+    in_order = {name: tuple(sorted(values)) for name, values in scores.items()}
+    most_first = _most_first(languages), _most_first(flagged)
+    return CardStatistics(count, turns, characters, *most_first, in_order)
 
 
 def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
@@ -106,7 +95,7 @@ def _front_matter(manifest: Manifest, statistics: CardStatistics, license: str) 
     from huggingface_hub import DatasetCardData
 
     codes = [code for code in statistics.languages if re.fullmatch(r"[a-z]{2,3}", code)]
-    size = next((label for limit, label in _SIZES if statistics.rows < limit), "n>10M")
+    size = _SIZES[min(max(len(str(statistics.rows)) - 3, 0), len(_SIZES) - 1)]
     data = DatasetCardData(
         license=license,
         language=codes or None,

@@ -218,17 +218,17 @@ def locate(pool_file: PoolFile, manifest_path: Path, extra_dirs: Sequence[Path] 
             f"pool file {pool_file.name!r} is missing; looked for {', '.join(map(str, places))}. "
             "Put it there, or name its folder with --pool-dir"
         )
-    hashes = {}
+    found = []
     for place in existing:
         try:
-            hashes[place] = sha256_of(place)
+            digest = sha256_of(place)
         except OSError as error:
             raise ExportError(f"cannot read the pool file {place}: {error.strerror}") from error
-        if hashes[place] == pool_file.sha256:
+        if digest == pool_file.sha256:
             return place
-    found = "; ".join(f"{place} has {digest}" for place, digest in hashes.items())
+        found.append(f"{place} has {digest}")
     raise ExportError(
-        f"pool file {pool_file.name!r} is not the one of the manifest: SHA-256 "
-        f"{pool_file.sha256} was used, {found}. Get the file that was used, or name its "
-        "folder with --pool-dir"
+        f"pool file {pool_file.name!r} is not the one of the manifest: SHA-256 {pool_file.sha256} "
+        f"was used, {'; '.join(found)}. Get the file that was used, or name its folder with "
+        "--pool-dir"
     )

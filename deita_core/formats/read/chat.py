@@ -269,3 +269,5 @@ QUESTIONS = Layout(
     _question_columns,
     partial(_texts, column="questions", speakers=("user",)),
 )
+
+CHAT_LAYOUTS = (SHAREGPT, OPENAI, QUESTIONS, TEXTS)

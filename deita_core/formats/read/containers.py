@@ -70,8 +70,7 @@ _ADAPTER = TypeAdapter(Container)
 def sniff(path: Path, is_record: IsRecord) -> Container:
     """Tells the container from the first megabyte. Raises FormatError for an unknown one.
 
-    is_record: whether a JSON value can be a row; it tells a record from an object around an
-    array of records, and JSON Lines from an array.
+    is_record: tells a record from an object around an array of records, and lines from an array.
     """
     stream = TextStream(path)
     if next(stream.pieces(), b"").startswith(b"PAR1"):
@@ -246,10 +245,7 @@ def _seekable(stream: TextStream) -> Iterator[Path | IO[bytes]]:
 
 
 def _scan_parquet(stream: TextStream) -> Iterator[Record | Damage]:
-    """Every row; a row group that cannot be decoded is one `Damage` naming its rows.
-
-    Raises FormatError when the footer is damaged: without it nothing can be read.
-    """
+    """Every row; a group that cannot be decoded is one `Damage`, a bad footer a FormatError."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 

@@ -1,7 +1,4 @@
-"""What a layout is: how one record is written down, and how it becomes messages.
-
-Also what reading gives (`PoolRow`, `Reject`), and the `Mapping` that says how to read a file.
-"""
+"""What a layout is, what reading gives, and the `Mapping` that says how to read a file."""
 
 from __future__ import annotations
 

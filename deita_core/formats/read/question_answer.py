@@ -167,3 +167,5 @@ PREFERENCE = Layout(
     partial(found_columns, _PREFERENCE),
     _preferred,
 )
+
+ANSWER_LAYOUTS = (ALPACA, QUESTION_ANSWER, PROMPT_COMPLETION)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.describe import STARTS_WITH_ASSISTANT
-from deita_core.formats.read.chat import OPENAI, QUESTIONS, SHAREGPT, TEXTS, tools_text
+from deita_core.formats.read.chat import CHAT_LAYOUTS, tools_text
 from deita_core.formats.read.layout import (
     Fields,
     Layout,
@@ -18,28 +18,12 @@ from deita_core.formats.read.layout import (
     RowError,
     mapping_for,
 )
-from deita_core.formats.read.question_answer import (
-    ALPACA,
-    PREFERENCE,
-    PROMPT_COMPLETION,
-    QUESTION_ANSWER,
-)
+from deita_core.formats.read.question_answer import ANSWER_LAYOUTS, PREFERENCE
 from deita_core.formats.read.text import Damage, Record
 from deita_core.formats.read.trees import FLAT_TREE, NESTED_TREE, gather
 
 # The more particular first: a preference pair has a prompt, too; a chat may repeat its first turn.
-_IN_ORDER = (
-    PREFERENCE,
-    SHAREGPT,
-    OPENAI,
-    QUESTIONS,
-    TEXTS,
-    NESTED_TREE,
-    FLAT_TREE,
-    ALPACA,
-    QUESTION_ANSWER,
-    PROMPT_COMPLETION,
-)
+_IN_ORDER = (PREFERENCE, *CHAT_LAYOUTS, NESTED_TREE, FLAT_TREE, *ANSWER_LAYOUTS)
 _ANSWER_OF = {"alpaca": "output", "question_answer": "answer", "prompt_completion": "completion"}
 
 LAYOUTS: MappingProxyType[str, Layout] = MappingProxyType({one.name: one for one in _IN_ORDER})

@@ -1,8 +1,4 @@
-"""What every export format shares: the row, the report, and the description of a format.
-
-A row that a format cannot express without changing it is refused. To be sure of that, each
-record is read back before it is written.
-"""
+"""What every export format shares: the row, the report, and the description of a format."""
 
 from __future__ import annotations
 
@@ -44,7 +40,7 @@ class ExportRow:
     """One kept conversation on its way out.
 
     raw: the original record as JSON text. source, position: its pool file and 0-based row there.
-    rank: place in the selection, from 1. evol_score, complexity, quality: None when not scored.
+    rank: in the selection, from 1. evol_score, complexity, quality: None when not scored.
     """
 
     id: str

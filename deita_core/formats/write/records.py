@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from itertools import count, islice, zip_longest
 from typing import Any, BinaryIO
 
+import deita_core.formats.write.trainers as trainers
 from deita_core.conversation import Message
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
@@ -37,15 +38,6 @@ from deita_core.formats.write.export_format import (
     JsonObject,
     JsonValue,
     NotExpressibleError,
-)
-from deita_core.formats.write.trainers import (
-    alpaca_problem,
-    axolotl_problem,
-    chat_template_problem,
-    llama_factory_alpaca_problem,
-    llama_factory_openai_problem,
-    llama_factory_problem,
-    openai_problem,
 )
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
@@ -150,7 +142,7 @@ SHAREGPT = ExportFormat(
     mapping=Mapping(
         "sharegpt", {"messages": "conversations", "role": "from", "text": "value", "tools": "tools"}
     ),
-    checks={"LLaMA-Factory": llama_factory_problem, "axolotl": axolotl_problem},
+    checks={"LLaMA-Factory": trainers.llama_factory_problem, "axolotl": trainers.axolotl_problem},
 )
 
 
@@ -240,7 +232,10 @@ OPENAI = ExportFormat(
     record=openai_record,
     write=write_json_lines,
     mapping=_MESSAGES,
-    checks={"OpenAI": openai_problem, "LLaMA-Factory": llama_factory_openai_problem},
+    checks={
+        "OpenAI": trainers.openai_problem,
+        "LLaMA-Factory": trainers.llama_factory_openai_problem,
+    },
 )
 
 
@@ -287,9 +282,9 @@ ALPACA = ExportFormat(
         "alpaca", {name: name for name in ("instruction", "input", "output", "system", "history")}
     ),
     checks={
-        "LLaMA-Factory": llama_factory_alpaca_problem,
-        "axolotl": alpaca_problem,
-        "Stanford Alpaca": alpaca_problem,
+        "LLaMA-Factory": trainers.llama_factory_alpaca_problem,
+        "axolotl": trainers.alpaca_problem,
+        "Stanford Alpaca": trainers.alpaca_problem,
     },
 )
 
@@ -343,7 +338,7 @@ PARQUET = ExportFormat(
     record=parquet_record,
     write=write_parquet,
     mapping=_MESSAGES,
-    checks={"TRL": chat_template_problem, "LLaMA-Factory": llama_factory_problem},
+    checks={"TRL": trainers.chat_template_problem, "LLaMA-Factory": trainers.llama_factory_problem},
 )
 
 

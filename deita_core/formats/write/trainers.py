@@ -22,9 +22,8 @@ OPENAI_LEAST_ROWS = 10
 
 def no_answer(conversation: Conversation) -> str | None:
     """Nothing to train on: no message of the assistant."""
-    if any(m.role in ASSISTANT_ROLES for m in conversation.messages):
-        return None
-    return "would teach nothing: no message of the assistant"
+    answered = any(m.role in ASSISTANT_ROLES for m in conversation.messages)
+    return None if answered else "would teach nothing: no message of the assistant"
 
 
 def llama_factory_problem(conversation: Conversation) -> str | None:
@@ -40,16 +39,13 @@ def llama_factory_problem(conversation: Conversation) -> str | None:
         if (message.role in ASSISTANT_ROLES) != (index % 2 == 1):
             why = "user and assistant do not alternate" if index else "starts with the assistant"
             return f"would be dropped: {why}"
-    if len(messages) % 2:
-        return "would be dropped: odd number of messages"
-    return None
+    return "would be dropped: odd number of messages" if len(messages) % 2 else None
 
 
 def llama_factory_alpaca_problem(conversation: Conversation) -> str | None:
     """Why LLaMA-Factory would drop the row of an Alpaca file, or None."""
-    if conversation.messages[-1].role not in ASSISTANT_ROLES:
-        return "would be dropped: no last answer"
-    return None
+    answered = conversation.messages[-1].role in ASSISTANT_ROLES
+    return None if answered else "would be dropped: no last answer"
 
 
 def alpaca_problem(conversation: Conversation) -> str | None:
@@ -58,9 +54,7 @@ def alpaca_problem(conversation: Conversation) -> str | None:
         return "would teach a wrong answer: the last one is missing"
     if sum(message.role == "user" for message in conversation.messages) > 1:
         return "with earlier turns, which it does not read"
-    if conversation.system:
-        return "with a system message, which it does not read"
-    return None
+    return "with a system message, which it does not read" if conversation.system else None
 
 
 def axolotl_problem(conversation: Conversation) -> str | None:
@@ -117,8 +111,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
     | {name: name for name in ("system", "history")},
 }
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
-# The export formats that LLaMA-Factory reads.
-READABLE = frozenset(_COLUMNS)
+READABLE = frozenset(_COLUMNS)  # by LLaMA-Factory
 _TAGS: JsonObject = {
     "role_tag": "role",
     "content_tag": "content",
@@ -174,8 +167,6 @@ def _load(path: Path) -> JsonObject:
             f"{path} cannot be read as JSON ({error}): mend it or export to another folder"
         ) from error
     if not isinstance(found, dict):
-        raise ExportError(
-            f"{path} holds a {type(found).__name__}, not an object of datasets: "
-            "mend it or export to another folder"
-        )
+        what = f"holds a {type(found).__name__}, not an object of datasets"
+        raise ExportError(f"{path} {what}: mend it or export to another folder")
     return found
