@@ -1,9 +1,8 @@
 """Files of scores: read (which conversation is each record about, what does it give?) and written.
 
-A record names its conversation by id (the 32 hex digits that exports carry), or it holds the
-conversation itself, in any layout a pool file can have: the same messages have the same id. The
-reference implementation of the paper writes ShareGPT conversations with the lists
-`complexity_scores` and `quality_scores`, one number for each turn.
+A record names its conversation by id (the 32 hex digits that exports carry), or holds it, in any
+layout of a pool file. The paper's reference implementation writes ShareGPT conversations with the
+lists `complexity_scores` and `quality_scores`, one number for each turn.
 """
 
 from __future__ import annotations
@@ -133,10 +132,9 @@ SCORE_FORMATS = ("deita", "csv", "parquet")
 def write_scores(rows: Path, format: str, out: Path, tell: Callable[[int], None]) -> str:
     """Writes the scores in the Parquet file `rows` to `out`; says what it wrote.
 
-    format: "deita", what the reference implementation reads, from one row a conversation; it
-    cannot express a missing score, so conversations with one are left out, and counted. "csv"
-    or "parquet", from one row a turn, with the reason where there is no score. tell: called
-    with the rows done. Raises OSError.
+    format: "deita", for the reference implementation, from one row a conversation; those with a
+    missing score are left out, and counted. "csv" or "parquet", from one row a turn, with the
+    reason where there is no score. tell: called with the rows done. Raises OSError.
     """
     writers = {"deita": _write_deita, "csv": _write_csv, "parquet": _write_parquet}
     with whole_file(out) as partial:
@@ -161,10 +159,9 @@ def _write_deita(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
 
 
 def deita_record(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A conversation as the reference implementation writes it.
+    """A conversation as the reference implementation writes it: it pairs messages by position.
 
-    It pairs messages by position, so each turn gives exactly two; an open question at the end
-    gives one. A system message goes into a field of its own.
+    So each turn gives exactly two; an open question at the end gives one.
     """
     conversation = Conversation.from_json(row["messages"])
     said: list[dict[str, str]] = []

@@ -1,8 +1,8 @@
 """Records of JSON text, streamed: an array of any length, JSON Lines, or values in a row.
 
-The text passes through a window that holds a little more than the record being read. A record
-that cannot be parsed is damage: reading goes on at the next place where a record parses, and
-what lies between comes out as one `Damage` for each record that can be told apart.
+The text passes through a window that holds a little more than the record being read. After damage
+reading goes on at the next place where a record parses; what lies between comes out as one
+`Damage` for each record that can be told apart.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def _value(window: JsonWindow, notes: tuple[str, ...] = ()) -> Iterator[Record |
         reason = "a field stands outside of a record: its opening brace is missing"
     if reason:
         yield from _damage(window, reason)
-    elif _swallows_records(parsed.value, window.is_record):
+    elif _holds_records(parsed.value, window.is_record):
         yield Damage(window.line, "[", "an opening bracket too many stands before a record")
         window.advance(window.at + 1)
     else:
@@ -282,11 +282,10 @@ def _value(window: JsonWindow, notes: tuple[str, ...] = ()) -> Iterator[Record |
         window.advance(parsed.end)
 
 
-def _swallows_records(value: object, is_record: IsRecord) -> bool:
-    """Whether the value is a list that is no record itself, but holds records."""
-    if not isinstance(value, list) or is_record(value):
-        return False
-    return any(isinstance(item, dict) and is_record(item) for item in value)
+def _holds_records(value: object, is_record: IsRecord) -> bool:
+    """Whether it is a list of records, and none itself."""
+    items = value if isinstance(value, list) and not is_record(value) else ()
+    return any(isinstance(item, dict) and is_record(item) for item in items)
 
 
 def _damage(window: JsonWindow, reason: str) -> Iterator[Damage]:

@@ -1,9 +1,8 @@
 """Records of one question and its answer: Alpaca, prompt/completion, QA, preference pairs.
 
-All are read alike: an optional system message, earlier turns (`history`), the question with
-the input or context below it (joined by one line break, as trainers join them), the answer. The
-chosen side of a preference pair is a text, a message, a list of messages (with or without the
-prompt in it), or a transcript of "Human:" and "Assistant:" paragraphs, the whole chat (HH-RLHF).
+Input or context stand below the question after one line break, as trainers join them. The chosen
+side of a preference pair is a text, a message, a list of messages (with or without the prompt), or
+a transcript of "Human:" and "Assistant:" paragraphs, the whole chat (HH-RLHF).
 """
 
 from __future__ import annotations
@@ -124,14 +123,12 @@ QUESTION_ANSWER = _layout(
 )
 
 
+_PROMPTS = ("prompt", "instruction", "question", "query", "input", *LISTS)
+_CHOSEN = ("chosen", "chosen_response", "preferred", "accepted")
 _PREFERENCE = (
-    Column(
-        "prompt", "what is asked", ("prompt", "instruction", "question", "query", "input", *LISTS)
-    ),
+    Column("prompt", "what is asked", _PROMPTS),
     Column("input", _MATERIAL, ("input", "context")),
-    Column(
-        "chosen", "the better answer", ("chosen", "chosen_response", "preferred", "accepted"), True
-    ),
+    Column("chosen", "the better answer", _CHOSEN, True),
     Column("rejected", "the worse answer", ("rejected", "rejected_response", "dispreferred")),
     *_BESIDE,
 )

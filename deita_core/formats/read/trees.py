@@ -1,9 +1,8 @@
-"""Message trees, nested or flat, and the path through a tree that becomes the row.
+"""Message trees, nested or flat, and the path through a tree (docs/formats.md) that is the row.
 
-Which path is taken is told in docs/formats.md. A nested tree is one record. A flat tree is one
-record per message, each with the id of its parent (OASST). These need not stand together, so they
-are gathered in a temporary SQLite file: memory does not grow with the pool, disk does by its
-size. Rows come in the order in which the first message of each tree stands in the file.
+The records of a flat tree are its messages, each with the id of its parent (OASST). These need not
+stand together, so they are gathered in a temporary SQLite file: memory does not grow with the pool.
+Rows come in the order in which the first message of each tree stands in the file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes a selection in the format a trainer takes: streamed, atomic, the same bytes each time.
 
-Every row written reads back as the same conversation. A row that a format cannot express is left
-out and named in the report; one that a trainer would drop is written and counted in its warnings.
+A row that a format cannot express is left out and named in the report; one that a trainer would
+drop is written and counted in its warnings.
 
 id, scores and source go into the file by default where trainers ignore fields they do not know
 (LLaMA-Factory reads the columns listed in dataset_info.json, TRL and axolotl drop the rest).
@@ -28,15 +28,7 @@ from deita_core.formats.write.export_format import (
 from deita_core.formats.write.records import ALPACA, CSV, OPENAI, ORIGINAL, PARQUET, SHAREGPT
 from deita_core.formats.write.trainers import OPENAI_LEAST_ROWS
 
-__all__ = [
-    "EXPORT_FORMATS",
-    "ExportFormat",
-    "ExportRow",
-    "TrainerWarning",
-    "WriteReport",
-    "export_format",
-    "write",
-]
+__all__ = ["EXPORT_FORMATS", "ExportRow", "WriteReport", "export_format", "write"]
 
 EXPORT_FORMATS: MappingProxyType[str, ExportFormat] = MappingProxyType(
     {kind.key: kind for kind in (SHAREGPT, ALPACA, OPENAI, PARQUET, CSV, ORIGINAL)}

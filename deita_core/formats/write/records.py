@@ -72,10 +72,7 @@ def write_original(file: BinaryIO, records: Iterable[JsonObject], with_scores: b
 
 
 def write_csv(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
-    """UTF-8, comma, every text quoted: a bare carriage return inside a text survives.
-
-    A cell that is only shown gets an apostrophe in front of what a spreadsheet would run.
-    """
+    """UTF-8, comma, every text quoted: a bare carriage return inside a text survives."""
     columns = (*_CSV_FIELDS, *(SCORE_FIELDS if with_scores else ()))
     file.write(_csv_line(columns))
     for record in records:
@@ -122,12 +119,10 @@ _FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 def sharegpt_record(row: ExportRow) -> JsonObject:
     """The row as a ShareGPT record; `tools` is null where there are none."""
     chat = row.conversation
-    return {
-        "conversations": [
-            {"from": _FROM.get(m.role, m.role), "value": m.content} for m in chat.messages
-        ],
-        "tools": chat.tools,
-    }
+    said: list[JsonValue] = [
+        {"from": _FROM.get(m.role, m.role), "value": m.content} for m in chat.messages
+    ]
+    return {"conversations": said, "tools": chat.tools}
 
 
 SHAREGPT = ExportFormat(
@@ -290,12 +285,9 @@ ALPACA = ExportFormat(
 
 
 def csv_record(row: ExportRow) -> JsonObject:
-    """The chat as JSON text beside its first turn, for spreadsheets and notebooks.
-
-    Raises NotExpressibleError for tools that a spreadsheet would run: they are read back, so
-    that nothing can be put in front of them.
-    """
+    """The chat as JSON text beside its first turn. Raises NotExpressibleError."""
     turns, tools = row.conversation.turns, row.conversation.tools
+    # Tools are read back, so that no apostrophe can stand in front of them.
     if tools is not None and tools.startswith(FORMULA):
         raise NotExpressibleError("its tools begin like a formula, which a spreadsheet would run")
     return {
@@ -321,11 +313,9 @@ CSV = ExportFormat(
 
 def parquet_record(row: ExportRow) -> JsonObject:
     """Messages as a list of {role, content}, and the tools as JSON text."""
-    messages = row.conversation.messages
-    return {
-        "messages": [{"role": m.role, "content": m.content} for m in messages],
-        "tools": row.conversation.tools,
-    }
+    chat = row.conversation
+    messages: list[JsonValue] = [{"role": m.role, "content": m.content} for m in chat.messages]
+    return {"messages": messages, "tools": chat.tools}
 
 
 PARQUET = ExportFormat(
