@@ -26,7 +26,7 @@ from deita_core.selection import (
 from deita_core.selection.filters import FILTERS
 from deita_core.selection.rule import similarity_text, threshold_to_distance
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE
-from deita_core.selection.strategies import random_order
+from deita_core.selection.strategies.greedy import random_order
 
 
 def pool(rows: int = 200, seed: int = 0) -> PoolTable:

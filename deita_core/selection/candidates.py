@@ -43,8 +43,8 @@ class Ledger(NamedTuple):
     """What a selection has taken of its budget and quotas, as the compiled pass counts it.
 
     room: (1,) int64, left of the budget; -1 without one. in_tokens: it is in tokens, not rows.
-    tokens: (n,) int64, empty when nothing counts them. used: (c,) int64, what counts in each
-    quota so far. codes, limit, by_tokens: see `QuotaTable`.
+    tokens: (n,), empty when nothing counts them. used: (c,), what counts in each quota so far.
+    codes, limit, by_tokens: see `QuotaTable`.
     """
 
     room: NDArray[np.int64]

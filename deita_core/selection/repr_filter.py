@@ -1,19 +1,16 @@
 """The Repr Filter over plain arrays: score first, diversity-aware (arXiv 2312.15685, section 3.4).
 
 Rows are visited from the highest score down; a row is kept unless its similarity to a row kept
-before it is greater than the threshold; the pass stops at the budget. Similarity is the cosine as
-`similarity` defines it, so the choice does not depend on the block size.
+before it is greater than the threshold; the pass stops at the budget.
 """
 
 from __future__ import annotations
-
-from collections.abc import Generator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
-from deita_core.progress import FilterProgress, finish
+from deita_core.progress import finish
 from deita_core.selection.candidates import Candidates, Limits, open_ledger
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import check_budget, check_threshold
@@ -45,8 +42,7 @@ def repr_filter(
         threshold from its floor on.
     Memory: O(block x kept). Raises SelectionError, which is a ValueError too.
     """
-    steps = _pass_steps(embeddings, scores, threshold, budget, None, graph, explain=False)
-    return finish(steps).kept
+    return _passed(embeddings, scores, threshold, budget, None, graph, explain=False).kept
 
 
 def trace(
@@ -63,11 +59,10 @@ def trace(
     eligible: (n,) bool, rows that may be visited; the others are FILTERED, and neither their
     scores nor their embeddings are looked at. None: all rows.
     """
-    steps = _pass_steps(embeddings, scores, threshold, budget, eligible, graph, explain=True)
-    return finish(steps)
+    return _passed(embeddings, scores, threshold, budget, eligible, graph, explain=True)
 
 
-def _pass_steps(
+def _passed(
     embeddings: ArrayLike,
     scores: ArrayLike,
     threshold: float,
@@ -76,25 +71,23 @@ def _pass_steps(
     graph: SimilarityGraph | None,
     *,
     explain: bool,
-) -> Generator[FilterProgress, None, SelectionTrace]:
+) -> SelectionTrace:
     array = as_embeddings(embeddings)
     values = _checked_scores(scores, len(array), eligible)
-    if eligible is None:
-        check_rows(array)
-        eligible = np.ones(len(array), np.bool_)
-    else:
-        check_rows(array, np.flatnonzero(eligible))
+    check_rows(array, None if eligible is None else np.flatnonzero(eligible))
     threshold, budget = check_threshold(threshold), check_budget(budget)
     table = PoolTable.of_scores(values, values, array, graph)
     nobody = np.zeros(len(array), np.bool_)
     ledger = open_ledger(budget, "rows", table, np.empty(0, np.int64))
-    candidates = Candidates(table, values, eligible, nobody, ledger)
+    candidates = Candidates(
+        table, values, ~nobody if eligible is None else eligible, nobody, ledger
+    )
     order, limits = candidates.best_first(), Limits(threshold, budget)
-    return (yield from pass_steps(order, candidates, limits, threshold=threshold, explain=explain))
+    return finish(pass_steps(order, candidates, limits, threshold=threshold, explain=explain))
 
 
 def _checked_scores(
-    scores: ArrayLike, rows: int, eligible: NDArray[np.bool_] | None = None
+    scores: ArrayLike, rows: int, eligible: NDArray[np.bool_] | None
 ) -> NDArray[np.float64]:
     """The scores as (n,) float64; SelectionError when an eligible row has none."""
     array = np.asarray(scores)
@@ -102,12 +95,14 @@ def _checked_scores(
         raise SelectionError(f"scores must be numbers, got {array.dtype}")
     if array.shape != (rows,):
         raise SelectionError(f"scores must be ({rows},) like the embeddings, got {array.shape}")
-    if eligible is not None and (eligible.shape != (rows,) or eligible.dtype != np.bool_):
-        raise SelectionError(
-            f"eligible must be ({rows},) bool, got {eligible.shape} {eligible.dtype}"
-        )
     values = array.astype(np.float64)
-    missing = np.isnan(values) if eligible is None else np.isnan(values) & eligible
+    missing = np.isnan(values)
+    if eligible is not None:
+        if eligible.shape != (rows,) or eligible.dtype != np.bool_:
+            raise SelectionError(
+                f"eligible must be ({rows},) bool, got {eligible.shape} {eligible.dtype}"
+            )
+        missing &= eligible
     if missing.any():
         raise SelectionError(
             f"row {int(missing.argmax())} has no score (NaN; {int(missing.sum()):,} such rows of "

@@ -70,11 +70,11 @@ def changes(before: Outcome, after: Outcome) -> Changes:
 
     Raises SelectionError for outcomes of different pools.
     """
-    rows = len(before.trace.status)
-    if rows != len(after.trace.status):
+    rows, now = len(before.scores), len(after.scores)
+    if rows != now:
         raise SelectionError(
             f"two selections can only be compared on the same pool, got one of {rows:,} rows and "
-            f"one of {len(after.trace.status):,}"
+            f"one of {now:,}"
         )
     entered = after.kept[~np.isin(before.trace.status[after.kept], st.SELECTED)]
     left = before.kept[~np.isin(after.trace.status[before.kept], st.SELECTED)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome, select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from deita_core.selection.strategies import random_order
+from deita_core.selection.strategies.greedy import random_order
 from deita_core.similarity.definition import unit_rows
 from deita_core.similarity.nearest import nearest_steps
 
@@ -89,7 +89,7 @@ def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
     return drawn
 
 
-def mean_or_nan(values: NDArray[np.floating] | NDArray[np.integer]) -> float:
+def mean_or_nan(values: NDArray[Any]) -> float:
     """The mean of the values that are there; NaN when none is."""
     present = values[~np.isnan(values)]
     return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
@@ -114,13 +114,9 @@ def _measure(table: PoolTable, outcome: Outcome, rows: NDArray[np.int64]) -> Mea
 
 
 def _shares(codes: NDArray[np.integer], names: tuple[str, ...]) -> tuple[Share, ...]:
-    numbers = np.bincount(codes.astype(np.int64), minlength=len(names))
-    order = np.argsort(-numbers, kind="stable")
-    return tuple(
-        Share(names[code], int(numbers[code]), float(numbers[code] / len(codes)))
-        for code in order.tolist()
-        if numbers[code]
-    )
+    numbers = np.bincount(codes.astype(np.int64), minlength=len(names)).tolist()
+    shares = [Share(name, n, n / len(codes)) for name, n in zip(names, numbers, strict=True) if n]
+    return tuple(sorted(shares, key=lambda share: -share.rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,15 +170,9 @@ def distribution(
         inside = np.searchsorted(edges, rows[~np.isnan(rows)], side="right") - 1
         return np.bincount(np.minimum(inside, len(edges) - 2), minlength=len(edges) - 1)
 
-    return Distribution(
-        column=name,
-        edges=edges,
-        open_ended=bool((present >= edges[-1]).any()),
-        pool=counts(column),
-        selection=counts(column[selection]),
-        random=counts(column[random_rows]),
-        missing=len(column) - len(present),
-    )
+    pool, ours, theirs = map(counts, (column, column[selection], column[random_rows]))
+    open_ended, missing = bool((present >= edges[-1]).any()), len(column) - len(present)
+    return Distribution(name, edges, open_ended, pool, ours, theirs, missing)
 
 
 def _edges(present: NDArray[np.float64], whole: bool, bins: int) -> NDArray[np.float64]:
@@ -215,21 +205,16 @@ class AggregationEffect:
 
 def aggregation_effects(rule: SelectionRule, table: PoolTable) -> tuple[AggregationEffect, ...]:
     """The effect of each of `AGGREGATIONS`, everything else as the rule says."""
-    kept = {
-        info.name: select(replace(rule, aggregation=info.name), table).kept for info in AGGREGATIONS
-    }
-    present = kept[rule.aggregation]
-    return tuple(
-        AggregationEffect(
-            aggregation=name,
-            rows=len(rows),
-            turns=mean_or_nan(table.turns[rows]),
-            tokens=mean_or_nan(table.tokens[rows]),
-            multi_turn=mean_or_nan((table.turns[rows] > 1).astype(np.float64)),
-            shared=mean_or_nan(np.isin(rows, present).astype(np.float64)),
-        )
-        for name, rows in kept.items()
-    )
+    names = [way.name for way in AGGREGATIONS]
+    kept = {name: select(replace(rule, aggregation=name), table).kept for name in names}
+
+    def effect(name: str) -> AggregationEffect:
+        rows, turns = kept[name], table.turns[kept[name]]
+        shared = np.isin(rows, kept[rule.aggregation])
+        columns = (turns, table.tokens[rows], turns > 1, shared)
+        return AggregationEffect(name, len(rows), *map(mean_or_nan, columns))
+
+    return tuple(map(effect, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +259,7 @@ def nearest_distance(
 ) -> float | None:
     """Mean cosine distance of a row to the nearest other row of the set; None for under two.
 
-    rows: (k,) int64. The mean is over a seeded sample of at most `sample` of those with a vector,
-    each against all.
+    Over a seeded sample of at most `sample` of those with a vector, each against all.
     """
     places = _places(table, rows)
     if len(places) < 2:
@@ -355,17 +339,12 @@ def _places(table: PoolTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _to_nearest(
-    table: PoolTable,
-    asked: NDArray[np.int64],
-    places: NDArray[np.int64],
-    *,
-    skip_self: bool = False,
+    table: PoolTable, asked: NDArray[np.int64], places: NDArray[np.int64], skip_self: bool = False
 ) -> NDArray[np.float64]:
     """The similarity of each place asked for to the most similar of `places`: (k,) float64.
 
-    asked: (k,), places: (j,) int64, numbers of vectors. skip_self: a place is not its own
-    neighbour; every place asked for is then in `places`. What the similarity graph does not hold
-    is searched for, so the figures are the same without it.
+    skip_self: a place is not its own neighbour; every place asked for is then in `places`. What
+    the similarity graph does not hold is searched for, so the figures are the same without it.
     """
     nearest = np.full(len(asked), np.nan)
     if table.graph is not None:

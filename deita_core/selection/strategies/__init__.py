@@ -18,7 +18,6 @@ from deita_core.selection.strategies.greedy import (
     RANDOM,
     REPR_FILTER,
     TOP_SCORE,
-    random_order,
 )
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (
@@ -37,11 +36,7 @@ STRATEGIES: Final[tuple[Strategy, ...]] = (
 
 def find_strategy(name: str) -> Strategy:
     """The strategy of this name; SelectionError that lists them when there is none."""
-    for strategy in STRATEGIES:
-        if strategy.name == name:
-            return strategy
-    known = ", ".join(s.name for s in STRATEGIES)
-    raise SelectionError(f"strategy must be one of {known}, got {name!r}")
-
-
-__all__ = ["STRATEGIES", "Strategy", "find_strategy", "random_order"]
+    by_name = {strategy.name: strategy for strategy in STRATEGIES}
+    if name not in by_name:
+        raise SelectionError(f"strategy must be one of {', '.join(by_name)}, got {name!r}")
+    return by_name[name]

@@ -43,13 +43,14 @@ class Twins(NamedTuple):
 
 
 def _best_of_rest_steps(
-    candidates: Candidates, limits: Limits, twins: Twins, dropped: NDArray[np.bool_]
+    candidates: Candidates, limits: Limits, twins: Twins, too_close: np.ufunc
 ) -> Steps:
-    """From the highest score down what was not dropped (m,); pinned rows are never dropped.
+    """From the highest score down what is not too close to its twin; pinned rows always stay.
 
     A dropped row is a near-duplicate of its twin, which may be out itself; it has no rank, for it
-    was out before rows were ranked.
+    was out before rows were ranked. too_close: `np.greater` than the threshold, or another.
     """
+    dropped = too_close(twins.similarity, limits.threshold)  # False where NaN
     out = dropped & candidates.eligible & ~candidates.pinned
     order = candidates.best_first()
     trace = yield from pass_steps(order[~out[order]], candidates, limits, threshold=None)
@@ -155,8 +156,7 @@ def _semdedup_steps(candidates: Candidates, limits: Limits) -> Steps:
     never dropped. Pinned rows come first in their cluster.
     """
     twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=False)
-    dropped = twins.similarity > limits.threshold  # False where NaN
-    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+    return (yield from _best_of_rest_steps(candidates, limits, twins, np.greater))
 
 
 SEMDEDUP = Strategy(
@@ -184,8 +184,7 @@ def _nemo_curator_steps(candidates: Candidates, limits: Limits) -> Steps:
     always stays.
     """
     twins = yield from _twins_in_clusters_steps(candidates, limits, last_on_ties=True)
-    dropped = twins.similarity >= limits.threshold  # False where NaN
-    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+    return (yield from _best_of_rest_steps(candidates, limits, twins, np.greater_equal))
 
 
 NEMO_CURATOR = Strategy(
@@ -224,8 +223,7 @@ def _distilabel_steps(candidates: Candidates, limits: Limits) -> Steps:
         found = yield from told_as(search, lambda done: FilterProgress(done, 0, len(unknown)))
         twins.row[unknown] = np.where(found.place >= 0, rows[found.place], -1)
         twins.similarity[unknown] = found.similarity
-    dropped = twins.similarity > limits.threshold  # False where NaN
-    return (yield from _best_of_rest_steps(candidates, limits, twins, dropped))
+    return (yield from _best_of_rest_steps(candidates, limits, twins, np.greater))
 
 
 DISTILABEL = Strategy(
