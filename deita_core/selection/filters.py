@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import NO_QUOTAS, QuotaTable
 from deita_core.selection.evol import RowScores, evol_scores, from_highest, row_scores
@@ -40,11 +41,8 @@ def ranked_rows(rule: SelectionRule, table: PoolTable) -> NDArray[np.int64]:
 
     Ties by place, those without a score last. Kept with the table and must not be changed.
     """
-
-    def made() -> NDArray[np.int64]:
-        return from_highest(rule_scores(rule, table)[table.vector_rows])
-
-    return table.remember(("ranked", score_key(rule)), made)
+    scores, rows = rule_scores(rule, table), table.vector_rows
+    return table.remember(("ranked", score_key(rule)), lambda: from_highest(scores[rows]))
 
 
 def _scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
@@ -52,7 +50,7 @@ def _scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
     complexity, quality = table.turn_complexity, table.turn_quality
     scores = evol_scores(table.turn_row, complexity, quality, *settings)
     if rule.include_no_response:
-        bare = table.no_response & np.isnan(scores)
+        bare = table.has_flag(NO_RESPONSE) & np.isnan(scores)
         quality = np.where(bare[table.turn_row], LOWEST_QUALITY, quality)
         scores = evol_scores(table.turn_row, complexity, quality, *settings)
     scores.flags.writeable = False
@@ -81,16 +79,10 @@ def apply_filters(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
     Kept with the table and must not be changed.
     """
     by_score = any(c.column == "evol_score" for c in rule.conditions)
-    key: Hashable = (
-        "filters",
-        rule.languages,
-        rule.sources,
-        rule.excluded_flags,
-        (rule.min_turns, rule.max_turns, rule.min_tokens, rule.max_tokens),
-        rule.include_no_response,
-        rule.conditions,
-        score_key(rule) if by_score else None,
-    )
+    names = (rule.languages, rule.sources, rule.excluded_flags)
+    ranges = (rule.min_turns, rule.max_turns, rule.min_tokens, rule.max_tokens)
+    other = (rule.include_no_response, rule.conditions, score_key(rule) if by_score else None)
+    key: Hashable = ("filters", names, ranges, other)
     return table.remember(key, lambda: _filtered(rule, table))
 
 
@@ -105,7 +97,7 @@ def _filtered(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
     if table.admitted is not None:
         first[~table.admitted] = FILTERS.index("not admitted")
     if not rule.include_no_response:
-        first[table.no_response] = FILTERS.index("no response")
+        first[table.has_flag(NO_RESPONSE)] = FILTERS.index("no response")
     for name, values, low, high in (
         ("tokens", table.tokens, rule.min_tokens, rule.max_tokens),
         ("turns", table.turns, rule.min_turns, rule.max_turns),

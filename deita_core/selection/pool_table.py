@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.describe import NO_RESPONSE
 from deita_core.errors import SelectionError
 from deita_core.similarity.definition import as_embeddings, usable_rows
 from deita_core.similarity.graph import SimilarityGraph
@@ -40,10 +39,7 @@ _BY_ROW: Final = (
 
 
 class Memo:
-    """The values asked for last, by key; the oldest give way. Threads may share it.
-
-    It makes dragging a slider cheap: scores, orders and filters stay the same meanwhile.
-    """
+    """The values asked for last, by key; the oldest give way. Threads may share it."""
 
     def __init__(self, most: int = 24) -> None:
         self._most = most
@@ -141,10 +137,7 @@ class PoolTable:
         graph: SimilarityGraph | None = None,
         cluster: NDArray[np.int32] | None = None,
     ) -> PoolTable:
-        """The same rows with embeddings; see the class for shapes.
-
-        Raises SelectionError when the shapes do not fit the table or each other.
-        """
+        """The same rows with embeddings; SelectionError when the shapes do not fit."""
         numbers = rows.astype(np.int64, copy=False)
         return replace(self, vectors=vectors, vector_rows=numbers, graph=graph, cluster=cluster)
 
@@ -158,7 +151,7 @@ class PoolTable:
         """The table from arrays alone: n rows of one turn each, all with a vector."""
         rows = len(complexity)
         zeros = np.zeros(rows, np.int16)
-        bare = PoolTable(
+        return PoolTable(
             turns=np.ones(rows, np.int32),
             tokens=np.zeros(rows, np.int32),
             source=zeros,
@@ -170,8 +163,10 @@ class PoolTable:
             turn_row=np.arange(rows),
             turn_complexity=complexity,
             turn_quality=quality,
+            vectors=vectors,
+            vector_rows=np.arange(rows),
+            graph=graph,
         )
-        return bare.with_vectors(vectors, np.arange(rows), graph=graph)
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
@@ -180,11 +175,6 @@ class PoolTable:
         usable = np.flatnonzero(usable_rows(self.vectors))
         place[self.vector_rows[usable]] = usable
         return place
-
-    @cached_property
-    def no_response(self) -> NDArray[np.bool_]:
-        """Rows in which no turn has a response: (n,) bool."""
-        return self.has_flag(NO_RESPONSE)
 
     def has_flag(self, *names: str) -> NDArray[np.bool_]:
         """Rows with at least one of these flags: (n,) bool; unknown flags are on no row."""
@@ -215,9 +205,5 @@ class PoolTable:
         return np.where(known[rows] == asked, rows, -1)
 
     def remember(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What `make` gives, kept with the table for the next time the key is asked for.
-
-        For what depends on the pool and a few settings alone (scores, orders, filters); the
-        values must not be changed.
-        """
+        """What `make` gives, kept with the table; the values must not be changed."""
         return self._memo.get(key, make)

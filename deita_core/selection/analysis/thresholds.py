@@ -3,9 +3,9 @@
 A row is dropped at threshold t when a row kept before it has a similarity s > t to it. So the
 thresholds at which it is dropped are the union, over the rows before it, of the thresholds below
 s at which that row is kept itself; the rest is where it is kept: a few spans low <= t < high.
-One pass over the edges of the similarity graph, in the order of the rows, gives the spans of all
-rows. Off them are read any selection, the frontier, and the flip point of a row: the threshold or
-the budget at which it would enter or leave, everything else as the rule says.
+One pass over the edges of the similarity graph gives the spans of all rows. Off them are read any
+selection, the frontier (what each threshold would give), and the flip point of a row: the
+threshold or the budget at which it would enter or leave.
 
 Selecting greedily is not monotone: a row may be in at 0.80, out at 0.85 and in again at 0.90. So
 a flip gives the nearest crossing in both directions. For the Repr Filter both are exact. With
@@ -88,10 +88,9 @@ class KeptSpans:
 
 
 def kept_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
-    """The spans for the order of an outcome of the Repr Filter on this pool.
+    """The spans for the order of an outcome of the Repr Filter on this pool; kept with the table.
 
-    Kept with the table, so it costs something only once for all thresholds and budgets. Raises
-    SelectionError without a similarity graph, for another strategy, and with quotas.
+    Raises SelectionError without a similarity graph, for another strategy, and with quotas.
     """
     if obstacle := _why_no_spans(outcome.rule, table):
         raise SelectionError(obstacle)
@@ -429,8 +428,7 @@ def flip_point(
 ) -> Flip:
     """What would move a row of the pool into the selection, or out of it.
 
-    outcome: `select(rule, table)` where the caller has it. The spans are kept with the table, so
-    the first row of a pool takes longer than the next. Raises SelectionError for no row of it.
+    outcome: `select(rule, table)` where the caller has it. Raises SelectionError for no row of it.
     """
     if not 0 <= row < len(table):
         raise SelectionError(f"the pool has rows 0 to {len(table) - 1:,}, got {row}")

@@ -17,22 +17,9 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, told_as
-from deita_core.selection.candidates import (
-    Blockers,
-    Candidates,
-    Decisions,
-    Limits,
-    Steps,
-    Strategy,
-)
+from deita_core.selection import status as st
+from deita_core.selection.candidates import Blockers, Candidates, Decisions, Limits, Steps, Strategy
 from deita_core.selection.evol import from_highest
-from deita_core.selection.status import (
-    BELOW_CUT,
-    FILTERED,
-    NEAR_DUPLICATE,
-    SelectionTrace,
-    scattered,
-)
 from deita_core.similarity.definition import Tiles, cosines, pair_cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.nearest import nearest_steps
@@ -51,7 +38,7 @@ def pass_steps(
     threshold: float | None,
     explain: bool = True,
     block: int = BLOCK,
-) -> Generator[FilterProgress, None, SelectionTrace]:
+) -> Generator[FilterProgress, None, st.SelectionTrace]:
     """Keeps rows in the order given, unless one is too close to a row kept before it.
 
     order: (k,) int64, eligible places of `candidates`, each at most once; pinned rows that are
@@ -113,7 +100,7 @@ class _GreedyPass:
         self.order, self.candidates = np.ascontiguousarray(order, np.int64), candidates
         self.ledger = candidates.ledger.copy()
         self.decisions = Decisions(
-            status=np.full(count, BELOW_CUT, np.int8),
+            status=np.full(count, st.BELOW_CUT, np.int8),
             kept=np.empty(count, np.int64),
             blocker=np.full(count, -1, np.int32),
             similarity=np.full(count, np.nan, np.float32),
@@ -141,30 +128,30 @@ class _GreedyPass:
     @property
     def near_duplicates(self) -> Places:
         """Positions in the order of the near-duplicates found so far, ascending."""
-        return np.flatnonzero(self.decisions.status == NEAR_DUPLICATE)
+        return np.flatnonzero(self.decisions.status == st.NEAR_DUPLICATE)
 
     def progress(self, visited: int, explained: int = 0) -> FilterProgress:
         """How far the pass is."""
         visited = int(self.decisions.state[1]) if self.ended else visited
         return FilterProgress(visited, len(self.kept), len(self.order), explained)
 
-    def trace(self, limits: Limits) -> SelectionTrace:
+    def trace(self, limits: Limits) -> st.SelectionTrace:
         """What was decided, by place of the candidates."""
         order, decisions, total = self.order, self.decisions, len(self.candidates.eligible)
         kept = order[self.kept]
         near = np.flatnonzero(decisions.blocker >= 0)
         blocker = kept[decisions.blocker[near]].astype(np.int32)
         has_quotas = self.ledger.codes.shape[1] > 0
-        return SelectionTrace(
+        return st.SelectionTrace(
             kept=kept,
-            status=scattered(decisions.status, order, total, FILTERED),
-            rank=scattered(np.arange(1, len(order) + 1, dtype=np.int32), order, total, 0),
-            blocker=scattered(blocker, order[near], total, -1),
-            similarity=scattered(decisions.similarity[near], order[near], total, np.nan),
+            status=st.scattered(decisions.status, order, total, st.FILTERED),
+            rank=st.scattered(np.arange(1, len(order) + 1, dtype=np.int32), order, total, 0),
+            blocker=st.scattered(blocker, order[near], total, -1),
+            similarity=st.scattered(decisions.similarity[near], order[near], total, np.nan),
             rank_reached=self.progress(len(order)).visited,
             budget=limits.budget,
             by_tokens=self.ledger.in_tokens,
-            quota=scattered(decisions.quota, order, total, -1) if has_quotas else None,
+            quota=st.scattered(decisions.quota, order, total, -1) if has_quotas else None,
             # A budget that the last row of all filled is filled too.
             filled=self.ended or self.ledger.room[0] == 0,
         )
@@ -222,11 +209,7 @@ def _block_stretches(
 
 
 def _free_of_kept(
-    vectors: Floats,
-    places: Places,
-    units: NDArray[np.float32],
-    tiles: Tiles,
-    threshold: float,
+    vectors: Floats, places: Places, units: NDArray[np.float32], tiles: Tiles, threshold: float
 ) -> Places:
     """Positions in the block that no kept row blocks, ascending."""
     margin = screen_margin(units.shape[1])
@@ -283,7 +266,7 @@ def _explain_steps(greedy: _GreedyPass) -> Generator[FilterProgress, None, None]
 
 def _repr_filter_steps(candidates: Candidates, limits: Limits) -> Steps:
     order, threshold = candidates.best_first(), limits.threshold
-    return (yield from pass_steps(order, candidates, limits, threshold=threshold))
+    return pass_steps(order, candidates, limits, threshold=threshold)
 
 
 REPR_FILTER = Strategy(
