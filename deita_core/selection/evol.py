@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
 
+Codes = NDArray[np.integer]
+Values = NDArray[np.floating]
+Scores = NDArray[np.float64]
+
 _HALF = np.uint64(32)
 
 
-def from_highest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+def from_highest(scores: Scores) -> NDArray[np.int64]:
     """Places from the highest score down, ties by place, NaN last: (n,) int64, n < 2**32.
 
     The same as a stable sort of the negated scores in about half the time: the score in float32
@@ -38,9 +42,7 @@ def from_highest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     return order
 
 
-def _put_right(
-    order: NDArray[np.int64], ranked: NDArray[np.float64], rough: NDArray[np.uint64]
-) -> None:
+def _put_right(order: NDArray[np.int64], ranked: Scores, rough: NDArray[np.uint64]) -> None:
     """Sorts the runs that are one in float32 and not in float64, in place."""
     run = np.concatenate([[0], np.cumsum(rough[1:] != rough[:-1])])
     differ = run[1:][(run[1:] == run[:-1]) & (ranked[1:] != ranked[:-1])]
@@ -73,14 +75,14 @@ def check_aggregation(name: str) -> None:
 
 
 def evol_scores(
-    turn_rows: NDArray[np.integer],
-    complexity: NDArray[np.floating],
-    quality: NDArray[np.floating],
+    turn_rows: Codes,
+    complexity: Values,
+    quality: Values,
     rows: int,
     aggregation: str = "sum",
     complexity_weight: float = 1.0,
     quality_weight: float = 1.0,
-) -> NDArray[np.float64]:
+) -> Scores:
     """The evol score of each row: (rows,) float64, NaN for a row with no complete turn.
 
     turn_rows: (t,) in [0, rows), the row of each turn; the turns of a row in their order, rows
@@ -93,11 +95,8 @@ def evol_scores(
 
 
 def turn_scores(
-    complexity: NDArray[np.floating],
-    quality: NDArray[np.floating],
-    complexity_weight: float,
-    quality_weight: float,
-) -> NDArray[np.float64]:
+    complexity: Values, quality: Values, complexity_weight: float, quality_weight: float
+) -> Scores:
     """complexity^a x quality^b of each turn: (t,) float64, NaN where one that counts is missing.
 
     Weights are 0 or more; a dimension of weight 0 is left out, so a NaN in it does no harm.
@@ -123,9 +122,7 @@ def turn_scores(
     return scores
 
 
-def _aggregate(
-    turn_rows: NDArray[np.integer], values: NDArray[np.floating], rows: int, aggregation: str
-) -> NDArray[np.float64]:
+def _aggregate(turn_rows: Codes, values: Values, rows: int, aggregation: str) -> Scores:
     """Values of checked turns to values of rows: (rows,) float64; NaN turns are left out."""
     check_aggregation(aggregation)
     scored = np.flatnonzero(~np.isnan(values))
@@ -148,16 +145,11 @@ def _aggregate(
 class RowScores:
     """complexity, quality: (rows,) float64, mean over the scored turns; NaN where there is none."""
 
-    complexity: NDArray[np.float64]
-    quality: NDArray[np.float64]
+    complexity: Scores
+    quality: Scores
 
 
-def row_scores(
-    turn_rows: NDArray[np.integer],
-    complexity: NDArray[np.floating],
-    quality: NDArray[np.floating],
-    rows: int,
-) -> RowScores:
+def row_scores(turn_rows: Codes, complexity: Values, quality: Values, rows: int) -> RowScores:
     """Mean complexity and mean quality of each row, each over the turns that have it."""
     _check_turns(turn_rows, complexity, quality, rows)
     return RowScores(
@@ -165,12 +157,7 @@ def row_scores(
     )
 
 
-def _check_turns(
-    turn_rows: NDArray[np.integer],
-    complexity: NDArray[np.floating],
-    quality: NDArray[np.floating],
-    rows: int,
-) -> None:
+def _check_turns(turn_rows: Codes, complexity: Values, quality: Values, rows: int) -> None:
     if not (turn_rows.ndim == 1 and turn_rows.shape == complexity.shape == quality.shape):
         raise SelectionError(
             "turn_rows, complexity and quality must be (t,) each, got "

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from deita_core.selection.candidates import Blockers, Decisions, Ledger
 from deita_core.similarity.graph import GraphEdges
 
+Longs = NDArray[np.int64]
+Ints = NDArray[np.int32]
+Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 # Statuses as in `selection.status`; a compiled function reads numbers, not modules.
 KEPT, NEAR_DUPLICATE, BELOW_CUT, PINNED, OVER_QUOTA = 0, 1, 2, 3, 8
 # Places of `Decisions.state`.
@@ -54,7 +59,7 @@ def _spend(row: int, ledger: Ledger) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)
-def over_quota(rows: NDArray[np.int64], ledger: Ledger) -> NDArray[np.bool_]:
+def over_quota(rows: Longs, ledger: Ledger) -> Flags:
     """Which rows (k,) a quota has no room for: (k,) bool."""
     full = np.empty(len(rows), np.bool_)
     for i in range(len(rows)):
@@ -82,8 +87,8 @@ def admit(row: int, ledger: Ledger) -> int:
 def _first_taken(
     edge: int,
     last: int,
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    neighbour: Ints,
+    similarity: Reals,
     threshold: float,
     taken: NDArray[np.uint64],
 ) -> int:
@@ -101,11 +106,11 @@ def _first_taken(
 @numba.njit(inline="always")
 def _nearest_kept(
     group: int,
-    start: NDArray[np.int64],
-    neighbour: NDArray[np.int32],
-    similarity: NDArray[np.float64],
+    start: Longs,
+    neighbour: Ints,
+    similarity: Reals,
     threshold: float,
-    seat: NDArray[np.int32],
+    seat: Ints,
     taken: NDArray[np.uint64],
 ) -> tuple[int, float]:
     """Place in `Decisions.kept` of the most similar row kept above the threshold (the first of
@@ -129,9 +134,9 @@ def _nearest_kept(
 def walk(
     first: int,
     last: int,
-    order: NDArray[np.int64],
-    row_of: NDArray[np.int64],
-    pinned: NDArray[np.bool_],
+    order: Longs,
+    row_of: Longs,
+    pinned: Flags,
     ledger: Ledger,
     blockers: Blockers,
     decisions: Decisions,
@@ -201,15 +206,15 @@ def walk(
 def extend_spans(
     begin: int,
     end: int,
-    group: NDArray[np.int32],
-    pinned: NDArray[np.bool_],
+    group: Ints,
+    pinned: Flags,
     edges: GraphEdges,
     floor: float,
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
-    bounds: NDArray[np.int64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    first: Longs,
+    last: Longs,
+    bounds: Longs,
+    low: Reals,
+    high: Reals,
 ) -> int:
     """Visits the places `begin` to `end` of the order; returns the place it came to.
 
@@ -261,28 +266,19 @@ def extend_spans(
 
 
 @numba.njit(nogil=True, cache=True)
-def kept_at(
-    threshold: float,
-    bounds: NDArray[np.int64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    kept: NDArray[np.bool_],
-) -> None:
-    """Writes which places of the order are kept at the threshold without a budget: kept (m,)."""
+def kept_at(threshold: float, bounds: Longs, low: Reals, high: Reals) -> Flags:
+    """Which places of the order are kept at the threshold without a budget: (m,) bool."""
+    kept = np.empty(len(bounds) - 1, np.bool_)
     for place in range(len(kept)):
         kept[place] = threshold >= 1.0
         for span in range(bounds[place], bounds[place + 1]):
             if low[span] <= threshold < high[span]:
                 kept[place] = True
+    return kept
 
 
 @numba.njit(nogil=True, cache=True)
-def mark_covered(
-    kept: NDArray[np.int32],
-    level: float,
-    edges: GraphEdges,
-    covered: NDArray[np.bool_],
-) -> None:
+def mark_covered(kept: Ints, level: float, edges: GraphEdges, covered: Flags) -> None:
     """Marks the groups of which a row is kept, and those nearer than `level` to one: (g,)."""
     start, neighbour, similarity = edges
     for own in kept:
@@ -294,22 +290,16 @@ def mark_covered(
 
 
 @numba.njit(nogil=True, cache=True)
-def nearest_chosen(
-    asked: NDArray[np.int32],
-    chosen: NDArray[np.int64],
-    own: int,
-    edges: GraphEdges,
-    nearest: NDArray[np.float64],
-) -> None:
-    """Writes the similarity of each asked group to the nearest chosen row: nearest (k,).
+def nearest_chosen(asked: Ints, chosen: Longs, own: int, edges: GraphEdges) -> Reals:
+    """The similarity of each asked group to the nearest chosen row: (k,) float64.
 
     chosen: (g,) how many rows of each group are chosen. own: as many of its own group do not
     count (1: the row asked for is one of them). NaN where no edge leads to a chosen row.
     """
     start, neighbour, similarity = edges
+    nearest = np.full(len(asked), np.nan)
     for i in range(len(asked)):
         group = asked[i]
-        nearest[i] = np.nan
         if chosen[group] > own:
             nearest[i] = 1.0
             continue
@@ -317,16 +307,11 @@ def nearest_chosen(
             if chosen[neighbour[edge]] > 0:
                 nearest[i] = similarity[edge]
                 break
+    return nearest
 
 
 @numba.njit(nogil=True, cache=True)
-def gain_of(
-    group: int,
-    threshold: float,
-    edges: GraphEdges,
-    rows: NDArray[np.int64],
-    covered: NDArray[np.float64],
-) -> float:
+def gain_of(group: int, threshold: float, edges: GraphEdges, rows: Longs, covered: Reals) -> float:
     """What a row of this group would add to the coverage of the pool.
 
     rows: (g,), rows of each group. covered: (g,), the similarity of each group to the nearest row
@@ -349,9 +334,9 @@ def all_gains(
     last: int,
     threshold: float,
     edges: GraphEdges,
-    rows: NDArray[np.int64],
-    covered: NDArray[np.float64],
-    gains: NDArray[np.float64],
+    rows: Longs,
+    covered: Reals,
+    gains: Reals,
 ) -> None:
     """Writes `gain_of` of groups `first` to `last` into `gains` (g,)."""
     for group in range(first, last):
@@ -359,12 +344,7 @@ def all_gains(
 
 
 @numba.njit(nogil=True, cache=True)
-def cover(
-    group: int,
-    threshold: float,
-    edges: GraphEdges,
-    covered: NDArray[np.float64],
-) -> None:
+def cover(group: int, threshold: float, edges: GraphEdges, covered: Reals) -> None:
     """Brings `covered` up to date after a row of this group was selected."""
     start, neighbour, similarity = edges
     covered[group] = 1.0
@@ -375,12 +355,7 @@ def cover(
 
 
 @numba.njit(nogil=True, cache=True)
-def best_edges(
-    edges: GraphEdges,
-    first: NDArray[np.int64],
-    top: NDArray[np.float64],
-    row: NDArray[np.int64],
-) -> None:
+def best_edges(edges: GraphEdges, first: Longs, top: Reals, row: Longs) -> None:
     """For each group the nearest group that has rows: its similarity into `top` (g,), and into
     `row` (g,) the lowest of the first rows of equally near ones.
 
@@ -404,12 +379,12 @@ def best_edges(
 @numba.njit(nogil=True, cache=True)
 def nearest_before(
     edges: GraphEdges,
-    group: NDArray[np.int32],
-    first: NDArray[np.int64],
+    group: Ints,
+    first: Longs,
     threshold: float,
-    seat: NDArray[np.int64],
-    twin: NDArray[np.int64],
-    near: NDArray[np.float64],
+    seat: Longs,
+    twin: Longs,
+    near: Reals,
 ) -> None:
     """For each place of several lists, one after the other, the most similar place before it in
     its list, the first of equally similar ones: into `twin` (k,), its similarity into `near` (k,).

@@ -25,6 +25,8 @@ from deita_core.selection.strategies.greedy import random_order
 from deita_core.similarity.definition import unit_rows
 from deita_core.similarity.nearest import nearest_steps
 
+Rows = NDArray[np.int64]
+
 BINS: Final = 40
 COLUMNS: Final = ("evol_score", "complexity", "quality", "tokens", "turns")
 _WHOLE: Final = ("tokens", "turns")
@@ -82,10 +84,10 @@ def compare(table: PoolTable, outcome: Outcome, *, seed: int = 0) -> Comparison:
     return Comparison(*(_measure(table, outcome, rows) for rows in sets))
 
 
-def random_baseline(outcome: Outcome, seed: int = 0) -> NDArray[np.int64]:
+def random_baseline(outcome: Outcome, seed: int = 0) -> Rows:
     """As many rows as the selection has, drawn from the same candidates: (k,) int64."""
     candidates = np.flatnonzero(~np.isin(outcome.trace.status, _NO_CANDIDATES))
-    drawn: NDArray[np.int64] = candidates[random_order(candidates, seed)[: len(outcome.kept)]]
+    drawn: Rows = candidates[random_order(candidates, seed)[: len(outcome.kept)]]
     return drawn
 
 
@@ -95,7 +97,7 @@ def mean_or_nan(values: NDArray[Any]) -> float:
     return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
 
 
-def _measure(table: PoolTable, outcome: Outcome, rows: NDArray[np.int64]) -> Measures:
+def _measure(table: PoolTable, outcome: Outcome, rows: Rows) -> Measures:
     scores, tokens = mean_scores(table), table.tokens[rows]
     clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
     names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
@@ -131,14 +133,14 @@ class Distribution:
     column: str
     edges: NDArray[np.float64]
     open_ended: bool
-    pool: NDArray[np.int64]
-    selection: NDArray[np.int64]
-    random: NDArray[np.int64]
+    pool: Rows
+    selection: Rows
+    random: Rows
     missing: int
 
 
 def distributions(
-    table: PoolTable, outcome: Outcome, random_rows: NDArray[np.int64]
+    table: PoolTable, outcome: Outcome, random_rows: Rows
 ) -> tuple[Distribution, ...]:
     """The distribution of every column of `COLUMNS`; random_rows: (k,), see `random_baseline`."""
     scores = mean_scores(table)
@@ -150,11 +152,7 @@ def distributions(
 
 
 def distribution(
-    name: str,
-    values: NDArray[np.number],
-    selection: NDArray[np.int64],
-    random_rows: NDArray[np.int64],
-    bins: int = BINS,
+    name: str, values: NDArray[np.number], selection: Rows, random_rows: Rows, bins: int = BINS
 ) -> Distribution:
     """The distribution of one column: (n,) values of the pool's rows, NaN where missing.
 
@@ -166,7 +164,7 @@ def distribution(
     present = column[~np.isnan(column)]
     edges = _edges(present, name in _WHOLE, bins)
 
-    def counts(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    def counts(rows: NDArray[np.float64]) -> Rows:
         inside = np.searchsorted(edges, rows[~np.isnan(rows)], side="right") - 1
         return np.bincount(np.minimum(inside, len(edges) - 2), minlength=len(edges) - 1)
 
@@ -236,7 +234,7 @@ class Diversity:
 
 
 def diversity_steps(
-    table: PoolTable, rows: NDArray[np.int64], covered_at: float | None = None
+    table: PoolTable, rows: Rows, covered_at: float | None = None
 ) -> Generator[str, None, Diversity]:
     """All figures of a set of rows, (k,) int64; yields the name of each that is done.
 
@@ -254,9 +252,7 @@ def diversity_steps(
     return Diversity(nearest, vendi, vendi_sample, to_set, covered, covered_at)
 
 
-def nearest_distance(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = SAMPLE
-) -> float | None:
+def nearest_distance(table: PoolTable, rows: Rows, sample: int = SAMPLE) -> float | None:
     """Mean cosine distance of a row to the nearest other row of the set; None for under two.
 
     Over a seeded sample of at most `sample` of those with a vector, each against all.
@@ -268,9 +264,7 @@ def nearest_distance(
     return 1.0 - float(_to_nearest(table, asked, places, skip_self=True).mean())
 
 
-def pool_distance(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = POOL_SAMPLE
-) -> float | None:
+def pool_distance(table: PoolTable, rows: Rows, sample: int = POOL_SAMPLE) -> float | None:
     """Mean cosine distance of the pool's embedded rows to the nearest row of the set.
 
     Over a seeded sample of at most `sample` rows of the pool; rows of the set count with 0. None
@@ -284,9 +278,7 @@ def pool_distance(
     return float(1.0 - _to_nearest(table, asked, places).mean())
 
 
-def vendi_score(
-    table: PoolTable, rows: NDArray[np.int64], sample: int = VENDI_SAMPLE
-) -> float | None:
+def vendi_score(table: PoolTable, rows: Rows, sample: int = VENDI_SAMPLE) -> float | None:
     """How many different rows the set is worth: from 1 (all alike) to their number (all apart).
 
     The Vendi score (Friedman and Dieng, arXiv 2210.02410, definition 3.1): exp of the entropy of
@@ -305,7 +297,7 @@ def vendi_score(
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
+def coverage(table: PoolTable, rows: Rows, level: float) -> float:
     """Share of the pool's embedded rows that are in `rows`, or nearer than `level` to one of them.
 
     rows: (k,) int64; those without an embedding cover nothing. level: similarity from -1 to below
@@ -331,15 +323,15 @@ def coverage(table: PoolTable, rows: NDArray[np.int64], level: float) -> float:
     return float(sizes[covered].sum() / sizes.sum())
 
 
-def _places(table: PoolTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(table: PoolTable, rows: Rows) -> Rows:
     """Numbers of the vectors of those rows that have one: (j,) int64."""
     places = table.place[rows]
-    present: NDArray[np.int64] = places[places >= 0]
+    present: Rows = places[places >= 0]
     return present
 
 
 def _to_nearest(
-    table: PoolTable, asked: NDArray[np.int64], places: NDArray[np.int64], skip_self: bool = False
+    table: PoolTable, asked: Rows, places: Rows, skip_self: bool = False
 ) -> NDArray[np.float64]:
     """The similarity of each place asked for to the most similar of `places`: (k,) float64.
 
@@ -352,8 +344,7 @@ def _to_nearest(
 
         group = np.asarray(table.graph.group)
         chosen = np.bincount(group[places], minlength=table.graph.groups)
-        edges = table.graph.edges()
-        nearest_chosen(group[asked], chosen, int(skip_self), edges, nearest)
+        nearest = nearest_chosen(group[asked], chosen, int(skip_self), table.graph.edges())
     rest = np.flatnonzero(np.isnan(nearest))
     if len(rest):
         found = finish(nearest_steps(table.vectors, asked[rest], places, skip_self=skip_self))

@@ -82,9 +82,7 @@ class KeptSpans:
                 f"threshold {threshold} is below the floor {self.floor} of the similarity graph: "
                 "build the graph again with a lower floor"
             )
-        kept = np.empty(len(self.order), np.bool_)
-        kept_at(threshold, self.bounds, self.low, self.high, kept)
-        return kept
+        return kept_at(threshold, self.bounds, self.low, self.high)
 
 
 def kept_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:

@@ -23,6 +23,7 @@ from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.definition import DECIMALS, Tiles, cosines, screen_margin, unit_rows
 from deita_core.similarity.graph import SimilarityGraph
 
+Floats = NDArray[np.floating]
 Rows = NDArray[np.int64]
 Admit = Callable[[int], bool | None]
 Progress = Generator[FilterProgress, None, None]
@@ -83,12 +84,7 @@ _PLAIN_LENGTHS: Final = (1e-3, 1e3)
 
 
 def farthest_steps(
-    vectors: NDArray[np.floating],
-    rows: Rows,
-    centres: Rows,
-    admit: Admit,
-    *,
-    active: int = ACTIVE,
+    vectors: Floats, rows: Rows, centres: Rows, admit: Admit, *, active: int = ACTIVE
 ) -> Generator[FilterProgress, None, Rows]:
     """Rows in the order chosen, farthest first, ties by place in `rows`: (k,) int64.
 
@@ -133,7 +129,7 @@ def _lowest(low: NDArray[np.float64], count: int) -> Rows:
     return np.sort(np.concatenate([below, ties]))
 
 
-def _highest(vectors: NDArray[np.floating], rows: Rows, chosen: Tiles) -> NDArray[np.float64]:
+def _highest(vectors: Floats, rows: Rows, chosen: Tiles) -> NDArray[np.float64]:
     """The highest similarity of each row to a chosen one, by the definition: (k,) float64."""
     highest = np.full(len(rows), -1.0)
     if len(rows):
@@ -145,11 +141,7 @@ def _highest(vectors: NDArray[np.floating], rows: Rows, chosen: Tiles) -> NDArra
 
 
 def _choose(
-    vectors: NDArray[np.floating],
-    rows: Rows,
-    near: Rows,
-    low: NDArray[np.float64],
-    admit: Admit,
+    vectors: Floats, rows: Rows, near: Rows, low: NDArray[np.float64], admit: Admit
 ) -> tuple[list[int], int, bool]:
     """Chooses among the places `near` (ascending, exact in `low`) for as long as no other row
     could be as far. Returns the places taken, how many were asked for, and if told to stop.
@@ -185,7 +177,7 @@ class _Bounds:
     sure: (r,) bool, the bound is the similarity itself.
     """
 
-    def __init__(self, vectors: NDArray[np.floating], rows: Rows) -> None:
+    def __init__(self, vectors: Floats, rows: Rows) -> None:
         self.low, self.sure = np.full(len(rows), -1.0), np.zeros(len(rows), np.bool_)
         self._vectors, self._rows = vectors, rows
         self._margin = screen_margin(vectors.shape[1])
