@@ -82,14 +82,10 @@ def count_grid(
     extent: of both axes; default: of each from its least to its largest value.
     """
     both = ~(np.isnan(x) | np.isnan(y))
-    columns = count_by_group(x[both], bins=bins, extent=extent)
-    rows = count_by_group(y[both], bins=bins, extent=extent)
-    counts, _, _ = np.histogram2d(
-        np.clip(y[both], rows.edges[0], rows.edges[-1]),
-        np.clip(x[both], columns.edges[0], columns.edges[-1]),
-        bins=(rows.edges, columns.edges) if both.any() else bins,
-    )
-    return Density(columns.edges, rows.edges, counts.astype(np.int64))
+    columns, rows = (count_by_group(v[both], bins=bins, extent=extent).edges for v in (x, y))
+    down, across = np.clip(y[both], rows[0], rows[-1]), np.clip(x[both], columns[0], columns[-1])
+    counts, _, _ = np.histogram2d(down, across, bins=(rows, columns))
+    return Density(columns, rows, counts.astype(np.int64))
 
 
 def rank_shares(counts: Mapping[str, int], most: int) -> list[tuple[str, int]]:

@@ -49,6 +49,15 @@ class MapGroup:
     opacity: float = 0.8
 
 
+def legend(groups: Sequence[MapGroup]) -> dict[str, list[str]]:
+    """Labels and colours of the groups, as the components in the browser take them."""
+    return {
+        "labels": [group.label for group in groups],
+        "light": [group.shade.light for group in groups],
+        "dark": [group.shade.dark for group in groups],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class StatusStyle(MapGroup):
     """How a status of a selection looks. badge: the nearest colour of `st.badge`."""

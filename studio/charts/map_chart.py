@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from deita_core.conversation import without_surrogates
 from deita_core.files import whole_file
 from studio.charts import component
-from studio.charts.colours import MapGroup
+from studio.charts.colours import MapGroup, legend
 
 _MAP = ("map.html", "map.css", "../chart_component/theme.js", "data.js", "points.js", "map.js")
 _PLACES = ("places.html", "data.js", "places.js")
@@ -204,9 +204,7 @@ def map_payload(
         "digest": zlib.crc32(body),
         "rows": len(codes),
         "highlighted": len(marked),
-        "labels": [group.label for group in groups],
-        "light": [group.shade.light for group in groups],
-        "dark": [group.shade.dark for group in groups],
+        **legend(groups),
         "opacity": [group.opacity for group in groups],
         "counts": counts,
         "caption": describe_map(groups, counts, unplaced=unplaced),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from studio.charts import component
 from studio.charts.charts import Histogram
-from studio.charts.colours import PLAIN, MapGroup, Shade
+from studio.charts.colours import PLAIN, MapGroup, Shade, legend
 
 _FILES = ("charts.html", "charts.css", "theme.js", "charts.js")
 
@@ -86,12 +86,7 @@ def small_charts(
 
     component("deita_charts", "chart_component", *_FILES)(
         key=key,
-        data={
-            "panels": [panel_data(panel) for panel in panels],
-            "labels": [group.label for group in groups],
-            "light": [group.shade.light for group in groups],
-            "dark": [group.shade.dark for group in groups],
-        },
+        data={"panels": list(map(panel_data, panels)), **legend(groups)},
         on_picked_change=picked,
     )
 
@@ -125,10 +120,10 @@ def panel_data(panel: Panel) -> dict[str, Any]:
 def _x_extent(panel: Panel) -> list[float]:
     if panel.extent is not None:
         return list(panel.extent)
-    if panel.bars is not None:
-        return [float(panel.bars.edges[0]), float(panel.bars.edges[-1])]
-    places = np.concatenate([line.x for line in panel.lines]) if panel.lines else np.zeros(0)
-    return [float(places.min()), float(places.max())] if len(places) else [0.0, 1.0]
+    places = [line.x for line in panel.lines] if panel.bars is None else [panel.bars.edges]
+    if not any(map(len, places)):
+        return [0.0, 1.0]
+    return [float(np.concatenate(places).min()), float(np.concatenate(places).max())]
 
 
 def _y_extent(panel: Panel) -> list[float]:
@@ -138,7 +133,6 @@ def _y_extent(panel: Panel) -> list[float]:
     values = np.concatenate(tops) if tops else np.zeros(0)
     if not len(values):
         return [0.0, 1.0]
-    low = 0.0 if panel.from_zero else float(values.min())
-    high = float(values.max())
+    low, high = 0.0 if panel.from_zero else float(values.min()), float(values.max())
     room = (high - low) * 0.06 or 1.0
     return [low if panel.from_zero else low - room, high + room]
