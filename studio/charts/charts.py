@@ -201,10 +201,10 @@ def show(figure: go.Figure, *, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, config=config, alt=alt)
 
 
-def _shorten(name: str, characters: int = 32) -> str:
+def _shorten(name: str) -> str:
     # Plotly reads a little HTML in labels; an angle bracket in a file name is only that.
     name = name.replace("<", "‹").replace(">", "›")
-    return name if len(name) <= characters else name[: characters - 1] + "…"
+    return name if len(name) <= 32 else name[:31] + "…"
 
 
 def _lay_out(figure: go.Figure, x_title: str, y_title: str, height: int) -> None:

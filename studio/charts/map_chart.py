@@ -43,10 +43,8 @@ _SHOWN = "_map_shown_"
 class MapEvent:
     """What the user has done to the map, in map coordinates; None where nothing was done.
 
-    polygon: (m, 2) float64, the vertices of the lasso, open.
-    box: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.
-    clicked: index of the row last clicked, in the order of the arrays drawn.
-    hidden: codes of the groups switched off in the legend.
+    polygon: (m, 2) float64, the vertices of the lasso, open. box: (x0, y0, x1, y1), ascending.
+    clicked: the row last clicked, as drawn. hidden: codes of the groups switched off.
     """
 
     polygon: NDArray[np.float64] | None = None
@@ -64,8 +62,8 @@ class MapEvent:
     ) -> NDArray[np.int64]:
         """Indices of the rows inside the outline, ascending; none when there is no outline.
 
-        xy: (n, 2) float32 as drawn. codes: (n,) uint8 as drawn; when given, rows of the groups
-        that are switched off do not count.
+        xy: (n, 2) float32, codes: (n,) uint8, as drawn; with codes, rows of the groups that are
+        switched off do not count.
         """
         if self.box is not None:
             x0, y0, x1, y1 = self.box
@@ -265,10 +263,9 @@ def _points(value: object) -> NDArray[np.float64] | None:
 
 
 def ensure_plotly(folder: Path) -> None:
-    """Put plotly.min.js of the installed package into the folder that Streamlit serves.
+    """Put plotly.min.js of the installed package into the folder that Streamlit serves, `static/`.
 
-    folder: `static/` beside the app's script. A copy, because Streamlit serves nothing that a
-    link leads out of it.
+    A copy, because Streamlit serves nothing that a link leads out of it.
     """
     target = folder / _plotly_name()
     if not target.exists():
