@@ -81,7 +81,12 @@ def rows_table(
 
 
 def lines_chosen(
-    table: pd.DataFrame, *, key: str, alt: str, columns: dict[str, Any], many: bool = False
+    table: pd.DataFrame,
+    *,
+    key: str,
+    alt: str,
+    columns: dict[str, Any] | None = None,
+    many: bool = False,
 ) -> list[int]:
     """Draw a table in which one line (or `many`) can be ticked; the places of those that are."""
     event = st.dataframe(

@@ -24,7 +24,7 @@ from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
 from studio.rows.conversation import RowHeader, marked_differences
-from studio.rows.table import row_table, rows_table, show_conversation
+from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
 from studio.shell.resources import Opened, say
@@ -229,15 +229,13 @@ def pins_view(opened: Opened) -> None:
     names = {"kind": "by hand", "made": "when (UTC)"}
     table = pd.DataFrame(chosen).drop(columns="id").rename(columns=names)
     found = table_of(opened.project, [one.row for one in chosen])
-    event = st.dataframe(
+    places = lines_chosen(
         table.assign(**{"first instruction": found["preview"]}),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
         key=f"pins_{len(chosen)}",
         alt="Pinned and excluded conversations",
+        many=True,
     )
-    picked = [chosen[i] for i in event.selection.rows if i < len(chosen)] or list(chosen)
+    picked = [chosen[place] for place in places] or list(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         note = st.text_input(f"Note on {plural(len(picked))}", key="pin_note")
         st.button("Set the note", on_click=_note, args=(opened, picked), disabled=not note)

@@ -7,8 +7,7 @@ project opens nothing: to open another one in its place would put pins into the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -24,7 +23,7 @@ from deita_core.project.folder import (
     projects_folder,
 )
 from studio.shell import state
-from studio.shell.resources import Opened, close_project, open_project, say
+from studio.shell.resources import Opened, close_project, errors_shown, open_project, say
 from studio.shell.text import escape, file_size
 
 _TITLES = "project_titles"
@@ -160,17 +159,8 @@ def _manage(folder: Path, opened: Opened | None) -> None:
             ask[choice](opened)
 
 
-@contextmanager
-def _errors_shown() -> Iterator[None]:
-    """Show an expected error inside the dialog instead of breaking the page."""
-    try:
-        yield
-    except DeitaError as error:
-        st.error(escape(str(error)))
-
-
 @st.dialog("New project")
-@_errors_shown()
+@errors_shown()
 def _ask_new(folder: Path) -> None:
     name = st.text_input("Name", max_chars=100, placeholder="e.g. Support chats, round 1")
     if st.button("Create", type="primary", disabled=not name.strip()):
@@ -180,7 +170,7 @@ def _ask_new(folder: Path) -> None:
 
 
 @st.dialog("Rename project")
-@_errors_shown()
+@errors_shown()
 def _ask_rename(opened: Opened) -> None:
     name = st.text_input("Name", opened.project.name, max_chars=100)
     if st.button("Rename", type="primary", disabled=not name.strip()):
@@ -189,7 +179,7 @@ def _ask_rename(opened: Opened) -> None:
 
 
 @st.dialog("Duplicate project")
-@_errors_shown()
+@errors_shown()
 def _ask_duplicate(opened: Opened) -> None:
     name = st.text_input("Name of the copy", f"{opened.project.name} (copy)", max_chars=100)
     st.caption("The copy has everything: pool, scores, embeddings, map and selections.")
@@ -200,7 +190,7 @@ def _ask_duplicate(opened: Opened) -> None:
 
 
 @st.dialog("Delete project")
-@_errors_shown()
+@errors_shown()
 def _ask_delete(opened: Opened) -> None:
     name, path = opened.project.name, opened.project.path
     st.markdown(

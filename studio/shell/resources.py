@@ -30,6 +30,7 @@ from deita_core.selection.pool_table import PoolTable
 from studio.charts.colours import Coloured
 from studio.charts.map_chart import MapEvent, map_chart, pack_hover_texts
 from studio.shell import state
+from studio.shell.text import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except DeitaError as error:
-        st.error(str(error))
+        st.error(escape(str(error)))
 
 
 def say(text: str) -> None:
