@@ -83,7 +83,7 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
     start = _json_start(text, path, is_record)
     if start is not None:
         start = replace(start, offset=start.offset + len(head) - len(text))
-        kind = "json" if start.style is Style.ARRAY else "jsonl"
+        kind = "json" if start.style == "array" else "jsonl"
         return Container(kind, stream.compression, start)
     header = text.split("\n", 1)[0]
     delimiter = max(",\t;|", key=header.count)
@@ -120,13 +120,13 @@ def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
         offset = _wrapped_array(text, is_record)
         if offset is None:
             return Start(_line_style(text, full, is_record))
-        return Start(Style.ARRAY, offset, wrapped=True)
+        return Start("array", offset, wrapped=True)
     begun = (line.lstrip() for line in lines[:_HEAD_LINES])
     if any(line[:1] == "{" and not parse(line, 0).reason for line in begun):
-        return Start(Style.LINES)
+        return Start("lines")
     # A file cut off at its front begins in the middle of a record.
     if {".json", ".jsonl", ".ndjson"} & {suffix.lower() for suffix in path.suffixes[-2:]}:
-        return Start(Style.VALUES)
+        return Start("values")
     return None
 
 
@@ -134,13 +134,13 @@ def _bracket_start(text: str, lines: list[str], is_record: IsRecord) -> Start:
     first = parse(lines[0], 0)
     whole_line = not first.reason and not lines[0][first.end :].strip()
     if whole_line and len(lines) > 1 and lines[1].lstrip()[:1] in "[{" and is_record(first.value):
-        return Start(Style.LINES)
+        return Start("lines")
     # One conversation alone in the file: a list of messages rather than of records.
     whole = parse(text, 0)
     rows = whole.value if isinstance(whole.value, list) else []
     if rows and is_record(rows) and not any(is_record(item) for item in rows[:5]):
-        return Start(Style.VALUES)
-    return Start(Style.ARRAY, 1)
+        return Start("values")
+    return Start("array", 1)
 
 
 def _line_style(text: str, lines: list[str], is_record: IsRecord) -> Style:
@@ -148,8 +148,8 @@ def _line_style(text: str, lines: list[str], is_record: IsRecord) -> Style:
     for number, line in enumerate(lines[:_HEAD_LINES]):
         parsed = parse(line.lstrip(), 0)
         if not parsed.reason and (number == 0 or is_record(parsed.value)):
-            return Style.LINES
-    return Style.LINES if parse(text, 0).reason and len(lines) < 3 else Style.VALUES
+            return "lines"
+    return "lines" if parse(text, 0).reason and len(lines) < 3 else "values"
 
 
 def _wrapped_array(text: str, is_record: IsRecord) -> int | None:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
+from typing import Literal
 
 from deita_core.formats.read.text import (
     BAD_BYTES,
@@ -127,12 +127,8 @@ _BRACKETS = re.compile(r"\[+")
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:)')
 
 
-class Style(Enum):
-    """How the records stand in the text."""
-
-    ARRAY = "array"
-    LINES = "lines"
-    VALUES = "values"
+# How the records stand in the text.
+Style = Literal["array", "lines", "values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +147,9 @@ def scan(stream: TextStream, start: Start, is_record: IsRecord) -> Iterator[Reco
     while len(window.text) < start.offset and window.more():
         pass
     window.advance(start.offset)
-    if start.style is Style.LINES:
+    if start.style == "lines":
         yield from _lines(window)
-    elif start.style is Style.VALUES:
+    elif start.style == "values":
         yield from _values(window)
     else:
         yield from _array(window, start.wrapped)

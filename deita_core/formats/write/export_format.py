@@ -57,22 +57,13 @@ class ExportRow:
 
     def score_fields(self) -> JsonObject:
         """The values of `SCORE_FIELDS`; JSON has no NaN, so that one is None."""
-        return {
-            "id": self.id,
-            "rank": self.rank,
-            "evol_score": _finite(self.evol_score),
-            "complexity": _finite(self.complexity),
-            "quality": _finite(self.quality),
-            "language": self.language,
-            "flags": list(self.flags),
-            # A file name may hold bytes that are no text.
-            "source": without_surrogates(self.source),
-            "position": self.position,
-        }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+        values: JsonObject = {}
+        for name in SCORE_FIELDS:
+            value = getattr(self, name)
+            finite = not isinstance(value, float) or math.isfinite(value)
+            values[name] = value if finite else None
+        # A file name may hold bytes that are no text.
+        return values | {"flags": list(self.flags), "source": without_surrogates(self.source)}
 
 
 @dataclass(frozen=True, slots=True)
