@@ -19,9 +19,9 @@ def colouring(opened: Opened, name: str) -> Coloured:
     pool = arrays(opened)
     match name:
         case "complexity" | "quality":
-            return colour_by_score(getattr(scores(opened), name))
+            return colour_by_score(scores(opened)[name])
         case "evol":
-            values = scores(opened).evol
+            values = scores(opened)["evol score"]
             known = values[np.isfinite(values)]
             # A few very long chats would leave one colour to all others.
             high = float(np.quantile(known, 0.98)) if len(known) else None

@@ -110,13 +110,9 @@ def _table(
         [*flags, TRUNCATED] if is_cut else list(flags)
         for flags, is_cut in zip(table["flags"], cut, strict=True)
     ]
-    columns = scores(opened, aggregation)
     front: dict[str, Any] = {name: values[shown] for name, values in extra.items()}
-    front |= {
-        "evol score": np.round(columns.evol[shown], 2),
-        "complexity": np.round(columns.complexity[shown], 2),
-        "quality": np.round(columns.quality[shown], 2),
-    }
+    for name, values in scores(opened, aggregation).items():
+        front[name] = np.round(values[shown], 2)
     for place, (name, values) in enumerate(front.items(), start=2):
         table.insert(place, name, values)
     return table.drop(columns="id")
@@ -127,7 +123,7 @@ def show_conversation(
 ) -> None:
     """One conversation with its scores, facts and original record."""
     stored = stored_row(opened.project, row)
-    evol = float(scores(opened, aggregation).evol[row])
+    evol = float(scores(opened, aggregation)["evol score"][row])
     st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
     conversation_view(
         stored.conversation,

@@ -24,12 +24,9 @@ def score_distributions(opened: Opened) -> None:
     """Histograms of complexity, quality and evol score, and the first two together."""
     how = aggregation_control()
     columns = scores(opened, how)
-    shown = (
-        ("complexity", columns.complexity, _scale_of(columns.complexity)),
-        ("quality", columns.quality, _scale_of(columns.quality)),
-        ("evol score", columns.evol, None),
-    )
-    for place, (name, values, extent) in zip(st.columns(3), shown, strict=True):
+    scales = {name: _scale_of(columns[name]) for name in DIMENSIONS}
+    for place, name in zip(st.columns(3), (*DIMENSIONS, "evol score"), strict=True):
+        values, extent = columns[name], scales.get(name)
         with place:
             if np.isnan(values).all():
                 st.caption(f"No conversation has {name} yet.")
@@ -41,11 +38,10 @@ def score_distributions(opened: Opened) -> None:
                 key=f"histogram-{name}",
                 alt=f"How many conversations have which {name}",
             )
-    both = ~(np.isnan(columns.complexity) | np.isnan(columns.quality))
-    if both.any():
+    complexity, quality = columns["complexity"], columns["quality"]
+    if not np.isnan(complexity + quality).all():
         st.subheader("Complexity and quality together")
-        extent = _SCALE if all(extent for _, _, extent in shown[:2]) else None
-        grid = count_grid(columns.complexity, columns.quality, extent=extent)
+        grid = count_grid(complexity, quality, extent=_SCALE if all(scales.values()) else None)
         with st.columns([3, 2])[0]:
             show(
                 density_figure(grid, x_title="complexity", y_title="quality"),

@@ -146,23 +146,14 @@ def info(opened: Opened) -> ProjectInfo:
     return project_info(opened.project)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreColumns:
-    """(n,) float64 each, NaN where missing: mean complexity and quality, and evol score."""
-
-    complexity: NDArray[np.float64]
-    quality: NDArray[np.float64]
-    evol: NDArray[np.float64]
-
-
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=AS_OF_NOW)
-def scores(opened: Opened, aggregation: str = "sum") -> ScoreColumns:
-    """The scores of every row as of now."""
+def scores(opened: Opened, aggregation: str = "sum") -> dict[str, NDArray[np.float64]]:
+    """Evol score, mean complexity and mean quality of every row as of now; NaN where missing."""
     pool = arrays(opened)
     turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
     means = row_scores(*turns, len(pool))
     evol = evol_scores(*turns, len(pool), aggregation)
-    return ScoreColumns(means.complexity, means.quality, evol)
+    return {"evol score": evol, "complexity": means.complexity, "quality": means.quality}
 
 
 def pool_map(
