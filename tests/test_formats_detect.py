@@ -10,7 +10,7 @@ import pytest
 
 import deita_core.formats.read as reader
 from deita_core.errors import FormatError
-from deita_core.formats.read import Mapping, PoolRow, Reject, detect, read
+from deita_core.formats.read import LAYOUTS, Mapping, PoolRow, Reject, detect, read
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.detect import SAMPLE
 
@@ -228,3 +228,10 @@ def test_what_was_detected_is_kept_and_not_detected_again(
     container = Container.from_json(found.container.to_json())
     assert list(read(path, mapping, container=container)) == rows
     assert len(rows) == 3
+
+
+@pytest.mark.parametrize("value", [None, True, 0, 1.5, "", "text", [], [1], ["a"], [[]], {}, [{}]])
+def test_no_layout_stumbles_over_a_value_of_another_kind(value: object):
+    for layout in LAYOUTS.values():
+        found = layout.fits(value)
+        assert found is None or set(found) <= {column.name for column in layout.columns}

@@ -219,7 +219,10 @@ def test_records_longer_than_a_piece_of_the_file_are_read_whole(tmp_path: Path):
 def test_damage_reading_is_the_same_however_the_file_is_cut_into_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    text = json.dumps(ROWS, indent=1).replace('"Question 2?"', '"Quest "ion" 2?"') + ",\n]"
+    # In pieces of one byte, most of those of a wide character are no text yet.
+    rows = [*ROWS, {"instruction": "Frage übrig?", "output": "はい、そうです。"}]
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    text = text.replace('"Question 2?"', '"Quest "ion" 2?"') + ",\n]"
     expected = read_text(tmp_path, text)
     for size in (1, 3, 17, 64):
         monkeypatch.setattr("deita_core.formats.read.text.CHUNK", 1 << 20)
