@@ -1,6 +1,7 @@
 """What a rule makes of a pool before any row is selected: scores, filters and quotas.
 
-All of it is kept with the pool for the next time the same part of a rule is asked for.
+All of it is kept with the pool for the next time the same part of a rule is asked for, and must
+not be changed.
 """
 
 from __future__ import annotations
@@ -29,17 +30,14 @@ def score_key(rule: SelectionRule) -> Hashable:
 
 
 def rule_scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
-    """Evol scores under the rule: (n,) float64, NaN where there is none.
-
-    Kept with the table and must not be changed.
-    """
+    """Evol scores under the rule: (n,) float64, NaN where there is none."""
     return table.remember(("scores", score_key(rule)), lambda: _scores(rule, table))
 
 
 def ranked_rows(rule: SelectionRule, table: PoolTable) -> NDArray[np.int64]:
     """Places in `table.vectors` from the highest score of their row down: (m,) int64.
 
-    Ties by place, those without a score last. Kept with the table and must not be changed.
+    Ties by place, those without a score last.
     """
     scores, rows = rule_scores(rule, table), table.vector_rows
     return table.remember(("ranked", score_key(rule)), lambda: from_highest(scores[rows]))
@@ -74,10 +72,7 @@ def filter_names(rule: SelectionRule) -> tuple[str, ...]:
 
 
 def apply_filters(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
-    """Index into `filter_names` of the first that leaves a row out, else -1: (n,) int8.
-
-    Kept with the table and must not be changed.
-    """
+    """Index into `filter_names` of the first that leaves a row out, else -1: (n,) int8."""
     by_score = any(c.column == "evol_score" for c in rule.conditions)
     names = (rule.languages, rule.sources, rule.excluded_flags)
     ranges = (rule.min_turns, rule.max_turns, rule.min_tokens, rule.max_tokens)
@@ -155,10 +150,7 @@ def mean_scores(table: PoolTable) -> RowScores:
 
 
 def rule_quotas(rule: SelectionRule, table: PoolTable) -> QuotaTable:
-    """The rule's quotas for the n rows of the pool; kept with the table.
-
-    Raises SelectionError for clusters that are not known.
-    """
+    """The rule's quotas for the n rows of the pool; SelectionError for clusters not known."""
     key = ("quotas", rule.quotas, rule.budget, rule.budget_unit)
     return table.remember(key, lambda: _quotas(rule, table)) if rule.quotas else NO_QUOTAS
 
