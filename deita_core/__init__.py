@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+VERSION = "0.1.0"
 _PLACES = {
     "Conversation": "conversation",
     "LLMScorer": "scoring.llm.scorer",

@@ -1,14 +1,8 @@
 """The conversation: what a pool is made of.
 
-A `Conversation` is an ordered list of messages. Its *turns* are derived, never stored twice:
-each user message opens a turn, and everything the assistant says before the next user message
-(text and function calls) is that turn's response. So:
-
-- system messages and messages before the first user message belong to no turn; they never
-  shift the pairing of the rest;
-- a user message with nothing after it, or directly followed by another user message, is a turn
-  whose response is None ("no response");
-- tool results are context: part of the conversation, not of the response.
+Each user message opens a *turn*; what the assistant says and calls before the next one is its
+response, None when there is nothing. Tool results are context. System messages and what stands
+before the first user message belong to no turn, and never shift the pairing of the rest.
 """
 
 from __future__ import annotations
@@ -34,7 +28,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One user message and the answer to it; `response` is None when there is no answer."""
+    """One user message and the response to it."""
 
     index: int
     instruction: str
@@ -43,18 +37,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages in order, and the tools (JSON text) the assistant could call, if any.
-
-    `id` is a hash of the content alone (roles, texts, tools), so two rows with the same
-    messages have the same id wherever they come from.
-    """
+    """Messages in order, and the tools (JSON text) the assistant could call, if any."""
 
     messages: tuple[Message, ...]
     tools: str | None = None
 
     @cached_property
     def id(self) -> str:
-        """32 hex digits: BLAKE2b-128 of the roles, texts and tools."""
+        """32 hex digits, BLAKE2b-128 of roles, texts and tools: the same wherever they are from."""
         content = [[m.role, m.content] for m in self.messages]
         if self.tools is not None:
             content.append(["tools", self.tools])
@@ -104,8 +94,7 @@ class Conversation:
 def without_surrogates(text: str) -> str:
     """The text with U+FFFD for each half of a surrogate pair, and whole pairs joined.
 
-    Broken JSON escapes leave such halves. They are no characters: neither UTF-8 nor a tokenizer
-    takes them.
+    Broken JSON escapes leave such halves, which neither UTF-8 nor a tokenizer takes.
     """
     if text.isascii():
         return text

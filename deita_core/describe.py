@@ -177,16 +177,14 @@ _OPEN_WORD = re.compile(
 _ENDED_SENTENCE = re.compile(r"[a-z0-9]{2}[.!?][\"')]*\s")
 _ENDED_WIDE_SENTENCE = re.compile(r"[。！？]")
 _FENCE = re.compile(r"^[ \t]*```(.*)$", re.MULTILINE)
-_PROSE_LINE = 60
-_WIDE_LINE = 30
+_PROSE_LINE, _WIDE_LINE = 60, 30
 
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
     """Facts of one conversation.
 
-    language: ISO 639-1 (three letters where there is no such code), None when it cannot be
-    told; language_confidence: [0, 1]. characters: of all texts. tokens: approximate, see
+    language, language_confidence: see `language_of`. characters: of all texts. tokens: see
     `approximate_tokens`. flags: out of `FLAGS`, in its order.
     """
 
@@ -309,9 +307,9 @@ def _breaks_off(answer: str) -> bool:
     text = answer.rstrip()
     if not text:
         return False
-    line = text.rsplit("\n", 1)[-1]
     if _has_open_block(text):
         return True
+    line = text.rsplit("\n", 1)[-1]
     if text.endswith("```") or _LIST_OR_CODE.match(line) or _is_link_or_tag(line):
         return False
     last = text[-1]

@@ -1,21 +1,4 @@
-"""Every error that Deita Studio raises on purpose.
-
-    DeitaError
-    ├── PoolError             a pool file cannot be read at all
-    │   ├── FormatError       its format is not recognised, or the mapping does not fit it
-    │   └── PathError         a path is missing, or lies outside the data folder
-    ├── ProjectError          a project file cannot be used
-    │   ├── ProjectLockedError    another process has it open (says which)
-    │   └── ProjectVersionError   written by another version
-    ├── ModelError            a scorer or embedder cannot be loaded or used
-    │   └── HopelessScorerError   its first scores show that the rest would be a waste
-    ├── SelectionError        (also a ValueError) arguments of a selection are out of range
-    ├── ExportError           an export cannot be written, or not be replayed
-    └── JobError              a background job failed
-        └── JobCancelledError it was cancelled by the user
-
-A message names the value, the limit and the remedy.
-"""
+"""Every error that Deita Studio raises on purpose; a message names value, limit and remedy."""
 
 from __future__ import annotations
 
@@ -41,7 +24,7 @@ class ProjectError(DeitaError):
 
 
 class ProjectLockedError(ProjectError):
-    """Another process has the project open."""
+    """Another process has the project open; the message says which."""
 
 
 class ProjectVersionError(ProjectError):

@@ -76,8 +76,7 @@ def sha256_of(path: Path) -> str:
 def resolve_below(root: Path, user_path: str) -> Path:
     """The file or folder below `root` that a user named, all symbolic links followed.
 
-    Raises PathError for anything that is not there, and for anything that lies outside the
-    data folder, whether by "..", by an absolute path or by a symbolic link.
+    Raises PathError for what is not there, or lies outside by "..", absolute path or link.
     """
     named = user_path.strip()
     if not named or "\0" in named:

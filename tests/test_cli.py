@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from deita_core import VERSION
 from deita_core.cli import main
 from deita_core.project import Project
 from deita_core.project.selections import selections
-from deita_core.version import VERSION
 from tests.builders import prepared_project
 from tests.documents import commands
 

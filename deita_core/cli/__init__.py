@@ -8,10 +8,10 @@ from pathlib import Path
 
 from typer import Exit, Option, Typer
 
+from deita_core import VERSION
 from deita_core.cli import commands
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
-from deita_core.version import VERSION
 
 PROGRAM = "deita" if Path(sys.argv[0]).stem == "deita" else "python -m deita_core"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deita_core import VERSION
 from deita_core.embedding.catalogue import name_of_embedder
 from deita_core.errors import ExportError
 from deita_core.formats.manifest import (
@@ -34,7 +35,6 @@ from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.scoring.protocol import DIMENSIONS
 from deita_core.selection.rule import SelectionRule
-from deita_core.version import VERSION
 
 RunJobs = Callable[[Project, Sequence[JobSpec]], object]
 

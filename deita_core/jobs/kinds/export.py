@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deita_core import VERSION
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
 from deita_core.files import whole_file
@@ -34,7 +35,6 @@ from deita_core.project.pool import Source, sources
 from deita_core.project.scores import ScorerRecord, scorers
 from deita_core.project.selections import SavedSelection, find_selection, write_selection
 from deita_core.project.vectors import EmbedderRecord, embedders
-from deita_core.version import VERSION
 
 
 class ExportSpec(JobSpec):

@@ -1,3 +1,0 @@
-"""The version of Deita Studio."""
-
-VERSION = "0.1.0"
