@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_core.errors import SelectionError
 from deita_core.similarity.definition import as_embeddings, unit_rows, usable_rows
+from deita_core.similarity.neighbours import largest_first
 
 MOST_CLUSTERS = 256
 PASSES = 25
@@ -54,13 +55,5 @@ def cluster(vectors: ArrayLike, clusters: int | None = None, seed: int = 0) -> N
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         found = kmeans.fit_predict(unit)
-    labels[usable] = _largest_first(found, k)
+    labels[usable] = largest_first(found)[0]
     return labels
-
-
-def _largest_first(label: NDArray[np.int32], k: int) -> NDArray[np.int32]:
-    """The clusters numbered by size, without the empty ones."""
-    found, first, size = np.unique(label, return_index=True, return_counts=True)
-    rank = np.full(k, -1, np.int32)
-    rank[found[np.lexsort((first, -size))]] = np.arange(len(found), dtype=np.int32)
-    return rank[label]

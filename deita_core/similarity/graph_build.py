@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from math import floor as whole
 
 import numpy as np
@@ -231,12 +231,8 @@ class _FoundPairs:
         shares = np.searchsorted(start, np.linspace(0, start[-1], 8 * cpu_threads() + 1))
         shares[0], shares[-1] = 0, groups
         with ThreadPoolExecutor(cpu_threads()) as pool:
-            list(
-                pool.map(
-                    lambda ends: sort_edges(start, neighbour, similarity, *ends),
-                    pairwise(shares.tolist()),
-                )
-            )
+            sort = partial(sort_edges, start, neighbour, similarity)
+            list(pool.map(sort, shares[:-1].tolist(), shares[1:].tolist()))
         return start, neighbour, similarity
 
 

@@ -233,9 +233,8 @@ class _NearestSearch:
         highest_of_runs(cells, run, runs)
         # The k-th highest run holds a cell as high, and so do the k - 1 before it.
         highest = np.partition(runs, -self._k, axis=1)[:, -self._k]
-        value = (
-            (highest.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        )
+        float32_bits = highest.view(np.uint16).astype(np.uint32) << 16
+        value = float32_bits.view(np.float32).astype(np.float64)
         # Before rounding to bfloat16 (8 bits) that cell was at least this high ...
         value -= np.ldexp(1.0, np.frexp(value)[1] - 9)
         every = slice(None)
@@ -306,11 +305,18 @@ def near_duplicate_groups(graph: SimilarityGraph, threshold: float) -> NDArray[n
     )
     _, part = connected_components(edges, directed=False)
     placed = np.flatnonzero(np.asarray(graph.group) >= 0)
-    label = part[graph.group[placed]]
+    number, size = largest_first(part[graph.group[placed]])
+    found[placed] = np.where(size > 1, number, -1)
+    return found
+
+
+def largest_first(label: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Groups numbered by size, the largest 0, ties by first row: the number of each row's group
+    and its size, (n,) each. label: (n,), any numbers.
+    """
     _, first, inverse, size = np.unique(
         label, return_index=True, return_inverse=True, return_counts=True
     )
     rank = np.empty(len(size), np.int32)
     rank[np.lexsort((first, -size))] = np.arange(len(size), dtype=np.int32)
-    found[placed] = np.where(size[inverse] > 1, rank[inverse], -1)
-    return found
+    return rank[inverse], size[inverse]
