@@ -22,6 +22,7 @@ from deita_core.selection.analysis.measures import (
     random_baseline,
     vendi_score,
 )
+from deita_core.selection.filters import mean_scores
 from tests.naive_graph import naive_graph
 
 
@@ -142,8 +143,10 @@ def test_a_comparison_has_clusters_where_they_are_known(table):
 
 def test_distributions_hold_every_row_once(table):
     outcome = select(SelectionRule(threshold=0.7, budget=20), table)
-    for got in distributions(table, outcome, np.arange(20)):
-        assert got.pool.sum() + got.missing == 80
+    scores = mean_scores(table)
+    values = (outcome.scores, scores.complexity, scores.quality, table.tokens, table.turns)
+    for got, column in zip(distributions(table, outcome, np.arange(20)), values, strict=True):
+        assert got.pool.sum() == np.isfinite(column).sum()
         assert got.selection.sum() == got.random.sum() == 20
         assert len(got.edges) == len(got.pool) + 1
 
@@ -154,7 +157,7 @@ def test_bins_count_like_a_histogram_up_to_a_long_tail():
     inside = values[values < got.edges[-1]]
     assert got.pool.tolist()[:3] == np.histogram(inside, got.edges)[0].tolist()[:3]
     assert got.random.tolist() == [0, 0, 0, 1]
-    assert (got.missing, got.open_ended) == (1, True)
+    assert (got.pool.sum(), got.open_ended) == (999, True)
 
 
 def test_turns_have_a_bin_for_each_number(table):

@@ -1,7 +1,4 @@
-"""Clusters of rows by direction: scikit-learn's k-means on unit vectors.
-
-The start is k-means++ (Arthur and Vassilvitskii 2007).
-"""
+"""k-means of scikit-learn on unit vectors, from k-means++ (Arthur and Vassilvitskii 2007)."""
 
 from __future__ import annotations
 

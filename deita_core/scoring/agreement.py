@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
 
-SAMPLE = 4000
 MOST = 50
 
 
@@ -22,7 +21,6 @@ class Agreement:
 
     turns: those with a score of both. only_first, only_second: with a score of one alone.
     spearman: rank correlation over `turns`, ties shared; NaN for fewer than two or constant ones.
-    sample: places of at most `SAMPLE` of them for a scatter, ascending, (k,) int64.
     differ: places of those whose ranks differ most, the largest difference first, (m,) int64.
     rank_difference: (m,) float64 in [-1, 1]: share of the turns that the second scorer puts the
     turn above where the first puts it (below, when negative).
@@ -32,7 +30,6 @@ class Agreement:
     only_first: int
     only_second: int
     spearman: float
-    sample: NDArray[np.int64]
     differ: NDArray[np.int64]
     rank_difference: NDArray[np.float64]
 
@@ -44,11 +41,7 @@ class Agreement:
 
 
 def agreement(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
-    *,
-    most: int = MOST,
-    sample: int = SAMPLE,
+    first: NDArray[np.floating], second: NDArray[np.floating], *, most: int = MOST
 ) -> Agreement:
     """Compares (n,) scores of two scorers, NaN where there is none; ModelError when shapes differ.
 
@@ -69,15 +62,11 @@ def agreement(
     spearman = np.nan
     if len(both) >= 2 and all(np.ptp(rank) > 0 for rank in ranks):
         spearman = np.clip(np.corrcoef(*ranks)[0, 1], -1.0, 1.0)
-    shown = both
-    if len(both) > sample:
-        shown = np.sort(np.random.default_rng(0).choice(both, sample, replace=False))
     return Agreement(
         turns=len(both),
         only_first=int(np.count_nonzero(has_first & ~has_second)),
         only_second=int(np.count_nonzero(has_second & ~has_first)),
         spearman=float(spearman),
-        sample=shown,
         differ=both[order],
         rank_difference=difference[order],
     )

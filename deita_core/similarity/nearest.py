@@ -48,7 +48,7 @@ def nearest_steps(
     similarity = np.full(len(rows), np.nan)
     for start in range(0, len(rows), block):
         part = slice(start, start + block)
-        found = _Block(embeddings, rows[part], targets, limits[part], skip_self).nearest(tiles)
+        found = _nearest_places(embeddings, rows[part], targets, limits[part], skip_self, tiles)
         place[part] = found
         there = np.flatnonzero(found >= 0)
         similarity[start + there] = pair_cosines(
@@ -58,50 +58,47 @@ def nearest_steps(
     return Nearest(place, similarity)
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """The rows of one block and what each may be compared with."""
+def _nearest_places(
+    embeddings: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    limits: NDArray[np.int64],
+    skip_self: bool,
+    tiles: Tiles,
+) -> NDArray[np.int64]:
+    """The best place of each row of a block, -1 for none; the definition settles near ties."""
 
-    embeddings: NDArray[np.floating]
-    rows: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    limits: NDArray[np.int64]
-    skip_self: bool
-
-    def nearest(self, tiles: Tiles) -> NDArray[np.int64]:
-        """The best place of each row, -1 for none; near ties are settled by the definition."""
-        units = unit_rows(self.embeddings, self.rows).astype(np.float32)
-        everyone = np.arange(len(units))
-        slack = np.float32(2 * screen_margin(units.shape[1]))
-        top = np.full(len(units), -np.inf, np.float32)
-        place = np.full(len(units), -1, np.int64)
-        first = 0
-        for tile_rows, tile_units in tiles:
-            if first >= self.limits.max(initial=0):
-                break
-            near = units @ tile_units.T
-            self._forbid(near, everyone, np.arange(first, first + len(tile_rows)))
-            highest = near.max(axis=1)
-            old, top = top, np.maximum(top, highest)
-            rising = np.flatnonzero((highest >= old - slack) & (highest > -np.inf))
-            close = near[rising] >= (top[rising] - slack)[:, None]
-            alone = (np.count_nonzero(close, axis=1) == 1) & (old[rising] < top[rising] - slack)
-            place[rising[alone]] = first + close[alone].argmax(axis=1)
-            torn = rising[~alone]
-            if len(torn):
-                rivals = np.union1d(first + np.flatnonzero(close[~alone].any(axis=0)), place[torn])
-                rivals = rivals[rivals >= 0]
-                exact = cosines(self.embeddings, self.rows[torn], self.targets[rivals])
-                self._forbid(exact, torn, rivals)
-                place[torn] = rivals[exact.argmax(axis=1)]
-            first += len(tile_rows)
-        return place
-
-    def _forbid(
-        self, near: NDArray[np.floating], which: NDArray[np.int64], places: NDArray[np.int64]
+    def forbid(
+        near: NDArray[np.floating], which: NDArray[np.int64], places: NDArray[np.int64]
     ) -> None:
-        """Sets what a row of the block may not be compared with to -inf. places: ascending."""
-        if len(places) and places[-1] >= self.limits[which].min(initial=len(self.targets)):
-            near[places[None, :] >= self.limits[which][:, None]] = -np.inf
-        if self.skip_self:
-            near[self.targets[places][None, :] == self.rows[which][:, None]] = -np.inf
+        """Sets what a row may not be compared with to -inf. places: ascending."""
+        if len(places) and places[-1] >= limits[which].min(initial=len(targets)):
+            near[places[None, :] >= limits[which][:, None]] = -np.inf
+        if skip_self:
+            near[targets[places][None, :] == rows[which][:, None]] = -np.inf
+
+    units = unit_rows(embeddings, rows).astype(np.float32)
+    slack = np.float32(2 * screen_margin(units.shape[1]))
+    top = np.full(len(units), -np.inf, np.float32)
+    place = np.full(len(units), -1, np.int64)
+    first = 0
+    for tile_rows, tile_units in tiles:
+        if first >= limits.max(initial=0):
+            break
+        near = units @ tile_units.T
+        forbid(near, np.arange(len(units)), np.arange(first, first + len(tile_rows)))
+        highest = near.max(axis=1)
+        old, top = top, np.maximum(top, highest)
+        rising = np.flatnonzero((highest >= old - slack) & (highest > -np.inf))
+        close = near[rising] >= (top[rising] - slack)[:, None]
+        alone = (np.count_nonzero(close, axis=1) == 1) & (old[rising] < top[rising] - slack)
+        place[rising[alone]] = first + close[alone].argmax(axis=1)
+        torn = rising[~alone]
+        if len(torn):
+            rivals = np.union1d(first + np.flatnonzero(close[~alone].any(axis=0)), place[torn])
+            rivals = rivals[rivals >= 0]
+            exact = cosines(embeddings, rows[torn], targets[rivals])
+            forbid(exact, torn, rivals)
+            place[torn] = rivals[exact.argmax(axis=1)]
+        first += len(tile_rows)
+    return place

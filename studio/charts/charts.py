@@ -24,12 +24,10 @@ class Histogram:
     """How many values fall between neighbouring edges, by group.
 
     edges: (b + 1,) float64, ascending. counts: (g, b) int64; the last bin has its upper edge.
-    missing: (g,) int64, the values of each group that are NaN and so in no bin.
     """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
-    missing: NDArray[np.int64]
 
 
 def middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,8 +64,7 @@ def count_by_group(
     place = np.floor((values[present] - low) * (bins / ((high - low) or 1.0)))
     place = np.clip(place, 0, bins - 1).astype(np.int64)
     cells = np.bincount(group[present] * bins + place, minlength=groups * bins)
-    missing = np.bincount(group[~present], minlength=groups)
-    return Histogram(edges, cells.reshape(groups, bins), missing)
+    return Histogram(edges, cells.reshape(groups, bins))
 
 
 def count_grid(

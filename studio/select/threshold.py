@@ -91,7 +91,7 @@ def _distribution(known: Scale, threshold: float) -> None:
     panel = Panel(
         "",
         "Rows by the similarity to their nearest other row, behind the threshold",
-        bars=Histogram(edges, counts, np.zeros(2, np.int64)),
+        bars=Histogram(edges, counts),
         marks=tuple(marks),
         extent=(0.0, 1.0),
         bare=True,

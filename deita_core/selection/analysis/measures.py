@@ -127,7 +127,6 @@ class Distribution:
 
     edges: (b + 1,) float64, ascending; a bin holds edges[i] <= value < edges[i + 1], the last one
     everything above too (`open_ended`: there is something). pool, selection, random: (b,) int64.
-    missing: rows of the pool without a value.
     """
 
     column: str
@@ -136,7 +135,6 @@ class Distribution:
     pool: Rows
     selection: Rows
     random: Rows
-    missing: int
 
 
 def distributions(
@@ -169,8 +167,7 @@ def distribution(
         return np.bincount(np.minimum(inside, len(edges) - 2), minlength=len(edges) - 1)
 
     pool, ours, theirs = map(counts, (column, column[selection], column[random_rows]))
-    open_ended, missing = bool((present >= edges[-1]).any()), len(column) - len(present)
-    return Distribution(name, edges, open_ended, pool, ours, theirs, missing)
+    return Distribution(name, edges, bool((present >= edges[-1]).any()), pool, ours, theirs)
 
 
 def _edges(present: NDArray[np.float64], whole: bool, bins: int) -> NDArray[np.float64]:
