@@ -22,7 +22,7 @@ sample: $(VENV)/.app
 	$(BIN)/python -m deita_core sample
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -139,7 +139,7 @@ def test_archives_in_several_parts_are_read_whole(tmp_path: Path):
     [
         (b"", "is empty"),
         (b" \n ", "is empty"),
-        (gzip.compress(b"[]")[:6], "the gzip stream ends too early"),
+        (gzip.compress(b"[]", mtime=0)[:6], "the gzip stream ends too early"),
         (b"just some prose", "neither JSON"),
         (b"\x89PNG\r\n\x1a\n\0\0", "neither JSON"),
         ('{"instruction": "Hi"}'.encode("utf-16"), "UTF-16"),
