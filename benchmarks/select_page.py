@@ -10,6 +10,7 @@ and their similarity graph (20,000 rows, if nothing else is said). Needs Chromiu
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 from benchmarks.made_project import make_project
 from benchmarks.results import machine, write_section
 from deita_core.jobs import JobRunner
+from deita_core.jobs.kinds import GraphSpec
 from deita_core.project import Project
 from deita_core.project.graphs import copy_graphs, has_graph
 from tests.browser import browser, served
@@ -60,7 +62,7 @@ def add_graph(path: Path) -> None:
             return
         runner = JobRunner(project)
         runner.start()
-        runner.submit([("graph", {})])
+        runner.submit([GraphSpec()])
         while runner.busy:
             time.sleep(0.5)
         runner.stop()
@@ -68,11 +70,10 @@ def add_graph(path: Path) -> None:
 
 def measure(project: Path, chromium: str, steps: int) -> tuple[float, list[dict[str, float]]]:
     """Seconds until the first picture, and the milliseconds of each step."""
-    environment = {
-        "DEITA_PROJECTS_DIR": str(project.parent),
-        "DEITA_DATA_DIR": str(project.parent / "data"),
-    }
-    with served(ROOT, environment) as address, browser(chromium) as running:
+    os.environ["DEITA_PROJECTS_DIR"] = str(project.parent)
+    os.environ["DEITA_DATA_DIR"] = str(project.parent / "data")
+    app = served("deita_core", "app", port="--port", folder=ROOT)
+    with app as address, browser(chromium) as running:
         page = running.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(180_000)
         started = time.monotonic()

@@ -137,11 +137,8 @@ def place(
 
 
 def epochs_for(n: int) -> int:
-    """Passes over the edges: umap-learn's numbers, and half beyond 100,000 rows.
-
-    A pass takes time in proportion to n, and a large map has settled after 100.
-    """
-    return 500 if n <= 10_000 else 200 if n <= 100_000 else 100
+    """Passes over the edges: umap-learn's numbers, half beyond 30,000 rows: it has settled then."""
+    return 500 if n <= 10_000 else 200 if n <= 30_000 else 100
 
 
 def compile_umap() -> None:

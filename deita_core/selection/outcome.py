@@ -216,13 +216,14 @@ def _of_pool(
     result = status.copy()
     known = np.flatnonzero(status[rows] < 0)
     result[rows[known]] = trace.status[known]
-    blocker = np.where(trace.blocker >= 0, rows[trace.blocker], -1).astype(np.int32)
+    near = np.flatnonzero(trace.blocker >= 0)
+    blocker = rows[trace.blocker[near]].astype(np.int32)
     return replace(
         trace,
         kept=rows[trace.kept],
         status=result,
         rank=st.scattered(trace.rank, rows, everyone, 0),
-        blocker=st.scattered(blocker, rows, everyone, -1),
-        similarity=st.scattered(trace.similarity, rows, everyone, np.nan),
+        blocker=st.scattered(blocker, rows[near], everyone, -1),
+        similarity=st.scattered(trace.similarity[near], rows[near], everyone, np.nan),
         quota=None if trace.quota is None else st.scattered(trace.quota, rows, everyone, -1),
     )
