@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: app sample test check format bench clean help
+.PHONY: app sample test check format bench faults clean help
 
 help:
 	@echo "make app     install, prepare the sample project, open the app"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make format  let ruff mend layout and imports"
 	@echo "make bench   run the benchmarks (minutes)"
+	@echo "make faults  kill jobs at random moments and compare (an hour or more)"
 	@echo "make clean   remove the environment and caches (projects and data stay)"
 
 app: $(VENV)/.app
@@ -35,6 +36,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis static
