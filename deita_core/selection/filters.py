@@ -105,9 +105,8 @@ def _filtered(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
         ("language", table.language, table.language_names, rule.languages),
     ):
         if wanted:
-            first[np.array([one not in wanted for one in names], np.bool_)[codes]] = FILTERS.index(
-                name
-            )
+            unwanted = np.array([one not in wanted for one in names], np.bool_)
+            first[unwanted[codes]] = FILTERS.index(name)
     first.flags.writeable = False
     return first
 

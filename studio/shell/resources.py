@@ -25,7 +25,8 @@ from deita_core.project import Project
 from deita_core.project.browse import ProjectInfo, previews, project_info
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import selections_version
-from deita_core.selection.evol import evol_scores, row_scores
+from deita_core.selection.evol import evol_scores
+from deita_core.selection.filters import mean_scores
 from deita_core.selection.pool_table import PoolTable
 from studio.charts.colours import Coloured
 from studio.charts.map_chart import MapEvent, map_chart, pack_hover_texts
@@ -150,8 +151,8 @@ def info(opened: Opened) -> ProjectInfo:
 def scores(opened: Opened, aggregation: str = "sum") -> dict[str, NDArray[np.float64]]:
     """Evol score, mean complexity and mean quality of every row as of now; NaN where missing."""
     pool = arrays(opened)
+    means = mean_scores(pool)
     turns = (pool.turn_row, pool.turn_complexity, pool.turn_quality)
-    means = row_scores(*turns, len(pool))
     evol = evol_scores(*turns, len(pool), aggregation)
     return {"evol score": evol, "complexity": means.complexity, "quality": means.quality}
 

@@ -71,7 +71,8 @@ def pass_steps(
         yield greedy.progress(last, 0 if by_blocks else len(greedy.near_duplicates))
         first = last
         if greedy.ended:
-            greedy.decide(last, len(order), Blockers.none())  # pins are kept whatever they are like
+            if greedy.decisions.state[2]:  # pins left: they are kept whatever they are like
+                greedy.decide(last, len(order), Blockers.none())
             break
     if by_blocks and explain:
         yield from _explain_steps(greedy)
