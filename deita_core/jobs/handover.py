@@ -39,7 +39,7 @@ class Part:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Outcome(BaseModel):
+class JobOutcome(BaseModel):
     """How a job ended. error_code: the name of the error's class, None where it did not fail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,13 +49,13 @@ class Outcome(BaseModel):
     error_code: str | None = None
 
     @staticmethod
-    def of(error: Exception) -> Outcome:
+    def of(error: Exception) -> JobOutcome:
         """The end of a job that raised."""
         if isinstance(error, JobCancelledError):
-            return Outcome(state="cancelled")
+            return JobOutcome(state="cancelled")
         code = type(error).__name__
         said = str(error) if isinstance(error, DeitaError) else f"{code}: {error}"
-        return Outcome(state="failed", error=said, error_code=code)
+        return JobOutcome(state="failed", error=said, error_code=code)
 
 
 Said = TypeVar("Said")
@@ -75,7 +75,7 @@ READY = Note("input/ready", TypeAdapter(int))
 # By the worker: which models will run (before it gets its input), how far it is, its last word.
 IDENTITIES: Note[Identities] = Note("identities.json", TypeAdapter(Identities))
 PROGRESS = Note("progress.json", TypeAdapter(Progress))
-OUTCOME = Note("outcome.json", TypeAdapter(Outcome))
+OUTCOME = Note("outcome.json", TypeAdapter(JobOutcome))
 # By the owner, an empty file: stop at the next batch.
 _CANCEL = "cancel"
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from deita_core.errors import JobError
-from deita_core.jobs.handover import IDENTITIES, OUTCOME, PROGRESS, READY, Handover, Outcome
+from deita_core.jobs.handover import IDENTITIES, OUTCOME, PROGRESS, READY, Handover, JobOutcome
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
 from deita_core.project import Project
@@ -140,7 +140,7 @@ class JobRunner:
         try:
             end = self._work_through(job)
         except Exception as error:  # a bug must end the job, not the thread
-            end = Outcome.of(error)
+            end = JobOutcome.of(error)
         if self._stopping and end.state != "done":
             return  # stays "running": the next owner takes it up
         set_job_progress(self._project, job.job, self._live.pop(job.job))
@@ -158,7 +158,7 @@ class JobRunner:
             return f"not started: job {before.job} ({before.kind}) was {before.state}"
         return None
 
-    def _work_through(self, job: JobRecord) -> Outcome:
+    def _work_through(self, job: JobRecord) -> JobOutcome:
         handover = self._handover(job.job)
         for _ in range(1 + RESTARTS):
             self._commit_waiting(job, handover)
@@ -172,9 +172,9 @@ class JobRunner:
             if outcome := handover.told(OUTCOME):
                 return outcome
             if self._stopping or job.job in self._cancelled:
-                return Outcome(state="cancelled")
+                return JobOutcome(state="cancelled")
         said = _last_words(worker.returncode, handover.log)
-        return Outcome(state="failed", error=said, error_code="WorkerDied")
+        return JobOutcome(state="failed", error=said, error_code="WorkerDied")
 
     def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
         """Serve a worker until it ends: give it input, commit its batches, pass on a cancel."""

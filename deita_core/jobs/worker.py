@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from deita_core.errors import DeitaError
-from deita_core.jobs.handover import OUTCOME, SPEC, Handover, Outcome, WorkerChannel
+from deita_core.jobs.handover import OUTCOME, SPEC, Handover, JobOutcome, WorkerChannel
 from deita_core.jobs.kinds import KINDS
 
 
@@ -26,9 +26,9 @@ def main(folder: Path, parent: int) -> int:
     except Exception as error:
         if not isinstance(error, DeitaError):
             traceback.print_exc()
-        handover.tell(OUTCOME, Outcome.of(error))
+        handover.tell(OUTCOME, JobOutcome.of(error))
         return 1
-    handover.tell(OUTCOME, Outcome(state="done"))
+    handover.tell(OUTCOME, JobOutcome(state="done"))
     return 0
 
 

@@ -149,7 +149,7 @@ def _least(tokens: TopTokens) -> float:
     return math.exp(values[1] if drawn_is_least and len(values) > 1 else values[0])
 
 
-class Outcome(NamedTuple):
+class TurnResult(NamedTuple):
     """What came of a turn. mass: NaN when there were no log probabilities."""
 
     score: float
@@ -158,7 +158,7 @@ class Outcome(NamedTuple):
     truncated: bool
 
 
-def batch_of(outcomes: Sequence[Outcome]) -> ScoreBatch:
+def batch_of(outcomes: Sequence[TurnResult]) -> ScoreBatch:
     """The outcomes of n turns as arrays."""
     return ScoreBatch(
         np.array([one.score for one in outcomes], np.float32),
@@ -214,7 +214,7 @@ class EndpointScorer:
             self.dimension, turns, lambda good: batch_of(self._client.for_each(self._one, good))
         )
 
-    def _one(self, turn: TurnText) -> Outcome:
+    def _one(self, turn: TurnText) -> TurnResult:
         prompt = whole = prompt_of(self.dimension, turn)
         most = self._options.max_tokens
         if most is not None and (length := approximate_tokens(whole.text)) > most:
@@ -245,14 +245,14 @@ class EndpointScorer:
         request |= {"prompt": prompt.text, "logprobs": self._logprobs}
         return self._client.post("/completions", request)
 
-    def _result(self, reply: Reply, truncated: bool) -> Outcome:
+    def _result(self, reply: Reply, truncated: bool) -> TurnResult:
         try:
             found = expectation(top_tokens(reply.body or {}), self._options.digit_ids)
         except NoLogprobsError as error:
-            return Outcome(math.nan, reply.reason or str(error), math.nan, truncated)
-        return Outcome(found.given, found.doubt, found.mass, truncated)
+            return TurnResult(math.nan, reply.reason or str(error), math.nan, truncated)
+        return TurnResult(found.given, found.doubt, found.mass, truncated)
 
-    def _count(self, result: Outcome) -> None:
+    def _count(self, result: TurnResult) -> None:
         """Ends the run when the endpoint answers nothing that is of use."""
         of_use = not math.isnan(result.mass)  # be there a digit or not
         with self._lock:

@@ -95,7 +95,7 @@ def shares(lengths: Sequence[int], room: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class PromptTokens:
     """ids: token ids of n prompts. truncated: (n,) bool, a text was cut."""
 
     ids: list[list[int]]
@@ -156,7 +156,7 @@ class PromptTokenizer:
             )
         return int(token)
 
-    def encode(self, prompts: Sequence[Prompt]) -> Encoded:
+    def encode(self, prompts: Sequence[Prompt]) -> PromptTokens:
         """Token ids. A prompt over `max_tokens` loses the ends of its texts: the longer one is cut
         first, down to the length of the other, then both alike, so that a short answer to a long
         question stays whole, as does a short question before a long answer."""
@@ -172,7 +172,7 @@ class PromptTokenizer:
             if len(tokens) > self.max_tokens:
                 ids[place] = self._fitted(clean[place])
                 truncated[place] = True
-        return Encoded(ids, truncated)
+        return PromptTokens(ids, truncated)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._backend.encode(text).ids

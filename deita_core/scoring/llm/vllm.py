@@ -15,7 +15,7 @@ from typing import Any
 from deita_core.errors import ModelError
 from deita_core.models.language_model import DTYPES, located, revision_of
 from deita_core.models.options import ModelOptions, Parameters
-from deita_core.scoring.llm.endpoint import TOLERANCE, Outcome, TopTokens, batch_of, expectation
+from deita_core.scoring.llm.endpoint import TOLERANCE, TopTokens, TurnResult, batch_of, expectation
 from deita_core.scoring.llm.prompts import (
     LEAST_MASS,
     TEMPLATE,
@@ -69,15 +69,15 @@ class VLLMScorer:
         cut = encoded.truncated.tolist()
         return batch_of([self._read(o, was_cut) for o, was_cut in zip(outputs, cut, strict=True)])
 
-    def _read(self, output: Any, truncated: bool) -> Outcome:
+    def _read(self, output: Any, truncated: bool) -> TurnResult:
         first = output.outputs[0]
         if not first.logprobs:
-            return Outcome(math.nan, "vLLM returned no log probabilities", math.nan, truncated)
+            return TurnResult(math.nan, "vLLM returned no log probabilities", math.nan, truncated)
         named = {f"token_id:{token}": float(p.logprob) for token, p in first.logprobs[0].items()}
         found = expectation(TopTokens(named, f"token_id:{first.token_ids[0]}"), self._digits)
         if not found.mass >= LEAST_MASS:
-            return Outcome(math.nan, too_little_mass(LEAST_MASS), found.mass, truncated)
-        return Outcome(found.given, found.doubt, found.mass, truncated)
+            return TurnResult(math.nan, too_little_mass(LEAST_MASS), found.mass, truncated)
+        return TurnResult(found.given, found.doubt, found.mass, truncated)
 
 
 @lru_cache(maxsize=1)
