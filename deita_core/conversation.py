@@ -20,10 +20,20 @@ ASSISTANT_ROLES = frozenset({"assistant", "function_call"})
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: a role out of `ROLES` and its text, exactly as in the file."""
+    """One message: a role out of `ROLES` and its text, exactly as in the file.
+
+    reasoning: what the assistant thought before it, where the file keeps that apart. It is no
+    part of the text: neither scored nor embedded, and no part of the conversation's id.
+    """
 
     role: Role
     content: str
+    reasoning: str | None = None
+
+    def to_object(self) -> dict[str, str]:
+        """{"role", "content"}, and "reasoning_content" where there is some."""
+        made = {"role": self.role, "content": self.content}
+        return made if self.reasoning is None else made | {"reasoning_content": self.reasoning}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +88,23 @@ class Conversation:
         """The whole conversation as one text (for language, length and embedding)."""
         return "\n\n".join(m.content for m in self.messages if m.content)
 
+    @property
+    def without_reasoning(self) -> Conversation:
+        """The conversation itself when there is none in it."""
+        if all(m.reasoning is None for m in self.messages):
+            return self
+        return Conversation(tuple(Message(m.role, m.content) for m in self.messages), self.tools)
+
     def to_json(self) -> str:
-        """The messages as a JSON array of {"role", "content"}."""
-        return json.dumps(
-            [{"role": m.role, "content": m.content} for m in self.messages], ensure_ascii=False
-        )
+        """The messages as a JSON array of {"role", "content"}, "reasoning_content" where it is."""
+        return json.dumps([m.to_object() for m in self.messages], ensure_ascii=False)
 
     @staticmethod
     def from_json(messages: str, tools: str | None = None) -> Conversation:
         """The inverse of `to_json`."""
         items = json.loads(messages)
-        return Conversation(tuple(Message(i["role"], i["content"]) for i in items), tools)
+        made = (Message(i["role"], i["content"], i.get("reasoning_content")) for i in items)
+        return Conversation(tuple(made), tools)
 
 
 def without_surrogates(text: str) -> str:

@@ -206,6 +206,9 @@ def _message(message: Message, plain: bool) -> None:
     name, avatar = _ROLES[message.role]
     with st.chat_message(name, avatar=avatar):
         st.markdown(f":small[**{name}**]")
+        if message.reasoning is not None:
+            with st.expander("Reasoning (neither scored nor embedded)"):
+                _text(message.reasoning[:MOST_CHARACTERS], plain)
         text = message.content[:MOST_CHARACTERS]
         if not text.strip():
             st.caption("(empty)")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import cycle
 
@@ -29,6 +28,7 @@ from deita_core.formats.read.layout import (
     lookup,
     role_of,
 )
+from deita_core.formats.read.parts import REASONING_FIELDS, Spoken, call_text
 
 LISTS = ("conversations", "conversation", "messages", "dialog", "dialogue", "dialogs", "chat")
 ROLE_KEYS = ("from", "role", "user", "speaker", "author", "sender", "human_or_bot")
@@ -100,18 +100,29 @@ def read_message(item: object, fields: Fields) -> list[Message]:
     name, content = _role_and_text(item, fields.mapping)
     if name is MISSING:
         return _both_sides(item, fields)
-    role = fields.role(name)
+    said = Spoken(role := fields.role(name), fields)
+    thought = _reasoning(item, fields.mapping)
+    if thought is not MISSING:
+        said.think(thought)
     calls = item.get("tool_calls") or item.get("function_call")
     if role == "assistant" and isinstance(calls, list | dict):
-        said = "" if content is MISSING else _content_text(content, fields)
-        every = calls if isinstance(calls, list) else [calls]
-        messages = [Message("assistant", said)] if said else []
-        return [*messages, *(Message("function_call", _call_text(call)) for call in every)]
-    if content is MISSING:
+        said.add("" if content is MISSING else content)
+        for call in calls if isinstance(calls, list) else [calls]:
+            said.call(call_text(call))
+        return said.messages()
+    if content is MISSING and thought is MISSING:
         raise RowError(f"a message of {name!r} has no text (it has: {', '.join(item)})")
     if content is None:
         fields.notes.append(f"a null text of {name!r} was taken as empty")
-    return [Message(role, _content_text(content, fields))]
+    said.add("" if content is MISSING else content)
+    return said.messages()
+
+
+def _reasoning(item: dict[str, object], mapping: Mapping) -> object:
+    """The reasoning beside the text; MISSING when there is none, or when it is read as the text."""
+    held = (key for key in REASONING_FIELDS if item.get(key) not in (None, "", []))
+    key = next(held, None)
+    return MISSING if key is None or key in mapping.columns.values() else item[key]
 
 
 def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, object]:
@@ -145,38 +156,13 @@ def _both_sides(item: dict[str, object], fields: Fields) -> list[Message]:
         raise RowError(f"a message has no role (it has: {', '.join(item) or 'nothing'})")
     # The answer never comes before its question, whatever the order of the fields.
     found.sort(key=lambda pair: pair[0] == "assistant")
-    return [Message(role, _content_text(value, fields)) for role, value in found]
+    return [message for role, value in found for message in _side(role, value, fields)]
 
 
-def _call_text(call: object) -> str:
-    """A tool call as {"name", "arguments"}; another shape as its JSON text."""
-    function = call.get("function", call) if isinstance(call, dict) else call
-    if not isinstance(function, dict) or "name" not in function:
-        return json.dumps(call, ensure_ascii=False, default=str)
-    arguments = function.get("arguments", {})
-    if isinstance(arguments, str):
-        # Arguments that are not JSON are what the assistant said: they stay a text.
-        with suppress(ValueError, RecursionError):
-            arguments = json.loads(arguments)
-    known = {"name": function["name"], "arguments": arguments}
-    return json.dumps(known, ensure_ascii=False, default=str)
-
-
-def _content_text(content: object, fields: Fields) -> str:
-    """A text, or the texts of a list of parts joined as chat templates join them: directly."""
-    if not isinstance(content, list):
-        return fields.as_text(content)
-    texts = []
-    for part in content:
-        kind, value = "text", part
-        if isinstance(part, dict):
-            kind, value = part.get("type", "text"), part.get("text")
-            value = part.get("value") if value is None else value
-        if isinstance(value, str):
-            texts.append(fields.as_text(value))
-        else:
-            fields.note(f"a part of a message that is not text was left out: {kind}")
-    return "".join(texts)
+def _side(role: Role, value: object, fields: Fields) -> list[Message]:
+    said = Spoken(role, fields)
+    said.add(value)
+    return said.messages()
 
 
 def tools_text(value: object) -> str | None:
@@ -217,7 +203,7 @@ OPENAI = Layout(
     "openai",
     "OpenAI messages",
     "A list of messages with role / content; content is a text or a list of parts; tool calls "
-    "become function calls.",
+    "become function calls, reasoning is kept apart.",
     CHAT_COLUMNS,
     partial(_columns_of, openai=True),
     _chat_messages,

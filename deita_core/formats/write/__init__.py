@@ -35,6 +35,11 @@ EXPORT_FORMATS: MappingProxyType[str, ExportFormat] = MappingProxyType(
 )
 
 
+_NO_REASONING = (
+    "without the reasoning, for which the format has no place: the OpenAI export has one"
+)
+
+
 def export_format(key: str) -> ExportFormat:
     """The format of that key. Raises ExportError naming the known ones."""
     found = EXPORT_FORMATS.get(key)
@@ -91,6 +96,11 @@ class _Tally:
             self.rows += 1
             if self._format.mapping is not None:
                 self.fields |= {name for name, v in record.items() if v not in (None, "", [])}
+            if (
+                not self._format.reasoning
+                and row.conversation.without_reasoning != row.conversation
+            ):
+                self._problems[self._format.label, _NO_REASONING] += 1
             for trainer, check in self._format.checks.items():
                 if problem := check(row.conversation):
                     self._problems[trainer, problem] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from deita_core.conversation import Conversation, without_surrogates
@@ -102,7 +102,8 @@ class ExportFormat:
     record: a row's record; raises NotExpressibleError. write: fills a binary file with records,
     told whether they hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked otherwise.
     mapping: how the file is read back; None for the original records, which keep their own, and
-    never hold scores. checks: by trainer, what is wrong with a conversation, or None.
+    never hold scores. reasoning: there is a place for it; elsewhere it is left out and counted.
+    checks: by trainer, what is wrong with a conversation, or None.
     """
 
     key: str
@@ -114,10 +115,13 @@ class ExportFormat:
     trainers: tuple[str, ...] = ()
     scores_by_default: bool = True
     mapping: Mapping | None = None
+    reasoning: bool = False
     checks: MappingType[str, Callable[[Conversation], str | None]] = field(default_factory=dict)
 
     def complete_record(self, row: ExportRow, with_scores: bool) -> JsonObject:
         """The record, sure to read back the same, scores behind it. Raises NotExpressibleError."""
+        if not self.reasoning:
+            row = replace(row, conversation=row.conversation.without_reasoning)
         record = self.record(row)
         if self.mapping is None:
             return record
@@ -127,7 +131,7 @@ class ExportFormat:
 
 def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> None:
     """Raises NotExpressibleError unless the record, read by `mapping`, is the conversation."""
-    texts = [message.content for message in conversation.messages]
+    texts = [f"{m.content}{m.reasoning or ''}" for m in conversation.messages]
     try:
         "".join([conversation.tools or "", *texts]).encode("utf-8")
     except UnicodeEncodeError as error:

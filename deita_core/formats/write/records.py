@@ -7,7 +7,8 @@ that a reader that looks at the first records only finds them all.
 
 OpenAI (`role` / `content`): a function call is an assistant message with `tool_calls`; each tool
 result names the call it answers, the oldest one still open. Tools are wrapped as
-`{"type": "function", "function": ...}`.
+`{"type": "function", "function": ...}`. Reasoning is `reasoning_content`, where chat templates
+look for it.
 
 Alpaca knows one optional system message and pairs of a user message and its answer; every other
 shape is refused rather than bent. `input` stays empty: the instruction is the whole user message.
@@ -161,7 +162,7 @@ def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
     for message in messages:
         if message.role == "function_call":
             waiting.append(next(call_ids))
-            _add_call(made, _call(message.content, waiting[-1]))
+            _add_call(made, _call(message.content, waiting[-1]), message.reasoning)
         elif message.role == "tool":
             if not waiting:
                 raise NotExpressibleError(
@@ -171,23 +172,25 @@ def _messages(messages: tuple[Message, ...]) -> list[JsonValue]:
                 {"role": "tool", "tool_call_id": waiting.popleft(), "content": message.content}
             )
         else:
-            made.append({"role": message.role, "content": message.content})
+            made.append({**message.to_object()})
     return list(made)
 
 
-def _add_call(made: list[JsonObject], call: JsonObject) -> None:
+def _add_call(made: list[JsonObject], call: JsonObject, reasoning: str | None) -> None:
     """Puts the call into the assistant's message before it, or into a new one.
 
-    Calls in messages of their own would each need their result at once.
+    Calls in messages of their own would each need their result at once; but one with reasoning
+    of its own begins a message, for it is there that the reasoning stands.
     """
-    last = made[-1] if made else {}
+    last = made[-1] if made and reasoning is None else {}
     calls = last.get("tool_calls")
     if isinstance(calls, list):
         calls.append(call)
     elif last.get("role") == "assistant" and last["content"]:
         last["tool_calls"] = [call]
     else:
-        made.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        thought: JsonObject = {} if reasoning is None else {"reasoning_content": reasoning}
+        made.append({"role": "assistant", "content": None, "tool_calls": [call], **thought})
 
 
 def _call(content: str, call_id: str) -> JsonObject:
@@ -227,6 +230,7 @@ OPENAI = ExportFormat(
     record=openai_record,
     write=write_json_lines,
     mapping=_MESSAGES,
+    reasoning=True,
     checks={
         "OpenAI": trainers.openai_problem,
         "LLaMA-Factory": trainers.llama_factory_openai_problem,
@@ -308,6 +312,7 @@ CSV = ExportFormat(
     record=csv_record,
     write=write_csv,
     mapping=_MESSAGES,
+    reasoning=True,
 )
 
 
@@ -372,4 +377,5 @@ ORIGINAL = ExportFormat(
     scores_by_default=False,
     record=original_lines,
     write=write_original,
+    reasoning=True,
 )

@@ -2,8 +2,10 @@
 
 Sources: LLaMA-Factory's converter of ShareGPT rows (an optional system message, then messages that
 alternate between user or tool and assistant or function call, even in number; any other row is
-dropped) and its loader, which finds columns by dataset_info.json; OpenAI's fine-tuning guide (at
-least ten rows, an answer in each, each tool call answered); the chat templates of TRL and axolotl.
+dropped), its converter of OpenAI rows (the same once calls and results are joined; without tools it
+adds "detailed thinking off" to the system message), and its loader, which finds columns by
+dataset_info.json; OpenAI's fine-tuning guide (at least ten rows, an answer in each, each tool call
+answered); the chat templates of TRL and axolotl.
 """
 
 from __future__ import annotations
@@ -68,6 +70,8 @@ def openai_problem(conversation: Conversation) -> str | None:
     """Why OpenAI's fine-tuning would refuse the file because of this row, or None."""
     if problem := no_answer(conversation):
         return problem
+    if any(m.reasoning is not None for m in conversation.messages):
+        return "would be refused: reasoning_content is no field of OpenAI's"
     if conversation.messages[-1].role not in ASSISTANT_ROLES:
         return "would be refused: the last message is not the assistant's"
     if _unanswered_call(conversation.messages):
@@ -89,10 +93,28 @@ def _unanswered_call(messages: tuple[Message, ...]) -> bool:
 
 
 def llama_factory_openai_problem(conversation: Conversation) -> str | None:
-    """As `llama_factory_problem`, for messages in OpenAI's form."""
-    if any(m.role == "function_call" for m in conversation.messages):
-        return "with tool calls, which it reads only from the ShareGPT export"
-    return llama_factory_problem(conversation)
+    """As `llama_factory_problem`, for messages in OpenAI's form.
+
+    Its converter takes a message with calls for its calls alone, joins tool results that follow
+    each other, and loses those at the end.
+    """
+    messages = conversation.messages
+    joined: list[Message] = []
+    for message in messages:
+        last = joined[-1] if joined else Message("system", "")
+        call = message.role == "function_call" and message.reasoning is None
+        if message.role == last.role and (call or last.role == "tool"):
+            continue
+        if call and last.role == "assistant" and last.content:
+            return "with a text beside a tool call, which it does not read"
+        joined.append(message)
+    if joined and joined[-1].role == "tool":
+        return "would be dropped: no answer to the last tool result"
+    if problem := llama_factory_problem(Conversation(tuple(joined))):
+        return problem
+    if any(m.role == "function_call" for m in messages):
+        return "with tool calls, whose arguments it takes for a text: use the ShareGPT export"
+    return None
 
 
 def chat_template_problem(conversation: Conversation) -> str | None:
@@ -105,13 +127,14 @@ def chat_template_problem(conversation: Conversation) -> str | None:
 # A column that is listed but absent makes the loader fail; one that is not listed is ignored.
 _COLUMNS: dict[str, dict[str, str]] = {
     "sharegpt": {"messages": "conversations", "tools": "tools"},
-    "openai": {"messages": "messages"},
+    "openai": {"messages": "messages", "tools": "tools"},
     "parquet": {"messages": "messages", "tools": "tools"},
     "alpaca": {"prompt": "instruction", "query": "input", "response": "output"}
     | {name: name for name in ("system", "history")},
 }
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
 READABLE = frozenset(_COLUMNS)  # by LLaMA-Factory
+_FORMATTING = {"alpaca": "alpaca", "openai": "openai"}  # else ShareGPT
 _TAGS: JsonObject = {
     "role_tag": "role",
     "content_tag": "content",
@@ -137,7 +160,7 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
     here = _ALWAYS.union(fields)
     entry: JsonObject = {
         "file_name": file_name,
-        "formatting": "alpaca" if format == "alpaca" else "sharegpt",
+        "formatting": _FORMATTING.get(format, "sharegpt"),
         "columns": {ours: theirs for ours, theirs in columns.items() if theirs in here},
     }
     if format in ("openai", "parquet"):
