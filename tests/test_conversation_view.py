@@ -146,7 +146,7 @@ def page(messages: list[list[str]], original: str | None = None) -> None:
     from studio.rows.conversation import RowHeader, conversation_view
 
     conversation_view(
-        Conversation(tuple(Message(role, text) for role, text in messages)),
+        Conversation(tuple(Message(*message) for message in messages)),
         key="view",
         facts=RowHeader(status=1, evol_score=12.5, language="a[1]", flags=("cut_off",)),
         original=original,
@@ -192,3 +192,10 @@ def test_an_endless_message_is_cut_and_says_so():
 
 def test_a_conversation_without_messages_is_no_error():
     assert len(run([]).chat_message) == 0
+
+
+def test_reasoning_is_folded_above_its_message():
+    app = run([["user", "hello"], ["assistant", "hi", "They *greet* me."]])
+    (folded,) = app.expander
+    assert folded.label.startswith("Reasoning")
+    assert "They *greet* me." in folded.markdown[0].value
