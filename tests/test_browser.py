@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, expect
+from playwright.sync_api import Error, TimeoutError, expect
 
 from deita_core.formats.read import read
 from deita_core.formats.read.layout import PoolRow
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-POOL_FILE = Path(__file__).parents[1] / "sample" / "technical.jsonl"
+POOL_FILE = Path(__file__).parents[1] / "sample" / "languages.jsonl"
 MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
 
 
@@ -54,6 +54,30 @@ def go(page: Any, name: str) -> None:
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
+def new_project(page: Any, name: str) -> None:
+    """Make a project, which is empty and open then."""
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("textbox", name="Name").fill(name)
+    page.get_by_role("textbox", name="Name").press("Enter")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text(name).first.wait_for()
+
+
+def choose(page: Any, box: str, option: str) -> None:
+    """Take an option of a select box, or name a field that is not in its list."""
+    field = page.get_by_role("combobox", name=re.compile(box))
+    for _ in range(5):  # a rerun of the page may close the list
+        field.click()
+        field.fill(option)
+        with contextlib.suppress(TimeoutError, AssertionError):
+            page.get_by_role("option", name=re.compile(option)).first.wait_for(timeout=5_000)
+            field.press("Enter")
+            expect(field).to_have_value(option, timeout=5_000)
+            return
+        page.keyboard.press("Escape")
+    raise AssertionError(f"{option} could not be chosen for {box}")
+
+
 def wait_for_jobs(page: Any) -> None:
     """Until no job is left in the side column."""
     page.wait_for_function(
@@ -76,11 +100,7 @@ def test_the_first_start_prepares_the_sample_project(page: Any) -> None:
 
 
 def test_a_project_is_made_and_a_pool_loaded(page: Any) -> None:
-    page.get_by_role("button", name="New").click()
-    page.get_by_role("textbox", name="Name").fill("Journey")
-    page.get_by_role("textbox", name="Name").press("Enter")
-    page.get_by_role("button", name="Create").click()
-    page.get_by_text("Journey").first.wait_for()
+    new_project(page, "Journey")
     go(page, "Pool")
     page.get_by_text("A pool is the set of conversations").wait_for()
     page.locator('input[type="file"]').set_input_files(str(POOL_FILE))
@@ -186,6 +206,25 @@ def test_a_link_opens_its_project_in_a_new_session(page: Any, key: str, title: s
         page.get_by_role("heading", name="Select", exact=True).wait_for()
         expect(side.locator('[data-testid="stSelectbox"] input')).to_have_value(title)
     assert f"project={key}" in page.url
+
+
+def test_fields_of_unknown_names_are_mapped_and_imported(page: Any, tmp_path: Path) -> None:
+    rows = [{"frage": f"Was ist Brot Nummer {n}?", "antwort": f"Laib {n}."} for n in range(12)]
+    file = tmp_path / "fragen.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    page.goto("/?project=journey")
+    page.get_by_role("heading", name="Pool", exact=True).wait_for()
+    new_project(page, "Mapped")
+    page.locator('input[type="file"]').set_input_files(str(file))
+    page.get_by_text(re.compile("fragen.json")).first.wait_for()
+    settled(page)
+    page.get_by_text("Column mapping: say yourself").click()
+    settled(page)
+    choose(page, "^Layout", "Alpaca")
+    choose(page, "^instruction", "frage")
+    choose(page, "^output", "antwort")
+    page.get_by_role("button", name=re.compile("Import 1 file")).click()
+    expect(page.get_by_text("12 rows read = 12 imported")).to_be_visible(timeout=60_000)
 
 
 def test_the_browser_never_asked_the_network(page: Any) -> None:
