@@ -53,3 +53,11 @@ class JobError(DeitaError):
 
 class JobCancelledError(JobError):
     """The job was cancelled by the user; what it had committed stays."""
+
+
+class PermissionDeniedError(DeitaError):
+    """The role of who acts is not enough for what they asked."""
+
+
+class RolesError(DeitaError):
+    """The file of roles is missing or cannot be used."""

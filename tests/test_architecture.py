@@ -15,7 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # A room may import from itself, from its own level and from those below it.
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("deita_core.errors", "deita_core.files"),
-    ("deita_core.conversation", "deita_core.describe", "deita_core.progress"),
+    (
+        "deita_core.conversation",
+        "deita_core.describe",
+        "deita_core.people",
+        "deita_core.progress",
+    ),
     ("deita_core.models",),
     (
         "deita_core.formats",

@@ -43,7 +43,7 @@ def test_deleting_removes_the_file_and_its_work_folder(tmp_path: Path) -> None:
         (project.folder / "job-1").mkdir(parents=True)
         path = project.path
     delete_project(path)
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == [".deleted.jsonl"]
 
 
 @pytest.mark.parametrize("key", ["../other", "a/b", "", ".hidden", "x" * 90])

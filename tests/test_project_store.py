@@ -66,7 +66,7 @@ def test_a_project_of_another_version_is_refused_and_left_as_it_is(
     tmp_path: Path, version: int, remedy: str
 ) -> None:
     path = prepared_project(tmp_path / "a.duckdb", rows=12)
-    with Project.open(path) as project, project.transaction() as cursor:
+    with Project.open(path) as project, project.transaction("admin", "test") as cursor:
         cursor.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(version)])
     before = path.read_bytes()
     words = f"{path} has schema version {version}, but .* reads version {SCHEMA_VERSION}: {remedy}"
@@ -97,21 +97,21 @@ def test_a_bad_name_is_refused(project: Project, name: str) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing(project: Project) -> None:
-    with pytest.raises(duckdb.Error), project.transaction() as cursor:
+    with pytest.raises(duckdb.Error), project.transaction("admin", "test") as cursor:
         cursor.execute("UPDATE meta SET value = 'changed' WHERE key = 'name'; SELECT nonsense")
     assert project.name == "test"
 
 
 def test_the_data_version_grows_with_each_change_of_data(project: Project) -> None:
     before = project.data_version()
-    with project.transaction():
+    with project.transaction("admin", "test"):
         pass
     assert project.data_version() == before + 1
 
 
 def test_the_data_version_stays_for_bookkeeping(project: Project) -> None:
     before = project.data_version()
-    with project.transaction(changes_data=False):
+    with project.transaction("admin", "test", changes_data=False):
         pass
     assert project.data_version() == before
 

@@ -79,7 +79,7 @@ def test_the_counts_of_a_project_add_up(prepared: Project) -> None:
 
 
 def test_rows_are_scored_failed_or_still_to_do(prepared: Project) -> None:
-    with prepared.transaction() as cursor:
+    with prepared.transaction("admin", "test") as cursor:
         cursor.execute("DELETE FROM scores WHERE row IN (7, 8) AND scorer = 1")
     found = project_info(prepared)
     assert (found.scored, found.failed, found.unscored) == (57, 1, 2)

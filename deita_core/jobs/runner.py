@@ -25,6 +25,7 @@ from deita_core.errors import JobError
 from deita_core.jobs.handover import IDENTITIES, OUTCOME, PROGRESS, READY, Handover, JobOutcome
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
+from deita_core.people import acting_as
 from deita_core.project import Project
 from deita_core.project.job_log import (
     RESUMABLE,
@@ -60,7 +61,8 @@ class JobRunner:
         left = active_jobs(self._project)
         for job in left:
             _end_orphan(self._handover(job.job))
-            set_job_state(self._project, job.job, "waiting")
+            with acting_as(job.person):  # whoever opens the project, even to look at it only
+                set_job_state(self._project, job.job, "waiting")
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
         self._thread.start()
         return left
@@ -79,12 +81,16 @@ class JobRunner:
 
     def cancel(self, job: int) -> None:
         """Stop a job at its next batch; what it committed stays."""
+        with self._project.transaction("curator", "cancel a job", {"job": job}, changes_data=False):
+            pass
         self._cancelled.add(job)
         self._handover(job).cancel()
         self._wake.set()
 
     def resume(self, job: int) -> None:
         """Queue a cancelled or failed job again, with the jobs that waited for it."""
+        with self._project.transaction("curator", "resume a job", {"job": job}, changes_data=False):
+            pass
         chain = {job}
         for record in reversed(jobs(self._project, limit=1000)):
             if record.after in chain:
@@ -125,7 +131,8 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._stopping and not self._project.closed:
             if waiting := active_jobs(self._project):
-                self._run(waiting[0])
+                with acting_as(waiting[0].person):
+                    self._run(waiting[0])
             else:
                 self._wake.wait(1.0)
                 self._wake.clear()

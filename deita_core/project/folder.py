@@ -1,17 +1,26 @@
-"""The folder of projects: list, create, duplicate and delete project files."""
+"""The folder of projects: list, create, duplicate and delete project files.
+
+What happens to whole projects is also in a log beside them, for a deleted one takes its own along.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from deita_core.errors import ProjectError
+from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
-from deita_core.project.store import SUFFIX, Project
+from deita_core.project.store import CREATE, SUFFIX, Project, now
+
+# A JSON line for each deleted project; only ever gets lines added.
+_DELETIONS = ".deleted.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ def free_key(folder: Path, name: str) -> str:
 
 def create_project(folder: Path, name: str) -> Project:
     """Make an empty project called `name` and open it."""
+    require("admin", CREATE)
     if not name.strip():
         raise ProjectError("a project needs a name of 1 to 100 characters, got none")
     project = Project.open(path_of(folder, free_key(folder, name)), create=True)
@@ -83,8 +93,46 @@ def duplicate_project(project: Project, name: str) -> Path:
 
 def delete_project(path: Path) -> None:
     """Delete a closed project, its work folder and graph; ProjectLockedError if it is in use."""
-    Project.open(path).close()  # proves that nobody else has it
-    for name in (path, path.with_name(path.name + ".wal")):
-        name.unlink(missing_ok=True)
+    person = require("admin", "delete a project")
+    with Project.open(path) as project:  # proves that nobody else has it
+        name = project.name
+    gone = Deleted(path.name.removesuffix(SUFFIX), name, person.label, person.session, now())
+    with (path.parent / _DELETIONS).open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({**asdict(gone), "made": gone.made.isoformat()}) + "\n")
+    for file in (path, path.with_name(path.name + ".wal")):
+        file.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(path.name + ".work"), ignore_errors=True)
     delete_graphs(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A project that was deleted: by whom, in which session, and when (UTC)."""
+
+    key: str
+    name: str
+    who: str
+    session: str
+    made: datetime
+
+
+def last_deletion(folder: Path, key: str) -> Deleted | None:
+    """The last time that a project with this key was deleted; None when it never was."""
+    with suppress(OSError):
+        for line in reversed((folder / _DELETIONS).read_text(encoding="utf-8").splitlines()):
+            with suppress(ValueError, TypeError):  # a line that a full disk cut short
+                facts = json.loads(line)
+                if facts["key"] == key:
+                    return Deleted(**{**facts, "made": datetime.fromisoformat(facts["made"])})
+    return None
+
+
+def place_for_upload(number: str, name: str) -> Path:
+    """Where an upload is kept: in a folder of its own, so that none of the same name is lost.
+
+    Raises PermissionDeniedError for who may not write into the data folder.
+    """
+    require("admin", "put files into the data folder")
+    path = data_folder() / "uploads" / number / Path(name).name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

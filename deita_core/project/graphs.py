@@ -88,12 +88,11 @@ def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:
         if folder.is_dir():
             return
         raise ProjectError(f"there is no similarity graph at {made}: build it again")
-    replace_folder(made, folder)
+    with project.transaction("curator", "build the graph", {"embedder": key["embedder"]}):
+        replace_folder(made, folder)
     for other in folder.parent.glob(f"{_prefix(key)}*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    with project.transaction():
-        pass
 
 
 def copy_graphs(project_file: Path, target: Path) -> None:

@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deita_core.people import Person, require
 from deita_core.project.store import Project, next_number, now
 
 # A job left running by a process that died is taken up by the next owner of the project.
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
 RESUMABLE = frozenset({"cancelled", "failed"})
 _ACTIVE = ("waiting", "running")
+# Parameters that the log leaves to the job's own record: long, or an address that may hold a key.
+_LONG = frozenset({"rule", "options"})
 
 
 class ScorerNote(BaseModel):
@@ -93,11 +96,13 @@ class JobRecord:
     """One job as the log has it.
 
     after: the job that must be done first, when it is one of a chain. error_code: the name of
-    the error's class, None where the job did not fail.
+    the error's class, None where the job did not fail. person: who asked for it; what it writes
+    is written on their behalf.
     """
 
     parameters: Mapping[str, Any]
     progress: Progress
+    person: Person
     job: int
     kind: str
     after: int | None
@@ -137,13 +142,17 @@ class JobRecord:
 def add_job(
     project: Project, kind: str, parameters: Mapping[str, Any], after: int | None = None
 ) -> int:
-    """Log a new waiting job; returns its number."""
-    with project.transaction(changes_data=False) as cursor:
-        number = next_number(cursor, "jobs", "job")
+    """Log a new waiting job of who acts now; returns its number."""
+    what: dict[str, Any] = {"state": "waiting"}
+    what |= {name: value for name, value in parameters.items() if name not in _LONG}
+    with project.transaction("curator", f"run {kind}", what, changes_data=False) as cursor:
+        what["job"] = number = next_number(cursor, "jobs", "job")
+        person = require("curator", f"run {kind}").model_dump_json()
+        given = json.dumps(dict(parameters))
         cursor.execute(
-            "INSERT INTO jobs (job, kind, parameters, after, state, progress, made) "
-            "VALUES (?, ?, ?, ?, 'waiting', ?, ?)",
-            [number, kind, json.dumps(dict(parameters)), after, _encoded(Progress()), now()],
+            "INSERT INTO jobs (job, kind, parameters, after, state, progress, made, person) "
+            "VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+            [number, kind, given, after, _encoded(Progress()), now(), person],
         )
     return number
 
@@ -155,10 +164,12 @@ def set_job_state(
     error: str | None = None,
     error_code: str | None = None,
 ) -> None:
-    """Move a job to another state; stamps its start and its end."""
+    """Move a job to another state; stamps its start and its end, which the log has, too."""
     started = now() if state == "running" else None
     finished = None if state in _ACTIVE else now()
-    with project.transaction(changes_data=False) as cursor:
+    kind = project.values("SELECT kind FROM jobs WHERE job = ?", job)[0]
+    what = {"job": job, "state": state, "error": error_code} if finished else {}
+    with project.transaction("curator", f"run {kind}", what, changes_data=False) as cursor:
         cursor.execute(
             "UPDATE jobs SET state = ?, error = ?, error_code = ?, "
             "started = coalesce(started, ?), finished = ? WHERE job = ?",
@@ -168,7 +179,7 @@ def set_job_state(
 
 def set_job_progress(project: Project, job: int, progress: Progress) -> None:
     """Record how far a job has come."""
-    with project.transaction(changes_data=False) as cursor:
+    with project.transaction("curator", None, changes_data=False) as cursor:
         cursor.execute("UPDATE jobs SET progress = ? WHERE job = ?", [_encoded(progress), job])
 
 
@@ -189,13 +200,18 @@ def find_job(project: Project, job: int) -> JobRecord | None:
 
 def _jobs(project: Project, which: str, given: object) -> list[JobRecord]:
     found = project.rows(
-        "SELECT parameters, progress, job, kind, after, state, error, error_code, made, "
+        "SELECT parameters, progress, person, job, kind, after, state, error, error_code, made, "
         f"started, finished FROM jobs {which}",
         given,
     )
     return [
-        JobRecord(json.loads(parameters), Progress.model_validate_json(progress), *rest)
-        for parameters, progress, *rest in found
+        JobRecord(
+            json.loads(parameters),
+            Progress.model_validate_json(progress),
+            Person.model_validate_json(person),
+            *rest,
+        )
+        for parameters, progress, person, *rest in found
     ]
 
 

@@ -19,6 +19,8 @@ from deita_core.project.store import Project, next_number, now, whole_number
 
 Role = Literal["complexity", "quality", "embedding"]
 Parameters = Mapping[str, str | int | float | bool]
+USE = "use a model"
+_ACTIVE = "SELECT model FROM models WHERE role = ? AND active"
 
 
 class ModelIdentity(BaseModel):
@@ -41,7 +43,9 @@ def register_model(
     """
     told_apart = [role, identity.id, identity.revision]
     told_apart.append(json.dumps(dict(identity.parameters), sort_keys=True))
-    with project.transaction() as cursor:
+    what: dict[str, Any] = {}
+    with project.transaction("curator", USE, what) as cursor:
+        before = whole_number(cursor, _ACTIVE, role)
         number = whole_number(
             cursor,
             "SELECT model FROM models WHERE role = ? AND id = ? AND revision = ? "
@@ -59,17 +63,21 @@ def register_model(
             "(? OR NOT EXISTS (FROM models WHERE role = ? AND active))",
             [number, role, activate, role],
         )
+        if before != whole_number(cursor, _ACTIVE, role):  # else nothing to tell
+            what |= {"role": role, "model": identity.id, "revision": identity.revision}
     return number
 
 
 def active_model(project: Project, role: Role) -> int | None:
     """The number of the model whose results count, or None."""
-    return project.number("SELECT model FROM models WHERE role = ? AND active", role) or None
+    return project.number(_ACTIVE, role) or None
 
 
 def activate_model(project: Project, model: int) -> None:
     """Let the results of this model count, instead of those of others of its role."""
-    with project.transaction() as cursor:
+    found = project.rows("SELECT role, id, revision FROM models WHERE model = ?", model)
+    what = dict(zip(("role", "model", "revision"), found[0], strict=True)) if found else {}
+    with project.transaction("curator", USE, what) as cursor:
         cursor.execute(
             "UPDATE models SET active = (model = ?) WHERE role = "
             "(SELECT role FROM models WHERE model = ?)",
@@ -171,7 +179,8 @@ def _reading(project: Project, role: Role, which: str, given: Sequence[int]) -> 
 
 def add_pilot(project: Project, model: str, facts: Mapping[str, Any]) -> int:
     """Keep what a pilot found out; returns its number."""
-    with project.transaction(changes_data=False) as cursor:
+    what = {"model": model}
+    with project.transaction("curator", "try a model", what, changes_data=False) as cursor:
         number = next_number(cursor, "pilots", "pilot")
         encoded = json.dumps(dict(facts), sort_keys=True)
         cursor.execute("INSERT INTO pilots VALUES (?, ?, ?, ?)", [number, model, encoded, now()])

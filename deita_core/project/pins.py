@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
+from deita_core import people
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project, count_up, now, whole_number
 
 PinKind = Literal["pinned", "excluded"]
 
+# What the log calls it.
+PIN_ACTIONS: Final[dict[PinKind | None, str]] = {
+    "pinned": "pin rows",
+    "excluded": "exclude rows",
+    None: "take rows back",
+}
 _COUNTER: Final = "pins_version"
 _ASKED: Final = "row IN (SELECT unnest(?::INTEGER[]))"
 
@@ -51,6 +58,7 @@ def set_pins(
 ) -> None:
     """Pin or exclude these rows, whatever they were before; None takes them out of both lists.
 
+    author: of who logged in, it is their own name whatever is given here.
     Raises ProjectError for a row that is not in the project, and changes nothing then.
     """
     if kind not in (None, *get_args(PinKind)):
@@ -59,7 +67,8 @@ def set_pins(
     wanted = sorted({int(row) for row in rows})
     if not wanted:
         return
-    with project.transaction(changes_data=False) as cursor:
+    what = {"rows": wanted, "note": note} if note else {"rows": wanted}
+    with project.transaction("reviewer", PIN_ACTIONS[kind], what, changes_data=False) as cursor:
         query = f"SELECT count(*) FROM conversations WHERE {_ASKED}"
         if unknown := len(wanted) - whole_number(cursor, query, wanted):
             raise ProjectError(
@@ -70,7 +79,7 @@ def set_pins(
         else:
             cursor.execute(
                 "INSERT OR REPLACE INTO pins SELECT unnest(?::INTEGER[]), ?, ?, ?, ?",
-                [wanted, kind, note, author, now()],
+                [wanted, kind, note, people.author(author), now()],
             )
         count_up(cursor, _COUNTER)
 

@@ -60,8 +60,9 @@ def add_source(
 
     mapping, container: JSON text; without a container the importer detects the rest.
     """
-    with project.transaction() as cursor:
-        number = next_number(cursor, "sources", "source", first=0)
+    what: dict[str, Any] = {"file": name}
+    with project.transaction("curator", "add a file", what) as cursor:
+        what["source"] = number = next_number(cursor, "sources", "source", first=0)
         cursor.execute(
             "INSERT INTO sources (source, name, path, mapping, container, explanation, state, "
             "added) VALUES (?, ?, ?, ?, ?, ?, 'importing', ?)",
@@ -76,7 +77,7 @@ def set_source_facts(project: Project, source: int, facts: Mapping[str, Any]) ->
     facts: path, sha256, bytes, container and mapping (JSON text), explanation.
     """
     names = ("path", "sha256", "bytes", "container", "mapping", "explanation")
-    with project.transaction() as cursor:
+    with project.transaction("curator", None) as cursor:
         cursor.execute(
             f"UPDATE sources SET {', '.join(f'{name} = ?' for name in names)} WHERE source = ?",
             [*(facts[name] for name in names), source],
@@ -85,7 +86,8 @@ def set_source_facts(project: Project, source: int, facts: Mapping[str, Any]) ->
 
 def finish_source(project: Project, source: int, read: int) -> None:
     """Mark a file as read to its end; ProjectError if its rows do not add up to `read`."""
-    with project.transaction() as cursor:
+    what = {"source": source, "read": read}
+    with project.transaction("curator", "import a file", what) as cursor:
         cursor.execute(
             "UPDATE sources SET state = 'imported', read = ? WHERE source = ?", [read, source]
         )
@@ -100,7 +102,7 @@ def finish_source(project: Project, source: int, read: int) -> None:
 
 def stop_sources(project: Project) -> None:
     """Mark every file that is still importing as incomplete (its import was stopped)."""
-    with project.transaction() as cursor:
+    with project.transaction("curator", None) as cursor:
         cursor.execute("UPDATE sources SET state = 'incomplete' WHERE state = 'importing'")
 
 
@@ -125,7 +127,7 @@ def add_rows(project: Project, source: int, rows: pa.Table, rejects: pa.Table) -
     """
     import pyarrow as pa
 
-    with project.transaction() as cursor:
+    with project.transaction("curator", None) as cursor:
         cursor.register("incoming", rows)
         query = "SELECT id FROM conversations WHERE id IN (SELECT id FROM incoming)"
         seen = {row[0] for row in cursor.execute(query).fetchall()}

@@ -58,7 +58,7 @@ def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
     Rows that this scorer has scored before are replaced, so a batch may come twice.
     """
     optional = ", ".join(c if c in batch.column_names else "NULL" for c in ("mass", "truncated"))
-    with project.transaction() as cursor:
+    with project.transaction("curator", None) as cursor:
         cursor.register("batch", batch)
         cursor.execute(
             "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
@@ -194,7 +194,8 @@ def forget_failures(project: Project, scorer: int, reasons: Sequence[str] | None
     """
     asked = "AND reason IN (SELECT unnest(?::VARCHAR[]))" if reasons is not None else ""
     given = [scorer] if reasons is None else [scorer, list(reasons)]
-    with project.transaction() as cursor:
+    what = {"scorer": scorer, "reasons": None if reasons is None else list(reasons)}
+    with project.transaction("curator", "forget failed scores", what) as cursor:
         rows = f"SELECT row FROM scores WHERE scorer = ? AND reason IS NOT NULL {asked}"
         count = whole_number(cursor, f"SELECT count(DISTINCT row) FROM ({rows})", *given)
         cursor.execute(f"DELETE FROM scores WHERE scorer = ? AND row IN ({rows})", [scorer, *given])

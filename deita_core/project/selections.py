@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, count_up, next_number, now
+from deita_core.project.store import Project, count_up, now
 
 if TYPE_CHECKING:
     import duckdb
 
 _COUNTER = "selections_version"
+# Actions of the log that others look for.
+SAVE, RENAME_SELECTION = "save a selection", "rename a selection"
+DELETE = "delete a selection"
+_DONE = {SAVE: "was saved", RENAME_SELECTION: "was renamed", DELETE: "was deleted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +54,33 @@ def save_selection(
     notes: str = "",
     author: str = "",
     replace: bool = False,
+    replaces: int | None = None,
 ) -> int:
     """Save rows (k,) in the order kept, with their evol scores (k,); returns its number.
 
-    Raises ProjectError when the name is empty or taken and `replace` is False.
+    replace: whichever selection has the name. replaces: only the selection of this number, so
+    that what somebody else saved meanwhile stays. author: of who logged in, it is their own name
+    whatever is given here. Raises ProjectError when the name is empty, or taken and not to be
+    replaced; it says by whom.
     """
     import pyarrow as pa
 
-    name = name.strip()
-    if not name or len(name) > 100:
-        raise ProjectError(f"a selection's name has 1 to 100 characters, got {len(name)}")
-    taken = next((s for s in selections(project) if s.name == name), None)
-    if taken and not replace:
-        raise ProjectError(
-            f"there is a selection {name!r} already: choose another name, or replace it"
-        )
+    name = _checked(name)
     ranked = pa.table({"rank": np.arange(1, len(rows) + 1), "row": rows, "score": scores})
-    with _changing(project) as cursor:
+    what: dict[str, Any] = {"name": name, "rows": len(rows)}
+    with _changing(project, SAVE, what) as cursor:
+        taken = _named(cursor, name)
+        if taken and not replace and taken[0] != replaces:
+            raise ProjectError(_taken(cursor, *taken))
+        # A number is never given twice: the log tells one selection from another by it.
+        what["selection"] = number = count_up(cursor, "selection")
+        current = False
         if taken:
-            _delete(cursor, taken.selection)
-        number = next_number(cursor, "selections", "selection")
+            what["replaced"], _, current = taken
+            _delete(cursor, taken[0])
         cursor.execute(
             "INSERT INTO selections VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [number, name, rule, sentence, notes, author, now(), bool(taken and taken.current)],
+            [number, name, rule, sentence, notes, people.author(author), now(), current],
         )
         cursor.register("ranked", ranked)
         cursor.execute(
@@ -94,9 +103,11 @@ def selections(project: Project) -> list[SavedSelection]:
 
 
 def find_selection(project: Project, name: str) -> SavedSelection:
-    """A selection by name; ProjectError that lists the names there are."""
+    """A selection by name; ProjectError that lists the names there are, or says who deleted it."""
     known = {selection.name: selection for selection in selections(project)}
     if name not in known:
+        if gone := _last_said(project.cursor(), (DELETE,), "name", name):
+            raise ProjectError(f"the selection {name!r} {gone}: choose another one")
         names = ", ".join(map(repr, known)) or "none yet"
         raise ProjectError(f"there is no selection {name!r} (there are: {names}): save it first")
     return known[name]
@@ -134,26 +145,32 @@ def write_selection(project: Project, selection: int, out: Path) -> int:
 
 
 def rename_selection(project: Project, selection: int, name: str) -> None:
-    """Give a selection another name; ProjectError when it is empty or taken."""
-    name = name.strip()
-    if not name or any(s.name == name and s.selection != selection for s in selections(project)):
-        raise ProjectError(f"{name!r} is empty or taken: choose another name")
-    with _changing(project) as cursor:
+    """Give a selection another name; ProjectError when it is empty or taken, or it was deleted."""
+    name = _checked(name)
+    what: dict[str, Any] = {"selection": selection, "name": name}
+    with _changing(project, RENAME_SELECTION, what) as cursor:
+        what["before"] = _name_of(cursor, selection)
+        taken = _named(cursor, name)
+        if taken and taken[0] != selection:
+            raise ProjectError(_taken(cursor, *taken))
         cursor.execute("UPDATE selections SET name = ? WHERE selection = ?", [name, selection])
 
 
 def duplicate_selection(project: Project, selection: int, author: str = "") -> int:
-    """Copy a selection with its rows, as "NAME (copy)" or "NAME (copy 2)"; returns its number."""
-    names = {s.selection: s.name for s in selections(project)}
-    base = names[selection][:88]
-    copies = (f"{base} (copy{f' {number}' if number > 1 else ''})" for number in count(1))
-    name = next(one for one in copies if one not in names.values())
-    with _changing(project) as cursor:
-        new = next_number(cursor, "selections", "selection")
+    """Copy a selection with its rows, as "NAME (copy)" or "NAME (copy 2)"; returns its number.
+
+    Raises ProjectError when it was deleted.
+    """
+    what: dict[str, Any] = {"from": selection}
+    with _changing(project, SAVE, what) as cursor:
+        base = _name_of(cursor, selection)[:88]
+        copies = (f"{base} (copy{f' {number}' if number > 1 else ''})" for number in count(1))
+        what["name"] = name = next(one for one in copies if _named(cursor, one) is None)
+        what["selection"] = new = count_up(cursor, "selection")
         cursor.execute(
             "INSERT INTO selections SELECT ?, ?, rule, sentence, notes, ?, ?, false "
             "FROM selections WHERE selection = ?",
-            [new, name, author, now(), selection],
+            [new, name, people.author(author), now(), selection],
         )
         cursor.execute(
             "INSERT INTO selection_rows SELECT ?, rank, row, score FROM selection_rows "
@@ -165,19 +182,25 @@ def duplicate_selection(project: Project, selection: int, author: str = "") -> i
 
 def make_current(project: Project, selection: int | None) -> None:
     """Mark a selection as the one that the project stands by; None: none is."""
-    with _changing(project) as cursor:
+    what: dict[str, Any] = {"selection": selection}
+    with _changing(project, "make a selection current", what) as cursor:
+        what["name"] = None if selection is None else _name_of(cursor, selection)
         cursor.execute("UPDATE selections SET current = (selection = ?)", [selection or -1])
 
 
 def set_notes(project: Project, selection: int, notes: str) -> None:
-    """Replace the notes of a selection."""
-    with _changing(project) as cursor:
+    """Replace the notes of a selection; ProjectError when it was deleted."""
+    what: dict[str, Any] = {"selection": selection}
+    with _changing(project, "note on a selection", what) as cursor:
+        what["name"] = _name_of(cursor, selection)
         cursor.execute("UPDATE selections SET notes = ? WHERE selection = ?", [notes, selection])
 
 
 def delete_selection(project: Project, selection: int) -> None:
-    """Delete a saved selection; the conversations stay."""
-    with _changing(project) as cursor:
+    """Delete a saved selection; the conversations stay. ProjectError when it is gone already."""
+    what: dict[str, Any] = {"selection": selection}
+    with _changing(project, DELETE, what) as cursor:
+        what["name"] = _name_of(cursor, selection)
         _delete(cursor, selection)
 
 
@@ -187,10 +210,61 @@ def selections_version(project: Project) -> int:
 
 
 @contextmanager
-def _changing(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
-    with project.transaction(changes_data=False) as cursor:
+def _changing(
+    project: Project, action: str, what: Mapping[str, Any]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    with project.transaction("curator", action, what, changes_data=False) as cursor:
         yield cursor
         count_up(cursor, _COUNTER)
+
+
+def _checked(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise ProjectError(
+            f"a selection's name has 1 to 100 characters, got {len(name)}: choose another"
+        )
+    return name
+
+
+def _named(cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str, bool] | None:
+    """Number, name and whether it is current, of the selection of this name."""
+    query = "SELECT selection, name, current FROM selections WHERE name = ?"
+    return next(iter(cursor.execute(query, [name]).fetchall()), None)
+
+
+def _taken(cursor: duckdb.DuckDBPyConnection, selection: int, name: str, current: bool) -> str:
+    said = _last_said(cursor, (SAVE, RENAME_SELECTION), "selection", selection)
+    return (
+        f"there is a selection {name!r} already, it {said or 'is older'}: choose another name, "
+        "or replace it"
+    )
+
+
+def _name_of(cursor: duckdb.DuckDBPyConnection, selection: int) -> str:
+    found = cursor.execute("SELECT name FROM selections WHERE selection = ?", [selection])
+    names = [str(row[0]) for row in found.fetchall()]
+    if not names:
+        gone = _last_said(cursor, (DELETE,), "selection", selection)
+        gone = gone or _last_said(cursor, (SAVE,), "replaced", selection)
+        raise ProjectError(f"this selection {gone or 'is not there'}: choose another one")
+    return names[0]
+
+
+def _last_said(
+    cursor: duckdb.DuckDBPyConnection, actions: Sequence[str], key: str, value: str | int
+) -> str:
+    """What was done last to a selection, by whom and when; empty where the log has nothing."""
+    found = cursor.execute(
+        "SELECT who, made, action FROM log WHERE action IN (SELECT unnest(?)) "
+        "AND what ->> ? = ? ORDER BY number DESC LIMIT 1",
+        [list(actions), key, str(value)],
+    ).fetchall()
+    if not found:
+        return ""
+    who, made, action = found[0]
+    verb = "was replaced" if key == "replaced" else _DONE[action]
+    return f"{verb} by {who} at {made:%H:%M} UTC on {made:%Y-%m-%d}"
 
 
 def _delete(cursor: duckdb.DuckDBPyConnection, selection: int) -> None:

@@ -5,16 +5,18 @@ the order imported); `id` is its content hash and the same in every project.
 
 One process owns a project at a time (DuckDB's rule). Inside it, each thread takes a `cursor()`
 of its own; writers take `transaction()`, which is serialised and bumps the data version, so a
-cache keyed by `data_version()` never shows old data.
+cache keyed by `data_version()` never shows old data. It is also where the core asks whether who
+acts may do that, and where the log of who did what is written; nothing else touches that table.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,18 +27,24 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
+from deita_core.errors import (
+    PermissionDeniedError,
+    ProjectError,
+    ProjectLockedError,
+    ProjectVersionError,
+)
 from deita_core.files import whole_file
+from deita_core.people import Person, Role, current_person, require
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Raised with every change of the tables; a file of another version is refused.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # `scorer` and `embedder` are numbers of `models`. An embedding is FLOAT[] in `vector`, or float16
 # bytes in `half` (wide ones: half the file). `pins` has a row for each pinned or excluded
-# conversation.
+# conversation. `person` of a job is who asked for it; `log` only ever gets rows added.
 _SCHEMA = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
@@ -104,10 +112,16 @@ CREATE TABLE jobs (
     job INTEGER PRIMARY KEY, kind VARCHAR NOT NULL, parameters VARCHAR NOT NULL,
     after INTEGER, state VARCHAR NOT NULL, progress VARCHAR NOT NULL,
     error VARCHAR, error_code VARCHAR, made TIMESTAMP NOT NULL,
-    started TIMESTAMP, finished TIMESTAMP);
+    started TIMESTAMP, finished TIMESTAMP, person VARCHAR NOT NULL);
+
+CREATE TABLE log (
+    number BIGINT PRIMARY KEY, made TIMESTAMP NOT NULL, who VARCHAR NOT NULL, role VARCHAR NOT NULL,
+    session VARCHAR NOT NULL, action VARCHAR NOT NULL, what VARCHAR NOT NULL);
 """
 
 SUFFIX = ".duckdb"
+# Actions of the log that others look for.
+CREATE, RENAME, REFUSED = "create a project", "rename the project", "refused"
 # Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
 _ROW_GROUP = 4096
 
@@ -133,13 +147,16 @@ class Project:
 
         wait: seconds to keep trying while another process has it open.
         Raises ProjectLockedError naming that process, ProjectError when the file is missing or
-        no project, ProjectVersionError when another version of the program made it.
+        no project, ProjectVersionError when another version of the program made it,
+        PermissionDeniedError when who acts may not make one.
         """
         path = path.expanduser().resolve()
         if not path.exists() and not create:
             raise ProjectError(
                 f"there is no project at {path}: check the name, or import a pool to make it"
             )
+        if not path.exists():
+            require("admin", CREATE)
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path, wait)
         try:
@@ -199,16 +216,30 @@ class Project:
         )
 
     @contextmanager
-    def transaction(self, *, changes_data: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    def transaction(
+        self,
+        needs: Role,
+        action: str | None,
+        what: Mapping[str, Any] | None = None,
+        *,
+        changes_data: bool = True,
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction: all of it is committed, or on an error none.
 
+        needs: the least role that may do it. action: what the log calls it, as in "you cannot
+        ..."; the entry holds `what` as it is at the end of the block, and is not made where that
+        is empty. None for a batch of a job, whose beginning and end are in the log.
         changes_data: False for the job log, and for what has a counter of its own (`count_up`).
+        Raises PermissionDeniedError, which is in the log, too.
         """
+        person = self._asked(needs, action or "change the project")
         with self._write_lock:
             cursor = self.cursor()
             cursor.begin()
             try:
                 yield cursor
+                if action and what:
+                    _log(cursor, person, action, what)
                 version = count_up(cursor, "data_version") if changes_data else self._data_version
                 cursor.commit()
                 self._data_version = version
@@ -217,6 +248,15 @@ class Project:
                 raise
             finally:
                 cursor.close()
+
+    def _asked(self, needs: Role, action: str) -> Person:
+        try:
+            return require(needs, action)
+        except PermissionDeniedError:
+            with self._write_lock:
+                refused = current_person() or Person(name="nobody", role="viewer")
+                _log(self.cursor(), refused, REFUSED, {"action": action, "needs": needs})
+            raise
 
     def data_version(self) -> int:
         """A number that grows with every committed change of the pool's data."""
@@ -238,11 +278,15 @@ class Project:
             raise ProjectError(
                 f"a project's name has 1 to 100 characters, got {len(name)}: choose another"
             )
-        with self.transaction() as cursor:
+        what = {"before": self.name, "name": name}
+        with self.transaction("admin", RENAME, what) as cursor:
             cursor.execute("UPDATE meta SET value = ? WHERE key = 'name'", [name])
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole project into a new file while nobody writes."""
+        what = {"file": path.name}
+        with self.transaction("admin", "copy the project", what, changes_data=False):
+            pass
         with self._write_lock:
             self.cursor().execute("CHECKPOINT")
             with whole_file(path) as partial:
@@ -284,6 +328,17 @@ def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
     return int(found.fetchall()[0][0])
 
 
+def _log(
+    cursor: duckdb.DuckDBPyConnection, person: Person, action: str, what: Mapping[str, Any]
+) -> None:
+    number = next_number(cursor, "log", "number")
+    said = json.dumps(dict(what), ensure_ascii=False)
+    cursor.execute(
+        "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [number, now(), person.label, person.role, person.session, action, said],
+    )
+
+
 def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     made = now().isoformat(timespec="seconds")
     connection.begin()
@@ -292,6 +347,7 @@ def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         "INSERT INTO meta VALUES ('schema_version', ?), ('name', ?), ('made', ?)",
         [str(SCHEMA_VERSION), name, made],
     )
+    _log(connection, require("admin", CREATE), CREATE, {"name": name})
     connection.commit()
 
 

@@ -73,7 +73,7 @@ def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
     dimension = project.number("SELECT width FROM models WHERE model = ?", embedder)
     wide = dimension > WIDE
     kept = "NULL, half" if wide else "vector, NULL"
-    with project.transaction() as cursor:
+    with project.transaction("curator", None) as cursor:
         cursor.register("batch", _halved(batch, dimension) if wide else batch)
         cursor.execute(
             "DELETE FROM embeddings WHERE embedder = ? AND row IN (SELECT row FROM batch)",
@@ -120,7 +120,8 @@ def set_map(
     project: Project, embedder: int, points: pa.Table, parameters: Mapping[str, object]
 ) -> None:
     """Replace the map of an embedder: row, x, y for every row with a vector."""
-    with project.transaction() as cursor:
+    what = {"embedder": embedder, "points": len(points)}
+    with project.transaction("curator", "draw the map", what) as cursor:
         cursor.register("points", points)
         cursor.execute("DELETE FROM map_points WHERE embedder = ?", [embedder])
         cursor.execute("INSERT INTO map_points SELECT ?, row, x, y FROM points", [embedder])

@@ -18,7 +18,7 @@ from deita_core.errors import DeitaError
 from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.chains import preparation, register_files, register_hub
-from deita_core.project.folder import data_folder
+from deita_core.project.folder import data_folder, place_for_upload
 from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
@@ -66,9 +66,8 @@ def keep_upload(file: UploadedFile) -> Path:
     It stays there: another process imports it, the project names it, and a replay needs it. Each
     upload has a folder of its own, so that no file of the same name is overwritten.
     """
-    path = data_folder() / "uploads" / file.file_id[:8] / Path(file.name).name
+    path = place_for_upload(file.file_id[:8], file.name)
     if not path.exists() or path.stat().st_size != file.size:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             shutil.copyfileobj(file, out, 1 << 20)
     return path
