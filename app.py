@@ -10,7 +10,7 @@ from studio.shell import state
 from studio.shell.jobs_panel import jobs_panel
 from studio.shell.projects import prepare_sample_if_alone, project_picker
 from studio.shell.resources import Opened, first_run_of_server, info
-from studio.shell.text import plural
+from studio.shell.text import escape, plural
 
 HERE = Path(__file__).parent
 # A picture of our own: a Material icon here would be fetched from the network by the browser.
@@ -63,5 +63,5 @@ if opened is not None:
     with st.sidebar:
         jobs_panel(opened)
 if notice := st.session_state.pop(state.NOTICE, None):
-    st.toast(notice)
+    st.toast(escape(notice))
 page.run()

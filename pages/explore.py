@@ -9,6 +9,7 @@ from studio.charts.map_chart import clear_outline
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
 from studio.shell.resources import Opened, arrays, current, pool_map, scores, stop_without_rows
+from studio.shell.text import escape
 
 COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag")
 _TURNS = np.array(["1 turn", "2 turns", "3 to 5 turns", "6 to 10 turns", "more than 10 turns"])
@@ -59,7 +60,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 matches = np.asarray(search_rows(opened.project, text), np.int64) if text else None
 mapped = ~np.isnan(pool.xy[:, 0])
 rows = matches if matches is not None else np.arange(len(pool))
-said = f"**{len(rows):,}** of {len(pool):,} conversations contain “{text}”" if text else ""
+said = f"**{len(rows):,}** of {len(pool):,} conversations contain “{escape(text)}”" if text else ""
 
 if mapped.any():
     coloured = colouring(opened, how)
@@ -69,7 +70,7 @@ if mapped.any():
         inside = event.rows_inside(pool.xy, coloured[0])
         rows = inside if matches is None else np.intersect1d(inside, matches)
         said = f"**{len(rows):,}** of {len(pool):,} conversations are inside your outline"
-        said += f" and contain “{text}”" if text else ""
+        said += f" and contain “{escape(text)}”" if text else ""
     if event.clicked is not None and not event.has_outline:
         with st.container(border=True):
             show_conversation(opened, event.clicked, key="explore_clicked")

@@ -16,6 +16,7 @@ from studio.select.saved import save_button, saved_selections
 from studio.select.threshold import frontier_view, graph_notice
 from studio.shell import state
 from studio.shell.resources import arrays, current, info, pool_map, stop_without
+from studio.shell.text import escape
 
 opened = current()
 found = info(opened)
@@ -34,7 +35,7 @@ try:
     with sentence:
         result = outcome(opened, rule)
 except SelectionError as error:
-    sentence.error(str(error))
+    sentence.error(escape(str(error)))
     undo_buttons(opened)
     graph_notice(opened, rule)
     st.stop()
@@ -44,7 +45,7 @@ if before is not None:
     with suppress(SelectionError):  # the pool may have changed since
         changed = changes_between(opened, before, rule)
 with sentence:
-    st.markdown(f"#### {result.sentence()}.")
+    st.markdown(f"#### {escape(result.sentence())}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         save_button(opened, result)
         undo_buttons(opened)

@@ -68,6 +68,19 @@ def test_addresses_stay_whole():
     assert address in safe_markdown(f"see [this]({address}) or {address}")
 
 
+@pytest.mark.parametrize(
+    "target", ["javascript:run()", "data:text/html,x", "/select?project=x", "../x", "//x.y", " \\"]
+)
+def test_only_an_address_is_a_link(target):
+    assert f"]{J}({target[:1]}" in safe_markdown(f"[press]({target})")
+    assert safe_markdown(f"[1]: {target}").startswith(f"[1]{J}:")
+
+
+def test_a_label_has_no_link_at_all():
+    text = "http://a.b https://c.d www.e.f g@h.i"
+    assert escape(text).replace("\\", "") == (f"http:{J}//a.b https:{J}//c.d www{J}.e.f g{J}@h.i")
+
+
 def test_a_diagram_is_shown_as_its_text():
     assert safe_markdown("```mermaid\ngraph\n```") == "```text\ngraph\n```"
 

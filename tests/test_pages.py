@@ -26,9 +26,10 @@ def app(projects: Path) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    """Everything written on the page."""
+    """Everything written on the page, as it is read."""
     kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    written = "\n".join(str(element.value) for kind in kinds for element in kind)
+    return written.replace("\\", "")
 
 
 def opened(app: AppTest, page: str) -> AppTest:

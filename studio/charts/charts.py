@@ -143,6 +143,7 @@ def density_figure(density: Density, *, x_title: str, y_title: str, of: str = "r
     import plotly.graph_objects as go
 
     counts = density.counts.astype(np.float64)
+    x_title, y_title = _plain(x_title), _plain(y_title)
     steps = list(map(_on_page, SCORE_STEPS))
     top = max(1, int(counts.max(initial=1)))
     marks = sorted({1, *(10**k for k in range(1, 7) if 10**k <= top / 2), top})
@@ -198,9 +199,13 @@ def show(figure: go.Figure, *, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, config=config, alt=alt)
 
 
+def _plain(name: str) -> str:
+    # Plotly reads a little HTML in labels, and %{...} on hovering; in a name they are only signs.
+    return name.replace("<", "‹").replace(">", "›").replace("%{", "%\u2060{")
+
+
 def _shorten(name: str) -> str:
-    # Plotly reads a little HTML in labels; an angle bracket in a file name is only that.
-    name = name.replace("<", "‹").replace(">", "›")
+    name = _plain(name)
     return name if len(name) <= 32 else name[:31] + "…"
 
 

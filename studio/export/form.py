@@ -30,7 +30,7 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
     names = [s.name for s in saved]
     name = st.selectbox("Selection", names, key="export_selection")
     selection = saved[names.index(name)]
-    st.markdown(f"{selection.sentence}.")
+    st.markdown(f"{escape(selection.sentence)}.")
     key = st.segmented_control(
         "Format",
         list(EXPORT_FORMATS),
@@ -56,8 +56,8 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
     usable = re.fullmatch(r"[\w][\w .-]{0,120}", file_name) and "." in file_name
     if not usable:
         st.error(
-            f"{file_name!r} cannot be the name of the file: use letters, digits, spaces, "
-            "'.', '_' and '-', with an extension"
+            f"{escape(repr(file_name))} cannot be the name of the file: use letters, digits, "
+            "spaces, '.', '_' and '-', with an extension"
         )
     if st.button(
         f"Export {plural(selection.rows, 'conversation', 'conversations')}",
@@ -99,7 +99,7 @@ def _result(record: JobRecord, out: Path) -> None:
         selection = escape(str(record.parameters["selection"]))
         st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
         for part in record.progress.result:
-            st.caption(part)
+            st.caption(escape(part))
         with st.container(horizontal=True):
             _download("Data", out, primary=True)
             _download("Manifest", manifest_path(out))

@@ -81,7 +81,8 @@ def _below_data_folder() -> list[Path]:
         for p in root.rglob("*")
         if p.is_file() and p.suffix.lstrip(".") in FILE_TYPES
     )[:2000]
-    st.caption(f"Data folder: `{root}` (set DEITA_DATA_DIR to change it). Nothing outside is read.")
+    where = escape(str(root))
+    st.caption(f"Data folder: {where} (set DEITA_DATA_DIR to change it). Nothing outside is read.")
     chosen = st.multiselect(
         "Files below the data folder",
         known,
@@ -96,7 +97,7 @@ def _below_data_folder() -> list[Path]:
             if path.is_file():
                 paths.append(path)
             else:
-                st.error(f"There is no file {text} in the data folder.")
+                st.error(f"There is no file {escape(text)} in the data folder.")
     return paths if len(paths) == len(chosen) else []
 
 
@@ -139,7 +140,7 @@ def _preview_files(files: list[Path]) -> list[Detection]:
                 found = _detect(path, path.stat().st_mtime, mapping and mapping.to_json())
             except DeitaError as error:
                 st.markdown(f"**{escape(path.name)}**")
-                st.error(str(error), icon=":material/error:")
+                st.error(escape(str(error)), icon=":material/error:")
                 continue
             detected.append(found)
             st.markdown(f"**{escape(path.name)}** · {escape(found.explanation)}")

@@ -19,7 +19,7 @@ from studio.charts.charts import count_by_group, histogram_figure, shares_figure
 from studio.rows.conversation import page_chosen
 from studio.rows.table import PAGE, lines_chosen
 from studio.shell.resources import Opened, arrays, info
-from studio.shell.text import compact, file_size, percent, plural
+from studio.shell.text import compact, escape, file_size, percent, plural
 
 
 def files_table(opened: Opened) -> None:
@@ -135,7 +135,7 @@ def rejects_view(opened: Opened) -> None:
     if chosen:
         row = table.iloc[chosen[0]]
         place = f"row {row['position']}" + (f", line {row['line']:.0f}" if row["line"] > 0 else "")
-        st.markdown(f"**{row['reason']}** · {row['file']}, {place}")
+        st.markdown(f"**{escape(row['reason'])}** · {escape(row['file'])}, {place}")
         st.code(row["raw"][:20_000], language=None, wrap_lines=True)
     st.download_button(
         "Download all rejected rows",

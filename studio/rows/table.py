@@ -138,7 +138,7 @@ def show_conversation(
         original=stored.original,
     )
     if stored.notes:
-        st.caption("On import: " + "; ".join(stored.notes))
+        st.caption("On import: " + escape("; ".join(stored.notes)))
 
 
 def _turn_scores(opened: Opened, row: int, turns: int) -> list[TurnScore]:

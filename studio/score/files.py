@@ -104,7 +104,7 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
         return
     _last(opened, "export_scores")
     st.download_button(
-        f"Download {out.name} ({file_size(out.stat().st_size)})",
+        f"Download {escape(out.name)} ({file_size(out.stat().st_size)})",
         lambda: out.open("rb"),
         file_name=out.name,
         icon=":material/download:",

@@ -73,7 +73,7 @@ def _draw(opened: Opened, record: JobRecord) -> None:
     with st.container(border=True):
         progress = record.progress
         loading = progress.total is None or not progress.done or progress.stage == "starting"
-        doing = "loading the model" if loading else describe_progress(record)
+        doing = "loading the model" if loading else escape(describe_progress(record))
         st.progress(progress.share, text=f"**{label}** {name} · {doing}")
         if progress.speed:
             said = (progress.speed, *progress.notes)
@@ -142,14 +142,14 @@ def _remembered(key: str) -> frozenset[Hashable]:
 def progress_sentence(opened: Opened, found: ProjectInfo) -> str:
     """ "52,002 of 52,002 conversations have an evol score by ..., and 51,974 an embedding ..."."""
     used = models_in_use(opened)
-    names = dict.fromkeys(f"`{model_label(used[d].model)}`" for d in DIMENSIONS if d in used)
+    names = dict.fromkeys(escape(model_label(used[d].model)) for d in DIMENSIONS if d in used)
     by = f" by {' and '.join(names)}" if names else ""
     failed = f" ({plural(found.failed)} with no complete turn)" if found.failed else ""
     scored = f"**{found.scored:,}** of {found.imported:,} conversations have an evol score"
     embedded = "none has an embedding"
     if EMBEDDING in used:
-        name = model_label(used[EMBEDDING].model)
-        embedded = f"**{found.embedded:,}** have an embedding by `{name}`"
+        name = escape(model_label(used[EMBEDDING].model))
+        embedded = f"**{found.embedded:,}** have an embedding by {name}"
     return f"{scored}{by}{failed}, and {embedded}."
 
 
@@ -182,7 +182,7 @@ def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     chain += [GraphSpec()] if no_graph else []
     chain += [MapSpec()] if no_map else []
     dimensions = (*(DIMENSIONS if found.unscored else ()), *((EMBEDDING,) if unembedded else ()))
-    names = dict.fromkeys(model_label(used[d].model) for d in dimensions if d in used)
+    names = dict.fromkeys(escape(model_label(used[d].model)) for d in dimensions if d in used)
     by = f"With the models in use: {', '.join(names)}." if names else None
     if st.button("Do it now", type="primary", icon=":material/play_arrow:", help=by):
         opened.runner.submit(chain)

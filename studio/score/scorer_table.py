@@ -177,7 +177,8 @@ def _version(record: ScorerRecord | EmbedderRecord) -> dict[str, str]:
 
 
 def _details(opened: Opened, record: ScorerRecord) -> None:
-    st.markdown(f"**{record.dimension.capitalize()}** by `{record.model}`, `{record.revision}`")
+    model = f"{escape(record.model)}, {escape(record.revision)}"
+    st.markdown(f"**{record.dimension.capitalize()}** by {model}")
     for verdict in _health(opened, record.scorer).verdicts():
         st.markdown(f"{LEVELS[verdict.level]} {escape(verdict.sentence)}")
     key = f"scorer_{record.scorer}"

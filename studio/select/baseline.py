@@ -24,6 +24,7 @@ from studio.charts.colours import INK, STATUS_STYLES
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.select.cache import comparison, diversity_of, pool_input, random_rows
 from studio.shell.resources import Opened
+from studio.shell.text import escape
 
 _SHOWN = 10
 _SCORES = (1.0, 6.0)
@@ -153,7 +154,7 @@ def _panel(found: Distribution) -> Panel:
 
 def _shares(title: str, columns: Mapping[str, Measures], what: str) -> None:
     shares = {
-        name: {share.name: f"{100 * share.share:.1f} %" for share in getattr(m, what)}
+        name: {escape(share.name): f"{100 * share.share:.1f} %" for share in getattr(m, what)}
         for name, m in columns.items()
     }
     table = pd.DataFrame(shares).fillna("0 %")

@@ -28,7 +28,7 @@ from studio.rows.table import lines_chosen, row_table, rows_table, show_conversa
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
 from studio.shell.resources import Opened, say
-from studio.shell.text import plural
+from studio.shell.text import escape, plural
 
 _LABELS = np.array([status.label for status in STATUSES], object)
 _DONE = {"pinned": "Pinned", "excluded": "Excluded", None: "Took back"}
@@ -61,7 +61,7 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
     rows = _in_order(result, shown)
     if text:
         rows = rows[np.isin(rows, rows_with(opened, text))]
-        st.caption(f"Rows of any kind that contain “{text}”.")
+        st.caption(f"Rows of any kind that contain “{escape(text)}”.")
     if inside is not None:
         rows = rows[np.isin(rows, inside)]
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -138,7 +138,7 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
         )
     sentence = st.container()
     why = result.why(row)
-    sentence.markdown(f"**{why[:1].upper()}{why[1:]}.**")
+    sentence.markdown(f"**{escape(why[:1].upper() + why[1:])}.**")
     if like_this:
         _neighbours(opened, result, row, key=f"{place}_neighbours")
     if compare:
@@ -148,7 +148,7 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
     # Last: the first row that is asked about in a large pool takes seconds, the next ones none.
     with sentence, st.spinner("Looking for what would move it in or out"):
         flip = flip_point(result.rule, pool_input(opened), row, result)
-    sentence.markdown(f"What would change that: {flip.sentence()}.")
+    sentence.markdown(f"What would change that: {escape(flip.sentence())}.")
 
 
 def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, place: str) -> None:

@@ -66,7 +66,7 @@ def rule_form(opened: Opened) -> SelectionRule | None:
             excluded=by_hand.excluded,
         )
     except SelectionError as error:
-        st.error(str(error))
+        st.error(escape(str(error)))
         return None
     with effect:
         _effect(opened, rule)
@@ -285,7 +285,7 @@ def _add_button(key: str, make: Callable[[], Condition | Quota]) -> None:
     except SelectionError:
         text = ""
     st.button(
-        f"Add: {text}" if text else "Give a bound",
+        f"Add: {escape(text)}" if text else "Give a bound",
         disabled=not text,
         on_click=_append,
         args=(key, text),

@@ -34,7 +34,7 @@ def save_button(opened: Opened, result: Outcome) -> None:
 
 @st.dialog("Save selection")
 def _ask_name(opened: Opened, result: Outcome) -> None:
-    st.caption(f"{result.sentence()}.")
+    st.caption(f"{escape(result.sentence())}.")
     taken = {s.name for s in selections(opened.project)}
     base = f"{len(result.kept):,} at {result.rule.threshold:.2f}"
     numbered = (f"{base} ({number})" for number in count(2))
@@ -42,7 +42,7 @@ def _ask_name(opened: Opened, result: Outcome) -> None:
     name = st.text_input("Name", suggestion, max_chars=100).strip()
     notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
     author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100).strip()
-    replace = name in taken and st.checkbox(f"Replace the selection “{name}”")
+    replace = name in taken and st.checkbox(f"Replace the selection “{escape(name)}”")
     blocked = name in taken and not replace
     if blocked:
         st.caption("There is one of this name already: choose another name, or replace it.")
@@ -73,8 +73,8 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
         st.markdown(title, width="content")
         if selection.current:
             st.badge("current", icon=":material/check_circle:", color="green")
-    st.caption(f"{selection.sentence}.")
-    st.caption(f"Rule: {rule.describe()}.")
+    st.caption(f"{escape(selection.sentence)}.")
+    st.caption(f"Rule: {escape(rule.describe())}.")
     if selection.notes:
         st.markdown(escape(selection.notes))
     difference_view(opened, selection, result)

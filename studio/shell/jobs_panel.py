@@ -36,7 +36,8 @@ def _draw_active(opened: Opened, record: JobRecord) -> None:
         st.caption(f":material/schedule: {kind.label}: waiting")
         return
     with st.container(border=True):
-        st.progress(record.progress.share, text=f"**{kind.label}** · {describe_progress(record)}")
+        said = escape(describe_progress(record))
+        st.progress(record.progress.share, text=f"**{kind.label}** · {said}")
         if st.button(
             "Cancel",
             key=f"cancel-{record.job}",

@@ -18,6 +18,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from deita_core.selection.evol import AGGREGATIONS
+from studio.shell.text import escape
 
 # In the address, so that a link shows the same view again.
 PROJECT = "project"
@@ -93,7 +94,7 @@ def bound_choice(
     if address_decides(key):
         asked = st.query_params.get(key, usual)
         if asked not in options:
-            st.toast(f"The address asks for {key}={asked}; there are {', '.join(options)}.")
+            st.toast(f"The address asks for {key}={escape(asked)}; there are {', '.join(options)}.")
             asked = usual
         st.session_state[key] = asked
     elif st.session_state[key] not in options:

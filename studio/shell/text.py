@@ -23,7 +23,10 @@ _HEADING = re.compile(r"^( {0,3})#{1,6}(?=\s)")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
 _ARROW = re.compile(r"(?<!\S)(<->|<-|->|--|>=|<=|~=)(?!\S)")
 _DIRECTIVE = re.compile(r"(\\*):(?=[A-Za-z_]|[+-]1:)")
+_LINKED = re.compile(r"https?:(?=//)|www(?=\.)|(?=@)", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\\]+")
+# Where a link's target begins that is no address: a script, data, a page of this app.
+_TARGET = re.compile(r"\](?=[(:])(?!.\s*<?https?://)|<(?=[a-z][\w+.-]+:(?!//))", re.IGNORECASE)
 _DOLLAR = re.compile(r"(\\*)\$")
 _TABLE_RULE = re.compile(r"^[\s|:-]+$")
 _BULLET = re.compile(r"^\s*[-*+]\s+")
@@ -78,8 +81,9 @@ def model_label(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text taken literally, on one line: for labels and captions."""
+    """The text taken literally, on one line: for labels and captions; addresses are no links."""
     flat = _DIRECTIVE.sub(r"\1:" + _JOINER, " ".join(text.split()))
+    flat = _LINKED.sub(lambda found: found[0] + _JOINER, flat)
     flat = _ARROW.sub(_break_up, flat)
     return _PUNCTUATION.sub(r"\\\1", flat)
 
@@ -162,7 +166,8 @@ def _safe_line(line: str) -> str:
 
 
 def _safe_prose(text: str) -> str:
-    """Prose between pieces of code; addresses in it stay whole."""
+    """Prose between pieces of code; addresses in it stay whole, other targets are no links."""
+    text = _TARGET.sub(lambda found: found[0] + _JOINER, text)
     return _between(_ADDRESS, text, _literal, lambda address: address.replace("$", "%24"))
 
 
