@@ -67,12 +67,12 @@ def _wait_until_it_answers(url: str) -> None:
 
 
 @contextmanager
-def browser(chromium: str) -> Iterator[Any]:
+def browser(chromium: str, *flags: str) -> Iterator[Any]:
     """A headless Chromium driven by Playwright."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        running = play.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
         try:
             yield running
         finally:

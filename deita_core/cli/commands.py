@@ -427,10 +427,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def open_app(port: int = value(8501, "N", "where it is served on this machine")) -> None:
     """Open the app in a browser; its projects are those of the current folder."""
-    installed, script = _ROOT / "studio" / "_app", _ROOT / "app.py"
+    installed, script = _ROOT / "studio" / "_app", _ROOT / "serve.py"
     with tempfile.TemporaryDirectory(prefix="deita-app-") as folder:
         if installed.is_dir():
-            script = _copied(installed, Path(folder)) / "app.py"
+            script = _copied(installed, Path(folder)) / "serve.py"
         if not script.is_file():
             raise PathError(f"there is no app at {script}: install deita-studio again")
         sys.argv = ["streamlit", "run", str(script), f"--server.port={port}"]
