@@ -206,6 +206,37 @@ def test_deep_nesting_and_huge_numbers_are_rejects(tmp_path: Path):
     rows = read_text(tmp_path, "\n".join([*texts(*ROWS), deep, huge]))
     assert asked(rows) == QUESTIONS
     assert [r.line for r in rejects(rows)] == [7, 8]
+    assert "nested more than 500 deep" in rejects(rows)[0].reason
+    assert "more than 4,300 digits" in rejects(rows)[1].reason
+
+
+DEEP = ["[" * 100_000 + "]" * 100_000, '{"a": [' * 100_000 + "]}" * 100_000]
+
+
+@pytest.mark.parametrize("deep", DEEP)
+@pytest.mark.parametrize("between", [", ", ",\n"])
+def test_a_record_nested_too_deeply_is_one_reject_in_an_array(
+    deep: str, between: str, tmp_path: Path
+):
+    first, *others = texts(*ROWS)
+    record = f'{{"instruction": {deep}}}'
+    rows = read_text(tmp_path, f"[{between.join([first, record, *others])}]")
+    assert asked(rows) == QUESTIONS
+    assert [row.position for row in rejects(rows)] == [1]
+
+
+@pytest.mark.parametrize("deep", DEEP)
+def test_a_record_glued_behind_one_nested_too_deeply_is_read(deep: str, tmp_path: Path):
+    rows = read_text(tmp_path, "\n".join([*texts(*ROWS[1:]), deep + texts(ROWS[0])[0]]))
+    assert len(asked(rows)) == len(ROWS)
+    assert len(rejects(rows)) == 1
+
+
+def test_how_deep_a_record_may_be_nested_does_not_depend_on_who_calls(tmp_path: Path):
+    for depth, read_as in ((499, PoolRow), (500, Reject)):
+        record = f'{{"instruction": "Hi", "n": {"[" * depth}{"]" * depth}}}'
+        *_, last = read_text(tmp_path, "\n".join([*texts(*ROWS), record]))
+        assert isinstance(last, read_as)
 
 
 def test_records_longer_than_a_piece_of_the_file_are_read_whole(tmp_path: Path):

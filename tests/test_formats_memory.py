@@ -9,11 +9,14 @@ import random
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+import zstandard
 
 from deita_core.formats.read import read
 
@@ -69,6 +72,77 @@ def test_text_is_read_piece_by_piece(name: str, write, tmp_path: Path):
     tracemalloc.stop()
     assert rows == SIZE // 4_000
     assert peak < SIZE / 2
+
+
+# In a process of its own, which tells by how much it grew.
+GROWTH = """
+import re, sys
+from pathlib import Path
+import zstandard
+from deita_core.formats.read import PoolRow, read
+
+def peak():
+    return int(re.search("VmHWM: *[^0-9]([0-9]+)", Path("/proc/self/status").read_text())[1])
+
+before = peak()
+rows = list(read(Path(sys.argv[1])))
+print((peak() - before) // 1024)
+for row in rows:
+    print("row" if isinstance(row, PoolRow) else f"{len(row.raw)} {row.reason}")
+"""
+RECORD = '{"instruction": "Hi", "output": "Hello"}'
+
+
+def grown(path: Path) -> tuple[int, list[str]]:
+    """By how many megabytes at most reading grows a process, and what it read."""
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(path)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    megabytes, *rows = done.stdout.splitlines()
+    return int(megabytes), rows
+
+
+def packed(path: Path, head: bytes, zeros: int) -> None:
+    """A file that unpacks to `head` and a gigabyte or so of one character."""
+    gzipped = path.suffix == ".gz"
+    packer: Any = (
+        zlib.compressobj(1, wbits=31) if gzipped else zstandard.ZstdCompressor().compressobj()
+    )
+    pieces = [packer.compress(head), *(packer.compress(b"0" * (1 << 20)) for _ in range(zeros))]
+    path.write_bytes(b"".join([*pieces, packer.flush()]))
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl.zst", "pool.jsonl.gz"])
+def test_a_bomb_is_read_in_steps_and_given_up(name: str, tmp_path: Path):
+    packed(tmp_path / name, f'{RECORD}\n{{"instruction": "'.encode(), 300)
+    megabytes, (first, long, last) = grown(tmp_path / name)
+    assert first == "row"
+    assert "characters is longer than 32,000,000" in long
+    assert "unpacks to more than 200 times its size" in last
+    assert megabytes < 250
+
+
+@pytest.mark.parametrize("name", ["lines", "array", "csv"])
+def test_a_record_of_210_mb_is_one_reject_and_those_around_it_are_read(name: str, tmp_path: Path):
+    path, size = tmp_path / "pool", 210_000_000
+    between = {"lines": ("", "\n", ""), "array": ("[", ",\n", "]"), "csv": ("", "\n", "")}
+    before, comma, after = between[name]
+    head, tail = '{"instruction": "', '"}'
+    row = RECORD
+    if name == "csv":
+        before, head, tail, row = "instruction,output\n", '"', '",b', '"a ""quoted"" one",b'
+    with path.open("w") as file:
+        file.write(f"{before}{row}{comma}{head}")
+        for _ in range(size // 1_000_000):
+            file.write("word " * 200_000)
+        file.write(f"{tail}{comma}{row}{after}")
+    megabytes, (first, long, last) = grown(path)
+    assert (first, last) == ("row", "row")
+    length = f"{size + len(head) + len(tail):,}"
+    assert f"of {length} characters is longer than 32,000,000: split it" in long
+    assert len(long) < 2_000
+    assert megabytes < 250
 
 
 # In a process of its own: Arrow's count of what it held at most begins there at zero.

@@ -26,15 +26,18 @@ from deita_core.errors import FormatError
 from deita_core.formats.read.json_records import SPACE, Start, Style, parse, scan, skip
 from deita_core.formats.read.text import (
     BAD_BYTES,
+    SHOWN,
     Damage,
     IsRecord,
     Record,
     TextStream,
     has_bad_bytes,
     show_bad_bytes,
+    too_long,
 )
 
 _ONE_NAME = re.compile(r'\w+\s*|"[^"]+"\s*')
+_NO_TEXT = re.compile("[\0-\x08\x0e-\x1f]")
 _HEAD_LINES = 20
 LONGEST_CELL = 32_000_000
 ROWS_PER_BATCH = 1_000
@@ -87,10 +90,11 @@ def sniff(path: Path, is_record: IsRecord) -> Container:
         return Container(kind, stream.compression, start)
     header = text.split("\n", 1)[0]
     delimiter = max(",\t;|", key=header.count)
-    if "\0" in header or (delimiter not in header and not _ONE_NAME.fullmatch(header)):
+    no_text = _NO_TEXT.search(header) or has_bad_bytes(header)
+    if no_text or (delimiter not in header and not _ONE_NAME.fullmatch(header)):
         raise FormatError(
-            f"{path.name} is neither JSON, JSON Lines, CSV nor Parquet: it begins with "
-            f"{header[:60]!r}; convert it to one of these"
+            f"{path.name} is neither JSON, JSON Lines, CSV nor Parquet in UTF-8: it begins with "
+            f"{show_bad_bytes(header[:60])!r}; convert it to one of these"
         )
     return Container("csv", stream.compression, delimiter=delimiter)
 
@@ -107,8 +111,18 @@ def records(path: Path, container: Container, is_record: IsRecord) -> Iterator[R
 
 def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
     """The field names of a CSV file."""
+    csv.field_size_limit(LONGEST_CELL)
     head = next(iter(TextStream(path)), "")
-    return tuple(next(csv.reader(io.StringIO(head), delimiter=delimiter), []))
+    return tuple(_header(csv.reader(io.StringIO(head), delimiter=delimiter), path))
+
+
+def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+    try:
+        return next(reader, [])
+    except csv.Error as error:
+        raise FormatError(
+            f"the first line of {path.name} names no fields ({error}); check that it is CSV"
+        ) from error
 
 
 def _json_start(text: str, path: Path, is_record: IsRecord) -> Start | None:
@@ -179,25 +193,39 @@ class _Lines:
     """Lines of a text with their ends, counted; `taken` collects those of the current row."""
 
     def __init__(self, stream: TextStream) -> None:
-        self._stream = stream
+        self._lines = _split_lines(stream)
         self.number = 0
         self.taken: list[str] = []
 
-    def __iter__(self) -> Iterator[str]:
-        for line in _split_lines(self._stream):
-            self.number += 1
-            self.taken.append(line)
-            yield line
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line, length = next(self._lines)
+        self.number += 1
+        if length > LONGEST_CELL:
+            self.taken.append(line[:SHOWN])
+            raise csv.Error(too_long("a line", length, LONGEST_CELL))
+        self.taken.append(line)
+        return line
 
 
-def _split_lines(stream: TextStream) -> Iterator[str]:
-    rest = ""
+def _split_lines(stream: TextStream) -> Iterator[tuple[str, int]]:
+    """Each line and its length; of one longer than LONGEST_CELL only the beginning."""
+    held: list[str] = []
+    length = 0
     for piece in stream:
-        *whole, rest = (rest + piece).split("\n")
-        for line in whole:
-            yield line + "\n"
-    if rest:
-        yield rest
+        *ended, rest = piece.split("\n")
+        for line in ended:
+            yield "".join([*held, line, "\n"]), length + len(line)
+            held, length = [], 0
+        if length <= LONGEST_CELL:
+            held.append(rest)
+        elif len(held) > 1:
+            held = ["".join(held)[:SHOWN]]
+        length += len(rest)
+    if length:
+        yield "".join(held), length
 
 
 def _scan_csv(stream: TextStream, delimiter: str) -> Iterator[Record | Damage]:
@@ -205,14 +233,15 @@ def _scan_csv(stream: TextStream, delimiter: str) -> Iterator[Record | Damage]:
     csv.field_size_limit(LONGEST_CELL)
     source = _Lines(stream)
     reader = csv.reader(source, delimiter=delimiter)
-    header = next(reader, [])
+    header = _header(reader, stream.path)
     while True:
         source.taken.clear()
         line = source.number + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield Damage(line, show_bad_bytes("".join(source.taken)), f"not valid CSV: {error}")
+            raw = show_bad_bytes("".join(source.taken))
+            yield Damage(line, raw, f"not valid CSV: {error}")
             continue
         if cells is None:
             break
@@ -240,6 +269,8 @@ def _seekable(stream: TextStream) -> Iterator[Path | IO[bytes]]:
     with tempfile.TemporaryFile() as copy:
         for piece in stream.pieces():
             copy.write(piece)
+        if stream.failure:
+            raise FormatError(f"{stream.path.name} cannot be unpacked: {stream.failure}")
         copy.seek(0)
         yield copy
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from deita_core.formats.read.extent import MOST_NESTED, Extent, too_deep
 from deita_core.formats.read.text import (
     BAD_BYTES,
+    SHOWN,
     Damage,
     IsRecord,
     Record,
     TextStream,
     has_bad_bytes,
     show_bad_bytes,
+    too_long,
 )
 
 # An error this close to the end of the window may only be a record that is not all there yet:
@@ -29,6 +32,7 @@ from deita_core.formats.read.text import (
 TOKEN = 13
 _STRICT = json.JSONDecoder()
 _LENIENT = json.JSONDecoder(strict=False)
+_TOO_DEEP = f"nested more than {MOST_NESTED} deep: flatten it or leave it out"
 
 
 class JsonWindow:
@@ -111,14 +115,19 @@ def _parse(text: str, at: int, decoder: json.JSONDecoder) -> Parsed:
         near = show_bad_bytes(text[max(at, error.pos - 20) : error.pos + TOKEN - 1])
         return Parsed(reason=f"{error.msg.removesuffix(' at')} near {near!r}", cut=cut)
     except RecursionError:
-        return Parsed(reason="Nested too deeply to be a record")
-    except ValueError as error:  # an integer of thousands of digits
-        return Parsed(reason=str(error))
+        return Parsed(reason=_TOO_DEEP)
+    except ValueError:
+        digits = f"{sys.get_int_max_str_digits():,}"
+        return Parsed(
+            reason=f"a number has more than {digits} digits: shorten it or make it a text"
+        )
+    if isinstance(value, list | dict) and too_deep(text, at, end):
+        return Parsed(reason=_TOO_DEEP)
     return Parsed(value, end)
 
 
-# A record longer than this, or a stretch of damage, is given up in pieces: memory stays bounded.
-LONGEST_RECORD = 64_000_000
+# A longer record is passed over, and a stretch of damage given up in pieces: memory stays bounded.
+LONGEST_RECORD = 32_000_000
 SPACE = re.compile(r"[ \t\r\n]*")
 _GAP = re.compile(r"[\s,\ufeff]*")
 _COLON = re.compile(r"\s*:")
@@ -170,24 +179,53 @@ def _lines(window: JsonWindow) -> Iterator[Record | Damage]:
         end = window.text.find("\n", window.at)
         while end < 0 and len(window.text) - window.at < LONGEST_RECORD and window.more():
             end = window.text.find("\n", window.at)
+        whole = end >= 0 or window.complete
         end = len(window.text) if end < 0 else end + 1
         line = window.text[window.at : end]
+        begun = 0
         if line and not line.isspace():
-            yield from _line(window, line)
-        window.advance(end)
+            begun = yield from _line(window, line, whole)
+        if begun < 0:
+            yield _passed_over_line(window)
+        else:
+            window.advance(window.at + begun if begun else end)
 
 
-def _line(window: JsonWindow, line: str) -> Iterator[Record | Damage]:
-    """The record of a line; several, where records are glued together on it."""
+def _line(window: JsonWindow, line: str, whole: bool) -> Generator[Record | Damage, None, int]:
+    """The record of a line; several, where records are glued together on it.
+
+    whole: the line ends here. Returns where in it the record begins for which more is to be read,
+    negative when it is too long, and 0 when all is done.
+    """
     at = skip(line, 0)
     while at < len(line):
         parsed = parse(line, at)
-        if parsed.reason:
+        if parsed.reason and parsed.cut and not whole:
+            return at if at > TOKEN else -1
+        if parsed.reason == _TOO_DEEP:
+            end = Extent().end(line, at) or len(line)
+            yield Damage(window.line, show_bad_bytes(line[at:end]), _TOO_DEEP)
+        elif parsed.reason:
             yield from _damaged_line(window, line[at:], parsed.reason)
-            return
-        window.last = line[at : parsed.end]
-        yield _record(window.line, window.last, parsed)
-        at = skip(line, parsed.end)
+            return 0
+        else:
+            end = parsed.end
+            window.last = line[at:end]
+            yield _record(window.line, window.last, parsed)
+        at = skip(line, end)
+    return 0
+
+
+def _passed_over_line(window: JsonWindow) -> Damage:
+    """The rest of a line that is too long to be read."""
+    line, shown, length = window.line, show_bad_bytes(window.text[window.at :][:SHOWN]), 0
+    while True:
+        end = window.text.find("\n", window.at)
+        stop = len(window.text) if end < 0 else end
+        length += stop - window.at
+        window.advance(stop)
+        if end >= 0 or not window.more():
+            return Damage(line, f"{shown}…", too_long("a record", length, LONGEST_RECORD))
 
 
 def skip(text: str, at: int, pattern: re.Pattern[str] = _GAP) -> int:
@@ -265,6 +303,9 @@ def _value(window: JsonWindow, notes: tuple[str, ...] = ()) -> Iterator[Record |
         if not cut or enough or not window.more():
             break
     reason = parsed.reason
+    if reason == _TOO_DEEP or (reason and cut and enough and not _record_within(window)):
+        yield _passed_over(window, reason)
+        return
     if not reason and isinstance(parsed.value, str) and _COLON.match(window.text, parsed.end):
         reason = "a field stands outside of a record: its opening brace is missing"
     if reason:
@@ -276,6 +317,30 @@ def _value(window: JsonWindow, notes: tuple[str, ...] = ()) -> Iterator[Record |
         window.last = window.text[window.at : parsed.end]
         yield _record(window.line, window.last, parsed, notes)
         window.advance(parsed.end)
+
+
+def _record_within(window: JsonWindow) -> bool:
+    """Whether what seems too long is rather a short damaged record with others behind it."""
+
+    def is_object(value: object) -> bool:
+        return isinstance(value, dict) and window.is_record(value)
+
+    return _next_record(window.text, window.at + 1, is_object)[1] is not None
+
+
+def _passed_over(window: JsonWindow, reason: str) -> Damage:
+    """A value that is too long or too deep; leaves the window behind it."""
+    line, begun, extent, length = window.line, window.text[window.at :][:SHOWN], Extent(), 0
+    while True:
+        end = extent.end(window.text, window.at)
+        stop = len(window.text) if end is None else end
+        length += stop - window.at
+        window.advance(stop)
+        if end is not None or not window.more():
+            break
+    if reason != _TOO_DEEP:
+        reason = too_long("a record", length, LONGEST_RECORD)
+    return Damage(line, f"{show_bad_bytes(begun)}{'…' if length > SHOWN else ''}", reason)
 
 
 def _holds_records(value: object, is_record: IsRecord) -> bool:
