@@ -9,7 +9,7 @@ from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
 from studio.shell.jobs_panel import jobs_panel
 from studio.shell.projects import prepare_sample_if_alone, project_picker
-from studio.shell.resources import Opened, first_run_of_server, info
+from studio.shell.resources import Opened, errors_shown, first_run_of_server, info
 from studio.shell.text import escape, plural
 
 HERE = Path(__file__).parent
@@ -21,8 +21,11 @@ st.logo(HERE / "assets" / "logo.svg", size="large")
 def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
     """The pages in the order of the work; titles carry how far the project has come."""
     pool = score = select = ""
+    found = None
     if opened is not None:
-        found = info(opened)
+        with errors_shown():  # the file may be broken
+            found = info(opened)
+    if found is not None:
         pool = plural(found.imported) if found.imported else "empty"
         tried = found.imported - found.unscored
         score = f"{100 * tried // found.imported} %" if found.imported else ""
@@ -60,8 +63,9 @@ for candidate in pages:
     if wanted and candidate.url_path == wanted and candidate != page:
         st.switch_page(candidate, query_params=st.query_params.to_dict())
 if opened is not None:
-    with st.sidebar:
+    with st.sidebar, errors_shown():
         jobs_panel(opened)
 if notice := st.session_state.pop(state.NOTICE, None):
     st.toast(escape(notice))
-page.run()
+with errors_shown():
+    page.run()

@@ -31,6 +31,10 @@ class ProjectVersionError(ProjectError):
     """The project was written by another version of Deita Studio."""
 
 
+class ProjectDamagedError(ProjectError):
+    """A project file cannot be read; the message says what can be saved."""
+
+
 class ModelError(DeitaError):
     """A scorer or embedder cannot be loaded or used."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ProjectError
-from deita_core.similarity.graph import SimilarityGraph, open_graph, save_graph
+from deita_core.similarity.graph import SimilarityGraph, altered_files, open_graph, save_graph
 from deita_core.similarity.graph_build import build_graph
 
 ARRAYS = ("group", "member", "member_start", "start", "neighbour", "similarity")
@@ -68,5 +68,47 @@ def test_another_version_is_refused(graph: SimilarityGraph, tmp_path: Path) -> N
     save_graph(tmp_path / "g", graph, {})
     meta = json.loads((tmp_path / "g" / "meta.json").read_text())
     (tmp_path / "g" / "meta.json").write_text(json.dumps(meta | {"version": 99}))
-    with pytest.raises(ProjectError, match=r"version 99, .* version 1: build it again"):
+    with pytest.raises(ProjectError, match=r"version 99, .* version 2: build it again"):
         open_graph(tmp_path / "g")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "said"),
+    [
+        ("neighbour", 3, 10_000, "neighbour.npy leads to places that are not there"),
+        ("neighbour", 3, -1, "neighbour.npy leads to places that are not there"),
+        ("member", 0, 60, "member.npy leads to places that are not there"),
+        ("group", 7, 60, "group.npy leads to places that are not there"),
+        ("start", 5, 10**9, "start.npy does not divide its 384 entries"),
+        ("start", -1, 10**9, "start.npy does not divide its 384 entries"),
+        ("member_start", 0, 1, "member_start.npy does not divide its 60 entries"),
+    ],
+)
+def test_an_index_that_leads_out_of_its_array_is_found_when_it_is_opened(
+    name: str, place: int, value: int, said: str, graph: SimilarityGraph, tmp_path: Path
+) -> None:
+    """The compiled loops would read memory that is not theirs."""
+    save_graph(tmp_path / "g", graph, {})
+    open_graph(tmp_path / "g")  # whole until now
+    array = np.load(tmp_path / "g" / f"{name}.npy")
+    array[place] = value
+    np.save(tmp_path / "g" / f"{name}.npy", array)
+    with pytest.raises(ProjectError, match=rf"is damaged \({said}\): build it again"):
+        open_graph(tmp_path / "g")
+
+
+def test_an_array_of_another_shape_and_the_same_size_is_found(
+    graph: SimilarityGraph, tmp_path: Path
+) -> None:
+    save_graph(tmp_path / "g", graph, {})
+    array = np.load(tmp_path / "g" / "neighbour.npy")
+    np.save(tmp_path / "g" / "neighbour.npy", array.reshape(2, -1))
+    with pytest.raises(ProjectError, match=r"2 neighbours and 384 similarities"):
+        open_graph(tmp_path / "g")
+
+
+def test_files_with_other_bytes_are_named(graph: SimilarityGraph, tmp_path: Path) -> None:
+    save_graph(tmp_path / "g", graph, {}, {"clusters": np.arange(60)})
+    assert altered_files(tmp_path / "g") == []
+    np.save(tmp_path / "g" / "clusters.npy", np.arange(60)[::-1])
+    assert altered_files(tmp_path / "g") == ["clusters.npy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from deita_core.project.graphs import (
     graph_key,
     graphs_folder,
     has_graph,
+    is_graph_damaged,
     load_clusters,
     load_graph,
     set_graph,
@@ -81,6 +83,15 @@ def test_a_vector_made_again_makes_the_graph_stale(project: Project, reason: str
     assert load_clusters(project) is None
 
 
+def test_a_vector_made_again_after_the_clock_was_put_back_makes_the_graph_stale(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_graph(project)
+    monkeypatch.setattr("deita_core.project.vectors.now", lambda: datetime(1999, 1, 1))
+    embed_again(project, 5)
+    assert load_graph(project) is None
+
+
 def test_clusters_have_a_place_for_rows_without_a_vector(project: Project) -> None:
     embed_again(project, 4, "too long")
     give_graph(project)
@@ -102,8 +113,21 @@ def test_a_damaged_graph_counts_as_none(project: Project) -> None:
     give_graph(project)
     folder = graph_folder(project)
     assert folder is not None
+    assert not is_graph_damaged(project)
     (folder / "start.npy").write_bytes(b"")
     assert load_graph(project) is None
+    assert is_graph_damaged(project)
+    assert not has_graph(project)  # so that whoever asks makes it anew
+
+
+def test_clusters_of_rows_that_are_not_there_count_as_none(project: Project) -> None:
+    give_graph(project)
+    folder = graph_folder(project)
+    assert folder is not None
+    rows = np.load(folder / "rows.npy")
+    rows[4] = 99
+    np.save(folder / "rows.npy", rows)
+    assert load_clusters(project) is None
 
 
 def test_taking_over_the_same_graph_twice_is_harmless(project: Project) -> None:

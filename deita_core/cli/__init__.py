@@ -9,7 +9,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import commands
+from deita_core.cli import care, commands
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 
@@ -42,6 +42,8 @@ _COMMANDS = (
     (commands.devices, "devices", "--model FOLDER"),
     (commands.replay, "replay", "selected.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
+    (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),
+    (care.check, "check", "--project pool.duckdb --deep"),
     (commands.open_app, "app", "--port 8502"),
 )
 for _function, _name, _arguments in _COMMANDS:

@@ -96,10 +96,14 @@ class ProjectOptions:
     quiet: bool = QUIET
     wait: float = value(0.0, "SECONDS", "for another process that has the project open")
 
+    @property
+    def path(self) -> Path:
+        """The project's file."""
+        return (self.project or path_of(projects_folder(), "default")).expanduser().resolve()
+
     def opened(self, *, create: bool = False) -> Project:
         """The project; closed by leaving it as a context."""
-        path = self.project or path_of(projects_folder(), "default")
-        return Project.open(path, create=create, wait=self.wait)
+        return Project.open(self.path, create=create, wait=self.wait)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from pathlib import Path
 from deita_core.errors import ProjectError
 from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
-from deita_core.project.store import CREATE, SUFFIX, Project, now
+from deita_core.project.on_disk import SUFFIX, snapshots_folder
+from deita_core.project.store import CREATE, Project, now
 
 # A JSON line for each deleted project; only ever gets lines added.
 _DELETIONS = ".deleted.jsonl"
@@ -92,7 +93,10 @@ def duplicate_project(project: Project, name: str) -> Path:
 
 
 def delete_project(path: Path) -> None:
-    """Delete a closed project, its work folder and graph; ProjectLockedError if it is in use."""
+    """Delete a closed project, its work folder, graph and snapshots.
+
+    Raises ProjectLockedError if it is in use.
+    """
     person = require("admin", "delete a project")
     with Project.open(path) as project:  # proves that nobody else has it
         name = project.name
@@ -102,6 +106,7 @@ def delete_project(path: Path) -> None:
     for file in (path, path.with_name(path.name + ".wal")):
         file.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(path.name + ".work"), ignore_errors=True)
+    shutil.rmtree(snapshots_folder(path), ignore_errors=True)
     delete_graphs(path)
 
 

@@ -31,18 +31,18 @@ def graphs_folder(path: Path) -> Path:
 
 
 def graph_key(project: Project, embedder: int) -> dict[str, Any]:
-    """What a graph of this embedder is made from: the same for the same vectors only."""
-    revision, vectors, last = project.rows(
-        "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), max(e.embedded) "
+    """What a graph of this embedder is made from: the same for the same vectors only.
+
+    The sum of all their times changes with each vector that is made again, even after a clock
+    was put back.
+    """
+    revision, vectors, times = project.rows(
+        "SELECT any_value(m.revision), count(*) FILTER (e.reason IS NULL), "
+        "sum(epoch_us(e.embedded))::VARCHAR "
         "FROM models m LEFT JOIN embeddings e ON e.embedder = m.model WHERE m.model = ?",
         embedder,
     )[0]
-    return {
-        "embedder": embedder,
-        "revision": revision,
-        "vectors": vectors,
-        "last": None if last is None else last.isoformat(),
-    }
+    return {"embedder": embedder, "revision": revision, "vectors": vectors, "times": times}
 
 
 def graph_folder(project: Project) -> Path | None:
@@ -54,9 +54,14 @@ def graph_folder(project: Project) -> Path | None:
 
 
 def has_graph(project: Project) -> bool:
-    """Is there a graph of the vectors as they are now?"""
+    """Is there a whole graph of the vectors as they are now?"""
+    return _stored(project) is not None
+
+
+def is_graph_damaged(project: Project) -> bool:
+    """Is there a graph of the vectors as they are now that cannot be used?"""
     folder = graph_folder(project)
-    return folder is not None and folder.is_dir()
+    return folder is not None and folder.is_dir() and _stored(project) is None
 
 
 def load_graph(project: Project) -> SimilarityGraph | None:
@@ -74,7 +79,12 @@ def load_clusters(project: Project) -> NDArray[np.int32] | None:
     if stored is None or "clusters" not in stored.extra:
         return None
     clusters = np.full(project.number("SELECT count(*) FROM conversations"), -1, np.int32)
-    clusters[stored.extra["rows"]] = stored.extra["clusters"]
+    rows, of_rows = stored.extra["rows"], stored.extra["clusters"]
+    if len(rows) != len(of_rows) or (
+        len(rows) and not 0 <= rows.min() <= rows.max() < len(clusters)
+    ):
+        return None
+    clusters[rows] = of_rows
     return clusters
 
 
@@ -129,5 +139,9 @@ def _stored(project: Project) -> StoredGraph | None:
     if folder is None or not folder.is_dir():
         return None
     with suppress(ProjectError):
-        return open_graph(folder)
+        stored = open_graph(folder)
+        rows = stored.extra.get("rows")
+        places = len(stored.graph)
+        if places == stored.key["vectors"] and (rows is None or len(rows) == places):
+            return stored
     return None

@@ -232,8 +232,9 @@ def load_pool_table(project: Project) -> PoolTable:
 
 def _ids(project: Project) -> NDArray[np.bytes_]:
     """The ids in the order of the rows; part by part, for a Python text for each takes room."""
-    cursor = project.cursor().execute("SELECT id FROM conversations ORDER BY row")
     parts = [np.empty(0, "S1")]
-    while found := cursor.fetchmany(_FETCHED_AT_ONCE):
-        parts.append(np.array([row[0] for row in found]).astype(np.bytes_))
+    with project.reading() as cursor:
+        cursor.execute("SELECT id FROM conversations ORDER BY row")
+        while found := cursor.fetchmany(_FETCHED_AT_ONCE):
+            parts.append(np.array([row[0] for row in found]).astype(np.bytes_))
     return np.concatenate(parts)

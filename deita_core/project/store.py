@@ -11,7 +11,9 @@ acts may do that, and where the log of who did what is written; nothing else tou
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import threading
@@ -35,6 +37,7 @@ from deita_core.errors import (
 )
 from deita_core.files import whole_file
 from deita_core.people import Person, Role, current_person, require
+from deita_core.project.on_disk import ENDING, SUFFIX, damaged, file_problem, list_snapshots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,9 +122,10 @@ CREATE TABLE log (
     session VARCHAR NOT NULL, action VARCHAR NOT NULL, what VARCHAR NOT NULL);
 """
 
-SUFFIX = ".duckdb"
 # Actions of the log that others look for.
 CREATE, RENAME, REFUSED = "create a project", "rename the project", "refused"
+# A file with these tables, and with a version, was made by this program.
+_OURS = frozenset({"meta", "sources", "conversations", "scores", "jobs"})
 # Rows of a Parquet row group: what a worker reads at once, so its memory stays small.
 _ROW_GROUP = 4096
 
@@ -139,36 +143,33 @@ class Project:
         self._connection = connection
         self._write_lock = threading.Lock()
         self.closed = False
+        self._why_closed = ""
         self._data_version = 0  # counted along: nobody else can write to the file
 
     @staticmethod
     def open(path: Path, *, create: bool = False, wait: float = 0.0) -> Project:
         """Open (or with `create` also make) the project at `path`.
 
-        wait: seconds to keep trying while another process has it open.
-        Raises ProjectLockedError naming that process, ProjectError when the file is missing or
-        no project, ProjectVersionError when another version of the program made it,
-        PermissionDeniedError when who acts may not make one.
+        A file that this program did not make is left as it is. wait: seconds to keep trying
+        while another process has it open.
+        Raises ProjectLockedError naming that process, ProjectError when the file is missing, no
+        project or not to be written to, ProjectDamagedError when it is broken,
+        ProjectVersionError when another version of the program made it, PermissionDeniedError
+        when who acts may not make one.
         """
         path = path.expanduser().resolve()
-        if not path.exists() and not create:
-            raise ProjectError(
-                f"there is no project at {path}: check the name, or import a pool to make it"
-            )
         if not path.exists():
-            require("admin", CREATE)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _connect(path, wait)
+            if not create:
+                raise ProjectError(
+                    f"there is no project at {path}: check the name, or import a pool to make it"
+                )
+            _make(path)
+        project = Project(path, _connect(path, wait))
         try:
-            if whole_number(connection, "SELECT count(*) FROM duckdb_tables()"):
-                _check_version(connection, path)
-            else:
-                _create_tables(connection, path.name.removesuffix(SUFFIX))
-            project = Project(path, connection)
             project._data_version = project.counter("data_version")
             return project
         except Exception:
-            connection.close()
+            project.close()
             raise
 
     @property
@@ -179,12 +180,33 @@ class Project:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor for the calling thread; threads must not share one."""
         if self.closed:
-            raise ProjectError(f"{self.path.name} was closed: open it again")
+            raise ProjectError(self._why_closed or f"{self.path.name} was closed: open it again")
         return self._connection.cursor()
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor to read with; a broken file, a full disk or no memory is a ProjectError."""
+        with self._problems_told(), self.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _problems_told(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            problem = file_problem(self.path, error)
+            if problem is None:
+                raise
+            if isinstance(error, ENDING):  # DuckDB takes no more work until it is opened anew
+                self._why_closed = str(problem)
+                self.closed = True
+                self._connection.close()
+            raise problem from error
 
     def rows(self, query: str, *given: Any) -> list[tuple[Any, ...]]:
         """All rows that a query returns."""
-        return self.cursor().execute(query, given).fetchall()
+        with self.reading() as cursor:
+            return cursor.execute(query, given).fetchall()
 
     def values(self, query: str, *given: Any) -> list[Any]:
         """The first column of a query."""
@@ -192,11 +214,13 @@ class Project:
 
     def number(self, query: str, *given: Any) -> int:
         """The one whole number that a query returns (NULL and no row give 0)."""
-        return whole_number(self.cursor(), query, *given)
+        with self.reading() as cursor:
+            return whole_number(cursor, query, *given)
 
     def arrays(self, query: str, *given: Any) -> dict[str, NDArray[Any]]:
         """The columns of a query by name; NULL becomes NaN, or 0 in a column without NaN."""
-        columns = self.cursor().execute(query, given).fetchnumpy()
+        with self.reading() as cursor:
+            columns = cursor.execute(query, given).fetchnumpy()
         return {
             name: column.filled(np.nan if column.dtype.kind == "f" else 0)
             if isinstance(column, np.ma.MaskedArray)
@@ -206,7 +230,8 @@ class Project:
 
     def frame(self, query: str, *given: Any) -> pd.DataFrame:
         """What a query returns, for a page to show."""
-        return self.cursor().execute(query, given).df()
+        with self.reading() as cursor:
+            return cursor.execute(query, given).df()
 
     def write_parquet(self, query: str, out: Path, *given: Any) -> int:
         """Write what a query returns to a Parquet file; returns the number of rows."""
@@ -233,7 +258,7 @@ class Project:
         Raises PermissionDeniedError, which is in the log, too.
         """
         person = self._asked(needs, action or "change the project")
-        with self._write_lock:
+        with self._write_lock, self._problems_told():
             cursor = self.cursor()
             cursor.begin()
             try:
@@ -244,7 +269,8 @@ class Project:
                 cursor.commit()
                 self._data_version = version
             except BaseException:
-                cursor.rollback()
+                with suppress(duckdb.Error):  # a commit that failed has rolled back already
+                    cursor.rollback()
                 raise
             finally:
                 cursor.close()
@@ -253,7 +279,7 @@ class Project:
         try:
             return require(needs, action)
         except PermissionDeniedError:
-            with self._write_lock:
+            with self._write_lock, self._problems_told():
                 refused = current_person() or Person(name="nobody", role="viewer")
                 _log(self.cursor(), refused, REFUSED, {"action": action, "needs": needs})
             raise
@@ -282,15 +308,22 @@ class Project:
         with self.transaction("admin", RENAME, what) as cursor:
             cursor.execute("UPDATE meta SET value = ? WHERE key = 'name'", [name])
 
-    def copy_to(self, path: Path) -> None:
-        """Copy the whole project into a new file while nobody writes."""
-        what = {"file": path.name}
-        with self.transaction("admin", "copy the project", what, changes_data=False):
+    def copy_to(self, path: Path, action: str = "copy the project") -> None:
+        """Copy the whole project into a new file while nobody writes; it is whole or not there.
+
+        action: what the log calls it. Raises ProjectError when the disk is full.
+        """
+        with self.transaction("admin", action, {"file": path.name}, changes_data=False):
             pass
-        with self._write_lock:
-            self.cursor().execute("CHECKPOINT")
-            with whole_file(path) as partial:
-                shutil.copyfile(self.path, partial)
+        with self._write_lock, self.reading() as cursor:
+            cursor.execute("FORCE CHECKPOINT")  # waits for those who read
+            try:
+                with whole_file(path) as partial:
+                    shutil.copyfile(self.path, partial)
+            except OSError as error:
+                raise file_problem(path, error) or ProjectError(
+                    f"{path} cannot be written: {error.strerror}"
+                ) from error
 
     def close(self) -> None:
         """Release the file for other processes; calling it twice is harmless."""
@@ -318,12 +351,12 @@ def next_number(cursor: duckdb.DuckDBPyConnection, table: str, column: str, firs
     return whole_number(cursor, f"SELECT coalesce(max({column}) + 1, {first}) FROM {table}")
 
 
-def count_up(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Add one to the counter `name` inside a transaction; returns its new value."""
+def count_up(cursor: duckdb.DuckDBPyConnection, name: str, by: int = 1) -> int:
+    """Add to the counter `name` inside a transaction; returns its new value."""
     found = cursor.execute(
-        "INSERT INTO meta VALUES (?, '1') ON CONFLICT DO UPDATE "
-        "SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS VARCHAR) RETURNING value",
-        [name],
+        "INSERT INTO meta VALUES ($1, $2::VARCHAR) ON CONFLICT DO UPDATE "
+        "SET value = CAST(CAST(meta.value AS BIGINT) + $2 AS VARCHAR) RETURNING value",
+        [name, by],
     )
     return int(found.fetchall()[0][0])
 
@@ -339,25 +372,73 @@ def _log(
     )
 
 
-def _create_tables(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    made = now().isoformat(timespec="seconds")
-    connection.begin()
-    connection.execute(_SCHEMA)
-    connection.execute(
-        "INSERT INTO meta VALUES ('schema_version', ?), ('name', ?), ('made', ?)",
-        [str(SCHEMA_VERSION), name, made],
-    )
-    _log(connection, require("admin", CREATE), CREATE, {"name": name})
-    connection.commit()
+# Half of the memory DuckDB would take by default leaves room for models beside it.
+_CONFIG: dict[str, Any] = {"memory_limit": "2GB", "preserve_insertion_order": "true"}
 
 
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raises ProjectVersionError for a file of another version, ProjectError for no project."""
+def _make(path: Path) -> None:
+    """Make an empty project; it is whole when it appears, and another one is not written over."""
+    person, name = require("admin", CREATE), path.name.removesuffix(SUFFIX)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        query = "SELECT value::BIGINT FROM meta WHERE key = 'schema_version'"
-        found = whole_number(connection, query)
-    except duckdb.Error as error:
-        raise ProjectError(_no_project(path)) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(partial), config=_CONFIG) as connection:
+            connection.begin()
+            connection.execute(_SCHEMA)
+            connection.execute(
+                "INSERT INTO meta VALUES ('schema_version', ?), ('name', ?), ('made', ?)",
+                [str(SCHEMA_VERSION), name, now().isoformat(timespec="seconds")],
+            )
+            _log(connection, person, CREATE, {"name": name})
+            connection.commit()
+        _appear(partial, path)
+    except (OSError, duckdb.Error) as error:
+        raise file_problem(path, error) or ProjectError(
+            f"no project can be made at {path} ({error}): choose a folder of your own"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _appear(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)
+    except FileExistsError:  # another process was sooner
+        return
+    except OSError:  # a disk without links
+        os.rename(partial, path)
+
+
+def look_at(path: Path) -> None:
+    """Read a project file without a change to it or its log, to see that it is one.
+
+    Raises ProjectError for what is no project, ProjectVersionError for one of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(12)
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "it or its folder is read-only")
+    except OSError as error:
+        raise ProjectError(
+            f"{path} cannot be opened ({error.strerror}): copy it into a folder of your own"
+        ) from error
+    if begins[8:] != b"DUCK":
+        raise ProjectError(_no_project(path))
+    with duckdb.connect() as other:
+        quoted = str(path).replace("'", "''")
+        other.execute(f"ATTACH '{quoted}' AS file (READ_ONLY)")
+        tables = other.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'"
+        )
+        if not {name for (name,) in tables.fetchall()} >= _OURS:
+            raise ProjectError(_no_project(path))
+        query = "SELECT value::BIGINT FROM file.meta WHERE key = 'schema_version'"
+        _check_version(whole_number(other, query), path)
+
+
+def _check_version(found: int, path: Path) -> None:
+    """Raises ProjectVersionError for a file of another version."""
     if found == SCHEMA_VERSION:
         return
     remedy = (
@@ -372,20 +453,23 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _no_project(path: Path) -> str:
+    """The sentence for a file that is not ours; one with snapshots was ours once."""
+    if list_snapshots(path):
+        return str(damaged(path, "its beginning is not that of a project file"))
     made = f"choose a file that ends in {SUFFIX} and was made by Deita Studio"
     return f"{path} is not a project file: {made}"
 
 
 def _connect(path: Path, wait: float) -> duckdb.DuckDBPyConnection:
-    # Half of the memory DuckDB would take by default leaves room for models beside it.
-    config: dict[str, Any] = {"memory_limit": "2GB", "preserve_insertion_order": "true"}
     deadline = time.monotonic() + wait
     while True:
         try:
-            return duckdb.connect(str(path), config=config)
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
-                raise ProjectError(_no_project(path)) from error
+            with suppress(duckdb.ResourceInUseException):  # open in this process, so looked at
+                look_at(path)
+            return duckdb.connect(str(path), config=_CONFIG)
+        except duckdb.Error as error:
+            if "Could not set lock" not in str(error):
+                raise file_problem(path, error) or damaged(path, str(error)) from error
             if time.monotonic() >= deadline:
                 raise ProjectLockedError(_who_has_it(path, str(error))) from error
             time.sleep(0.2)

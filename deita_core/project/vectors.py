@@ -102,17 +102,17 @@ def load_vectors(
     rows = np.empty(project.number(f"SELECT count(*) {given}"), np.int32)
     vectors = np.empty((len(rows), dimension), np.float16 if wide else np.float32)
     query = f"SELECT row, {'half' if wide else 'vector'} {given} ORDER BY row"
-    reader = project.cursor().sql(query).to_arrow_reader(max(1024, _CELLS_READ // dimension))
     filled = 0
-    for batch in reader:
-        end = filled + batch.num_rows
-        rows[filled:end] = batch.column(0).to_numpy()
-        if wide:
-            vectors[filled:end] = _read_halves(batch.column(1), dimension)
-        else:
-            flat = batch.column(1).flatten().to_numpy()
-            vectors[filled:end] = flat.reshape(batch.num_rows, dimension)
-        filled = end
+    with project.reading() as cursor:
+        for batch in cursor.sql(query).to_arrow_reader(max(1024, _CELLS_READ // dimension)):
+            end = filled + batch.num_rows
+            rows[filled:end] = batch.column(0).to_numpy()
+            if wide:
+                vectors[filled:end] = _read_halves(batch.column(1), dimension)
+            else:
+                flat = batch.column(1).flatten().to_numpy()
+                vectors[filled:end] = flat.reshape(batch.num_rows, dimension)
+            filled = end
     return rows[:filled], vectors[:filled]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ProjectError, SelectionError
-from deita_core.files import whole_folder
+from deita_core.files import sha256_of, whole_folder
 
 
 class GraphEdges(NamedTuple):
@@ -109,7 +110,7 @@ class SimilarityGraph:
 
 
 # Raised whenever a graph of old would be read wrongly.
-FILE_VERSION = 1
+FILE_VERSION = 2
 _TYPES = {
     "group": np.int32,
     "member": np.int32,
@@ -155,6 +156,7 @@ def save_graph(
             "key": dict(key),
             "extra": sorted(extra),
             "bytes": {path.stem: path.stat().st_size for path in partial.glob("*.npy")},
+            "sha256": {path.stem: sha256_of(path) for path in partial.glob("*.npy")},
         }
         (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
@@ -162,6 +164,8 @@ def save_graph(
 def open_graph(folder: Path) -> StoredGraph:
     """The graph in `folder`, by memory map.
 
+    Its files are looked at as far as safety needs: their sizes, types and lengths, and that every
+    index leads into its array, for compiled loops do not look. `altered_files` reads them whole.
     Raises ProjectError when it is not there, of another version, or damaged.
     """
     try:
@@ -171,14 +175,18 @@ def open_graph(folder: Path) -> StoredGraph:
                 f"the similarity graph in {folder} has version {meta['version']}, but this Deita "
                 f"Studio reads version {FILE_VERSION}: build it again"
             )
+        changed = []
         for name, size in meta["bytes"].items():
-            if (found := (folder / f"{name}.npy").stat().st_size) != size:
-                raise ValueError(f"{name}.npy has {found} bytes instead of {size}")
+            facts = (folder / f"{name}.npy").stat()
+            if facts.st_size != size:
+                raise ValueError(f"{name}.npy has {facts.st_size} bytes instead of {size}")
+            changed.append(facts.st_mtime_ns)
         arrays = {name: _opened(folder, name) for name in _TYPES}
         for name, dtype in _TYPES.items():
             if arrays[name].dtype != dtype:
                 raise ValueError(f"{name}.npy holds {arrays[name].dtype}")
         graph = SimilarityGraph(float(meta["floor"]), float(meta["wanted_floor"]), **arrays)
+        _check_indices(folder, tuple(changed))
         return StoredGraph(graph, meta["key"], {n: _opened(folder, n) for n in meta["extra"]})
     except FileNotFoundError as error:
         raise ProjectError(
@@ -189,6 +197,43 @@ def open_graph(folder: Path) -> StoredGraph:
         raise ProjectError(
             f"the similarity graph in {folder} is damaged ({error}): build it again"
         ) from error
+
+
+def altered_files(folder: Path) -> list[str]:
+    """The files of a graph that do not hold what `save_graph` wrote, by name."""
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    files = {f"{name}.npy": digest for name, digest in meta["sha256"].items()}
+    return [name for name, digest in files.items() if sha256_of(folder / name) != digest]
+
+
+@lru_cache(maxsize=8)
+def _check_indices(folder: Path, changed: tuple[int, ...]) -> None:
+    """Raises ValueError where an index of the graph leads out of its array.
+
+    changed: when its files last did, so that it is done once for each graph (0.1 s for the
+    largest) and not for each page.
+    """
+    arrays = {name: _opened(folder, name) for name in _TYPES}
+    for name, array in arrays.items():
+        if array.ndim != 1:
+            raise ValueError(f"{name}.npy has the shape {array.shape}")
+    groups = len(arrays["member_start"]) - 1
+    _check_starts("member_start", arrays["member_start"], len(arrays["member"]))
+    _check_starts("start", arrays["start"], len(arrays["neighbour"]))
+    _check_range("group", arrays["group"], -1, groups)
+    _check_range("member", arrays["member"], 0, len(arrays["group"]))
+    _check_range("neighbour", arrays["neighbour"], 0, groups)
+
+
+def _check_starts(name: str, starts: NDArray[np.int64], end: int) -> None:
+    if not len(starts) or starts[0] != 0 or starts[-1] != end or (np.diff(starts) < 0).any():
+        raise ValueError(f"{name}.npy does not divide its {end} entries")
+
+
+def _check_range(name: str, indices: NDArray[np.int32], low: int, high: int) -> None:
+    """Each of `indices` must be from `low` up to below `high`."""
+    if len(indices) and not (indices.min() >= low and indices.max() < high):
+        raise ValueError(f"{name}.npy leads to places that are not there")
 
 
 def _opened(folder: Path, name: str) -> NDArray[Any]:

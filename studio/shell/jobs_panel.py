@@ -6,7 +6,7 @@ import streamlit as st
 
 from deita_core.jobs.kinds import KINDS
 from deita_core.project.job_log import RESUMABLE, JobRecord
-from studio.shell.resources import Opened
+from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import duration, escape, plural
 
 _SEEN = "jobs_seen"
@@ -17,6 +17,7 @@ def jobs_panel(opened: Opened) -> None:
     st.fragment(_panel, run_every="2s" if opened.runner.busy else None)(opened)
 
 
+@errors_shown()
 def _panel(opened: Opened) -> None:
     records = opened.runner.records(20)
     active = tuple(r.job for r in records if r.active)
