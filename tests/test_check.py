@@ -84,6 +84,7 @@ SPOILED = {
     "UPDATE selection_rows SET row = 99 WHERE rank = 1": "selection_rows: 1 selected rows are not",
     "UPDATE selection_rows SET rank = 2": "selection_rows: 8 ranks stand twice",
     "DELETE FROM selections": "selection_rows: 9 rows are of no selection",
+    "DELETE FROM log WHERE number = 1": "1 entries of the log are missing",
     "UPDATE pins SET row = 99": "pins: 1 pinned or excluded rows are not there",
 }
 

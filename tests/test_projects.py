@@ -13,7 +13,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from deita_core.project.folder import create_project
-from tests.builders import prepared_project
+from tests.builders import prepared_project, with_graph
+from tests.test_on_disk import spoil_column
 
 APP = str(Path(__file__).parents[1] / "app.py")
 PAGES = ("pool", "score", "explore", "select", "export")
@@ -182,6 +183,23 @@ def test_a_project_deleted_elsewhere_is_said(three: Path) -> None:
     (three / "sample.duckdb").unlink()
     assert "There is no project" in problems(ran(app.run()))
     assert open_key(app) is None
+
+
+def test_a_broken_block_is_said_on_the_page(projects: Path) -> None:
+    path = prepared_project(projects / "broken.duckdb", rows=600)
+    spoil_column(path, "conversations", "id")
+    app = visit("explore", project="broken")
+    assert "broken.duckdb is damaged (" in problems(app)
+    assert "there is no snapshot of it" in problems(app)
+
+
+def test_a_graph_that_was_altered_is_made_anew_by_itself(projects: Path) -> None:
+    path = with_graph(prepared_project(projects / "pool.duckdb"))
+    (file,) = (path.with_name("pool.duckdb.graph")).glob("*/neighbour.npy")
+    file.write_bytes(b"")
+    app = visit("explore", project="pool")
+    records = app.session_state["opened_project"].runner.records()
+    assert [record.kind for record in records] == ["graph"]
 
 
 def test_a_choice_stands_in_the_address_as_its_key(three: Path) -> None:

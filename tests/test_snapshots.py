@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from deita_core.errors import ProjectError, ProjectLockedError
+from deita_core.errors import PermissionDeniedError, ProjectError, ProjectLockedError
+from deita_core.people import Person, acting_as
 from deita_core.project import Project
 from deita_core.project.folder import delete_project
 from deita_core.project.graphs import delete_graphs, load_graph
 from deita_core.project.job_log import add_job, jobs
+from deita_core.project.log import log_entries
 from deita_core.project.on_disk import list_snapshots, snapshots_folder
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.snapshots import (
@@ -124,6 +126,25 @@ def test_jobs_that_ran_when_it_was_made_do_not_go_on(path: Path) -> None:
     assert not work.exists()
     with Project.open(path) as project:
         assert [job.state for job in jobs(project)] == ["cancelled"]
+
+
+def test_bringing_back_and_deleting_take_an_admin_and_bringing_back_is_in_the_log(
+    path: Path,
+) -> None:
+    with Project.open(path) as project:
+        make_snapshot(project, "friday")
+    before = path.read_bytes()
+    with acting_as(Person(name="Ada", role="curator")):
+        for action in (restore_snapshot, delete_snapshot):
+            with pytest.raises(PermissionDeniedError, match="that takes the role admin"):
+                action(path, "friday")
+        with pytest.raises(PermissionDeniedError, match="that takes the role admin"):
+            copy_snapshot(path, "friday", path.with_name("second.duckdb"))
+    assert path.read_bytes() == before
+    restore_snapshot(path, "friday")
+    with Project.open(path) as project:
+        last = log_entries(project, limit=1)[0]
+    assert (last.action, last.what) == ("bring a snapshot back", {"snapshot": "friday"})
 
 
 def test_an_open_project_is_not_written_over(path: Path) -> None:

@@ -175,6 +175,8 @@ def _counts(project: Project) -> Iterator[Finding]:
     rows, last = project.rows("SELECT count(*), coalesce(max(row) + 1, 0) FROM conversations")[0]
     if rows != last:
         yield Finding(f"there are {rows:,} rows, but their numbers go up to {last - 1:,}", _RESTORE)
+    if gaps := project.number("SELECT coalesce(max(number), 0) - count(*) FROM log"):
+        yield Finding(f"{gaps:,} entries of the log are missing", _RESTORE)
 
 
 def _references(project: Project) -> Iterator[Finding]:

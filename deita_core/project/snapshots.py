@@ -45,7 +45,6 @@ def make_snapshot(project: Project, name: str = "") -> Snapshot:
     path = _path_of(project.path, name)
     if path.exists():
         raise ProjectError(f"there is a snapshot {name!r} already: choose another name")
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     project.copy_to(path, "make a snapshot")
     path.chmod(0o600)
     copy_graphs(project.path, path)

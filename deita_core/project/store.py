@@ -315,6 +315,7 @@ class Project:
         """
         with self.transaction("admin", action, {"file": path.name}, changes_data=False):
             pass
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         with self._write_lock, self.reading() as cursor:
             cursor.execute("FORCE CHECKPOINT")  # waits for those who read
             try:

@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 
 from deita_core.errors import DeitaError
 from deita_core.jobs import JobRunner
+from deita_core.jobs.kinds import GraphSpec
+from deita_core.people import may
 from deita_core.project import Project
 from deita_core.project.browse import ProjectInfo, previews, project_info
+from deita_core.project.graphs import is_graph_damaged
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import selections_version
 from deita_core.selection.evol import evol_scores
@@ -58,6 +61,8 @@ def open_at(path: str) -> Opened:
     project = Project.open(Path(path), wait=1.0)
     runner = JobRunner(project)
     runner.start()
+    if is_graph_damaged(project) and may("curator"):
+        runner.submit([GraphSpec()])
     opened = Opened(project, runner)
     atexit.register(_release, opened)  # the server ends: let the worker stop at a batch
     return opened
