@@ -7,8 +7,10 @@ from streamlit.navigation.page import StreamlitPage
 
 from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
+from studio.shell.conflicts import say_news
 from studio.shell.jobs_panel import jobs_panel
-from studio.shell.projects import prepare_sample_if_alone, project_picker
+from studio.shell.person import let_in, who_and_logout
+from studio.shell.projects import page_shown, prepare_sample_if_alone, project_picker
 from studio.shell.resources import Opened, errors_shown, first_run_of_server, info
 from studio.shell.text import escape, plural
 
@@ -51,6 +53,9 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
 
 
 ensure_plotly(HERE / "static")
+if not let_in():
+    st.navigation(pages_with_state(None), position="hidden")
+    st.stop()
 prepare_sample_if_alone()
 with st.sidebar:
     opened = project_picker()
@@ -62,10 +67,15 @@ wanted = st.session_state.pop(state.WANTED_PAGE, None)
 for candidate in pages:
     if wanted and candidate.url_path == wanted and candidate != page:
         st.switch_page(candidate, query_params=st.query_params.to_dict())
-if opened is not None:
-    with st.sidebar, errors_shown():
+with st.sidebar, errors_shown():
+    if opened is not None:
         jobs_panel(opened)
+    who_and_logout()
+if opened is not None:
+    say_news(opened)
 if notice := st.session_state.pop(state.NOTICE, None):
     st.toast(escape(notice))
-with errors_shown():
+if problem := st.session_state.pop(state.PROBLEM, None):
+    st.error(escape(problem))
+with page_shown(opened):
     page.run()

@@ -150,7 +150,7 @@ class RoleBook(BaseModel):
         if role is None:
             return None
         identity = email or str(claims.get("sub") or "")
-        name = str(claims.get("name") or identity)
+        name = " ".join(str(claims.get("name") or identity).split())[:100]
         return Person(name=name, email=identity, role=role, session=session)
 
 

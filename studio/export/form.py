@@ -14,6 +14,7 @@ from deita_core.jobs.kinds import ExportSpec
 from deita_core.jobs.kinds.export import card_path, manifest_path
 from deita_core.project.job_log import JobRecord
 from deita_core.project.selections import SavedSelection
+from studio.shell.person import closed_to_role
 from studio.shell.resources import Opened, say
 from studio.shell.text import escape, file_size, plural
 
@@ -27,6 +28,8 @@ def exports_folder(opened: Opened) -> Path:
 
 def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
     """Ask for everything an export needs, and start it."""
+    if closed_to_role("curator", "Exporting"):
+        return
     names = [s.name for s in saved]
     name = st.selectbox("Selection", names, key="export_selection")
     selection = saved[names.index(name)]

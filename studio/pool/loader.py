@@ -19,6 +19,7 @@ from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.chains import preparation, register_files, register_hub
 from deita_core.project.folder import data_folder, place_for_upload
+from studio.shell.person import closed_to_role
 from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
@@ -31,6 +32,8 @@ _UPLOAD, _PATH, _HUB = "Upload", "Data folder", "Hugging Face"
 
 def loader(opened: Opened, *, first: bool) -> None:
     """Choose files, see how they would be read, import them. first: the pool is empty."""
+    if closed_to_role("curator", "Loading files"):
+        return
     way = st.segmented_control(
         "Where from", [_UPLOAD, _PATH, _HUB], default=_UPLOAD, required=True, key="load_from"
     )
@@ -51,6 +54,8 @@ def loader(opened: Opened, *, first: bool) -> None:
 
 
 def _uploaded() -> list[Path]:
+    if closed_to_role("admin", "Putting files into the data folder"):
+        return []
     given = st.file_uploader(
         "Files",
         type=FILE_TYPES,
@@ -102,6 +107,8 @@ def _below_data_folder() -> list[Path]:
 
 
 def _hub(opened: Opened) -> None:
+    if closed_to_role("admin", "Downloading into the data folder"):
+        return
     with st.form("hub", border=False):
         name = st.text_input("Name of the dataset", placeholder="owner/name", key="hub_name")
         split = st.text_input("Split", "train", key="hub_split")

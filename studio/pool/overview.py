@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from deita_core.jobs.chains import preparation
+from deita_core.people import may
 from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
 from deita_core.project.pool import sources
 from deita_core.selection.pool_table import PoolTable
@@ -51,7 +52,8 @@ def files_table(opened: Opened) -> None:
             f"{plural(len(stopped), 'file was', 'files were')} not read to the end.",
             icon=":material/pause_circle:",
         )
-        if st.button("Go on importing", icon=":material/play_arrow:"):
+        allowed = may("curator")
+        if st.button("Go on importing", icon=":material/play_arrow:", disabled=not allowed):
             opened.runner.submit(preparation(stopped))
             st.rerun()
 

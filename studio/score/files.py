@@ -13,6 +13,7 @@ from deita_core.project.job_log import jobs
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.export.form import exports_folder
 from studio.pool.loader import FILE_TYPES, keep_upload
+from studio.shell.person import closed_to_role
 from studio.shell.resources import Opened
 from studio.shell.text import escape, file_size
 
@@ -30,10 +31,12 @@ def score_files(opened: Opened, found: ProjectInfo) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Import scores")
-        _import(opened)
+        if not closed_to_role("admin", "Putting a file with scores into the data folder"):
+            _import(opened)
     with right:
         st.subheader("Export scores")
-        _export(opened, found)
+        if not closed_to_role("curator", "Exporting"):
+            _export(opened, found)
 
 
 def _import(opened: Opened) -> None:

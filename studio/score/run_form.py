@@ -18,6 +18,7 @@ from deita_core.project.vectors import EmbedderRecord
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING, ModelChoice, model_choice
 from studio.score.scorer_table import LEVELS, extremes, models_of, number_of
+from studio.shell.person import closed_to_role
 from studio.shell.resources import Opened
 from studio.shell.text import duration, escape, file_size, plural
 
@@ -26,6 +27,8 @@ PILOT_ROWS = 200
 
 def run_form(opened: Opened, found: ProjectInfo) -> None:
     """Draw the choices, the pilots and the buttons that start them."""
+    if closed_to_role("curator", "Running models"):
+        return
     st.caption(
         "Choose what is to give the scores and the embeddings. Nothing runs before you say so, "
         "and what other models gave stays."

@@ -13,6 +13,7 @@ from deita_core.jobs.chains import score_chain
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS, EmbedSpec, GraphSpec, MapSpec, ScoreSpec
 from deita_core.models.options import PRECISIONS, ModelOptions
+from deita_core.people import may
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import RESUMABLE, JobRecord, jobs
@@ -23,6 +24,7 @@ from deita_core.scoring.protocol import DIMENSIONS
 from studio.score.model_choice import EMBEDDING
 from studio.score.scorer_table import ModelsInUse, models_in_use
 from studio.shell.jobs_panel import describe_progress, first_stopped
+from studio.shell.person import closed_to_role, told
 from studio.shell.resources import Opened
 from studio.shell.text import escape, model_label, plural
 
@@ -86,6 +88,7 @@ def _draw(opened: Opened, record: JobRecord) -> None:
             key=f"run-cancel-{record.job}",
             icon=":material/stop_circle:",
             help="Stops at the next batch. What is finished stays, and you can go on later.",
+            disabled=not may("curator"),
             on_click=_cancel,
             args=(opened, record.job),
         )
@@ -101,6 +104,8 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
         )
         if record.error:
             st.error(escape(record.error))
+        if closed_to_role("curator", "Going on"):
+            return
         # Not callbacks: the page and the side column must see that something runs again.
         with st.container(horizontal=True):
             if st.button(
@@ -130,6 +135,7 @@ def _stopped(opened: Opened, record: JobRecord, last: JobRecord) -> None:
                 st.rerun()
 
 
+@told
 def _cancel(opened: Opened, job: int) -> None:
     opened.runner.cancel(job)
     st.session_state[_CANCELLED] = _remembered(_CANCELLED) | {job}
@@ -156,7 +162,7 @@ def progress_sentence(opened: Opened, found: ProjectInfo) -> str:
 def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     """Offer what the models in use have not done; nothing when all is done."""
     last = next((j for j in jobs(opened.project, 20) if j.kind in ("score", "embed")), None)
-    if opened.runner.busy or (last is not None and last.state in RESUMABLE):
+    if not may("curator") or opened.runner.busy or (last is not None and last.state in RESUMABLE):
         return  # `run_view` offers to go on with the job that stopped
     unembedded = found.imported - found.embedded - found.embedding_failed
     no_graph = unembedded or (found.embedded and not has_graph(opened.project))

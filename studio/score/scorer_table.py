@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from deita_core.people import may
 from deita_core.project.browse import ProjectInfo, table_of
 from deita_core.project.graphs import has_graph
 from deita_core.project.models import activate_model
@@ -25,6 +26,7 @@ from deita_core.scoring.health import Health
 from deita_core.scoring.protocol import DIMENSIONS
 from studio.rows.table import lines_chosen, row_table, show_conversation
 from studio.score.model_choice import EMBEDDING
+from studio.shell.person import told
 from studio.shell.resources import AS_OF_NOW, Opened, say
 from studio.shell.text import escape, model_label, percent, plural
 
@@ -116,11 +118,13 @@ def _choose_used(opened: Opened, dimension: str) -> None:
         list(labels),
         format_func=labels.__getitem__,
         key=key,
+        disabled=not may("curator"),
         on_change=_use_chosen,
         args=(opened, dimension, key),
     )
 
 
+@told
 def _use_chosen(opened: Opened, dimension: str, key: str) -> None:
     activate_model(opened.project, st.session_state[key])
     say(f"Selection uses another {dimension} now.")
@@ -234,6 +238,7 @@ def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
         key=f"{key}_again",
         icon=":material/replay:",
         on_click=_forget,
+        disabled=not may("curator"),
         args=(opened, record),
         help="For failures that pass, like a server that was down.",
     )
@@ -242,6 +247,7 @@ def _failures(opened: Opened, record: ScorerRecord, key: str) -> None:
         row_table(opened, rows, key=f"{key}_failed_rows")
 
 
+@told
 def _forget(opened: Opened, record: ScorerRecord) -> None:
     count = forget_failures(opened.project, record.scorer)
     say(f"{plural(count)} will be tried again by the next run of this model.")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
+from deita_core.people import may
 from deita_core.project.pins import PinKind, pins, set_pins
 from deita_core.selection.rule import SelectionRule
 from studio.select.rule_form import load_rule
 from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, arrays
 
 _MOST = 60
@@ -69,6 +72,7 @@ def undo_buttons(opened: Opened) -> None:
         )
 
 
+@told
 def _move(opened: Opened, by: int) -> None:
     history = history_of(opened)
     if not 0 <= history.at + by < len(history.rules):
@@ -78,6 +82,7 @@ def _move(opened: Opened, by: int) -> None:
     _restore_pins(opened, before, after)
 
 
+@told
 def load_with_pins(opened: Opened, rule: SelectionRule) -> None:
     """Set every control and the project's pins and exclusions to a rule; for a callback."""
     present = pins(opened.project)
@@ -87,7 +92,12 @@ def load_with_pins(opened: Opened, rule: SelectionRule) -> None:
 
 
 def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -> None:
-    """Only what differs between the two rules is changed, so others' pins stay as they are."""
+    """Only what differs between the two rules is changed, so others' pins stay as they are.
+
+    Who may not pin gets the rule without its pins.
+    """
+    if not may("reviewer"):
+        return
     notes, project = history_of(opened).notes, opened.project
     kinds: tuple[tuple[PinKind, set[str], set[str]], ...] = (
         ("pinned", set(before.pinned), set(after.pinned)),
@@ -97,9 +107,11 @@ def _restore_pins(opened: Opened, before: SelectionRule, after: SelectionRule) -
     notes |= {one.row: (one.note, one.author) for one in pins(project) if one.row in gone}
     set_pins(project, gone, None)
     for kind, old, new in kinds:
+        alike: dict[tuple[str, str], list[int]] = defaultdict(list)
         for row in _rows(opened, new - old):
-            note, author = notes.get(row, ("", ""))
-            set_pins(project, [row], kind, note=note, author=author)
+            alike[notes.get(row, ("", ""))].append(row)
+        for (note, author), rows in alike.items():
+            set_pins(project, rows, kind, note=note, author=author)
 
 
 def _rows(opened: Opened, ids: set[str]) -> list[int]:

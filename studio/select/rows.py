@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.people import may
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.pins import Pin, PinKind, set_pins
 from deita_core.project.selections import SavedSelection, selection_rows
@@ -27,6 +28,7 @@ from studio.rows.conversation import RowHeader, marked_differences
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, say
 from studio.shell.text import escape, plural
 
@@ -192,6 +194,8 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
 
 def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
     """Pin or exclude these rows, or take that back; one row or many."""
+    if not may("reviewer"):
+        return
     present = {one.row: one.kind for one in current_pins(opened)}
     kinds = {present.get(row) for row in rows} if present else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
@@ -206,6 +210,7 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
         st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
 
 
+@told
 def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
     notes = {one.row: one.note for one in current_pins(opened)}
     author = st.session_state.get(state.AUTHOR, "")
@@ -237,11 +242,13 @@ def pins_view(opened: Opened) -> None:
     )
     picked = [chosen[place] for place in places] or list(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        note = st.text_input(f"Note on {plural(len(picked))}", key="pin_note")
-        st.button("Set the note", on_click=_note, args=(opened, picked), disabled=not note)
+        if may("reviewer"):
+            note = st.text_input(f"Note on {plural(len(picked))}", key="pin_note")
+            st.button("Set the note", on_click=_note, args=(opened, picked), disabled=not note)
         pin_buttons(opened, [one.row for one in picked], key="pins_chosen")
 
 
+@told
 def _note(opened: Opened, picked: Sequence[Pin]) -> None:
     note, author = st.session_state["pin_note"], st.session_state.get(state.AUTHOR, "")
     for kind in get_args(PinKind):

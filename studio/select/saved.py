@@ -8,6 +8,7 @@ from itertools import chain, count
 import streamlit as st
 
 from deita_core.jobs.kinds.select_rows import save_outcome
+from deita_core.people import current_person, may
 from deita_core.project.selections import (
     SavedSelection,
     delete_selection,
@@ -22,36 +23,59 @@ from deita_core.selection.rule import SelectionRule
 from studio.select.history import load_with_pins
 from studio.select.rows import difference_view
 from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
 
 def save_button(opened: Opened, result: Outcome) -> None:
     """Offer to keep the selection under a name."""
-    if st.button("Save this selection", type="primary", icon=":material/bookmark_add:"):
+    if may("curator") and st.button(
+        "Save this selection", type="primary", icon=":material/bookmark_add:"
+    ):
         _ask_name(opened, result)
 
 
 @st.dialog("Save selection")
 def _ask_name(opened: Opened, result: Outcome) -> None:
     st.caption(f"{escape(result.sentence())}.")
-    taken = {s.name for s in selections(opened.project)}
+    taken = {s.name: s for s in selections(opened.project)}
     base = f"{len(result.kept):,} at {result.rule.threshold:.2f}"
     numbered = (f"{base} ({number})" for number in count(2))
     suggestion = next(name for name in chain([base], numbered) if name not in taken)
-    name = st.text_input("Name", suggestion, max_chars=100).strip()
+    name = st.text_input("Name", suggestion, max_chars=100, key="save_as").strip()
     notes = st.text_area("Notes", placeholder="What it is for, what you noticed")
-    author = st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100).strip()
-    replace = name in taken and st.checkbox(f"Replace the selection “{escape(name)}”")
-    blocked = name in taken and not replace
-    if blocked:
-        st.caption("There is one of this name already: choose another name, or replace it.")
-    if st.button("Save", type="primary", disabled=blocked or not name):
+    author = _author()
+    known = taken.get(name)
+    replaces = None if known is None else _replace(known)
+    if st.button("Save", type="primary", disabled=not name):
+        # What another session saved since this dialog was drawn is told by the core.
         with errors_shown():
-            save_outcome(opened.project, result, name, notes=notes, author=author, replace=replace)
+            save_outcome(
+                opened.project, result, name, notes=notes, author=author, replaces=replaces
+            )
             st.session_state[state.AUTHOR] = author
             say(f"Saved “{name}”: {len(result.kept):,} conversations.")
             st.rerun()
+
+
+def _author() -> str:
+    """A field for the name; of who logged in, the login has it."""
+    person = current_person()
+    if person is not None and person.email:
+        return person.name
+    return st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100).strip()
+
+
+def _replace(known: SavedSelection) -> int | None:
+    """The number of the selection that is to be replaced, if that is ticked.
+
+    The tick is of this one: had another session replaced it meanwhile, it would be gone.
+    """
+    by = f", saved {f'by {known.author} ' if known.author else ''}at {known.made:%H:%M} UTC"
+    st.caption("There is one of this name already: choose another name, or replace it.")
+    label = f"Replace “{escape(known.name)}”{escape(by)}"
+    return known.selection if st.checkbox(label, key=f"replace-{known.selection}") else None
 
 
 def saved_selections(opened: Opened, result: Outcome) -> None:
@@ -80,6 +104,8 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     difference_view(opened, selection, result)
     with st.container(horizontal=True):
         _button("Load its rule", "restore", selection, load_with_pins, opened, rule)
+        if not may("curator"):
+            return
         if not selection.current:
             _button("Make current", "check_circle", selection, _make_current, opened, selection)
         _button("Duplicate", "content_copy", selection, _duplicate, opened, selection)
@@ -96,11 +122,13 @@ def _button(
     st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=given)
 
 
+@told
 def _make_current(opened: Opened, selection: SavedSelection) -> None:
     make_current(opened.project, selection.selection)
     say(f"“{selection.name}” is the current selection.")
 
 
+@told
 def _duplicate(opened: Opened, selection: SavedSelection) -> None:
     duplicate_selection(opened.project, selection.selection, st.session_state.get(state.AUTHOR, ""))
     say(f"Copied “{selection.name}”.")
@@ -124,6 +152,7 @@ def _ask_delete(opened: Opened, selection: SavedSelection) -> None:
         f"exported files stay."
     )
     if st.button("Delete", type="primary", icon=":material/delete:"):
-        delete_selection(opened.project, selection.selection)
-        say(f"Deleted “{selection.name}”.")
-        st.rerun()
+        with errors_shown():
+            delete_selection(opened.project, selection.selection)
+            say(f"Deleted “{selection.name}”.")
+            st.rerun()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from deita_core.people import may
 from deita_core.selection.analysis.thresholds import Frontier
 from deita_core.selection.rule import PRESETS, Preset, SelectionRule, similarity_text
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE
@@ -123,7 +124,7 @@ def graph_notice(opened: Opened, rule: SelectionRule) -> None:
             "threshold take longer, and the frontier and flip points are not known.",
             width="stretch",
         )
-        if st.button("Build the graph", icon=":material/hub:"):
+        if st.button("Build the graph", icon=":material/hub:", disabled=not may("curator")):
             opened.runner.submit([("graph", {})])
             say("The similarity graph is being built.")
             st.rerun()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deita_core.jobs.kinds import KINDS
+from deita_core.people import may
 from deita_core.project.job_log import RESUMABLE, JobRecord
 from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import duration, escape, plural
@@ -19,6 +20,8 @@ def jobs_panel(opened: Opened) -> None:
 
 @errors_shown()
 def _panel(opened: Opened) -> None:
+    if opened.project.closed:
+        st.rerun()  # another session deleted it: the page says so
     records = opened.runner.records(20)
     active = tuple(r.job for r in records if r.active)
     before = st.session_state.get(_SEEN)
@@ -43,6 +46,7 @@ def _draw_active(opened: Opened, record: JobRecord) -> None:
             "Cancel",
             key=f"cancel-{record.job}",
             icon=":material/stop_circle:",
+            disabled=not may("curator"),
             help="Stops at the next batch. What is finished stays, and you can go on later.",
         ):
             opened.runner.cancel(record.job)
@@ -64,7 +68,12 @@ def _draw_stopped(opened: Opened, first: JobRecord) -> None:
         st.markdown(f"**{kind.label}** {first.state} after {plural(first.progress.done, 'row')}")
         if first.error:
             st.caption(escape(first.error))
-        if st.button("Resume", key=f"resume-{first.job}", icon=":material/play_arrow:"):
+        if st.button(
+            "Resume",
+            key=f"resume-{first.job}",
+            icon=":material/play_arrow:",
+            disabled=not may("curator"),
+        ):
             opened.runner.resume(first.job)
             st.rerun()
 

@@ -7,13 +7,16 @@ project opens nothing: to open another one in its place would put pins into the 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import duckdb
 import streamlit as st
 
 from deita_core.errors import DeitaError
 from deita_core.jobs.chains import SAMPLE_KEY, SAMPLE_NAME, sample_chain
+from deita_core.people import may
 from deita_core.project.folder import (
     create_project,
     delete_project,
@@ -23,6 +26,8 @@ from deita_core.project.folder import (
     projects_folder,
 )
 from studio.shell import state
+from studio.shell.conflicts import deletion_said
+from studio.shell.log_view import show_log
 from studio.shell.resources import Opened, close_project, errors_shown, open_project, say
 from studio.shell.text import escape, file_size
 
@@ -77,10 +82,8 @@ def _open_wanted(folder: Path, keys: list[str]) -> tuple[Opened | None, str]:
     if wanted is None:
         return _open_first(folder, keys)
     if wanted not in keys:
-        return None, (
-            f"There is no project “{escape(wanted)}” here. Choose one from the list, or make a "
-            "new one."
-        )
+        gone = deletion_said(folder, wanted) or f"There is no project “{wanted}” here"
+        return None, f"{escape(gone)}. Choose one from the list, or make a new one."
     return _try_open(folder, wanted)
 
 
@@ -125,7 +128,7 @@ def _labels(keys: list[str]) -> dict[str, str]:
 
 def prepare_sample_if_alone() -> None:
     """Make the sample project when the folder of projects is empty."""
-    if not list_projects(projects_folder()):
+    if not list_projects(projects_folder()) and may("admin"):
         _make_sample()
 
 
@@ -147,11 +150,14 @@ def _make_sample() -> None:
 
 def _manage(folder: Path, opened: Opened | None) -> None:
     with st.container(horizontal=True):
-        if st.button("New", icon=":material/add:", key="project-new"):
+        if may("admin") and st.button("New", icon=":material/add:", key="project-new"):
             _ask_new(folder)
         if opened is None:
             return
-        ask = {"Rename": _ask_rename, "Duplicate": _ask_duplicate, "Delete": _ask_delete}
+        ask = {"History": show_log}
+        if may("admin"):
+            changes = {"Rename": _ask_rename, "Duplicate": _ask_duplicate, "Delete": _ask_delete}
+            ask = {**changes, **ask}
         choice = st.menu_button(
             "Manage", list(ask), icon=":material/more_horiz:", key="project-manage"
         )
@@ -211,3 +217,20 @@ def _go_to(path: Path | None, message: str) -> None:
     st.session_state[state.NEXT_PROJECT] = key
     say(message)
     st.rerun()
+
+
+@contextmanager
+def page_shown(opened: Opened | None) -> Iterator[None]:
+    """Around a page: an expected error, or that another session deleted the project, is said."""
+    try:
+        yield
+    except (DeitaError, duckdb.Error) as error:
+        if opened is not None and opened.project.closed:
+            path = opened.project.path
+            gone = "" if path.exists() else deletion_said(path.parent, path.stem)
+            st.error(escape(gone or "This project was closed by another session") + ".")
+            st.button("Go on", icon=":material/refresh:", key="project-closed")
+        elif isinstance(error, DeitaError):
+            st.error(escape(str(error)))
+        else:
+            raise

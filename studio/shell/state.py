@@ -51,6 +51,7 @@ FOCUS = "row_in_focus"
 HISTORY = "rule_history"
 AUTHOR = "author"
 NOTICE = "notice"
+PROBLEM = "problem"
 WANTED_PAGE = "wanted_page"
 NEXT_PROJECT = "next_project"
 

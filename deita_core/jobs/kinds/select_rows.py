@@ -105,12 +105,22 @@ def save_outcome(
     notes: str = "",
     author: str = "",
     replace: bool = False,
+    replaces: int | None = None,
 ) -> int:
-    """Keep an outcome under a name; returns the selection's number."""
+    """Keep an outcome under a name (see `save_selection`); returns the selection's number."""
     rule, said, kept = outcome.rule.to_json(), outcome.sentence(), outcome.kept
     scores = outcome.scores[kept]
     return save_selection(
-        project, name, rule, said, kept, scores, notes=notes, author=author, replace=replace
+        project,
+        name,
+        rule,
+        said,
+        kept,
+        scores,
+        notes=notes,
+        author=author,
+        replace=replace,
+        replaces=replaces,
     )
 
 
