@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from deita_core import VERSION
 from deita_core.cli import main
+from deita_core.people import Person, acting_as
 from deita_core.project import Project
+from deita_core.project.log import log_entries
 from deita_core.project.selections import selections
 from tests.builders import prepared_project
 from tests.documents import commands
@@ -182,3 +186,44 @@ def test_scores_go_out_and_come_in_again(
     assert "72 records read; 72 matched; 0 conversations of the pool are not in it" in said
     assert main(["import-scores", "--list", *project]) == 0
     assert capsys.readouterr().out.startswith("id: 60 numbers, 0 to 59; 0 lists; 0 others")
+
+
+def test_the_log_is_shown_newest_first_and_filtered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = prepared_project(tmp_path / "topics.duckdb", rows=12)
+    with Project.open(path) as project:
+        project.rename("Answers")
+    assert main(["log", "--project", str(path), "--last", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(
+        r"[\d-]+ [\d:]+ UTC .* \(admin\): rename the project, before topics, name Answers", lines[0]
+    )
+    assert len(lines) == 2
+    assert main(["log", "--project", str(path), "--action", "import a file"]) == 0
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "import a file, source 0, read 14"
+    ]
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_the_log_is_written_whole_with_its_oldest_entry_first(tmp_path: Path, format: str) -> None:
+    path, out = prepared_project(tmp_path / "topics.duckdb", rows=12), tmp_path / f"log.{format}"
+    with acting_as(Person(name="=HYPERLINK(1)")), Project.open(path) as project:
+        project.rename("Answers")
+        wanted = log_entries(project)[::-1]
+    assert main(["log", "--project", str(path), "--out", str(out)]) == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file)) if format == "csv" else list(map(json.loads, file))
+    assert [int(line["number"]) for line in lines] == [entry.number for entry in wanted]
+    assert [line["action"] for line in lines] == [entry.action for entry in wanted]
+    whats = [json.loads(x["what"]) if format == "csv" else x["what"] for x in lines]
+    assert whats == [entry.what for entry in wanted]
+    assert lines[-1]["who"] == ("'=HYPERLINK(1)" if format == "csv" else "=HYPERLINK(1)")
+
+
+def test_a_log_in_an_unknown_format_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["log", "--project", str(tmp_path / "a.duckdb"), "--out", "log.xlsx"]) == 1
+    assert "must end in .csv or .jsonl" in capsys.readouterr().err

@@ -44,6 +44,7 @@ _COMMANDS = (
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),
     (care.check, "check", "--project pool.duckdb --deep"),
+    (commands.show_log, "log", "--out log.csv"),
     (commands.open_app, "app", "--port 8502"),
 )
 for _function, _name, _arguments in _COMMANDS:

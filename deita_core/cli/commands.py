@@ -33,7 +33,8 @@ from deita_core.cli.options import (
     value,
 )
 from deita_core.cli.progress_bars import run_jobs
-from deita_core.errors import ModelError, PathError, ProjectError
+from deita_core.errors import ExportError, ModelError, PathError, ProjectError
+from deita_core.files import whole_file
 from deita_core.formats.read.layout import PoolRow
 from deita_core.formats.score_file import SCORE_FORMATS
 from deita_core.jobs.chains import (
@@ -64,6 +65,7 @@ from deita_core.project.browse import project_info
 from deita_core.project.columns import numeric_columns
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.project.graphs import has_graph
+from deita_core.project.log import LOG_FORMATS, log_entries, log_length, log_text
 from deita_core.project.models import Role, pilots
 from deita_core.project.pool import load_pool_table, sources
 from deita_core.project.scores import forget_failures, health, scorers
@@ -420,6 +422,28 @@ def info(
         _print_counts(project)
         for name, value in found.items():
             print(f"{name:<17}{value:,}" if isinstance(value, int) else f"{name:<17}{value}")
+
+
+def show_log(
+    target: ProjectOptions,
+    out: Path | None = value(None, "FILE", "write all of it instead, as .csv or .jsonl"),
+    who: str | None = value(None, "NAME", "only this person's entries, as they are shown"),
+    action: str | None = value(None, "ACTION", "only this action, as it is shown"),
+    last: int = value(50, "N", "how many entries, counted from the newest"),
+) -> None:
+    """Show who did what, newest first."""
+    format = None if out is None else out.suffix.removeprefix(".")
+    if format not in (None, *LOG_FORMATS):
+        raise ExportError(f"{out} must end in .csv or .jsonl: choose another name")
+    with target.opened() as project:
+        if out is not None and format is not None:
+            with whole_file(out) as partial:
+                partial.write_text(log_text(project, format), encoding="utf-8")
+            print(f"{out}: {log_length(project):,} entries")
+            return
+        for entry in log_entries(project, who=who, action=action, limit=last):
+            said = f"{entry.made:%Y-%m-%d %H:%M:%S} UTC  {entry.who} ({entry.role}): {entry.action}"
+            print(" ".join(f"{said}, {entry.details()}".split()))
 
 
 _ROOT = Path(__file__).resolve().parents[2]
