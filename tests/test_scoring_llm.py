@@ -167,6 +167,15 @@ def test_the_least_mass_can_be_waived() -> None:
         LLMScorer(folder, options=FP32, least_mass=2)
 
 
+def test_a_text_without_a_score_is_an_error_of_the_short_ways() -> None:
+    scorer = LLMScorer(tiny_model("llama", scorer=False), options=FP32)
+    reason = r"2 of 2 texts no complexity, first text 0: less than 0\.01 of the probability"
+    with pytest.raises(ModelError, match=reason):
+        scorer.complexity(["sort a list", "sing"])
+    with pytest.raises(ModelError, match=r"1 of 1 texts no quality.*or `score`"):
+        scorer.quality([("sort a list", "sorted")])
+
+
 def test_weights_that_are_not_numbers_give_reasons(tmp_path: Path) -> None:
     model = random_model("llama")
     with torch.no_grad():

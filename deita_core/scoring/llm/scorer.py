@@ -122,8 +122,8 @@ class LLMScorer:
         return score_scorable(dimension, turns, scored)
 
     def complexity(self, instructions: Sequence[str]) -> NDArray[np.float32]:
-        """Complexity of each instruction, (n,) float32; NaN where the model gave none. Every text
-        is scored, as the reference does, even an empty one."""
+        """Complexity of each instruction, (n,) float32 in [1, 6]. Every text is scored, as the
+        reference does, even an empty one; ModelError where the model gave one of them no score."""
         return self._of_texts("complexity", [(text,) for text in instructions])
 
     def quality(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
@@ -134,7 +134,15 @@ class LLMScorer:
         self, dimension: Dimension, bodies: Sequence[tuple[str, ...]]
     ) -> NDArray[np.float32]:
         _dimension(self._name, dimension)
-        return self._score(dimension, [Prompt(dimension, texts) for texts in bodies]).scores
+        batch = self._score(dimension, [Prompt(dimension, texts) for texts in bodies])
+        failed = [place for place, reason in enumerate(batch.reasons) if reason is not None]
+        if failed:
+            raise ModelError(
+                f"{self._name} gave {len(failed):,} of {len(bodies):,} texts no {dimension}, first "
+                f"text {failed[0]}: {batch.reasons[failed[0]]}; use a model that was trained to "
+                "score, or `score`, which gives each turn its score or its reason"
+            )
+        return batch.scores
 
     def _score(self, dimension: Dimension, prompts: Sequence[Prompt]) -> ScoreBatch:
         logits, truncated, reasons = self._answers(dimension, prompts)
