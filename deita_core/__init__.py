@@ -5,8 +5,15 @@ The names below are loaded when they are first used, so importing this package i
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
+
+# Nothing here phones home. Imported, OpenVINO would look up an analytics server and keep an id in
+# the home folder, unless its telemetry cannot be imported; the hub's client would tell who asks.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 VERSION = "0.1.0"
 _PLACES = {

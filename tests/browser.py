@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ FLAGS = [
 
 
 @contextmanager
-def served(*program: str, port: str, folder: Path) -> Iterator[str]:
+def served(
+    *program: str, port: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A program that serves an app, run in `folder` and stopped at the end; yields its address.
 
-    port: its option for the port.
+    port: its option for the port. environment: variables to set beside those of the tests.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -41,7 +43,12 @@ def served(*program: str, port: str, folder: Path) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", *program, port, str(number)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "STREAMLIT_SERVER_HEADLESS": "true",
+            **(environment or {}),
+        },
     )
     address = f"http://127.0.0.1:{number}"
     try:
