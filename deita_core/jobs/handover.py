@@ -23,6 +23,7 @@ from deita_core.errors import DeitaError, JobCancelledError, JobError
 from deita_core.files import is_unfinished, whole_file, whole_folder
 from deita_core.project.job_log import Progress, State
 from deita_core.project.models import ModelIdentity, Role
+from deita_core.project.on_disk import shortage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,12 +50,13 @@ class JobOutcome(BaseModel):
     error_code: str | None = None
 
     @staticmethod
-    def of(error: Exception) -> JobOutcome:
-        """The end of a job that raised."""
+    def of(error: Exception, folder: Path) -> JobOutcome:
+        """The end of a job that raised. folder: where it writes, for a disk that is full."""
         if isinstance(error, JobCancelledError):
             return JobOutcome(state="cancelled")
         code = type(error).__name__
-        said = str(error) if isinstance(error, DeitaError) else f"{code}: {error}"
+        said = str(error) if isinstance(error, DeitaError) else shortage(error, folder)
+        said = said or f"{code}: {error}"
         return JobOutcome(state="failed", error=said, error_code=code)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from deita_core.errors import JobError
+from deita_core.errors import JobError, ProjectError
 from deita_core.jobs.handover import IDENTITIES, OUTCOME, PROGRESS, READY, Handover, JobOutcome
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
@@ -38,6 +38,7 @@ from deita_core.project.job_log import (
     set_job_progress,
     set_job_state,
 )
+from deita_core.project.on_disk import DISK_FULL, disk_full, memory_out, memory_text
 
 # A worker that dies without a word is started again this often (perhaps memory was short once).
 RESTARTS = 2
@@ -51,6 +52,8 @@ class JobRunner:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._live: dict[int, Progress] = {}
+        # Jobs that have ended, until the project has it: a full disk can be in the way.
+        self._ended: dict[int, tuple[JobRecord, JobOutcome]] = {}
         self._cancelled: set[int] = set()
         self._wake = threading.Event()
         self._stopping = False
@@ -92,12 +95,13 @@ class JobRunner:
         with self._project.transaction("curator", "resume a job", {"job": job}, changes_data=False):
             pass
         chain = {job}
-        for record in reversed(jobs(self._project, limit=1000)):
+        for record in reversed(self.records(limit=1000)):
             if record.after in chain:
                 chain.add(record.job)
             if record.state in RESUMABLE and record.job in chain:
                 self._cancelled.discard(record.job)
                 set_job_state(self._project, record.job, "waiting")
+                self._ended.pop(record.job, None)
         self._wake.set()
 
     def records(self, limit: int = 50) -> list[JobRecord]:
@@ -112,12 +116,16 @@ class JobRunner:
         return self._now(found)
 
     def _now(self, record: JobRecord) -> JobRecord:
-        return replace(record, progress=self._live.get(record.job, record.progress))
+        record = replace(record, progress=self._live.get(record.job, record.progress))
+        if record.job not in self._ended:
+            return record
+        end = self._ended[record.job][1]
+        return replace(record, state=end.state, error=end.error, error_code=end.error_code)
 
     @property
     def busy(self) -> bool:
         """Is any job waiting or running?"""
-        return bool(active_jobs(self._project))
+        return bool(self._active())
 
     def stop(self) -> None:
         """End the running worker at its next batch; its job stays unfinished and can go on."""
@@ -129,33 +137,48 @@ class JobRunner:
     # the thread
 
     def _loop(self) -> None:
-        while not self._stopping and not self._project.closed:
-            if waiting := active_jobs(self._project):
-                with acting_as(waiting[0].person):
-                    self._run(waiting[0])
-            else:
-                self._wake.wait(1.0)
-                self._wake.clear()
+        with suppress(ProjectError):  # the file cannot be read any more, which each page says
+            while not self._stopping and not self._project.closed:
+                self._record_ends()
+                if waiting := self._active():
+                    with acting_as(waiting[0].person):
+                        self._run(waiting[0])
+                else:
+                    self._wake.wait(1.0)
+                    self._wake.clear()
+
+    def _active(self) -> list[JobRecord]:
+        return [job for job in active_jobs(self._project) if job.job not in self._ended]
 
     def _run(self, job: JobRecord) -> None:
-        if reason := self._reason_not_to_start(job):
-            self._handover(job.job).remove()
-            set_job_state(self._project, job.job, "cancelled", reason)
-            return
-        set_job_state(self._project, job.job, "running")
-        self._live[job.job] = Progress(done=job.progress.done, total=job.progress.total)
         try:
+            if reason := self._reason_not_to_start(job):
+                self._handover(job.job).remove()
+                set_job_state(self._project, job.job, "cancelled", reason)
+                return
+            set_job_state(self._project, job.job, "running")
+            self._live[job.job] = Progress(done=job.progress.done, total=job.progress.total)
             end = self._work_through(job)
         except Exception as error:  # a bug must end the job, not the thread
-            end = JobOutcome.of(error)
+            end = JobOutcome.of(error, self._project.folder)
         if self._stopping and end.state != "done":
             return  # stays "running": the next owner takes it up
-        set_job_progress(self._project, job.job, self._live.pop(job.job))
-        if end.state != "done":
-            KINDS[job.kind].stopped(self._project)
-        else:
-            self._handover(job.job).remove()
-        set_job_state(self._project, job.job, end.state, end.error, end.error_code)
+        self._ended[job.job] = job, end
+        self._record_ends()
+
+    def _record_ends(self) -> None:
+        """Write into the project how jobs ended; what cannot be written is tried again later."""
+        for number, (job, end) in list(self._ended.items()):
+            with suppress(ProjectError), acting_as(job.person):
+                if number in self._live:
+                    set_job_progress(self._project, number, self._live[number])
+                if end.state != "done":
+                    KINDS[job.kind].stopped(self._project)
+                else:
+                    self._handover(number).remove()
+                set_job_state(self._project, number, end.state, end.error, end.error_code)
+                self._live.pop(number, None)
+                self._ended.pop(number, None)
 
     def _reason_not_to_start(self, job: JobRecord) -> str | None:
         if job.job in self._cancelled:
@@ -180,7 +203,9 @@ class JobRunner:
                 return outcome
             if self._stopping or job.job in self._cancelled:
                 return JobOutcome(state="cancelled")
-        said = _last_words(worker.returncode, handover.log)
+            if worker.returncode in DISK_FULL:  # another worker would find it full, too
+                break
+        said = _last_words(worker.returncode, handover)
         return JobOutcome(state="failed", error=said, error_code="WorkerDied")
 
     def _attend(self, job: JobRecord, handover: Handover, worker: subprocess.Popen[bytes]) -> None:
@@ -260,12 +285,19 @@ def _end_orphan(handover: Handover) -> None:
             process.wait(5)
 
 
-def _last_words(status: int | None, log: Path) -> str:
+def _last_words(status: int | None, handover: Handover) -> str:
+    """Why a worker ended that could not tell: by its exit status, its log, or the signal."""
+    said = handover.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if status in DISK_FULL:
+        return disk_full(handover.folder)
+    if any(memory_text(line) for line in said[-20:]):
+        return memory_out()
+    if status == -signal.SIGKILL:
+        killed = f"the worker was killed {1 + RESTARTS} times, which is what a system does when"
+        return f"{killed} {memory_out()}"
     how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
-    hint = "; memory may have run out" if status == -signal.SIGKILL else ""
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     end = f" Its last line was: {said[-1]}" if said else ""
     return (
-        f"the worker process ended without a word ({how}{hint}), {1 + RESTARTS} times. "
+        f"the worker process ended without a word ({how}), {1 + RESTARTS} times. "
         f"What it had finished is kept; resume the job to go on.{end}"
     )

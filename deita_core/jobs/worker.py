@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from deita_core.errors import DeitaError
@@ -16,7 +17,11 @@ from deita_core.jobs.kinds import KINDS
 
 
 def main(folder: Path, parent: int) -> int:
-    """Do the job described in `folder`; returns the exit status (0: it came to its end)."""
+    """Do the job described in `folder`.
+
+    Returns the exit status: 0 when it came to its end, else 1, or the number of the system's error
+    that kept it from telling its end.
+    """
     handover = Handover(folder)
     try:
         spec = handover.told(SPEC)
@@ -25,11 +30,18 @@ def main(folder: Path, parent: int) -> int:
         KINDS[kind].read(parameters).work(WorkerChannel(handover, parent))
     except Exception as error:
         if not isinstance(error, DeitaError):
-            traceback.print_exc()
-        handover.tell(OUTCOME, JobOutcome.of(error))
-        return 1
-    handover.tell(OUTCOME, JobOutcome(state="done"))
-    return 0
+            with suppress(OSError):  # the log is on the same disk
+                traceback.print_exc()
+        return _tell_end(handover, JobOutcome.of(error, folder)) or 1
+    return _tell_end(handover, JobOutcome(state="done"))
+
+
+def _tell_end(handover: Handover, end: JobOutcome) -> int:
+    try:
+        handover.tell(OUTCOME, end)
+        return 0
+    except OSError as error:
+        return error.errno or 1
 
 
 if __name__ == "__main__":

@@ -104,7 +104,8 @@ def shortage(error: BaseException, folder: Path) -> str | None:
     for one in _causes(error):
         text = str(one)
         if getattr(one, "errno", None) in DISK_FULL or _DISK_TEXT.search(text):
-            return disk_full(folder)
+            file = getattr(one, "filename", None)  # it may lie on another disk
+            return disk_full(Path(file).parent if isinstance(file, str) else folder)
         if isinstance(one, MemoryError | duckdb.OutOfMemoryException) or memory_text(text):
             return memory_out()
     return None
