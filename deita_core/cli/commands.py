@@ -33,7 +33,7 @@ from deita_core.cli.options import (
     value,
 )
 from deita_core.cli.progress_bars import run_jobs
-from deita_core.errors import ExportError, ModelError, PathError, ProjectError
+from deita_core.errors import ExportError, FormatError, ModelError, PathError, ProjectError
 from deita_core.files import whole_file
 from deita_core.formats.read.layout import PoolRow
 from deita_core.formats.score_file import SCORE_FORMATS
@@ -57,6 +57,7 @@ from deita_core.jobs.kinds import (
     MapSpec,
     SelectSpec,
 )
+from deita_core.jobs.kinds.import_pool import refused
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.jobs.kinds.select_rows import check_rule_names, select_and_save, with_pins
 from deita_core.models.options import ModelOptions
@@ -93,9 +94,9 @@ def run(
     path = target.project or out.with_name(f"{out.stem}.duckdb")
     with Project.open(path, create=True, wait=target.wait) as project:
         numbers = _register(project, pool, mapping)
-        imports = [ImportSpec(sources=numbers)] if numbers else []
+        _import(project, numbers, target.quiet)
         embed = EmbedSpec(embedder=embedder, options=options)
-        run_jobs(project, [*imports, *_scoring(models, options), embed], quiet=target.quiet)
+        run_jobs(project, [*_scoring(models, options), embed], quiet=target.quiet)
         found = project_info(project)
         if (rule.needs_graph or not no_map) and not has_graph(project):
             run_jobs(project, [GraphSpec()], quiet=target.quiet)
@@ -112,9 +113,17 @@ def run(
 def import_files(pool: PoolOptions, mapping: MappingOptions, target: ProjectOptions) -> None:
     """Import pool files."""
     with target.opened(create=True) as project:
-        if numbers := _register(project, pool, mapping):
-            run_jobs(project, [ImportSpec(sources=numbers)], quiet=target.quiet)
+        _import(project, _register(project, pool, mapping), target.quiet)
         _print_counts(project)
+
+
+def _import(project: Project, numbers: Sequence[int], quiet: bool) -> None:
+    """Read the files. Raises FormatError when nothing could be imported of one of them."""
+    if numbers:
+        run_jobs(project, [ImportSpec(sources=numbers)], quiet=quiet)
+    if nothing := refused(project, numbers):
+        _print_counts(project)
+        raise FormatError("; ".join(f"{one.sentence}; {one.options}" for one in nothing))
 
 
 def _register(project: Project, pool: PoolOptions, mapping: MappingOptions) -> list[int]:

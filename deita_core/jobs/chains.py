@@ -30,8 +30,9 @@ from deita_core.jobs.kinds import (
 from deita_core.jobs.kinds.import_pool import hub_path
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
+from deita_core.project.job_log import active_jobs
 from deita_core.project.models import Role
-from deita_core.project.pool import add_source, sources
+from deita_core.project.pool import Source, add_source, forget_source, sources
 from deita_core.project.selections import selections
 from deita_core.scoring.catalogue import NAMES
 from deita_core.scoring.protocol import DIMENSIONS, Dimension
@@ -48,9 +49,11 @@ def register_files(
     """Add files to the pool (they are read by the import job); returns the ones to import.
 
     A file with the same content as one that is already imported is left out, and one whose
-    import was stopped is gone on with, so the same command can be given twice.
+    import was stopped is gone on with, so the same command can be given twice. One of which
+    nothing could be imported is read anew, as it is to be read now.
     detected: what `detect` has found for some of the files; the import detects the others, with
-    `mapping`. Raises PathError for a file that does not exist.
+    `mapping`. Raises PathError for a file that does not exist, FormatError for another mapping of
+    one that is partly imported.
     """
     known = sources(project)
     found = {one.path: one for one in detected}
@@ -60,17 +63,45 @@ def register_files(
             raise PathError(f"there is no file {file}: check the path")
         digest, path = sha256_of(file), str(file.resolve())
         same = [s for s in known if s.sha256 == digest or (s.sha256 is None and s.path == path)]
+        one = found.get(file)
+        given = one.mapping if one else mapping
+        same = [s for s in same if not _taken_back(project, s)]
         if any(s.state == "imported" for s in same):
             continue
         if same:
-            numbers.append(same[0].source)
-        elif one := found.get(file):
-            how = one.mapping.to_json(), one.container.to_json(), one.explanation
-            numbers.append(add_source(project, file.name, path, *how))
+            numbers.append(_gone_on_with(same[0], given))
         else:
-            given = mapping.to_json() if mapping else None
-            numbers.append(add_source(project, file.name, path, given))
+            how = (one.container.to_json(), one.explanation) if one else ()
+            asked = given.to_json() if given else None
+            numbers.append(add_source(project, file.name, path, asked, *how))
     return numbers
+
+
+def _taken_back(project: Project, source: Source) -> bool:
+    """Whether the project has forgotten the file, of which nothing came and nothing is to come."""
+    waiting = source.state == "importing" and active_jobs(project)
+    if waiting or not source.fruitless:
+        return False
+    forget_source(project, source.source)
+    return True
+
+
+def _gone_on_with(source: Source, mapping: Mapping | None) -> int:
+    """The number of a file that is partly imported, or about to be."""
+    if mapping is None or source.mapping is None:
+        return source.source
+    begun = Mapping.from_json(source.mapping)
+    same = (
+        mapping.layout == begun.layout
+        and mapping.columns.items() <= begun.columns.items()
+        and mapping.roles == begun.roles
+    )
+    if not same:
+        raise FormatError(
+            f"{source.imported + source.duplicates:,} rows of {source.name} are imported with "
+            "another mapping: go on with that one, or import the file into a new project"
+        )
+    return source.source
 
 
 def register_hub(project: Project, name: str, split: str = "train") -> int:

@@ -43,6 +43,11 @@ class Source:
     rejected: int
 
     @property
+    def fruitless(self) -> bool:
+        """No row of it became a conversation, or was one that is there already."""
+        return not self.imported and not self.duplicates
+
+    @property
     def complete(self) -> bool:
         """Rows read = imported + duplicates + rejected, as it must always be."""
         return self.read == self.imported + self.duplicates + self.rejected
@@ -104,6 +109,23 @@ def stop_sources(project: Project) -> None:
     """Mark every file that is still importing as incomplete (its import was stopped)."""
     with project.transaction("curator", None) as cursor:
         cursor.execute("UPDATE sources SET state = 'incomplete' WHERE state = 'importing'")
+
+
+def forget_source(project: Project, source: int) -> None:
+    """Take back a file none of whose rows became a conversation, so that it can be read otherwise.
+
+    Raises ProjectError when one did: rows are never renumbered.
+    """
+    with project.transaction("curator", "take back a file", {"source": source}) as cursor:
+        query = "SELECT count(*) FROM conversations WHERE source = ?"
+        ((imported,),) = cursor.execute(query, [source]).fetchall()
+        if imported:
+            raise ProjectError(
+                f"{imported:,} conversations of file {source} are in the project and stay there: "
+                "import the file into a new project to read it otherwise"
+            )
+        for table in ("rejects", "duplicates", "sources"):
+            cursor.execute(f"DELETE FROM {table} WHERE source = ?", [source])
 
 
 def next_position(project: Project, source: int) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from deita_core.jobs.chains import preparation
+from deita_core.jobs.kinds.import_pool import refused
 from deita_core.people import may
 from deita_core.project.browse import duplicates_page, reject_reasons, rejects_page, tally
 from deita_core.project.pool import sources
@@ -46,6 +47,13 @@ def files_table(opened: Opened) -> None:
         column_config={"read as": st.column_config.TextColumn(width="medium")},
         alt="Files of the pool with rows read, imported, duplicate and rejected",
     )
+    for one in refused(opened.project):
+        roles = ", ".join(f"{theirs} → {ours}" for theirs, ours in one.roles.items())
+        remedy = f"with the roles {roles}" if roles else "and say which field is which"
+        st.error(
+            escape(f"{one.sentence}. Load it again under “Column mapping” {remedy}."),
+            icon=":material/error:",
+        )
     stopped = [s.source for s in files if s.state == "incomplete"]
     if stopped and not opened.runner.busy:
         st.warning(

@@ -141,12 +141,13 @@ def _role_and_text(item: dict[str, object], mapping: Mapping) -> tuple[object, o
     return name, content
 
 
-def unknown_roles(record: object, mapping: Mapping) -> set[str]:
-    """The names of roles in a record's messages that have to be mapped before it can be read."""
+def unknown_roles(record: object, mapping: Mapping) -> list[str]:
+    """The names of roles in a record's messages that have to be mapped first, as they come."""
     key = mapping.columns.get("role", "")
     items = as_list(Fields(record, mapping).value("messages")) if key else None
     names = [lookup(item, key) for item in items or () if isinstance(item, dict)]
-    return {name for name in names if isinstance(name, str) and not role_of(name, mapping.roles)}
+    texts = (name for name in names if isinstance(name, str))
+    return list(dict.fromkeys(name for name in texts if not role_of(name, mapping.roles)))
 
 
 def _both_sides(item: dict[str, object], fields: Fields) -> list[Message]:

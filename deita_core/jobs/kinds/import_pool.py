@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as MappingType
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from deita_core.conversation import Conversation, without_surrogates
+from deita_core.errors import FormatError
 from deita_core.files import sha256_of
+from deita_core.formats.read.chat import unknown_roles
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
@@ -21,6 +29,7 @@ from deita_core.project.pool import (
     Source,
     add_rows,
     finish_source,
+    forget_source,
     next_position,
     set_source_facts,
     sources,
@@ -72,7 +81,12 @@ class ImportSpec(JobSpec):
         container = Container.from_json(source.container) if source.container else None
         explanation = source.explanation
         if mapping is None or container is None:  # not detected yet where it was registered
-            found = detect(path, mapping)
+            try:
+                found = detect(path, mapping)
+            except FormatError:
+                # Nothing is left of it, so that the same file can be tried with another mapping.
+                channel.put(Part(meta={"source": source.source, "unreadable": True}))
+                raise
             mapping, container, explanation = found.mapping, found.container, found.explanation
         size = path.stat().st_size
         facts = {
@@ -108,6 +122,8 @@ class ImportSpec(JobSpec):
         meta = part.meta
         if "sha256" in meta:
             set_source_facts(project, meta["source"], meta)
+        elif "unreadable" in meta:
+            forget_source(project, meta["source"])
         elif "read" in meta:
             finish_source(project, meta["source"], meta["read"])
         elif next_position(project, meta["source"]) < meta["end"]:
@@ -119,6 +135,60 @@ class ImportSpec(JobSpec):
         stop_sources(project)
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file none of whose rows could be imported.
+
+    reason: the most frequent one, of `count` among `rows` rows. layout: as which it was read.
+    roles: what the unknown names of roles in it may mean.
+    """
+
+    name: str
+    rows: int
+    reason: str
+    count: int
+    layout: str
+    roles: MappingType[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """What happened, and why."""
+        return (
+            f"{self.name}: none of its {self.rows:,} rows could be imported; "
+            f"{self.count:,} times: {self.reason}"
+        )
+
+    @property
+    def options(self) -> str:
+        """What may help on the command line."""
+        if not self.roles:
+            return f"say which field is which, e.g. --layout {self.layout} --column OURS=THEIRS"
+        named = (quote(f"{theirs}={ours}") for theirs, ours in self.roles.items())
+        return f"try --layout {self.layout} {' '.join(f'--role {name}' for name in named)}"
+
+
+def refused(project: Project, numbers: Sequence[int] | None = None) -> list[Refused]:
+    """Of these files, or of all, the ones that were read and refused whole."""
+    wanted = (s for s in sources(project) if numbers is None or s.source in numbers)
+    return [_refused(project, s) for s in wanted if s.rejected and s.fruitless]
+
+
+def _refused(project: Project, source: Source) -> Refused:
+    query = "SELECT reason, raw FROM rejects WHERE source = ? ORDER BY position LIMIT 10000"
+    found = project.rows(query, source.source)
+    # The reasons without what stands in the one row.
+    reasons = Counter(reason.split(" (it has")[0].split(" near ")[0] for reason, _ in found)
+    ((reason, count),) = reasons.most_common(1)
+    mapping = Mapping.from_json(source.mapping) if source.mapping else Mapping("")
+    names: dict[str, None] = {}
+    for _, raw in found[:_LOOKED_AT]:
+        with suppress(ValueError, RecursionError):
+            names |= dict.fromkeys(unknown_roles(json.loads(raw), mapping))
+    roles = dict(zip(names, ("user", "assistant", "system", "tool"), strict=False))
+    return Refused(source.name, source.rejected, reason, count, mapping.layout, roles)
+
+
+_LOOKED_AT = 50
 _HUB = "hub:"
 
 
