@@ -139,7 +139,7 @@ def test_a_worker_that_dies_three_times_fails_its_job_and_can_be_resumed(
     assert (failed.state, failed.error_code) == ("failed", "WorkerDied")
     assert "the worker was killed 3 times" in str(failed.error)
     assert "memory ran out (" in str(failed.error)
-    assert "is kept; resume the job to go on" in str(failed.error)
+    assert "then resume; what was finished is kept" in str(failed.error)
     assert scorers(project)[0].scored == 12  # a batch of four from each worker
     assert behind.state == "cancelled"
     assert behind.error == f"not started: job {numbers[0]} (score) was failed"
