@@ -271,7 +271,7 @@ def test_making_and_deleting_projects_takes_an_admin(tmp_path: Path) -> None:
         with pytest.raises(PermissionDeniedError, match="cannot delete a project"):
             delete_project(path)
         with pytest.raises(PermissionDeniedError, match="files into the data folder"):
-            place_for_upload("1", "a.json")
+            place_for_upload("1", "a.json", 1)
     assert [p.name for p in tmp_path.glob("*.duckdb")] == ["answers.duckdb"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,12 @@ def show(page: Any, part: str) -> None:
     page.get_by_role("radio", name=part).or_(page.get_by_role("button", name=part)).first.click()
 
 
-def test_a_wrong_folder_is_an_error_and_a_right_one_fits(page: Any) -> None:
+def test_a_wrong_folder_is_an_error_and_a_right_one_fits(page: Any, app_folder: Path) -> None:
     choose(page, "complexity", "Language model: folder or hub name")
     name_the_folder(page, "/no/such/folder")
     page.get_by_text("there is no folder /no/such/folder").wait_for()
-    name_the_folder(page, str(tiny_model("llama")))
+    shutil.copytree(tiny_model("llama"), app_folder / "data" / "models" / "tiny")
+    name_the_folder(page, "tiny")
     page.get_by_text(re.compile("4.2 million parameters, reads 512 tokens")).wait_for()
     choose(page, "quality", "Leave as it is")
 

@@ -29,8 +29,9 @@ APP = str(Path(__file__).parents[1] / "app.py")
 
 
 @pytest.fixture
-def project_file(projects: Path) -> Path:
-    """A prepared project, alone in its folder."""
+def project_file(projects: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prepared project, alone in its folder; the tiny models may be named."""
+    monkeypatch.setenv("DEITA_MODELS_DIR", str(tiny_model("llama").parent))
     return prepared_project(projects / "topics.duckdb")
 
 
@@ -158,14 +159,15 @@ def test_a_key_that_is_not_set_is_named(project_file: Path) -> None:
     page = choose(score_page(), "quality", "endpoint")
     page.text_input(key="url_quality").set_value("http://localhost:1/v1")
     page.text_input(key="served_quality").set_value("scorer").run()
-    page.text_input(key="key_variable_quality").set_value("NO_SUCH_KEY").run()
-    assert "NO_SUCH_KEY is not set" in texts(page).replace("\\", "")
+    page.text_input(key="key_variable_quality").set_value("DEITA_NO_SUCH_KEY").run()
+    assert "DEITA_NO_SUCH_KEY is not set" in texts(page).replace("\\", "")
 
 
 def test_a_tokenizer_without_digits_is_refused_when_the_pilot_is_asked_for(
-    project_file: Path, tmp_path: Path
+    project_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "model"
+    monkeypatch.setenv("DEITA_MODELS_DIR", str(tmp_path))
     shutil.copytree(tiny_model("llama"), folder)
     place = folder / "tokenizer.json"
     tokenizer = json.loads(place.read_text())

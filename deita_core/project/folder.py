@@ -5,6 +5,7 @@ What happens to whole projects is also in a log beside them, for a deleted one t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from deita_core.errors import ProjectError
+from deita_core.errors import PathError, ProjectError
 from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
 from deita_core.project.on_disk import SUFFIX, snapshots_folder
@@ -42,6 +43,12 @@ def projects_folder() -> Path:
 def data_folder() -> Path:
     """DEITA_DATA_DIR, or ./data: the only place the browser may read pools from."""
     return Path(os.environ.get("DEITA_DATA_DIR", "data")).expanduser().resolve()
+
+
+def models_folder() -> Path:
+    """DEITA_MODELS_DIR, or `models` in the data folder: where the browser may name models."""
+    given = os.environ.get("DEITA_MODELS_DIR")
+    return Path(given).expanduser().resolve() if given else data_folder() / "models"
 
 
 def list_projects(folder: Path) -> list[ProjectFile]:
@@ -132,12 +139,34 @@ def last_deletion(folder: Path, key: str) -> Deleted | None:
     return None
 
 
-def place_for_upload(number: str, name: str) -> Path:
-    """Where an upload is kept: in a folder of its own, so that none of the same name is lost.
+def place_for_upload(number: str, name: str, size: int) -> Path:
+    """Where an upload of `size` bytes is kept: in a folder of its own, so that none of the same
+    name is lost.
 
-    Raises PermissionDeniedError for who may not write into the data folder.
+    Raises PermissionDeniedError for who may not write into the data folder, PathError when what
+    they uploaded so far leaves no room (DEITA_UPLOADS_GB; usually 50 for each person).
     """
-    require("admin", "put files into the data folder")
-    path = data_folder() / "uploads" / number / Path(name).name
+    person = require("admin", "put files into the data folder")
+    # Number and name come from a browser; only a hash and printable letters reach the disk.
+    theirs, own = (hashlib.sha256(one.encode()).hexdigest()[:8] for one in (person.email, number))
+    signs = "".join(sign if sign.isprintable() else "_" for sign in Path(name).name)
+    short = signs.encode()[-200:].decode(errors="ignore").lstrip(".") or "upload"
+    path = data_folder() / "uploads" / theirs / own / short
+    if not path.exists():
+        _check_room(path.parents[1], name, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _check_room(folder: Path, name: str, size: int) -> None:
+    given = os.environ.get("DEITA_UPLOADS_GB", "50")
+    try:
+        most = float(given) * 1e9
+    except ValueError as error:
+        raise PathError(f"DEITA_UPLOADS_GB is a number of gigabytes, got {given!r}") from error
+    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if held + size > most:
+        raise PathError(
+            f"{name!r} has {size:,} bytes, and your uploads hold {held:,} of the {int(most):,} "
+            f"that this server grants (DEITA_UPLOADS_GB): have old ones in {folder} deleted"
+        )

@@ -18,7 +18,7 @@ from deita_core.errors import DeitaError
 from deita_core.files import resolve_below
 from deita_core.formats.read import LAYOUTS, Detection, Mapping, PoolRow, detect
 from deita_core.jobs.chains import preparation, register_files, register_hub
-from deita_core.project.folder import data_folder, place_for_upload
+from deita_core.project.folder import data_folder, models_folder, place_for_upload
 from studio.shell.person import closed_to_role
 from studio.shell.projects import open_sample
 from studio.shell.resources import Opened, errors_shown, say
@@ -62,7 +62,9 @@ def _uploaded() -> list[Path]:
         accept_multiple_files=True,
         help="JSON, JSON Lines, CSV or Parquet, also .gz or .zst; up to 4 GB each.",
     )
-    return [keep_upload(file) for file in given or []]
+    with errors_shown():
+        return [keep_upload(file) for file in given or []]
+    return []
 
 
 def keep_upload(file: UploadedFile) -> Path:
@@ -71,7 +73,7 @@ def keep_upload(file: UploadedFile) -> Path:
     It stays there: another process imports it, the project names it, and a replay needs it. Each
     upload has a folder of its own, so that no file of the same name is overwritten.
     """
-    path = place_for_upload(file.file_id[:8], file.name)
+    path = place_for_upload(file.file_id, file.name, file.size)
     if not path.exists() or path.stat().st_size != file.size:
         with path.open("wb") as out:
             shutil.copyfileobj(file, out, 1 << 20)
@@ -79,12 +81,12 @@ def keep_upload(file: UploadedFile) -> Path:
 
 
 def _below_data_folder() -> list[Path]:
-    root = data_folder()
+    root, models = data_folder(), models_folder()
     root.mkdir(parents=True, exist_ok=True)
     known = sorted(
         str(p.relative_to(root))
         for p in root.rglob("*")
-        if p.is_file() and p.suffix.lstrip(".") in FILE_TYPES
+        if p.is_file() and p.suffix.lstrip(".") in FILE_TYPES and models not in p.parents
     )[:2000]
     where = escape(str(root))
     st.caption(f"Data folder: {where} (set DEITA_DATA_DIR to change it). Nothing outside is read.")

@@ -49,8 +49,8 @@ def _import(opened: Opened) -> None:
     if given is None:
         _last(opened, "import_scores")
         return
-    path = keep_upload(given)
     try:
+        path = keep_upload(given)
         names = score_field_names(path)
     except DeitaError as error:
         st.error(escape(str(error)))

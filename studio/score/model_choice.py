@@ -14,12 +14,12 @@ import streamlit as st
 from deita_core.embedding.catalogue import check_embedder
 from deita_core.errors import DeitaError, ModelError
 from deita_core.models.device import Fit, devices, what_fits
-from deita_core.models.endpoint import checked_url
 from deita_core.models.language_model import ModelFacts
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
 from deita_core.project.columns import NumericColumn, numeric_columns
 from deita_core.scoring.catalogue import check_scorer
 from deita_core.scoring.protocol import Dimension
+from studio.score.allowed import endpoint_named, key_variable_named, model_named
 from studio.shell import state
 from studio.shell.resources import Opened, info, open_at
 from studio.shell.text import escape, file_size
@@ -216,17 +216,16 @@ def _checked(dimension: str, kind: ModelKind, name: str) -> ModelChoice:
 def _name(dimension: str, kind: ModelKind) -> str:
     """The name in the catalogue, or "" while something is still missing.
 
-    Raises ModelError for a URL that cannot be used.
+    Raises ModelError for a folder or URL that cannot be used.
     """
     if kind.field == "model":
-        text = _text(dimension, "Model", "name", "a folder on this machine, or owner/name")
-        return f"{kind.key}:{text}" if text else ""
+        text = _text(dimension, "Model", "name", "owner/name, or a folder below data/models")
+        return f"{kind.key}:{model_named(text)}" if text else ""
     if kind.field == "endpoint":
         url = _text(dimension, "Address", "url", "http://localhost:8000/v1")
         model = _text(dimension, "Model there", "served", "its name on that server")
-        if url:
-            checked_url(url)
-        return f"endpoint:{model}@{url}" if url and model else ""
+        address = endpoint_named(url) if url else ""
+        return f"endpoint:{model}@{address}" if address and model else ""
     if kind.field == "seed":
         seed = st.number_input("Seed", min_value=0, value=0, step=1, key=f"seed_{dimension}")
         return f"random:{seed}"
@@ -315,6 +314,7 @@ def _settings(dimension: str, kind: ModelKind) -> tuple[ModelOptions, str]:
         longest = "What is longer is cut and flagged. Empty: what the model reads."
         given["max_tokens"] = _number(dimension, "Longest prompt in tokens", "max_tokens", longest)
     try:
+        given["key_variable"] = key_variable_named(given.get("key_variable", ""))
         return ModelOptions.model_validate({k: v for k, v in given.items() if v is not None}), ""
     except ModelError as error:
         return ModelOptions(), str(error)
@@ -350,7 +350,7 @@ def _endpoint(dimension: str) -> dict[str, Any]:
     )
     digits = "The six digits must be among them. Empty: 20."
     return {
-        "key_variable": (variable or "").strip() or None,
+        "key_variable": (variable or "").strip(),
         "api": _select(dimension, "Interface", "api", list(APIS), {}),
         "requests": _number(dimension, "Requests at once", "requests", "Empty: 16."),
         "logprobs": _number(dimension, "Most probable tokens asked for", "logprobs", digits),
