@@ -1,10 +1,12 @@
 """Deita Studio: choose the conversations worth fine-tuning on. Run it with `make app`."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from deita_core.files import PRIVATE_UMASK
 from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
 from studio.shell.conflicts import say_news
@@ -14,6 +16,7 @@ from studio.shell.projects import page_shown, prepare_sample_if_alone, project_p
 from studio.shell.resources import Opened, errors_shown, first_run_of_server, info
 from studio.shell.text import escape, plural
 
+os.umask(PRIVATE_UMASK)  # of the whole server: what it writes is nobody else's to read
 HERE = Path(__file__).parent
 # A picture of our own: a Material icon here would be fetched from the network by the browser.
 st.set_page_config(page_title="Deita Studio", page_icon=HERE / "assets" / "icon.png", layout="wide")

@@ -1,25 +1,38 @@
-"""Files and folders that appear whole or not at all, their SHA-256, and the data folder's fence."""
+"""Files and folders that appear whole or not at all, their SHA-256, and the data folder's fence.
+
+What is made here only its owner can read, whatever the umask. Also text made safe for one line, and
+for a cell of a spreadsheet.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from deita_core.errors import PathError
+
+PRIVATE_FILE, PRIVATE_FOLDER, PRIVATE_UMASK = 0o600, 0o700, 0o077
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to, which takes its place when the block ends.
+    """A temporary file beside `path` to write to, which takes its place when the block ends.
 
     After an error nothing is left behind, and a file that was at `path` is still there.
     """
+    _sweep(path)
     partial = _partial(path)
     try:
+        partial.touch(PRIVATE_FILE)
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file)
@@ -35,9 +48,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     After an error nothing is left behind, and a folder that was at `path` is still there.
     """
+    _sweep(path)
     partial = _partial(path)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir(PRIVATE_FOLDER, parents=True)
     try:
         yield partial
         replace_folder(partial, path)
@@ -65,6 +79,46 @@ def is_unfinished(path: Path) -> bool:
 def _partial(path: Path) -> Path:
     # The process id keeps two processes that write the same file out of each other's way.
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _sweep(path: Path) -> None:
+    """Delete what writes of the same file or folder left behind whose processes were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        process = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold others that ask for the same folder off, in this process too, until the block ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: nothing better is to be had
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+# Control characters, other ends of lines, changes of direction, and halves of surrogate pairs.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """The text with what is no visible character of a line written as an escape, such as `\\n`."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+# What a spreadsheet may run as a formula: one of these signs, of the usual or of full width, also
+# behind white space; a tab or a line end alone can move the rest into a cell of its own.
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
+
+
+def cell_text(text: str) -> str:
+    """The text for a cell of a CSV: with an apostrophe before what a spreadsheet would run."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def sha256_of(path: Path) -> str:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,12 @@ from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping, PoolRow, Reject
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import register_files
+from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kinds import ImportSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, set_graph
+from deita_core.project.job_log import Progress
 from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
 from deita_core.project.scores import add_scores
@@ -178,3 +181,31 @@ def crowded(n: int, d: int, noise: float, seed: int = 0) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(20, d))
     return (centres[rng.integers(0, 20, n)] + noise * rng.normal(size=(n, d))).astype(np.float32)
+
+
+class Channel:
+    """Runs both sides of a job in this process."""
+
+    def __init__(self, project: Project, spec: Any, folder: Path) -> None:
+        spec.check(project)
+        self.parts: list[Part] = []
+        self.identities: Identities = {}
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.total = spec.prepare(project, {}, folder)
+        self.message = ""
+        spec.work(self)
+        for part in self.parts:
+            spec.commit(project, self.identities, part)
+
+    def get_input(self) -> tuple[Path, int]:
+        return self.folder, self.total
+
+    def set_identities(self, identities: Identities) -> None:
+        self.identities = identities
+
+    def put(self, part: Part) -> None:
+        self.parts.append(part)
+
+    def report(self, progress: Progress) -> None:
+        self.message = progress.sentence()

@@ -183,7 +183,7 @@ def test_a_selection_is_saved_and_exported(page: Any, app_folder: Path, tmp_path
     pool = {row.conversation.id for row in read(POOL_FILE) if isinstance(row, PoolRow)}
     assert len(exported) == 100
     assert set(exported) <= pool
-    manifest = json.loads(next(app_folder.rglob("hundred.manifest.json")).read_text())
+    manifest = json.loads(next(app_folder.rglob("hundred.json.manifest.json")).read_text())
     assert manifest["output"]["ids"] == exported
 
 

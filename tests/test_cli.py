@@ -115,10 +115,10 @@ def test_export_writes_the_file_with_manifest_and_card(prepared: str, tmp_path: 
     out.parent.mkdir()
     arguments = ["export", "--project", prepared, "--selection", "s", "--out", str(out)]
     assert main([*arguments, "--quiet"]) == 0
-    manifest = json.loads((out.parent / "s.manifest.json").read_text())
+    manifest = json.loads((out.parent / "s.json.manifest.json").read_text())
     assert [row["id"] for row in json.loads(out.read_text())] == manifest["output"]["ids"]
-    assert "s" in json.loads((out.parent / "dataset_info.json").read_text())
-    assert (out.parent / "s.card.md").read_text().startswith("---\n")
+    assert "s.json" in json.loads((out.parent / "dataset_info.json").read_text())
+    assert (out.parent / "s.json.card.md").read_text().startswith("---\n")
 
 
 @pytest.mark.parametrize(

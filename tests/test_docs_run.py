@@ -34,7 +34,7 @@ def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for number, block in enumerate(blocks(text_of("docs/python.md"), "python")):
         exec(compile(block, f"docs/python.md, snippet {number}", "exec"), names)
     assert isinstance(names["kept"], np.ndarray)
-    assert (tmp_path / "selected.manifest.json").exists()
+    assert (tmp_path / "selected.json.manifest.json").exists()
 
 
 def runs_of(text: str) -> Iterator[tuple[str, str]]:

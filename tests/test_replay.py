@@ -47,7 +47,7 @@ def test_a_replay_gives_the_same_bytes(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "again.json"
-    arguments = ["replay", str(made / "selected.manifest.json"), "--out", str(out), "--quiet"]
+    arguments = ["replay", str(made / "selected.json.manifest.json"), "--out", str(out), "--quiet"]
     assert main([*arguments, "--pool-dir", str(made)]) == 0
     assert "the same file, byte for byte (8 conversations)" in capsys.readouterr().out
     assert out.read_bytes() == (made / "selected.json").read_bytes()
@@ -69,25 +69,25 @@ def test_pins_quotas_and_weights_are_replayed_in_a_fresh_project(
     out = made / "parts.json"
     assert main(["export", "--selection", "parts", "--out", str(out), *project]) == 0
     assert len(json.loads(out.read_text())) == 4
-    manifest = str(made / "parts.manifest.json")
+    manifest = str(made / "parts.json.manifest.json")
     again = ["replay", manifest, "--out", str(tmp_path / "again.json"), "--pool-dir", str(made)]
     assert main([*again, "--quiet"]) == 0
     assert "again.json: the same " in capsys.readouterr().out
 
 
 def test_a_changed_pool_file_is_refused(made: Path, tmp_path: Path) -> None:
-    shutil.copy(made / "selected.manifest.json", tmp_path)
+    shutil.copy(made / "selected.json.manifest.json", tmp_path)
     (tmp_path / "pool.jsonl").write_text('{"instruction": "other", "output": "file"}\n')
     with pytest.raises(ExportError, match="is not the one of the manifest"):
         replay_manifest(
-            tmp_path / "selected.manifest.json", tmp_path / "o.json", [], run_jobs=_never
+            tmp_path / "selected.json.manifest.json", tmp_path / "o.json", [], run_jobs=_never
         )
 
 
 def test_the_file_to_compare_with_is_never_overwritten(made: Path) -> None:
     with pytest.raises(ExportError, match="choose another --out"):
         replay_manifest(
-            made / "selected.manifest.json", made / "selected.json", [], run_jobs=_never
+            made / "selected.json.manifest.json", made / "selected.json", [], run_jobs=_never
         )
 
 
@@ -107,7 +107,7 @@ def test_scores_out_of_a_column_are_replayed_and_those_of_a_file_cannot_be(
         ["export", "--selection", "s", "--out", str(tmp_path / "chosen.json")],
     ):
         assert main([*arguments, *project]) == 0
-    manifest = tmp_path / "chosen.manifest.json"
+    manifest = tmp_path / "chosen.json.manifest.json"
     assert main(["replay", str(manifest), "--quiet"]) == 0
     assert "the same file, byte for byte (3 conversations)" in capsys.readouterr().out
     manifest.write_text(manifest.read_text().replace("column:stars", "import:a.csv#stars"))

@@ -14,44 +14,16 @@ from deita_core.errors import FormatError, JobError, ProjectError
 from deita_core.formats.read import PoolRow, Reject, read
 from deita_core.formats.score_file import deita_record, read_scores, score_fields
 from deita_core.jobs.chains import import_scores_spec
-from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import ExportScoresSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.jobs.kinds.score_files import FIRST_TURN_ONLY, score_of, scores_of_turns
 from deita_core.project import Project
 from deita_core.project.columns import numeric_columns
-from deita_core.project.job_log import Progress
 from deita_core.project.models import active_model
 from deita_core.project.pool import add_rows, add_source
 from deita_core.project.scores import paired_scores, scorers, turn_scores
-
-
-class Channel:
-    """Runs both sides of a job in this process."""
-
-    def __init__(self, project: Project, spec: Any, folder: Path) -> None:
-        self.parts: list[Part] = []
-        self.identities: Identities = {}
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self.total = spec.prepare(project, {}, folder)
-        self.message = ""
-        spec.work(self)
-        for part in self.parts:
-            spec.commit(project, self.identities, part)
-
-    def get_input(self) -> tuple[Path, int]:
-        return self.folder, self.total
-
-    def set_identities(self, identities: Identities) -> None:
-        self.identities = identities
-
-    def put(self, part: Part) -> None:
-        self.parts.append(part)
-
-    def report(self, progress: Progress) -> None:
-        self.message = progress.sentence()
+from tests.builders import Channel
 
 
 def do(project: Project, spec: JobSpec, folder: Path) -> str:

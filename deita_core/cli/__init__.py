@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from deita_core import VERSION
 from deita_core.cli import care, commands
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
+from deita_core.files import PRIVATE_UMASK, one_line
 
 PROGRAM = "deita" if Path(sys.argv[0]).stem == "deita" else "python -m deita_core"
 
@@ -40,7 +42,7 @@ _COMMANDS = (
     (commands.export_scores, "export-scores", "--out scores.csv"),
     (commands.pilot, "pilot", "--complexity deita --quality deita --price 2.50"),
     (commands.devices, "devices", "--model FOLDER"),
-    (commands.replay, "replay", "selected.manifest.json --pool-dir pools"),
+    (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),
     (care.check, "check", "--project pool.duckdb --deep"),
@@ -73,14 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns the exit status: 0 good; 1 failed, with the reason on standard error; 2 for arguments
     that make no sense; 130 stopped by the user.
     """
+    before = os.umask(PRIVATE_UMASK)  # projects and exports are nobody else's to read
     try:
         app(arguments, prog_name=PROGRAM)
     except JobCancelledError as error:
-        print(f"stopped: {error}", file=sys.stderr)
+        print(f"stopped: {one_line(str(error))}", file=sys.stderr)
         return 130
     except DeitaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 1
     except SystemExit as ended:
         return int(ended.code or 0)
+    finally:
+        os.umask(before)
     return 0

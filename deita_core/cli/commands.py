@@ -18,6 +18,7 @@ from typer import Argument
 from deita_core.cli.options import (
     EMBEDDER,
     EXPORT_FORMAT,
+    FORCE,
     LICENSE,
     OUT,
     QUIET,
@@ -34,12 +35,13 @@ from deita_core.cli.options import (
 )
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ExportError, FormatError, ModelError, PathError, ProjectError
-from deita_core.files import whole_file
+from deita_core.files import one_line
 from deita_core.formats.read.layout import PoolRow
 from deita_core.formats.score_file import SCORE_FORMATS
 from deita_core.jobs.chains import (
     SAMPLE_KEY,
     SAMPLE_NAME,
+    check_files,
     import_scores_spec,
     pilot_chain,
     register_files,
@@ -47,7 +49,7 @@ from deita_core.jobs.chains import (
     sample_chain,
     score_chain,
 )
-from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kind import JobSpec, absolute
 from deita_core.jobs.kinds import (
     EmbedSpec,
     ExportScoresSpec,
@@ -57,9 +59,11 @@ from deita_core.jobs.kinds import (
     MapSpec,
     SelectSpec,
 )
+from deita_core.jobs.kinds.export import is_earlier_export
 from deita_core.jobs.kinds.import_pool import refused
 from deita_core.jobs.kinds.pilot import PilotFacts
 from deita_core.jobs.kinds.select_rows import check_rule_names, select_and_save, with_pins
+from deita_core.jobs.outputs import check_output, kept_files, output_file
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.browse import project_info
@@ -70,7 +74,7 @@ from deita_core.project.log import LOG_FORMATS, log_entries, log_length, log_tex
 from deita_core.project.models import Role, pilots
 from deita_core.project.pool import load_pool_table, sources
 from deita_core.project.scores import forget_failures, health, scorers
-from deita_core.project.selections import find_selection
+from deita_core.project.store import check_name
 from deita_core.scoring.protocol import DIMENSIONS
 
 
@@ -87,12 +91,16 @@ def run(
     name: str = value("run", "NAME", "name of the selection"),
     format: str = EXPORT_FORMAT,
     license: str = LICENSE,
+    force: bool = FORCE,
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
     rule, options = choosing.rule(), running.options()  # a bad one must show first
-    out = out.expanduser()
-    path = target.project or out.with_name(f"{out.stem}.duckdb")
+    export = ExportSpec(selection=name, format=format, out=out, license=license, overwrite=force)
+    path = absolute(target.project or export.out.with_name(f"{export.out.stem}.duckdb"))
+    _check_run(pool, export, path)
     with Project.open(path, create=True, wait=target.wait) as project:
+        again = is_earlier_export(export.out, project, name)
+        export.check_places(kept_files(project), force or again)
         numbers = _register(project, pool, mapping)
         _import(project, numbers, target.quiet)
         embed = EmbedSpec(embedder=embedder, options=options)
@@ -107,11 +115,32 @@ def run(
         check_rule_names(rule, load_pool_table(project))
         select = SelectSpec(rule=rule.to_json(), name=name)
         print(run_jobs(project, [select], quiet=target.quiet)[0].message)
-        _export(project, name, format, out, license, target.quiet)
+        again = is_earlier_export(export.out, project, name)
+        export = export.model_copy(update={"overwrite": force or again})
+        print(f"{out}: {run_jobs(project, [export], quiet=target.quiet)[0].message}")
+
+
+def _check_run(pool: PoolOptions, export: ExportSpec, path: Path) -> None:
+    """Raises DeitaError for what would show after hours, or leave an empty project behind."""
+    _check_pool(pool)
+    check_name(export.selection, "selection")
+    export.check_words()
+    # A project that is there must say whether the file is an earlier one of its own.
+    overwrite = export.overwrite or path.exists()
+    need = sum(file.stat().st_size for file in pool.files)
+    export.check_places([path, *pool.files], overwrite, need=need)
+
+
+def _check_pool(pool: PoolOptions) -> None:
+    """Raises PathError for what cannot be imported, before a project is made for it."""
+    if not pool.files and not pool.hub:
+        raise PathError("nothing to import: name one or more files, or a dataset with --hub")
+    check_files(pool.files, pool.hub)
 
 
 def import_files(pool: PoolOptions, mapping: MappingOptions, target: ProjectOptions) -> None:
     """Import pool files."""
+    _check_pool(pool)
     with target.opened(create=True) as project:
         _import(project, _register(project, pool, mapping), target.quiet)
         _print_counts(project)
@@ -128,8 +157,6 @@ def _import(project: Project, numbers: Sequence[int], quiet: bool) -> None:
 
 def _register(project: Project, pool: PoolOptions, mapping: MappingOptions) -> list[int]:
     """Add files and a dataset to the pool; returns what is still to be imported."""
-    if not pool.files and not pool.hub:
-        raise PathError("nothing to import: name one or more files, or a dataset with --hub")
     numbers = register_files(project, pool.files, mapping.mapping())
     if known := len(pool.files) - len(numbers):
         print(f"{known} of {len(pool.files)} files imported already")
@@ -140,7 +167,7 @@ def _print_counts(project: Project) -> None:
     """How the rows of each file add up."""
     for source in sources(project):
         print(
-            f"{source.name}: {source.read:,} read = {source.imported:,} imported + "
+            f"{one_line(source.name)}: {source.read:,} read = {source.imported:,} imported + "
             f"{source.duplicates:,} duplicates + {source.rejected:,} rejected"
             + ("" if source.state == "imported" else f" ({source.state})")
         )
@@ -275,9 +302,10 @@ def export_scores(
         SCORE_FORMATS,
         "deita is what the paper's reference implementation writes and reads",
     ),
+    force: bool = FORCE,
 ) -> None:
     """Write the scores of every turn to a file."""
-    spec = ExportScoresSpec(out=out, format=format)
+    spec = ExportScoresSpec(out=out, format=format, overwrite=force)
     with target.opened() as project:
         print(f"{out}: {run_jobs(project, [spec], quiet=target.quiet)[0].message}")
 
@@ -389,18 +417,12 @@ def export(
     out: Path = OUT,
     format: str = EXPORT_FORMAT,
     license: str = LICENSE,
+    force: bool = FORCE,
 ) -> None:
     """Write a saved selection to a file."""
+    spec = ExportSpec(selection=selection, format=format, out=out, license=license, overwrite=force)
     with target.opened() as project:
-        _export(project, selection, format, out, license, target.quiet)
-
-
-def _export(
-    project: Project, selection: str, format: str, out: Path, license: str, quiet: bool
-) -> None:
-    find_selection(project, selection)  # a wrong name must show before a worker starts
-    spec = ExportSpec(selection=selection, format=format, out=out, license=license)
-    print(f"{out}: {run_jobs(project, [spec], quiet=quiet)[0].message}")
+        print(f"{out}: {run_jobs(project, [spec], quiet=target.quiet)[0].message}")
 
 
 def replay(
@@ -408,11 +430,13 @@ def replay(
     out: Path | None = value(None, "FILE", "default: replayed-NAME beside the manifest"),
     pool_dir: list[Path] = repeated("FOLDER", "where else to look for pool files"),
     quiet: bool = QUIET,
+    force: bool = FORCE,
 ) -> None:
     """Make an exported file again from its manifest and compare."""
     from deita_core.jobs.replay import replay_manifest
 
-    result = replay_manifest(manifest, out, pool_dir, run_jobs=partial(run_jobs, quiet=quiet))
+    run_quietly = partial(run_jobs, quiet=quiet)
+    result = replay_manifest(manifest, out, pool_dir, run_jobs=run_quietly, overwrite=force)
     for difference in result.differences:
         print(f"note: {difference}", file=sys.stderr)
     print(result.sentence())
@@ -439,6 +463,7 @@ def show_log(
     who: str | None = value(None, "NAME", "only this person's entries, as they are shown"),
     action: str | None = value(None, "ACTION", "only this action, as it is shown"),
     last: int = value(50, "N", "how many entries, counted from the newest"),
+    force: bool = FORCE,
 ) -> None:
     """Show who did what, newest first."""
     format = None if out is None else out.suffix.removeprefix(".")
@@ -446,7 +471,8 @@ def show_log(
         raise ExportError(f"{out} must end in .csv or .jsonl: choose another name")
     with target.opened() as project:
         if out is not None and format is not None:
-            with whole_file(out) as partial:
+            check_output(absolute(out), keep=kept_files(project), overwrite=force)
+            with output_file(absolute(out)) as partial:
                 partial.write_text(log_text(project, format), encoding="utf-8")
             print(f"{out}: {log_length(project):,} entries")
             return

@@ -78,6 +78,7 @@ def repeated(metavar: str, help: str) -> Any:
 
 QUIET: Any = flag("--quiet", "no progress bars")
 OUT: Any = value(..., "FILE", "the file to write")
+FORCE: Any = flag("--force", "overwrite the file to write if it exists")
 EXPORT_FORMAT: Any = choice("sharegpt", EXPORT_FORMATS, "how the file is written")
 LICENSE: Any = value("other", "ID", "for the dataset card, as the hub writes it")
 EMBEDDER: Any = value("minilm", "NAME", "the embedder")

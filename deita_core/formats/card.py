@@ -63,16 +63,21 @@ def card_statistics(rows: Iterable[ExportRow]) -> CardStatistics:
     return CardStatistics(count, turns, characters, *most_first, in_order)
 
 
-def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
-    """README.md of the dataset, front matter included; ends with a line end.
-
-    license: an identifier of the hub, else ExportError; "other" until the user names one.
-    """
+def check_license(license: str) -> None:
+    """Raises ExportError for what is no license identifier of the hub."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]*", license):
         raise ExportError(
             f"license {license!r} is not an identifier of the Hugging Face hub: use one such as "
             "apache-2.0, cc-by-4.0 or other"
         )
+
+
+def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = "other") -> str:
+    """README.md of the dataset, front matter included; ends with a line end.
+
+    license: an identifier of the hub, else ExportError; "other" until the user names one.
+    """
+    check_license(license)
     parts = [
         _front_matter(manifest, statistics, license),
         f"# {manifest.selection.name}",

@@ -8,6 +8,7 @@ lists `complexity_scores` and `quality_scores`, one number for each turn.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from deita_core.conversation import Conversation
 from deita_core.errors import FormatError
-from deita_core.files import whole_file
+from deita_core.files import cell_text
 from deita_core.formats.read.containers import records, sniff
 from deita_core.formats.read.detect import detect
 from deita_core.formats.read.layout import MISSING, PoolRow, Reject, lookup
@@ -137,8 +138,7 @@ def write_scores(rows: Path, format: str, out: Path, tell: Callable[[int], None]
     reason where there is no score. tell: called with the rows done. Raises OSError.
     """
     writers = {"deita": _write_deita, "csv": _write_csv, "parquet": _write_parquet}
-    with whole_file(out) as partial:
-        return writers[format](rows, partial, tell)
+    return writers[format](rows, out, tell)
 
 
 def _write_deita(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
@@ -146,11 +146,12 @@ def _write_deita(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
     with out.open("w", encoding="utf-8") as file:
         file.write("[")
         for row in _rows(rows):
-            if any(None in row[d] for d in USUAL_FIELDS if row[d] is not None):
+            scores = [score for d in USUAL_FIELDS for score in row[d] or ()]
+            if any(score is None or not math.isfinite(score) for score in scores):
                 left_out += 1
             else:
                 file.write(",\n" if written else "\n")
-                json.dump(deita_record(row), file, ensure_ascii=False)
+                json.dump(deita_record(row), file, ensure_ascii=False, allow_nan=False)
                 written += 1
             tell(written + left_out)
         file.write("\n]\n")
@@ -187,12 +188,17 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_csv(rows: Path, out: Path, tell: Callable[[int], None]) -> str:
+    import pyarrow as pa
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
     done = 0
     with pq.ParquetFile(rows) as file, pc.CSVWriter(str(out), file.schema_arrow) as writer:
         for batch in file.iter_batches(8192):
+            for at, field in enumerate(batch.schema):
+                if pa.types.is_string(field.type) and field.name != "id":
+                    texts = [text and cell_text(text) for text in batch.column(at).to_pylist()]
+                    batch = batch.set_column(at, field, pa.array(texts, field.type))
             writer.write_batch(batch)
             done += batch.num_rows
             tell(done)

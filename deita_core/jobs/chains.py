@@ -55,12 +55,11 @@ def register_files(
     `mapping`. Raises PathError for a file that does not exist, FormatError for another mapping of
     one that is partly imported.
     """
+    check_files(files)
     known = sources(project)
     found = {one.path: one for one in detected}
     numbers = []
     for file in files:
-        if not file.is_file():
-            raise PathError(f"there is no file {file}: check the path")
         digest, path = sha256_of(file), str(file.resolve())
         same = [s for s in known if s.sha256 == digest or (s.sha256 is None and s.path == path)]
         one = found.get(file)
@@ -104,15 +103,23 @@ def _gone_on_with(source: Source, mapping: Mapping | None) -> int:
     return source.source
 
 
+def check_files(files: Sequence[Path], hub: str | None = None) -> None:
+    """Raises PathError for a file that does not exist, and what is no dataset of the hub."""
+    for file in files:
+        if not file.is_file():
+            raise PathError(f"there is no file {file}: check the path")
+    if hub is not None and (".." in hub or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", hub)):
+        raise PathError(
+            f"{hub!r} is no dataset of the hub: give owner/name or owner/name:configuration"
+        )
+
+
 def register_hub(project: Project, name: str, split: str = "train") -> int:
     """Add a dataset of the Hugging Face hub; the import job downloads it to the data folder.
 
     Raises PathError when the name is not of the form owner/name or name.
     """
-    if ".." in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name):
-        raise PathError(
-            f"{name!r} is no dataset of the hub: give owner/name or owner/name:configuration"
-        )
+    check_files([], name)
     return add_source(project, name, hub_path(name, split), None)
 
 

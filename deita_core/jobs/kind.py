@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from deita_core.errors import JobError
+from deita_core.errors import JobError, PathError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.project import Project
 
@@ -42,6 +42,10 @@ class JobSpec(BaseModel, ABC):
                 f"a job {cls.kind!r} cannot take {dict(parameters)}: {place}: {wrong['msg']}"
             ) from error
 
+    def check(self, project: Project) -> None:
+        """Owner, before the job is queued: raises DeitaError for what could only fail later."""
+        return  # most kinds find out at once
+
     @abstractmethod
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Owner: write the input that is still to be done (that is the resume); returns rows."""
@@ -63,5 +67,13 @@ class JobSpec(BaseModel, ABC):
         return  # what was committed stays; most kinds have nothing to mark
 
 
+def absolute(path: Path) -> Path:
+    """The path with its links followed. Raises PathError for one that leads nowhere."""
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PathError(f"{str(path)!r} is not a usable path: {error}") from error
+
+
 # A path that means the same in the worker, whatever folder it runs in.
-OutPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
+OutPath = Annotated[Path, AfterValidator(absolute)]

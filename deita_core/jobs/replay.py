@@ -18,7 +18,7 @@ from deita_core.formats.manifest import (
     locate,
     read_manifest,
 )
-from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kind import JobSpec, absolute
 from deita_core.jobs.kinds import (
     EmbedSpec,
     ExportSpec,
@@ -59,12 +59,18 @@ class Replayed:
 
 
 def replay_manifest(
-    manifest_file: Path, out: Path | None, pool_dirs: Sequence[Path], *, run_jobs: RunJobs
+    manifest_file: Path,
+    out: Path | None,
+    pool_dirs: Sequence[Path],
+    *,
+    run_jobs: RunJobs,
+    overwrite: bool = False,
 ) -> Replayed:
     """Replay in a project of its own that is thrown away; `run_jobs` runs the jobs.
 
     out: where to write; None: the original's name with "replayed-" before it, beside the manifest.
-    Raises ExportError when a pool file is missing or differs, or the models are not to be had.
+    overwrite: a file that is there may go. Raises ExportError when a pool file is missing or
+    differs, the models are not to be had, or `out` cannot be written.
     """
     manifest = read_manifest(manifest_file)
     if out is None:
@@ -75,6 +81,16 @@ def replay_manifest(
     chosen = manifest.selection
     rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
     models = _model_jobs(manifest, rule)
+    output = manifest.output
+    export = ExportSpec(
+        selection=chosen.name,
+        format=output.format,
+        out=out,
+        with_scores=output.with_scores,
+        overwrite=overwrite,
+    )
+    export.check_words()
+    export.check_places([absolute(manifest_file), *files], overwrite)
     with (
         tempfile.TemporaryDirectory(prefix="deita-replay-") as folder,
         Project.open(Path(folder) / "replay.duckdb", create=True) as project,
@@ -87,10 +103,6 @@ def replay_manifest(
         graph = [GraphSpec()] if rule.needs_graph else []
         run_jobs(project, [ImportSpec(sources=numbers), *models, *graph])
         select_and_save(project, rule, chosen.name)
-        output = manifest.output
-        export = ExportSpec(
-            selection=chosen.name, format=output.format, out=out, with_scores=output.with_scores
-        )
         run_jobs(project, [export])
     made = read_manifest(manifest_path(out)).output
     return Replayed(

@@ -73,8 +73,11 @@ class JobRunner:
     def submit(self, chain: Sequence[JobSpec]) -> list[int]:
         """Queue jobs to run one after the other; returns their numbers.
 
-        A job whose predecessor did not get done is cancelled with it.
+        A job whose predecessor did not get done is cancelled with it. Raises what their `check`
+        raises, and queues none then.
         """
+        for spec in chain:
+            spec.check(self._project)
         numbers: list[int] = []
         for spec in chain:
             after = numbers[-1] if numbers else None

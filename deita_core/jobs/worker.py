@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deita_core.errors import DeitaError
+from deita_core.files import PRIVATE_UMASK
 from deita_core.jobs.handover import OUTCOME, SPEC, Handover, JobOutcome, WorkerChannel
 from deita_core.jobs.kinds import KINDS
 
@@ -45,6 +46,7 @@ def _tell_end(handover: Handover, end: JobOutcome) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(PRIVATE_UMASK)
     # Leaves cores to the page that shows the progress; harmless where it is not allowed.
     if hasattr(os, "nice"):
         os.nice(5)

@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from deita_core.files import cell_text
 from deita_core.project.store import Project
 
 LogFormat = Literal["csv", "jsonl"]
 LOG_FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
-# A spreadsheet would take a name that begins with one of these for a formula.
 _COLUMNS = ("number", "made", "who", "role", "session", "action", "what")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,5 @@ def log_text(project: Project, format: LogFormat) -> str:
     lines.writerow(_COLUMNS)
     for record in records:
         record["what"] = json.dumps(record["what"], ensure_ascii=False)
-        lines.writerow(map(_cell, record.values()))
+        lines.writerow(cell_text(str(value)) for value in record.values())
     return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

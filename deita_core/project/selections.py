@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, count_up, now
+from deita_core.project.store import Project, check_name, count_up, now
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +65,7 @@ def save_selection(
     """
     import pyarrow as pa
 
-    name = _checked(name)
+    name = check_name(name, "selection")
     ranked = pa.table({"rank": np.arange(1, len(rows) + 1), "row": rows, "score": scores})
     what: dict[str, Any] = {"name": name, "rows": len(rows)}
     with _changing(project, SAVE, what) as cursor:
@@ -144,9 +144,18 @@ def write_selection(project: Project, selection: int, out: Path) -> int:
     )
 
 
+def selection_bytes(project: Project, selection: int) -> int:
+    """About as many bytes as the rows of a selection take in a file."""
+    return project.number(
+        "SELECT sum(strlen(c.messages) + strlen(c.original)) FROM selection_rows k "
+        "JOIN conversations c USING (row) WHERE k.selection = ?",
+        selection,
+    )
+
+
 def rename_selection(project: Project, selection: int, name: str) -> None:
     """Give a selection another name; ProjectError when it is empty or taken, or it was deleted."""
-    name = _checked(name)
+    name = check_name(name, "selection")
     what: dict[str, Any] = {"selection": selection, "name": name}
     with _changing(project, RENAME_SELECTION, what) as cursor:
         what["before"] = _name_of(cursor, selection)
@@ -216,15 +225,6 @@ def _changing(
     with project.transaction("curator", action, what, changes_data=False) as cursor:
         yield cursor
         count_up(cursor, _COUNTER)
-
-
-def _checked(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 100:
-        raise ProjectError(
-            f"a selection's name has 1 to 100 characters, got {len(name)}: choose another"
-        )
-    return name
 
 
 def _named(cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str, bool] | None:

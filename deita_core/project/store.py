@@ -35,7 +35,7 @@ from deita_core.errors import (
     ProjectLockedError,
     ProjectVersionError,
 )
-from deita_core.files import whole_file
+from deita_core.files import PRIVATE_FILE, PRIVATE_FOLDER, one_line, whole_file
 from deita_core.people import Person, Role, current_person, require
 from deita_core.project.on_disk import ENDING, SUFFIX, damaged, file_problem, list_snapshots
 
@@ -299,11 +299,7 @@ class Project:
 
     def rename(self, name: str) -> None:
         """Change the name shown to people (the file keeps its own)."""
-        name = name.strip()
-        if not name or len(name) > 100:
-            raise ProjectError(
-                f"a project's name has 1 to 100 characters, got {len(name)}: choose another"
-            )
+        name = check_name(name, "project")
         what = {"before": self.name, "name": name}
         with self.transaction("admin", RENAME, what) as cursor:
             cursor.execute("UPDATE meta SET value = ? WHERE key = 'name'", [name])
@@ -338,6 +334,21 @@ class Project:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def check_name(name: str, of: str) -> str:
+    """The name without spaces around it; raises ProjectError for none that fits on a line."""
+    name = name.strip()
+    if not 0 < len(name) <= 100:
+        raise ProjectError(
+            f"a {of}'s name has 1 to 100 characters, got {len(name)}: choose another"
+        )
+    if one_line(name) != name:
+        raise ProjectError(
+            f"a {of}'s name has no line ends or other invisible characters, got {name!r}: "
+            "choose another"
+        )
+    return name
 
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:
@@ -380,10 +391,12 @@ _CONFIG: dict[str, Any] = {"memory_limit": "2GB", "preserve_insertion_order": "t
 def _make(path: Path) -> None:
     """Make an empty project; it is whole when it appears, and another one is not written over."""
     person, name = require("admin", CREATE), path.name.removesuffix(SUFFIX)
+    check_name(name, "project file")
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         with duckdb.connect(str(partial), config=_CONFIG) as connection:
+            partial.chmod(PRIVATE_FILE)
             connection.begin()
             connection.execute(_SCHEMA)
             connection.execute(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import shlex
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
+from deita_core.errors import DeitaError
+from deita_core.files import PRIVATE_FOLDER
 from deita_core.formats.write import EXPORT_FORMATS
+from deita_core.formats.write.trainers import check_dataset_info
 from deita_core.jobs.kinds import ExportSpec
 from deita_core.jobs.kinds.export import card_path, manifest_path
 from deita_core.project.job_log import JobRecord
 from deita_core.project.selections import SavedSelection
 from studio.shell.person import closed_to_role
-from studio.shell.resources import Opened, say
+from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, file_size, plural
 
 _LICENSES = ["other", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "apache-2.0", "mit"]
@@ -56,25 +62,42 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
             disabled=key == "original",
             key=f"export_scores-{key}",
         )
-    usable = re.fullmatch(r"[\w][\w .-]{0,120}", file_name) and "." in file_name
-    if not usable:
-        st.error(
-            f"{escape(repr(file_name))} cannot be the name of the file: use letters, digits, "
-            "spaces, '.', '_' and '-', with an extension"
-        )
+    out = exports_folder(opened) / file_name
+    usable = _is_usable(file_name)
+    replace = usable and out.exists() and st.checkbox(f"Replace the file {escape(file_name)}")
+    if usable and out.exists() and not replace:
+        st.caption("There is a file of this name already: choose another name, or replace it.")
+        usable = False
     if st.button(
         f"Export {plural(selection.rows, 'conversation', 'conversations')}",
         type="primary",
         icon=":material/download:",
         disabled=not usable or opened.runner.busy,
     ):
-        out = exports_folder(opened) / file_name
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scores, terms = None if key == "original" else with_scores, license or "other"
-        spec = ExportSpec(selection=name, format=key, out=out, with_scores=scores, license=terms)
-        opened.runner.submit([spec])
-        say(f"Writing {file_name}")
-        st.rerun()
+        with errors_shown():
+            out.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            spec = ExportSpec(
+                selection=name,
+                format=key,
+                out=out,
+                with_scores=None if key == "original" else with_scores,
+                license=license or "other",
+                overwrite=replace,
+            )
+            opened.runner.submit([spec])
+            say(f"Writing {file_name}")
+            st.rerun()
+
+
+def _is_usable(file_name: str) -> bool:
+    """Whether a file can have that name; says so on the page where not."""
+    if re.fullmatch(r"[\w][\w .-]{0,120}", file_name) and "." in file_name:
+        return True
+    st.error(
+        f"{escape(repr(file_name))} cannot be the name of the file: use letters, digits, spaces, "
+        "'.', '_' and '-', with an extension"
+    )
+    return False
 
 
 def _file_name(selection: str, extension: str) -> str:
@@ -89,38 +112,49 @@ def results_view(opened: Opened) -> None:
     for record in opened.runner.records(200):
         if record.kind == "export" and record.state == "done":
             out = Path(str(record.parameters["out"]))
-            if out not in shown and out.exists():
+            if out not in shown and _is_there(out):
                 shown.add(out)
-                _result(record, out)
+                _result(record, out, exports_folder(opened))
     if not shown:
         st.caption("Nothing yet. Exported files stay here for download.")
 
 
-def _result(record: JobRecord, out: Path) -> None:
+def _is_there(out: Path) -> bool:
+    with suppress(OSError):
+        return out.is_file()
+    return False
+
+
+def _result(record: JobRecord, out: Path, folder: Path) -> None:
     with st.container(border=True):
         facts = f"{file_size(out.stat().st_size)}, {record.finished:%Y-%m-%d %H:%M} UTC"
         selection = escape(str(record.parameters["selection"]))
         st.markdown(f"**{escape(out.name)}** · selection “{selection}” · {facts}")
         for part in record.progress.result:
             st.caption(escape(part))
+        # What a job log says of other places is no reason to hand out a file from there.
+        if out.resolve().parent != folder.resolve():
+            st.caption(f"Written by the command line to {escape(str(out.parent))}.")
+            return
         with st.container(horizontal=True):
-            _download("Data", out, primary=True)
-            _download("Manifest", manifest_path(out))
-            _download("Dataset card", card_path(out))
-            _download("dataset_info.json", _wanted_info(out))
+            _download("Data", out, record.job, primary=True)
+            _download("Manifest", manifest_path(out), record.job)
+            _download("Dataset card", card_path(out), record.job)
+            _download("dataset_info.json", _info(out), record.job)
             st.download_button(
                 "All as zip",
                 lambda: _zip(out),
-                file_name=f"{out.stem}.zip",
+                file_name=f"{out.name}.zip",
                 icon=":material/folder_zip:",
                 key=f"zip-{record.job}",
                 on_click="ignore",
             )
         st.caption("Make the same file again, and check it, from the manifest:")
-        st.code(f"python -m deita_core replay {manifest_path(out).name}", language="bash")
+        manifest = shlex.quote(manifest_path(out).name)
+        st.code(f"python -m deita_core replay {manifest}", language="bash")
 
 
-def _download(label: str, path: Path, *, primary: bool = False) -> None:
+def _download(label: str, path: Path, job: int, *, primary: bool = False) -> None:
     if path.exists():
         st.download_button(
             label,
@@ -128,20 +162,28 @@ def _download(label: str, path: Path, *, primary: bool = False) -> None:
             file_name=path.name,
             type="primary" if primary else "secondary",
             icon=":material/download:",
-            key=f"download-{path}",
+            key=f"download-{label}-{job}",
             on_click="ignore",
         )
 
 
-def _wanted_info(out: Path) -> Path:
+def _info(out: Path) -> Path:
     return out.with_name("dataset_info.json")
 
 
 def _zip(out: Path) -> bytes:
+    """The file and what lies beside it; of the folder's dataset_info.json its own entry."""
+    names = {
+        out: out.name,
+        manifest_path(out): manifest_path(out).name,
+        card_path(out): "README.md",
+    }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in (out, manifest_path(out), _wanted_info(out)):
+        for path, name in names.items():
             if path.exists():
-                archive.write(path, path.name)
-        archive.write(card_path(out), "README.md")
+                archive.write(path, name)
+        with suppress(DeitaError):
+            if entry := check_dataset_info(_info(out)).get(out.name):
+                archive.writestr(_info(out).name, json.dumps({out.name: entry}, indent=2) + "\n")
     return packed.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deita_core.errors import DeitaError
+from deita_core.files import PRIVATE_FOLDER
 from deita_core.formats.score_file import SCORE_FORMATS, score_field_names, score_fields
 from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.kinds import ExportScoresSpec
@@ -14,7 +15,7 @@ from deita_core.scoring.protocol import DIMENSIONS
 from studio.export.form import exports_folder
 from studio.pool.loader import FILE_TYPES, keep_upload
 from studio.shell.person import closed_to_role
-from studio.shell.resources import Opened
+from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import escape, file_size
 
 _NONE = "none"
@@ -100,9 +101,14 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
     )
     format = chosen or SCORE_FORMATS[0]
     out = exports_folder(opened) / f"{opened.project.path.stem}-scores.{_FORMATS[format][1]}"
-    if st.button("Write the file", icon=":material/save:", disabled=opened.runner.busy):
-        opened.runner.submit([ExportScoresSpec(out=out, format=format)])
-        st.rerun()
+    again = f"Write it again, over {escape(out.name)}"
+    label = again if out.exists() else "Write the file"
+    if st.button(label, icon=":material/save:", disabled=opened.runner.busy, key="scores_write"):
+        with errors_shown():
+            out.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            spec = ExportScoresSpec(out=out, format=format, overwrite=out.exists())
+            opened.runner.submit([spec])
+            st.rerun()
     if not out.exists():
         return
     _last(opened, "export_scores")

@@ -28,7 +28,7 @@ from deita_core.formats.write.export_format import (
 from deita_core.formats.write.records import ALPACA, CSV, OPENAI, ORIGINAL, PARQUET, SHAREGPT
 from deita_core.formats.write.trainers import OPENAI_LEAST_ROWS
 
-__all__ = ["EXPORT_FORMATS", "ExportRow", "WriteReport", "export_format", "write"]
+__all__ = ["EXPORT_FORMATS", "ExportRow", "WriteReport", "export_format", "write", "write_rows"]
 
 EXPORT_FORMATS: MappingProxyType[str, ExportFormat] = MappingProxyType(
     {kind.key: kind for kind in (SHAREGPT, ALPACA, OPENAI, PARQUET, CSV, ORIGINAL)}
@@ -57,20 +57,31 @@ def write(
     None is the format's default ("original" never has them). Raises ExportError for an unknown
     format or an `out` that cannot be written.
     """
-    chosen = export_format(format)
-    scores = chosen.scores_by_default if with_scores is None else with_scores
-    tally = _Tally(chosen)
     try:
         with whole_file(out) as part:
-            with part.open("wb") as file:
-                chosen.write(file, tally.records(rows, scores), scores)
-            digest, size = sha256_of(part), part.stat().st_size
+            return write_rows(rows, format, part, with_scores=with_scores)
     except OSError as error:
         raise ExportError(
             f"cannot write {out}: {error.strerror or error}; choose another folder or free space"
         ) from error
+
+
+def write_rows(
+    rows: Iterable[ExportRow], format: str, part: Path, *, with_scores: bool | None = None
+) -> WriteReport:
+    """`write` into a file that is there already, such as one of `whole_file`. Raises OSError."""
+    chosen = export_format(format)
+    scores = chosen.scores_by_default if with_scores is None else with_scores
+    tally = _Tally(chosen)
+    with part.open("wb") as file:
+        chosen.write(file, tally.records(rows, scores), scores)
     return WriteReport(
-        tally.rows, tuple(tally.skipped), tally.warnings(), frozenset(tally.fields), size, digest
+        tally.rows,
+        tuple(tally.skipped),
+        tally.warnings(),
+        frozenset(tally.fields),
+        part.stat().st_size,
+        sha256_of(part),
     )
 
 
@@ -96,6 +107,8 @@ class _Tally:
             self.rows += 1
             if self._format.mapping is not None:
                 self.fields |= {name for name, v in record.items() if v not in (None, "", [])}
+            if change := self._format.change(row):
+                self._problems["JSON", change] += 1
             if (
                 not self._format.reasoning
                 and row.conversation.without_reasoning != row.conversation

@@ -103,7 +103,8 @@ class ExportFormat:
     told whether they hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked otherwise.
     mapping: how the file is read back; None for the original records, which keep their own, and
     never hold scores. reasoning: there is a place for it; elsewhere it is left out and counted.
-    checks: by trainer, what is wrong with a conversation, or None.
+    change: what a record has otherwise than the row, or None. checks: by trainer, what is wrong
+    with a conversation, or None.
     """
 
     key: str
@@ -116,6 +117,7 @@ class ExportFormat:
     scores_by_default: bool = True
     mapping: Mapping | None = None
     reasoning: bool = False
+    change: Callable[[ExportRow], str | None] = lambda row: None
     checks: MappingType[str, Callable[[Conversation], str | None]] = field(default_factory=dict)
 
     def complete_record(self, row: ExportRow, with_scores: bool) -> JsonObject:

@@ -23,6 +23,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
 from collections import deque
 from collections.abc import Iterable
 from itertools import count, islice, zip_longest
@@ -30,6 +32,7 @@ from typing import Any, BinaryIO
 
 import deita_core.formats.write.trainers as trainers
 from deita_core.conversation import Message
+from deita_core.files import cell_text
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
 from deita_core.formats.write.export_format import (
@@ -41,8 +44,6 @@ from deita_core.formats.write.export_format import (
     NotExpressibleError,
 )
 
-# A spreadsheet runs a cell that begins with one of these as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CSV_FIELDS = ("messages", "tools", "instruction", "response")
 # Cells that are there to be looked at; the others are read back, and stay as they are.
 _SHOWN = ("instruction", "response", "source")
@@ -87,8 +88,8 @@ def _csv_line(cells: Iterable[JsonValue]) -> bytes:
 
 
 def _cell(name: str, value: JsonValue) -> JsonValue:
-    if name in _SHOWN and isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
+    if name in _SHOWN and isinstance(value, str):
+        return cell_text(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
@@ -213,10 +214,18 @@ def _tools(tools: str) -> JsonValue:
 
 
 def _parsed(text: str) -> Any:
+    """What JSON text says; None for what is none, or cannot be written as such again."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no JSON, or too large")
+    return number
 
 
 OPENAI = ExportFormat(
@@ -292,7 +301,7 @@ def csv_record(row: ExportRow) -> JsonObject:
     """The chat as JSON text beside its first turn. Raises NotExpressibleError."""
     turns, tools = row.conversation.turns, row.conversation.tools
     # Tools are read back, so that no apostrophe can stand in front of them.
-    if tools is not None and tools.startswith(FORMULA):
+    if tools is not None and cell_text(tools) != tools:
         raise NotExpressibleError("its tools begin like a formula, which a spreadsheet would run")
     return {
         "messages": row.conversation.to_json(),
@@ -341,6 +350,8 @@ def original_lines(row: ExportRow) -> JsonObject:
     """Under "lines" the original record; for a tree of messages, each of its messages."""
     # In valid JSON a bare line end is never part of a string, so that a blank is the same value.
     line = row.raw.strip().replace("\r", " ").replace("\n", " ")
+    if original_change(row):
+        line = _CONSTANT.sub(lambda found: found["text"] or "null", line)
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -351,6 +362,19 @@ def original_lines(row: ExportRow) -> JsonObject:
         raise NotExpressibleError("the original record holds a lone surrogate") from error
     is_tree = isinstance(value, list) and value and all(map(FLAT_TREE.fits, value))
     return {"lines": _elements(line) if is_tree else [line]}
+
+
+# A text of JSON, which stays, or one of the numbers that Python reads but JSON lacks.
+_CONSTANT = re.compile(r'(?P<text>"[^"\\]*(?:\\.[^"\\]*)*")|-?Infinity|NaN')
+
+
+def original_change(row: ExportRow) -> str | None:
+    """What the written record has otherwise than the original one, or None."""
+    if "NaN" not in row.raw and "Infinity" not in row.raw:
+        return None
+    if not all(found["text"] for found in _CONSTANT.finditer(row.raw)):
+        return "with NaN or Infinity, which are no JSON: null stands in their place"
+    return None
 
 
 def _elements(array: str) -> list[JsonValue]:
@@ -373,9 +397,11 @@ ORIGINAL = ExportFormat(
     label="Original records",
     extension=".jsonl",
     explanation="Each kept record exactly as it was in its pool file, one per line; for "
-    "pipelines that read that format already.",
+    "pipelines that read that format already. Only NaN and Infinity, which are no JSON, become "
+    "null.",
     scores_by_default=False,
     record=original_lines,
+    change=original_change,
     write=write_original,
     reasoning=True,
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deita_core.conversation import ASSISTANT_ROLES, Conversation, Message
 from deita_core.errors import ExportError
-from deita_core.files import whole_file
+from deita_core.files import locked_folder, whole_file
 from deita_core.formats.write.export_format import JsonObject
 
 OPENAI_LEAST_ROWS = 10
@@ -171,20 +171,24 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
 def merge_dataset_info(path: Path, entry: JsonObject) -> None:
     """Adds `entry` to the dataset_info.json at `path`, in place of one of the same name.
 
-    The file is made when it is missing. Raises ExportError when it is not a JSON object.
+    The file is made when it is missing; entries that are added at the same time all stay. Raises
+    ExportError when it is not a JSON object.
     """
-    known = _load(path) if path.exists() else {}
-    text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
     try:
-        with whole_file(path) as part:
-            part.write_text(text, encoding="utf-8")
+        with locked_folder(path.parent):
+            known = check_dataset_info(path)
+            text = json.dumps(known | entry, ensure_ascii=False, indent=2) + "\n"
+            with whole_file(path) as part:
+                part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _load(path: Path) -> JsonObject:
+def check_dataset_info(path: Path) -> JsonObject:
+    """The entries in a dataset_info.json; none when it is missing. Raises ExportError."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig") if path.exists() else "{}"
+        found = json.loads(text, parse_constant=_refuse)
     except (OSError, ValueError) as error:
         raise ExportError(
             f"{path} cannot be read as JSON ({error}): mend it or export to another folder"
@@ -193,3 +197,7 @@ def _load(path: Path) -> JsonObject:
         what = f"holds a {type(found).__name__}, not an object of datasets"
         raise ExportError(f"{path} {what}: mend it or export to another folder")
     return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

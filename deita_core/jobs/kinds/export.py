@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 from deita_core import VERSION
 from deita_core.conversation import Conversation
 from deita_core.errors import ExportError
-from deita_core.files import whole_file
-from deita_core.formats.card import card_statistics, dataset_card
+from deita_core.files import sha256_of, whole_file
+from deita_core.formats.card import card_statistics, check_license, dataset_card
 from deita_core.formats.manifest import (
     Manifest,
     ModelUse,
@@ -21,27 +22,41 @@ from deita_core.formats.manifest import (
     PoolFile,
     SelectionRecord,
     current_versions,
+    read_manifest,
 )
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping
-from deita_core.formats.write import export_format, write
+from deita_core.formats.write import export_format, write_rows
 from deita_core.formats.write.export_format import ExportRow, WriteReport
-from deita_core.formats.write.trainers import READABLE, dataset_info, merge_dataset_info
+from deita_core.formats.write.trainers import (
+    READABLE,
+    check_dataset_info,
+    dataset_info,
+    merge_dataset_info,
+)
 from deita_core.jobs.handover import Identities, WorkerChannel
-from deita_core.jobs.kind import JobSpec, OutPath
+from deita_core.jobs.outputs import OutputSpec, output_file
 from deita_core.project import Project
-from deita_core.project.job_log import Progress
+from deita_core.project.job_log import Progress, active_jobs
 from deita_core.project.pool import Source, sources
 from deita_core.project.scores import ScorerRecord, scorers
-from deita_core.project.selections import SavedSelection, find_selection, write_selection
+from deita_core.project.selections import (
+    SavedSelection,
+    find_selection,
+    selection_bytes,
+    write_selection,
+)
 from deita_core.project.vectors import EmbedderRecord, embedders
 
+_INFO = "dataset_info.json"
 
-class ExportSpec(JobSpec):
-    """Writes the file, then what goes beside it.
+
+class ExportSpec(OutputSpec):
+    """Writes the file and what goes beside it.
 
     selection: its name. format: key of the export format. with_scores: None as it is usual in
-    that format. license: identifier for the card.
+    that format. license: identifier for the card. An earlier file of the same export, unchanged
+    since, may be overwritten without asking.
     """
 
     kind = "export"
@@ -50,23 +65,63 @@ class ExportSpec(JobSpec):
 
     selection: str
     format: str
-    out: OutPath
     with_scores: bool | None = None
     license: str = "other"
 
+    def companions(self) -> tuple[Path, ...]:
+        """Manifest and card."""
+        return manifest_path(self.out), card_path(self.out)
+
+    def bytes_needed(self, project: Project) -> int:
+        """The texts of the rows, and of their original records."""
+        return selection_bytes(project, find_selection(project, self.selection).selection)
+
+    def check(self, project: Project) -> None:
+        """Raises DeitaError for what would fail at the end, or destroy something."""
+        self.check_words()
+        super().check(project)
+
+    def check_words(self) -> None:
+        """Raises ExportError for what can be told without a project."""
+        export_format(self.format)
+        check_license(self.license)
+        if self.out.name == _INFO:
+            raise ExportError(f"{_INFO} lists the data sets of a folder: choose another name")
+        check_dataset_info(self.out.with_name(_INFO))
+
+    def may_overwrite(self, project: Project) -> bool:
+        """Also without having been told: an earlier file of the same export."""
+        return self.overwrite or self._is_again(self._manifest(project))
+
+    def _is_again(self, manifest: Manifest) -> bool:
+        found = manifest_beside(self.out)
+        if found is None or found.output.format != self.format:
+            return False
+        same = _made_from(found) == _made_from(manifest)
+        return same and found.output.with_scores == self._scores
+
+    @property
+    def _scores(self) -> bool:
+        usual = export_format(self.format).scores_by_default
+        return usual if self.with_scores is None else self.with_scores
+
+    def _manifest(self, project: Project) -> Manifest:
+        """As far as it is known before the work."""
+        saved = find_selection(project, self.selection)
+        return _manifest_of(project, saved, self.format, self.out.name)
+
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Write the rows and a manifest that lacks only what the worker will find out."""
+        self.write_kept(project, folder)
         saved = find_selection(project, self.selection)
-        manifest = _manifest_of(project, saved, self.format, self.out.name)
+        manifest = self._manifest(project)
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         return write_selection(project, saved.selection, folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
         """The data, the manifest, the card, the entry in dataset_info.json."""
         folder, total = channel.get_input()
-        rows, with_scores = folder / "rows.parquet", self.with_scores
-        if with_scores is None:
-            with_scores = export_format(self.format).scores_by_default
+        rows = folder / "rows.parquet"
         written: list[str] = []
 
         def watched() -> Iterator[ExportRow]:
@@ -75,31 +130,63 @@ class ExportSpec(JobSpec):
                 channel.report(Progress(stage="writing", done=len(written), total=total))
                 yield row
 
-        report = write(watched(), self.format, self.out, with_scores=with_scores)
-        skipped = {identity for identity, _ in report.skipped}
         base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
+        with output_file(self.out) as partial:
+            report = write_rows(watched(), self.format, partial, with_scores=self._scores)
+            skipped = {identity for identity, _ in report.skipped}
+            ids = tuple(identity for identity in written if identity not in skipped)
+            manifest = self._finished(base, report, ids)
+            kept = (row for row in read_export_rows(rows) if row.id not in skipped)
+            card = dataset_card(manifest, card_statistics(kept), self.license or "other")
+            self.check_again(folder, partial, overwrite=self._is_again(base))
+            # Before the data, so that a file without its manifest is never of ours.
+            for path, text in zip(self.companions(), (manifest.to_json(), card), strict=True):
+                with whole_file(path) as beside:
+                    beside.write_text(text, encoding="utf-8")
+        if self.format in READABLE:
+            entry = dataset_info(self.out.name, self.out.name, self.format, report.fields)
+            merge_dataset_info(self.out.with_name(_INFO), entry)
+        channel.report(Progress(done=total, total=total, result=_said(report)))
+
+    def _finished(self, base: Manifest, report: WriteReport, ids: tuple[str, ...]) -> Manifest:
         found = {
-            "with_scores": with_scores,
+            "with_scores": self._scores,
             "bytes": report.bytes,
             "sha256": report.sha256,
-            "ids": tuple(identity for identity in written if identity not in skipped),
+            "ids": ids,
         }
-        output = base.output.model_copy(update=found)
-        manifest = base.model_copy(update={"output": output})
-        kept = (row for row in read_export_rows(rows) if row.id not in skipped)
-        card = dataset_card(manifest, card_statistics(kept), self.license or "other")
-        _write_beside(self.out, manifest, card, report)
-        channel.report(Progress(done=total, total=total, result=_said(report)))
+        return base.model_copy(update={"output": base.output.model_copy(update=found)})
 
 
 def manifest_path(out: Path) -> Path:
     """Where the manifest of an exported file lies: beside it."""
-    return out.with_name(f"{out.stem}.manifest.json")
+    return out.with_name(f"{out.name}.manifest.json")
 
 
 def card_path(out: Path) -> Path:
     """Where the dataset card of an exported file lies: beside it."""
-    return out.with_name(f"{out.stem}.card.md")
+    return out.with_name(f"{out.name}.card.md")
+
+
+def manifest_beside(out: Path) -> Manifest | None:
+    """The manifest of a file that is as it was exported, or that is about to take its place."""
+    with suppress(ExportError, OSError):
+        found = read_manifest(manifest_path(out))
+        unchanged = not out.exists() or sha256_of(out) == found.output.sha256
+        return found if unchanged and found.output.file_name == out.name else None
+    return None
+
+
+def is_earlier_export(out: Path, project: Project, selection: str) -> bool:
+    """Whether `out` is what the project has exported of that selection, unchanged since.
+
+    Also while a job that was killed is still to write it.
+    """
+    unfinished = (job for job in active_jobs(project) if job.kind == ExportSpec.kind)
+    if any(job.parameters["out"] == str(out) for job in unfinished):
+        return True
+    found = manifest_beside(out)
+    return found is not None and (found.project, found.selection.name) == (project.name, selection)
 
 
 def read_export_rows(path: Path) -> Iterator[ExportRow]:
@@ -138,6 +225,12 @@ def _manifest_of(project: Project, saved: SavedSelection, export: str, file_name
     )
 
 
+def _made_from(manifest: Manifest) -> tuple[object, ...]:
+    """What decides which rows an export has."""
+    files = [(file.name, file.sha256, file.mapping) for file in manifest.pool]
+    return manifest.project, files, manifest.models, manifest.selection
+
+
 def _portable(path: str) -> str:
     """Relative to where the program runs, or the bare name: no path of this machine."""
     here = Path.cwd()
@@ -152,15 +245,6 @@ def _pool_file(source: Source) -> PoolFile:
     facts |= {"container": container.kind, "compression": container.compression}
     facts |= {"path": _portable(source.path), "mapping": Mapping.from_json(source.mapping)}
     return PoolFile.model_validate(facts)
-
-
-def _write_beside(out: Path, manifest: Manifest, card: str, report: WriteReport) -> None:
-    for path, text in ((manifest_path(out), manifest.to_json()), (card_path(out), card)):
-        with whole_file(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    if manifest.output.format in READABLE:
-        entry = dataset_info(out.stem, out.name, manifest.output.format, report.fields)
-        merge_dataset_info(out.with_name("dataset_info.json"), entry)
 
 
 def _said(report: WriteReport) -> tuple[str, ...]:

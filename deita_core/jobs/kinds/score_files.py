@@ -16,8 +16,9 @@ from deita_core.files import sha256_of
 from deita_core.formats.read.layout import Reject
 from deita_core.formats.score_file import SCORE_FORMATS, ScoreRow, read_scores, write_scores
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobSpec, OutPath
+from deita_core.jobs.kind import OutPath
 from deita_core.jobs.kinds.model_runs import FINISHED, ModelJob
+from deita_core.jobs.outputs import OutputSpec, output_file
 from deita_core.project import Project
 from deita_core.project.columns import write_column
 from deita_core.project.job_log import Progress
@@ -233,7 +234,7 @@ def _table(
     )
 
 
-class ExportScoresSpec(JobSpec):
+class ExportScoresSpec(OutputSpec):
     """Writes the active scores; the file appears whole or not at all.
 
     format: one of `SCORE_FORMATS` (see `write_scores`); ExportError for another one.
@@ -243,7 +244,6 @@ class ExportScoresSpec(JobSpec):
     label = "Export scores"
     unit = "rows"
 
-    out: OutPath
     format: str = "deita"
 
     @field_validator("format")
@@ -253,22 +253,27 @@ class ExportScoresSpec(JobSpec):
             raise ExportError(f"scores are written as {', '.join(SCORE_FORMATS)}, got {format!r}")
         return format
 
+    def bytes_needed(self, project: Project) -> int:
+        """In the reference's format the texts, else a line a turn."""
+        if self.format == "deita":
+            return project.number("SELECT sum(strlen(messages)) FROM conversations")
+        return project.number("SELECT count(*) FROM turns") * 100
+
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Write the scores, and for the reference's format the conversations."""
+        self.write_kept(project, folder)
         write_input = write_scored_rows if self.format == "deita" else write_turn_scores
         return write_input(project, folder / "rows.parquet")
 
     def work(self, channel: WorkerChannel) -> None:
         folder, total = channel.get_input()
-        out = self.out
 
         def tell(done: int) -> None:
             channel.report(Progress(stage="writing", done=done, total=total))
 
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            said = write_scores(folder / "rows.parquet", self.format, out, tell)
-        except OSError as error:
-            raise JobError(f"{out} cannot be written: {error}") from error
-        result = (f"{said}, {out.stat().st_size:,} bytes",)
+        with output_file(self.out) as partial:
+            said = write_scores(folder / "rows.parquet", self.format, partial, tell)
+            size = partial.stat().st_size
+            self.check_again(folder, partial)
+        result = (f"{said}, {size:,} bytes",)
         channel.report(Progress(done=total, total=total, result=result))
