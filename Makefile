@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: app sample test check format bench faults clean help
+.PHONY: app sample test check format bench faults together clean help
 
 help:
 	@echo "make app     install, prepare the sample project, open the app"
@@ -13,6 +13,7 @@ help:
 	@echo "make format  let ruff mend layout and imports"
 	@echo "make bench   run the benchmarks (minutes)"
 	@echo "make faults  kill jobs at random moments and compare (an hour or more)"
+	@echo "make together  four people on one project for ten minutes"
 	@echo "make clean   remove the environment and caches (projects and data stay)"
 
 app: $(VENV)/.app
@@ -39,6 +40,9 @@ bench: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults
+
+together: $(VENV)/.dev
+	$(BIN)/python -m tests.together
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis static
