@@ -13,7 +13,7 @@ help:
 	@echo "make format  let ruff mend layout and imports"
 	@echo "make bench   run the benchmarks (minutes)"
 	@echo "make faults  kill jobs at random moments and compare (an hour or more)"
-	@echo "make together  four people on one project for ten minutes"
+	@echo "make together people in browsers on one project (ten minutes)"
 	@echo "make clean   remove the environment and caches (projects and data stay)"
 
 app: $(VENV)/.app
