@@ -52,7 +52,7 @@ class JobRunner:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._live: dict[int, Progress] = {}
-        # Jobs that have ended, until the project has it: a full disk can be in the way.
+        # Jobs that have ended without a word in the project, for which its disk had no room.
         self._ended: dict[int, tuple[JobRecord, JobOutcome]] = {}
         self._cancelled: set[int] = set()
         self._wake = threading.Event()
@@ -166,22 +166,27 @@ class JobRunner:
             end = JobOutcome.of(error, self._project.folder)
         if self._stopping and end.state != "done":
             return  # stays "running": the next owner takes it up
-        self._ended[job.job] = job, end
-        self._record_ends()
+        try:
+            self._write_end(job, end)
+        except ProjectError:
+            self._ended[job.job] = job, end
 
     def _record_ends(self) -> None:
-        """Write into the project how jobs ended; what cannot be written is tried again later."""
+        """Try again to write how jobs ended."""
         for number, (job, end) in list(self._ended.items()):
             with suppress(ProjectError), acting_as(job.person):
-                if number in self._live:
-                    set_job_progress(self._project, number, self._live[number])
-                if end.state != "done":
-                    KINDS[job.kind].stopped(self._project)
-                else:
-                    self._handover(number).remove()
-                set_job_state(self._project, number, end.state, end.error, end.error_code)
-                self._live.pop(number, None)
+                self._write_end(job, end)
                 self._ended.pop(number, None)
+
+    def _write_end(self, job: JobRecord, end: JobOutcome) -> None:
+        if progress := self._live.get(job.job):
+            set_job_progress(self._project, job.job, progress)
+        if end.state != "done":
+            KINDS[job.kind].stopped(self._project)
+        else:
+            self._handover(job.job).remove()
+        set_job_state(self._project, job.job, end.state, end.error, end.error_code)
+        self._live.pop(job.job, None)
 
     def _reason_not_to_start(self, job: JobRecord) -> str | None:
         if job.job in self._cancelled:
