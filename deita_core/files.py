@@ -29,8 +29,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     After an error nothing is left behind, and a file that was at `path` is still there.
     """
-    _sweep(path)
-    partial = _partial(path)
+    sweep(path)
+    partial = partial_path(path)
     try:
         partial.touch(PRIVATE_FILE)
         yield partial
@@ -48,8 +48,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     After an error nothing is left behind, and a folder that was at `path` is still there.
     """
-    _sweep(path)
-    partial = _partial(path)
+    sweep(path)
+    partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(PRIVATE_FOLDER, parents=True)
     try:
@@ -76,12 +76,13 @@ def is_unfinished(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == ".part"
 
 
-def _partial(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
+    """Where this process writes what will be at `path`."""
     # The process id keeps two processes that write the same file out of each other's way.
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
-def _sweep(path: Path) -> None:
+def sweep(path: Path) -> None:
     """Delete what writes of the same file or folder left behind whose processes were killed."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         process = left.name.removeprefix(f".{path.name}.").removesuffix(".part")

@@ -209,6 +209,13 @@ def test_a_query_that_is_wrong_stays_an_error_of_duckdb(path: Path) -> None:
         project.rows("SELECT nothing FROM conversations")
 
 
+def test_what_a_killed_process_left_of_a_project_goes_away(tmp_path: Path) -> None:
+    left = tmp_path / ".a.duckdb.999999999.part"
+    left.mkdir()
+    Project.open(tmp_path / "a.duckdb", create=True).close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.duckdb"]
+
+
 def test_a_new_project_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill while it is made leaves nothing under its name."""
 

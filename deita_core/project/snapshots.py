@@ -46,7 +46,6 @@ def make_snapshot(project: Project, name: str = "") -> Snapshot:
     if path.exists():
         raise ProjectError(f"there is a snapshot {name!r} already: choose another name")
     project.copy_to(path, "make a snapshot")
-    path.chmod(0o600)
     copy_graphs(project.path, path)
     return find_snapshot(project.path, name)
 
@@ -99,7 +98,6 @@ def _put(snapshot: Snapshot, target: Path) -> None:
     try:
         with whole_file(target) as partial:
             shutil.copyfile(snapshot.path, partial)
-            partial.chmod(0o600)
     except OSError as error:
         raise file_problem(target, error) or ProjectError(
             f"{target} cannot be written: {error.strerror}"

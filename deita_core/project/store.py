@@ -35,7 +35,7 @@ from deita_core.errors import (
     ProjectLockedError,
     ProjectVersionError,
 )
-from deita_core.files import PRIVATE_FILE, PRIVATE_FOLDER, one_line, whole_file
+from deita_core.files import PRIVATE_FILE, PRIVATE_FOLDER, one_line, partial_path, sweep, whole_file
 from deita_core.people import Person, Role, current_person, require
 from deita_core.project.on_disk import ENDING, SUFFIX, damaged, file_problem, list_snapshots
 
@@ -158,6 +158,7 @@ class Project:
         when who acts may not make one.
         """
         path = path.expanduser().resolve()
+        sweep(path)
         if not path.exists():
             if not create:
                 raise ProjectError(
@@ -392,9 +393,10 @@ def _make(path: Path) -> None:
     """Make an empty project; it is whole when it appears, and another one is not written over."""
     person, name = require("admin", CREATE), path.name.removesuffix(SUFFIX)
     check_name(name, "project file")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    folder = partial_path(path)
+    partial = folder / path.name
     try:
-        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         with duckdb.connect(str(partial), config=_CONFIG) as connection:
             partial.chmod(PRIVATE_FILE)
             connection.begin()
@@ -411,7 +413,7 @@ def _make(path: Path) -> None:
             f"no project can be made at {path} ({error}): choose a folder of your own"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _appear(partial: Path, path: Path) -> None:

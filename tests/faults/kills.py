@@ -45,11 +45,11 @@ _TIMES = ("added", "made", "scored", "embedded", "started", "finished")
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """A digest of every table but the log of jobs, of the graph, and of other files, by name."""
+    """A digest of every table but those of what was done, of the graph and other files, by name."""
     found = {}
     with duckdb.connect(str(folder / PROJECT), read_only=True) as connection:
         for (table,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
-            if table in ("jobs", "meta"):
+            if table in ("jobs", "log", "meta"):
                 continue
             columns = [
                 name
