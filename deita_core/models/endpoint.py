@@ -116,9 +116,9 @@ class EndpointClient:
         if 300 <= status < 400:
             wrong = "redirects to another address: give the final one as base URL"
             raise ModelError(f"{address} {wrong}")
-        said = _message(content)
-        if self._key:
-            said = said.replace(self._key, "***")
+        # Before it is cut short, or a part of the key would be left.
+        hidden = content.replace(self._key.encode(), b"***") if self._key else content
+        said = _message(hidden)
         if status in _REFUSALS:
             raise ModelError(
                 f"{address} refuses with status {status}: {_REFUSALS[status]}"
@@ -138,10 +138,12 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-    except ValueError as error:
-        raise ModelError(f"the endpoint's URL is not valid: {error}") from error
+    except ValueError:
+        # Its words, and what it was raised from, would hold the password.
+        raise ModelError("the endpoint's URL is not valid: check its host and port") from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ModelError(f"the endpoint's URL must begin with http:// or https://, got {url!r}")
+        got = url.rpartition("@")[2]  # what stands before may be a password
+        raise ModelError(f"the endpoint's URL must begin with http:// or https://, got {got!r}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ModelError(
             "the endpoint's URL must have no user, password, query or fragment, because it is "

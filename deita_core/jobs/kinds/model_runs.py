@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deita_core.conversation import Conversation
 from deita_core.describe import approximate_tokens
@@ -30,10 +30,22 @@ from deita_core.project.models import ModelIdentity, Role, register_model, write
 from deita_core.project.scores import add_scores
 from deita_core.project.vectors import add_embeddings
 from deita_core.scoring.health import ENOUGH, HealthTally
+from deita_core.scoring.llm.endpoint import parts_of_name
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, Scorer, TurnText, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def _without_secrets(name: str) -> str:
+    kind, _, rest = name.partition(":")
+    if kind == "endpoint":
+        parts_of_name(rest)
+    return name
+
+
+# The name of a scorer, which the job log keeps; ModelError for an endpoint's URL with a password.
+ScorerName = Annotated[str, AfterValidator(_without_secrets)]
 
 
 class ModelJob(JobSpec):
@@ -71,8 +83,8 @@ class ScoreSpec(ModelJob):
     label = "Score"
     unit = "conversations"
 
-    complexity: str | None = None
-    quality: str | None = None
+    complexity: ScorerName | None = None
+    quality: ScorerName | None = None
     options: Mapping[Dimension, ModelOptions] = Field(default_factory=dict)
     despite_health: bool = False
     activate: bool = True

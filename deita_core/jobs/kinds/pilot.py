@@ -20,6 +20,7 @@ from deita_core.jobs.kinds.model_runs import (
     BatchSizer,
     ConversationTurns,
     ModelJob,
+    ScorerName,
     embed_rows,
     identity_of,
     read_windows,
@@ -89,7 +90,7 @@ class PilotSpec(ModelJob):
     unit = "conversations"
 
     dimension: Role
-    model: str
+    model: ScorerName
     options: ModelOptions = ModelOptions()
     rows: int = 200
     seed: int = 42

@@ -29,7 +29,7 @@ import numpy as np
 
 from deita_core.describe import approximate_tokens
 from deita_core.errors import ModelError
-from deita_core.models.endpoint import EndpointClient, Reply
+from deita_core.models.endpoint import EndpointClient, Reply, checked_url
 from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.llm.prompts import DIGITS, TEMPLATE, Prompt, prompt_of
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
@@ -168,6 +168,18 @@ def batch_of(outcomes: Sequence[TurnResult]) -> ScoreBatch:
     )
 
 
+def parts_of_name(name: str) -> tuple[str, str]:
+    """MODEL and URL of "MODEL@URL"; ModelError for a URL that may not be stored."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        # Without what comes behind the model: it may hold a password.
+        raise ModelError(
+            "an endpoint is named endpoint:MODEL@URL with an http(s) URL, got "
+            f"{name.partition('@')[0]!r} and no such URL behind it"
+        )
+    return found[1], checked_url(found[2])
+
+
 class EndpointScorer:
     """Scores turns by an endpoint; see `Scorer` and the module's text.
 
@@ -201,12 +213,7 @@ class EndpointScorer:
         name: str, dimension: Dimension, options: ModelOptions | None = None
     ) -> EndpointScorer:
         """The scorer called "MODEL@URL"."""
-        found = _NAME.fullmatch(name)
-        if found is None:
-            raise ModelError(
-                f"an endpoint is named endpoint:MODEL@URL with an http(s) URL, got {name!r}"
-            )
-        return EndpointScorer(found[1], found[2], dimension, options)
+        return EndpointScorer(*parts_of_name(name), dimension, options)
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
