@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from deita_core.errors import PathError
-from deita_core.files import is_unfinished, resolve_below, whole_file, whole_folder
+from deita_core.files import (
+    cell_text,
+    is_unfinished,
+    one_line,
+    resolve_below,
+    whole_file,
+    whole_folder,
+)
 
 
 @pytest.fixture
@@ -81,3 +91,49 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
         (partial / "none").unlink()
     assert [file.name for file in path.parent.iterdir()] == ["graph"]
     assert [file.name for file in path.iterdir()] == ["second"]
+
+
+def test_what_killed_writes_left_behind_is_swept_and_nothing_else(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    swept = [f".a[1].json.{ended.pid}.part", f".folder.{ended.pid}.part/parts"]
+    kept = [
+        f".a[1].json.{os.getppid()}.part",
+        f".a[1].json.manifest.json.{ended.pid}.part",
+        f".b.json.{ended.pid}.part",
+        ".a[1].json.mine.part",
+    ]
+    for name in swept + kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    with whole_file(tmp_path / "a[1].json") as partial:
+        partial.write_text("[]")
+    with whole_folder(tmp_path / "folder"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "a[1].json", "folder"}
+
+
+def test_what_is_made_is_private_whatever_the_umask(tmp_path: Path):
+    before = os.umask(0)
+    try:
+        with whole_file(tmp_path / "a.json") as partial:
+            partial.write_text("[]")
+        with whole_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(before)
+    assert oct((tmp_path / "a.json").stat().st_mode & 0o777) == "0o600"
+    assert oct((tmp_path / "folder").stat().st_mode & 0o777) == "0o700"
+
+
+def test_what_cannot_be_seen_is_shown_as_an_escape():
+    assert one_line("a\nb\x1b[0m\u202e\udc80") == r"a\nb\x1b[0m\u202e\udc80"
+    assert one_line("Süd 好 👩‍🔬") == "Süd 好 👩‍🔬"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", "+1", "-1", "@a", "\ta", "\ra", "\na", " =1", "\u3000=1", "＝1"]
+)
+def test_a_cell_that_a_spreadsheet_might_run_begins_with_an_apostrophe(text: str):
+    assert cell_text(text) == f"'{text}"
+    assert cell_text(f"a{text}") == f"a{text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,30 @@ def test_a_record_of_the_reference_has_two_messages_a_turn():
         "system": "S",
         "complexity_scores": [1.0, 2.0, 3.0],
     }
+
+
+def test_no_cell_of_a_csv_of_scores_is_a_formula(scored: Project, tmp_path: Path):
+    with scored.transaction("admin", None) as cursor:
+        cursor.execute("UPDATE sources SET name = '\n=cmd()'")
+        cursor.execute("UPDATE scores SET reason = '@a' WHERE reason IS NOT NULL")
+    out = tmp_path / "scores.csv"
+    do(scored, ExportScoresSpec(out=out, format="csv"), tmp_path)
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["source"] for row in rows} == {"'\n=cmd()"}
+    assert {row["quality_reason"] for row in rows} == {"'@a", ""}
+
+
+def test_infinite_scores_are_left_out_where_json_has_no_word_for_them(
+    scored: Project, tmp_path: Path
+):
+    do(scored, import_scores_spec(None, "rating"), tmp_path)
+    with scored.transaction("admin", None) as cursor:
+        cursor.execute("UPDATE scores SET score = 'inf' WHERE score IS NOT NULL")
+    out = tmp_path / "deita.json"
+    said = do(scored, ExportScoresSpec(out=out, format="deita"), tmp_path)
+    assert json.loads(out.read_text()) == []
+    assert said.startswith("0 conversations; 4 left out")
 
 
 def test_nothing_scored_is_nothing_to_export(pool: Project, tmp_path: Path):

@@ -10,6 +10,7 @@ import pytest
 from export_samples import CALL, LONG, PLAIN, TOOLS, WEATHER_TOOLS, chat, row
 
 from deita_core.conversation import Conversation
+from deita_core.files import cell_text
 from deita_core.formats.read import read
 from deita_core.formats.write import write
 from deita_core.formats.write.export_format import NotExpressibleError
@@ -133,13 +134,13 @@ def cells(conversation: Conversation, out: Path) -> dict[str, str]:
     return record
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r="])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n=", " \n=", "  @"])
 def test_no_cell_begins_like_a_formula(start: str, tmp_path: Path):
     asked = chat(("user", f"{start}1+1"), ("assistant", f"{start}cmd()"))
     out = tmp_path / "out.csv"
     record = cells(asked, out)
     assert record["instruction"] == f"'{start}1+1"
-    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in record.values())
+    assert all(cell_text(cell) == cell for cell in record.values())
     assert [found.conversation.id for found in read(out)] == [asked.id]
 
 
@@ -149,8 +150,9 @@ def test_other_cells_stay_as_they_are(tmp_path: Path):
     assert record["response"] == "Rayleigh scattering."
 
 
-def test_tools_that_begin_like_a_formula_are_refused(tmp_path: Path):
-    asked = chat(("user", "a"), ("assistant", "b"), tools="=1+1")
+@pytest.mark.parametrize("tools", ["=1+1", "\n=1+1", " @a"])
+def test_tools_that_begin_like_a_formula_are_refused(tools: str, tmp_path: Path):
+    asked = chat(("user", "a"), ("assistant", "b"), tools=tools)
     report = write([row(asked)], "csv", tmp_path / "out.csv")
     assert report.rows_written == 0
     assert "begin like a formula" in report.skipped[0][1]
@@ -167,6 +169,32 @@ def written(raw: str, tmp_path) -> list[str]:
 )
 def test_a_record_keeps_its_text(raw, tmp_path):
     assert written(raw, tmp_path) == [raw]
+
+
+def test_nan_and_infinity_become_null_which_is_counted_and_all_else_stays(tmp_path):
+    raw = '{"a": NaN, "NaN" : "Infinity, \\"NaN\\"", "b": [-Infinity,Infinity], "c":1.50}'
+    rows = [row(PLAIN, raw=raw), row(PLAIN, raw='{"a": "NaN"}')]
+    report = write(rows, "original", tmp_path / "out")
+    first, second = (tmp_path / "out").read_text(encoding="utf-8").splitlines()
+    assert first == '{"a": null, "NaN" : "Infinity, \\"NaN\\"", "b": [null,null], "c":1.50}'
+    assert second == '{"a": "NaN"}'
+    said = "JSON: 1 row with NaN or Infinity, which are no JSON: null stands in their place"
+    assert [warning.text for warning in report.warnings] == [said]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_numbers_that_json_lacks_are_refused_in_tools_and_calls(number: str, tmp_path):
+    tools = f'[{{"name": "f", "least": {number}}}]'
+    call = f'{{"name": "f", "arguments": {{"x": {number}}}}}'
+    rows = [
+        row(chat(("user", "a"), ("assistant", "b"), tools=tools)),
+        row(chat(("user", "a"), ("function_call", call))),
+    ]
+    report = write(rows, "openai", tmp_path / "out")
+    assert [reason for _, reason in report.skipped] == [
+        "its tools are not a JSON list; the ShareGPT export keeps them",
+        'a function call is not {"name": ..., "arguments": ...}; the ShareGPT export keeps it',
+    ]
 
 
 def test_a_record_over_several_lines_is_put_on_one(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from export_samples import LONG, PLAIN, TOOLS, UNANSWERED, alternating, chat, conversations, row
@@ -150,12 +151,20 @@ def test_other_data_sets_stay_when_merging(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["dataset_info.json"]
 
 
+def test_entries_added_at_the_same_time_all_stay(tmp_path):
+    path = tmp_path / "dataset_info.json"
+    names = [f"{number}.json" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: merge_dataset_info(path, {name: {"file_name": name}}), names))
+    assert set(json.loads(path.read_text())) == set(names)
+
+
 def test_a_missing_file_is_made(tmp_path):
     merge_dataset_info(tmp_path / "new.json", {"mine": {"file_name": "a.json"}})
     assert json.loads((tmp_path / "new.json").read_text()) == {"mine": {"file_name": "a.json"}}
 
 
-@pytest.mark.parametrize("content", ["{broken", "[1]"])
+@pytest.mark.parametrize("content", ["{broken", "[1]", '{"theirs": NaN}'])
 def test_a_file_that_is_no_object_is_left_alone(tmp_path, content):
     path = tmp_path / "dataset_info.json"
     path.write_text(content)
