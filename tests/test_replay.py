@@ -18,7 +18,7 @@ WORDS = ("rivers", "bread", "prime numbers", "taxes", "poems", "bicycles")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `run` has made selected.json out of pool.jsonl."""
+    """A folder in which `run` has made selected.json out of pool.jsonl, at the second go."""
     folder = tmp_path_factory.mktemp("replay")
     rows = [
         {
@@ -31,8 +31,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "pool.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n")
     arguments = ["run", str(folder / "pool.jsonl"), "--out", str(folder / "selected.json")]
-    assert main([*arguments, "--budget", "8", "--threshold", "0.85", "--quiet", "--no-map"]) == 0
+    for budget in ("5", "8"):  # its own earlier file, with another budget: no --force is needed
+        rule = ["--budget", budget, "--threshold", "0.85"]
+        assert main([*arguments, *rule, "--quiet", "--no-map"]) == 0
     return folder
+
+
+def test_another_project_does_not_run_over_the_file(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (made / "selected.json").read_bytes()
+    arguments = ["run", str(made / "pool.jsonl"), "--out", str(made / "selected.json"), "--quiet"]
+    assert main([*arguments, "--project", str(made / "other.duckdb")]) == 1
+    assert "selected.json exists" in capsys.readouterr().err
+    assert (made / "selected.json").read_bytes() == before
+    assert not (made / "other.duckdb").exists()
 
 
 def test_run_does_the_whole_way(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +64,19 @@ def test_a_replay_gives_the_same_bytes(
     assert main([*arguments, "--pool-dir", str(made)]) == 0
     assert "the same file, byte for byte (8 conversations)" in capsys.readouterr().out
     assert out.read_bytes() == (made / "selected.json").read_bytes()
+
+
+def test_an_export_beside_it_in_another_format_is_replayed_too(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = ["--project", str(made / "selected.duckdb"), "--quiet"]
+    out = str(made / "selected.jsonl")
+    assert main(["export", "--selection", "run", "--format", "openai", "--out", out, *project]) == 0
+    again = ["--out", str(tmp_path / "again.jsonl"), "--pool-dir", str(made), "--quiet"]
+    assert main(["replay", f"{out}.manifest.json", *again]) == 0
+    assert "again.jsonl: the same file, byte for byte" in capsys.readouterr().out
+    assert main(["replay", f"{out}.manifest.json", *again]) == 1
+    assert "again.jsonl exists" in capsys.readouterr().err
 
 
 def test_pins_quotas_and_weights_are_replayed_in_a_fresh_project(
@@ -89,6 +115,15 @@ def test_the_file_to_compare_with_is_never_overwritten(made: Path) -> None:
         replay_manifest(
             made / "selected.json.manifest.json", made / "selected.json", [], run_jobs=_never
         )
+
+
+def test_neither_the_manifest_nor_a_pool_file_is_overwritten_by_a_replay(
+    made: Path, tmp_path: Path
+) -> None:
+    manifest = shutil.copy(made / "selected.json.manifest.json", tmp_path / "a.json.manifest.json")
+    for out in (tmp_path / "a.json", made / "pool.jsonl"):
+        with pytest.raises(ExportError, match="is an input"):
+            replay_manifest(Path(manifest), out, [made], run_jobs=_never, overwrite=True)
 
 
 def _never(project: object, steps: object) -> None:

@@ -143,7 +143,7 @@ def _result(record: JobRecord, out: Path, folder: Path) -> None:
             _download("dataset_info.json", _info(out), record.job)
             st.download_button(
                 "All as zip",
-                lambda: _zip(out),
+                lambda: zip_of(out),
                 file_name=f"{out.name}.zip",
                 icon=":material/folder_zip:",
                 key=f"zip-{record.job}",
@@ -171,7 +171,7 @@ def _info(out: Path) -> Path:
     return out.with_name("dataset_info.json")
 
 
-def _zip(out: Path) -> bytes:
+def zip_of(out: Path) -> bytes:
     """The file and what lies beside it; of the folder's dataset_info.json its own entry."""
     names = {
         out: out.name,
