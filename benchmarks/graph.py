@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from benchmarks.pools import generated_pool
 from benchmarks.repr_filter import peak_kilobytes
 from benchmarks.results import write_section
+from deita_core.models.batches import one_thread_each
 from deita_core.similarity.definition import cosines, find_copies
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.graph_build import build_graph
-from deita_core.similarity.screen import Screen, one_thread_each
+from deita_core.similarity.screen import Screen
 
 CHECKED = 50
 FULL_TILE = 4096

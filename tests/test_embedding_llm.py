@@ -14,6 +14,7 @@ from deita_core.embedding.catalogue import load_embedder, name_of_embedder
 from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
 from deita_core.embedding.protocol import finished, text_for
 from deita_core.errors import ModelError
+from deita_core.models import batches
 from deita_core.models.options import ModelOptions
 from tests.fakes import HashEmbedder
 from tests.tiny_models import Kind, random_model, session_folder, tiny_model, tiny_tokenizer
@@ -83,9 +84,26 @@ def test_an_empty_text_gets_a_reason_and_no_vector(llama: LLMEmbedder):
     assert llama.embed([]).vectors.shape == (0, 64)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_vector_has_the_same_bits_in_any_company_and_on_any_number_of_threads(
+    precision: Any, pooling: Any, monkeypatch
+):
+    options = ModelOptions(precision=precision, device="cpu", batch_tokens=300)
+    embedder = LLMEmbedder(str(tiny_model("mistral")), pooling=pooling, options=options)
+    together = embedder.embed(TEXTS).vectors
+    monkeypatch.setattr(batches, "cpu_threads", lambda: 5)
+    order = np.random.default_rng(1).permutation(len(TEXTS))
+    shuffled = embedder.embed([TEXTS[place] for place in order]).vectors
+    np.testing.assert_array_equal(shuffled, together[order])
+    alone = np.concatenate([embedder.embed([text]).vectors for text in TEXTS])
+    np.testing.assert_array_equal(alone, together)
+
+
 def test_running_out_of_memory_changes_no_vector(llama: LLMEmbedder, monkeypatch):
     expected = llama.embed(TEXTS).vectors
     small = LLMEmbedder(str(tiny_model()), options=FP32)
+    small._budget = batches.TokenBudget(2048)  # as on a GPU
     whole = small._pooled
 
     def tight(tokens: Any, rows: list[int]) -> Any:
@@ -185,3 +203,15 @@ def test_a_model_of_sentence_transformers_gives_its_own_vectors(sentence_model: 
     assert found.truncated[:4].tolist() == [False, False, False, True]
     assert found.reasons[4] == "the text is empty"
     assert load_embedder(embedder.id, FP32).revision == embedder.revision
+
+
+def test_a_vector_of_sentence_transformers_has_the_same_bits_in_any_company(
+    sentence_model: Path, monkeypatch
+):
+    monkeypatch.setattr(batches, "cpu_threads", lambda: 5)
+    embedder = SentenceEmbedder(str(sentence_model), FP32)
+    texts = [" ".join("abcdefgh"[n % 7 :] * (n % 5 + 1)) for n in range(60)]
+    together = embedder.embed(texts).vectors
+    alone = np.concatenate([embedder.embed([text]).vectors for text in texts])
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(embedder.embed(texts[::-1]).vectors[::-1], together)

@@ -1,7 +1,9 @@
 """deita_core.models.batches: every row once, longest first, less at once when memory ends."""
 
 import pytest
+import torch
 
+from deita_core.models import batches as models_batches
 from deita_core.models.batches import (
     TokenBudget,
     first_budget,
@@ -65,6 +67,33 @@ def test_rows_are_filled_up_on_the_right():
     assert padded([[5, 6, 7], [8]], [1, 0], 0).tolist() == [[8, 0, 0], [5, 6, 7]]
 
 
-def test_the_first_budget_is_bounded_by_what_is_asked_for():
-    assert first_budget("cuda").tokens > first_budget("cpu").tokens > 100
-    assert first_budget("cpu", 100).tokens == 100
+def test_the_first_budget_is_what_is_asked_for_on_a_gpu_and_none_on_a_cpu():
+    assert (first_budget("cuda").tokens or 0) > 10_000
+    assert first_budget("cuda:1", 100).tokens == 100
+    assert first_budget("cpu", 100).tokens is None
+
+
+def test_without_a_budget_each_row_comes_alone_and_torch_has_one_thread_for_it(monkeypatch):
+    monkeypatch.setattr(models_batches, "cpu_threads", lambda: 8)
+    found: list[tuple[list[int], int]] = []
+
+    def run(rows: list[int]) -> None:
+        found.append((rows, torch.get_num_threads()))
+
+    before = torch.get_num_threads()
+    assert run_longest_first([3, 0, 9, 4], TokenBudget(None), run) == {}
+    assert sorted(found) == [([0], 1), ([2], 1), ([3], 1)]
+    assert torch.get_num_threads() == before
+
+
+def test_what_does_not_fit_beside_others_is_tried_again_alone():
+    tries: list[int] = []
+
+    def run(rows: list[int]) -> None:
+        tries.append(rows[0])
+        if rows == [1] or (rows == [2] and tries.count(2) == 1):
+            raise MemoryError
+
+    reasons = run_longest_first([1, 20, 3, 4], TokenBudget(None), run)
+    assert reasons == {1: "out of memory: 20 tokens do not fit the device"}
+    assert sorted(tries) == [0, 1, 1, 2, 2, 3]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
+from deita_core.models import batches
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.baselines import LossScorer, Measure
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
@@ -128,6 +129,18 @@ def test_too_long_a_turn_is_cut_on_both_sides_alike_and_flagged():
     assert np.isfinite(found.scores).all()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loss_has_the_same_bits_in_any_company_and_on_any_number_of_threads(
+    precision: Any, monkeypatch
+):
+    options = ModelOptions(precision=precision, device="cpu", batch_tokens=300)
+    made = LossScorer(str(tiny_model("mistral", scorer=False)), "ifd", "quality", options)
+    together = made.score(TURNS).scores
+    monkeypatch.setattr(batches, "cpu_threads", lambda: 5)
+    assert made.score(TURNS[::-1]).scores[::-1].tolist() == together.tolist()
+    assert [made.score([turn]).scores[0] for turn in TURNS] == together.tolist()
+
+
 def test_running_out_of_memory_changes_no_score(monkeypatch):
     import deita_core.scoring.baselines as losses
 
@@ -141,6 +154,7 @@ def test_running_out_of_memory_changes_no_score(monkeypatch):
 
     monkeypatch.setattr(losses, "_batch_losses", tight)
     small = LossScorer(str(tiny_model("llama", scorer=False)), "ifd", "complexity", FP32)
+    small._budget = batches.TokenBudget(2048)  # as on a GPU
     assert np.abs(small.score(TURNS).scores - expected).max() < 1e-5
     assert small._budget.halved > 0
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
+from deita_core.models import batches
 from deita_core.models.language_model import load_language_model
 from deita_core.scoring import LLMScorer, ModelOptions, TurnText
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
@@ -30,9 +31,8 @@ def texts(count: int = 24, most: int = 60) -> list[str]:
     return [" ".join(rng.choice(words, n)) for n in rng.integers(0, most, count)]
 
 
-def scorer_of(kind: Kind, tokens: int = 700, **more: Any) -> LLMScorer:
-    options = ModelOptions(precision="fp32", device="cpu", batch_tokens=tokens)
-    return LLMScorer(tiny_model(kind), **{"options": options, **more})
+def scorer_of(kind: Kind, **more: Any) -> LLMScorer:
+    return LLMScorer(tiny_model(kind), **{"options": FP32, **more})
 
 
 def one_by_one(kind: Kind, turns: list[TurnText], dimension: str) -> NDArray[np.float64]:
@@ -76,17 +76,33 @@ def test_the_first_generated_token_gives_the_same_score() -> None:
     assert score == pytest.approx(weights @ np.arange(1, 7), abs=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("dimension", ["complexity", "quality"])
+def test_a_score_has_the_same_bits_in_any_company_order_and_number_of_threads(
+    precision: Any, dimension: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ModelOptions(precision=precision, device="cpu", batch_tokens=300)
+    scorer = LLMScorer(tiny_model("mistral"), dimension, options=options)
+    turns = [TurnText(text, text[::-1]) for text in texts() if text]
+    together = scorer.score(turns)
+    monkeypatch.setattr(batches, "cpu_threads", lambda: 5)
+    order = np.random.default_rng(1).permutation(len(turns))
+    shuffled = scorer.score([turns[place] for place in order])
+    np.testing.assert_array_equal(shuffled.scores, together.scores[order])
+    np.testing.assert_array_equal(shuffled.mass, together.mass[order])
+    alone = np.concatenate([scorer.score([turn]).scores for turn in turns])
+    np.testing.assert_array_equal(alone, together.scores)
+
+
 @pytest.mark.parametrize("tokens", [1, 300, 100_000])
-def test_the_size_of_a_batch_changes_nothing(tokens: int) -> None:
+def test_batches_as_on_a_gpu_stay_near(tokens: int) -> None:
     wanted = scorer_of("mistral").complexity(texts())
-    assert scorer_of("mistral", tokens).complexity(texts()) == pytest.approx(wanted, abs=1e-4)
-
-
-def test_the_order_of_the_texts_changes_nothing() -> None:
-    wanted = scorer_of("llama").complexity(texts())
-    order = np.random.default_rng(1).permutation(len(wanted))
-    shuffled = scorer_of("llama").complexity([texts()[place] for place in order])
-    assert shuffled == pytest.approx(wanted[order], abs=1e-4)
+    batched = scorer_of("mistral")
+    batched._replicas[0].budget = batches.TokenBudget(tokens)
+    try:
+        assert batched.complexity(texts()) == pytest.approx(wanted, abs=1e-4)
+    finally:
+        batched._replicas[0].budget = batches.TokenBudget(None)
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
@@ -218,9 +234,9 @@ class Fails:
 def test_out_of_memory_in_the_middle_halves_the_batches_and_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scorer = scorer_of("llama", 2000)
+    scorer = scorer_of("llama")
     wanted = scorer.complexity(texts())
-    scorer._replicas[0].budget.tokens = 2000
+    monkeypatch.setattr(scorer._replicas[0], "budget", batches.TokenBudget(2000))
     fails = Fails(scorer, 5, after=1)
     monkeypatch.setattr(scorer._replicas[0], "logits", fails)
     assert scorer.complexity(texts()) == pytest.approx(wanted, abs=1e-4)

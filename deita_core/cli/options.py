@@ -171,7 +171,7 @@ class RunningOptions:
 
     device: str | None = value(None, "NAME", "cpu, cuda, cuda:1 or mps (default: the best here)")
     precision: str | None = choice(None, PRECISIONS, "default: bf16 where the device has it")
-    batch_tokens: int | None = value(None, "N", "most tokens at once (default: found out)")
+    batch_tokens: int | None = value(None, "N", "most tokens at once on a GPU (default: found out)")
     max_tokens: int | None = value(None, "N", "longest prompt; longer ones are cut")
     api: str | None = choice(None, APIS, "of an endpoint (default: completions)")
     requests: int | None = value(None, "N", "to an endpoint at once (default: 16)")

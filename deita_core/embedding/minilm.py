@@ -8,8 +8,9 @@ On a GPU transformers' module runs as it is. On a CPU OpenVINO runs it, converte
 the user's cache, so that later starts load neither torch nor transformers (5 s and 500 MB). It is
 used while its SHA-256 is the one noted beside it; where it cannot be kept it is made anew.
 
-A vector depends on its text, the precision and the kind of machine; other texts of the batch
-move its last bits (in float32 by less than 1e-5), since they decide how far it is padded.
+On a CPU a vector depends on its text, the precision and the kind of machine alone, to the last
+bit: its own length decides how far a text is padded, and OpenVINO gives each batch one thread. On a
+GPU the size of the batch moves the last bits.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 The embedding of a conversation by a language model is the last layer's hidden state at its last
 token (the whole conversation in the template Vicuna v1.1, truncated at 2,048 tokens), as in the
 reference implementation of the paper (hkust-nlp/deita), which takes Mistral-7B.
+
+On a CPU a vector depends on its text alone, to the last bit; on a GPU its last digits depend on the
+batch.
 """
 
 from __future__ import annotations
@@ -128,6 +131,9 @@ class SentenceEmbedder:
         tokens = self._model.tokenizer(clean, truncation=False, verbose=False).input_ids
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         vectors = np.full((len(texts), self.dimension), np.nan, dtype=np.float32)
+
+        # The first call sets the tokenizer's limits: two threads must not do that at once.
+        self._model.encode("a", show_progress_bar=False)
 
         def run(rows: list[int]) -> None:
             some = [clean[row] for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,14 @@ from deita_core.similarity.neighbours import largest_first
 MOST_CLUSTERS = 256
 PASSES = 25
 BLOCK = 4096
+
+
+def one_order() -> Any:
+    """A context in which products and sums run on one thread: on several they add up in an order
+    that depends on how many there are, and for the centres of clusters on chance."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def default_clusters(rows: int) -> int:
@@ -33,7 +42,6 @@ def cluster(vectors: ArrayLike, clusters: int | None = None, seed: int = 0) -> N
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     array = as_embeddings(vectors)
     if clusters is not None and clusters < 1:
@@ -48,8 +56,7 @@ def cluster(vectors: ArrayLike, clusters: int | None = None, seed: int = 0) -> N
         unit[start : start + BLOCK] = unit_rows(array, usable[start : start + BLOCK])
     random = np.random.RandomState(np.random.MT19937(seed))
     kmeans = KMeans(k, n_init=1, max_iter=PASSES, random_state=random, copy_x=False)
-    # On several threads the sums of a cluster would add up in another order each time.
-    with threadpool_limits(1), warnings.catch_warnings():
+    with one_order(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         found = kmeans.fit_predict(unit)
     labels[usable] = largest_first(found)[0]

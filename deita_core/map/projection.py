@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.map.clusters import one_order
 from deita_core.similarity.graph import SimilarityGraph
 from deita_core.similarity.neighbours import nearest_neighbours, normalised
 
@@ -55,7 +56,8 @@ def project(
     if not 0 <= min_dist <= 1:
         raise SelectionError(f"min_dist must be between 0 and 1, got {min_dist}")
     unit = normalised(vectors)
-    axes = _main_axes(unit)
+    with one_order():
+        axes = _main_axes(unit)
     n = len(unit)
     if n < SMALLEST_LAYOUT:
         return axes
@@ -108,7 +110,8 @@ def place(
     if not len(unit):
         return np.zeros((0, 2), np.float32)
     k = min(neighbours, len(there))
-    indices, distances = _nearest_of(unit, there, k)
+    with one_order():
+        indices, distances = _nearest_of(unit, there, k)
     sigmas, rhos = umap.smooth_knn_dist(distances, float(k), local_connectivity=0.0)
     rows, columns, weights, _ = umap.compute_membership_strengths(
         indices, distances, sigmas, rhos, bipartite=True

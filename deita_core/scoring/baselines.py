@@ -32,7 +32,7 @@ from typing import Literal
 import numpy as np
 
 from deita_core.errors import ModelError
-from deita_core.models.batches import TokenBudget, padded, run_longest_first
+from deita_core.models.batches import TokenBudget, first_budget, padded, run_longest_first
 from deita_core.models.language_model import LanguageModel, load_language_model
 from deita_core.models.options import ModelOptions, Parameters
 from deita_core.scoring.protocol import NOT_FINITE, Dimension, ScoreBatch, TurnText, score_scorable
@@ -91,8 +91,8 @@ class RandomScorer:
         return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
-# Numbers held at once as logits: tokens of a batch x vocabulary.
-CPU_LOGITS, GPU_LOGITS = 1 << 27, 1 << 30
+# Numbers held at once as logits: tokens x vocabulary.
+LOGITS = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,13 @@ def _batch_losses(passages: Sequence[Passage], model: LanguageModel) -> list[flo
     return found
 
 
+def _budget(device: str, wanted: int | None, vocabulary: int, limit: int) -> TokenBudget:
+    budget, most = first_budget(device, wanted), LOGITS // vocabulary
+    if budget.tokens is None:
+        return TokenBudget(None, at_once=max(1, most // limit))
+    return TokenBudget(max(1, min(most, budget.tokens)))
+
+
 Measure = Literal["perplexity", "ifd"]
 MAX_TOKENS = 2048
 
@@ -176,9 +183,8 @@ class LossScorer:
             "precision": self._model.precision,
             "max_tokens": self._limit,
         }
-        cells = GPU_LOGITS if self._model.device.startswith("cuda") else CPU_LOGITS
         vocabulary = int(self._model.network.config.get_text_config().vocab_size)
-        self._budget = TokenBudget(max(1, min(cells // vocabulary, options.batch_tokens or cells)))
+        self._budget = _budget(self._model.device, options.batch_tokens, vocabulary, self._limit)
 
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`; NaN with a reason where there is no response."""

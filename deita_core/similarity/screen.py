@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.models.batches import one_thread_each
 from deita_core.models.device import cpu_threads, pick_device
 
 if TYPE_CHECKING:
@@ -27,27 +27,6 @@ Lists = tuple[NDArray[np.int64], NDArray[np.int32]]
 EVERY_CELL = np.int16(-32768)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-@contextmanager
-def one_thread_each() -> Iterator[ThreadPoolExecutor]:
-    """A thread for each core, in which torch multiplies on that thread alone.
-
-    That is faster than all threads on one product, and keeps bf16 products on a GPU exact sums.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    matmul = torch.backends.cuda.matmul
-    reduced = matmul.allow_bf16_reduced_precision_reduction
-    matmul.allow_bf16_reduced_precision_reduction = False
-    pool = ThreadPoolExecutor(cpu_threads(), initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
-        matmul.allow_bf16_reduced_precision_reduction = reduced
 
 
 def side_by_side(

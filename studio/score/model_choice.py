@@ -331,7 +331,7 @@ def _local(dimension: str) -> dict[str, Any]:
         st.caption(f"Device: {next(iter(labels.values()))}.")
     fast = next(iter(found.values())).precisions[0]
     precisions = {_AUTOMATIC: f"automatic: {fast}", "int8": "int8 (8 bit)", "int4": "int4 (4 bit)"}
-    batches = "Padding included. Empty: found out; memory that runs out halves it."
+    batches = "On a GPU, padding included. Empty: found out; memory that runs out halves it."
     return {
         "device": device,
         "precision": _select(dimension, "Precision", "precision", list(PRECISIONS), precisions),

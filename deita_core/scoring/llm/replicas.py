@@ -5,10 +5,12 @@ forward pass, by hooks around that layer: whatever an architecture does to its l
 scale, a soft cap) is done here as well. Prompts are filled up on the right: with causal attention
 no token sees the filling, so neither a mask nor other positions are needed, and attention may take
 its fastest kernel. Where FlashAttention is installed they are laid end to end, with no filling.
+On a CPU each prompt is read alone, on one thread, so that nothing else can change its last bits.
 """
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,17 +25,15 @@ from deita_core.models.language_model import LanguageModel, load_language_model
 
 
 class Replica:
-    """A model with its own batch budget; see the module's text. For one thread at a time."""
+    """A model with its own batch budget; see the module's text."""
 
     def __init__(self, model: LanguageModel, *, packed: bool = False) -> None:
         """packed: lay prompts end to end (the attention must tell them apart by position)."""
         self.model = model
         self.packed = packed
         self.budget: TokenBudget = first_budget(model.device)
-        self._digits: tuple[int, ...] = ()
         self._rows: dict[tuple[int, ...], Any] = {}
-        self._shape: Any = None
-        self._ends: Any = None
+        self._asked = threading.local()  # by a pass, of its hooks: digits, shape, ends
         self._head = model.network.get_output_embeddings()
         if self._head is None:
             raise ModelError(f"{model.name} has no output matrix: it is no causal language model")
@@ -48,9 +48,9 @@ class Replica:
         returns before the numbers are there."""
         import torch
 
-        self._digits = tuple(digits)
-        inputs, self._ends = self._inputs(tokens, rows)
-        self._shape = inputs["input_ids"].shape
+        asked = self._asked
+        inputs, asked.ends = self._inputs(tokens, rows)
+        asked.digits, asked.shape = tuple(digits), inputs["input_ids"].shape
         with torch.inference_mode():
             logits = self.model.network(**inputs, use_cache=False).logits
             if tuple(logits.shape) != (1, len(rows), 6 + self._head.weight.shape[0]):
@@ -84,9 +84,10 @@ class Replica:
 
     def _keep_ends(self, head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = inputs[0]  # (B, T, D), or (1, T, D) when packed
-        if hidden.shape[:-1] != self._shape:  # on a GPU a wrong place would end the process
+        if hidden.shape[:-1] != self._asked.shape:  # on a GPU a wrong place would end the process
             raise self._unusual()
-        return hidden.reshape(-1, hidden.shape[-1])[self._ends][None], *inputs[1:]  # (1, B, D)
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        return flat[self._asked.ends][None], *inputs[1:]  # (1, B, D)
 
     def _put_scores_first(self, head: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         """The six logits in float32, then the whole row: (1, b, 6 + vocabulary). In bfloat16 a
@@ -98,15 +99,15 @@ class Replica:
     def _six(self, head: Any, hidden: Any, output: Any) -> Any:
         import torch
 
-        digits = list(self._digits)
+        digits = list(self._asked.digits)
         weight = getattr(head, "weight", None)
         if weight is None or not weight.is_floating_point() or weight.shape[-1] != hidden.shape[-1]:
             return output[..., digits].float()  # a quantised matrix has no rows to take
-        if self._digits not in self._rows:
+        if self._asked.digits not in self._rows:
             bias = getattr(head, "bias", None)
             chosen = None if bias is None else bias[digits].float()
-            self._rows[self._digits] = (weight[digits].float(), chosen)
-        return torch.nn.functional.linear(hidden.float(), *self._rows[self._digits])
+            self._rows[self._asked.digits] = (weight[digits].float(), chosen)
+        return torch.nn.functional.linear(hidden.float(), *self._rows[self._asked.digits])
 
     def _unusual(self) -> ModelError:
         return ModelError(

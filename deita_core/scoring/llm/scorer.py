@@ -5,8 +5,8 @@ ends in a cue ("##Complexity: "), and the score is the expectation over the prob
 tokens 1 to 6 that may follow (arXiv 2312.15685). One pass over the prompt; nothing is generated.
 
 NaN with a reason: a turn with nothing to judge, one that does not fit the memory even alone, and
-one where the model's numbers are not finite or leave the six tokens next to no probability. A score
-is not exact to the last bit: the matrix library adds up in an order that depends on the batch.
+one where the model's numbers are not finite or leave the six tokens next to no probability. On a
+CPU a score depends on its turn alone, to the last bit; on a GPU the batch moves its last digits.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import ModelError
+from deita_core.models.batches import first_budget
 from deita_core.models.device import pick_device
 from deita_core.models.language_model import check_max_tokens
 from deita_core.models.options import ModelOptions, Parameters
@@ -83,7 +84,7 @@ class LLMScorer:
         ]
         if options.batch_tokens is not None:
             for replica in self._replicas:
-                replica.budget.tokens = options.batch_tokens
+                replica.budget = first_budget(replica.model.device, options.batch_tokens)
         model = self._replicas[0].model
         check_max_tokens(self._name, options.max_tokens, model.limit)
         released = self._name in DEITA.values()
