@@ -46,6 +46,7 @@ from deita_core.project.pool import (
     add_rows,
     add_source,
     finish_source,
+    forget_source,
     set_source_facts,
     stop_sources,
 )
@@ -78,6 +79,7 @@ def prepared(tmp_path: Path) -> Iterator[Project]:
     with Project.open(prepared_project(tmp_path / "topics.duckdb", rows=12)) as project:
         save(project, "first")
         add_job(project, "embed", {})
+        add_source(project, "empty.json", "/empty.json", None)
         yield project
 
 
@@ -103,6 +105,7 @@ WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
     "set_notes": ("curator", lambda p: set_notes(p, 1, "good")),
     "delete_selection": ("curator", lambda p: delete_selection(p, 1)),
     "add_source": ("curator", lambda p: add_source(p, "a.json", "/a.json", None)),
+    "forget_source": ("curator", lambda p: forget_source(p, 1)),
     "finish_source": ("curator", lambda p: finish_source(p, 0, 14)),
     "register_model": (
         "curator",

@@ -28,10 +28,12 @@ from deita_core.project.selections import (
     save_selection,
     selections,
 )
+from deita_core.selection.rule import SelectionRule
 from tests.builders import prepared_project
 from tests.together.ledger import differences
 
 ROWS, ACTIONS, SESSIONS = 30, 60, 4
+RULE = SelectionRule().to_json()
 NAMES = ("one", "two", "three")
 
 
@@ -43,7 +45,7 @@ def shared(tmp_path: Path) -> Iterator[Project]:
 
 def save(project: Project, name: str, replaces: int | None = None) -> int:
     rows = np.arange(3)
-    return save_selection(project, name, "{}", "", rows, rows * 1.0, replaces=replaces)
+    return save_selection(project, name, RULE, "", rows, rows * 1.0, replaces=replaces)
 
 
 class Session(threading.Thread):
@@ -96,8 +98,8 @@ def test_no_update_is_lost_and_each_conflict_is_said(shared: Project, tmp_path: 
     save(shared, "kept")
     runner = JobRunner(shared)
     runner.start()
-    exports = [ExportSpec(selection="kept", format="sharegpt", out=tmp_path / "kept.json")]
-    runner.submit([ImportSpec(sources=register_files(shared, [pool])), *exports])
+    runner.submit([ExportSpec(selection="kept", format="sharegpt", out=tmp_path / "kept.json")])
+    runner.submit([ImportSpec(sources=register_files(shared, [pool]))])
     sessions = [Session(shared, number) for number in range(SESSIONS)]
     for session in sessions:
         session.start()
@@ -120,3 +122,21 @@ def test_no_update_is_lost_and_each_conflict_is_said(shared: Project, tmp_path: 
     )
     assert [said for said in refused if not any(word in said for word in words)] == []
     assert refused
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "DELETE FROM pins WHERE row = 2",
+        "UPDATE selections SET name = 'other'",
+        "UPDATE meta SET value = 'other' WHERE key = 'name'",
+        "DELETE FROM sources",
+        "UPDATE conversations SET row = row + 1",
+    ],
+)
+def test_a_lost_update_is_noticed(shared: Project, loss: str) -> None:
+    set_pins(shared, [1, 2], "pinned")
+    save(shared, "kept")
+    assert list(differences(shared)) == []
+    shared.cursor().execute(loss)
+    assert len(list(differences(shared))) == 1

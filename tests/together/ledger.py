@@ -85,7 +85,14 @@ def name_told(entries: list[LogEntry]) -> str:
 
 
 def files_told(entries: list[LogEntry]) -> dict[int, str]:
-    return {e.what["source"]: e.what["file"] for e in entries if e.action == "add a file"}
+    """Name by number."""
+    found: dict[int, str] = {}
+    for entry in entries:
+        if entry.action == "add a file":
+            found[entry.what["source"]] = entry.what["file"]
+        elif entry.action == "take back a file":
+            del found[entry.what["source"]]
+    return found
 
 
 def jobs_told(entries: list[LogEntry]) -> dict[int, str]:

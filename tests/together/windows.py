@@ -53,7 +53,7 @@ class Window:
     async def act(self) -> None:
         """One thing at random; what another took away meanwhile is given up."""
         weights = {self.pin: 6, self.save: 3, self.save_shared: 3, self.change_saved: 6}
-        weights |= {self.rename_project: 1, self.export: 1, self.load: 0.3}
+        weights |= {self.rename_project: 1, self.export: 1, self.load: 0.5}
         do: Callable[[], Awaitable[None]] = self.random.choices([*weights], [*weights.values()])[0]
         try:
             await do()
@@ -85,7 +85,8 @@ class Window:
         await self.settled()
 
     async def view(self, name: str) -> None:
-        await self.go("Select")
+        if not await self.page.get_by_role("heading", name="Select", exact=True).count():
+            await self.go("Select")
         await self.page.get_by_text(name, exact=True).first.click()
         await self.settled()
 
@@ -103,6 +104,7 @@ class Window:
         names = [self.button(name) for name in ("Pin", "Exclude", "Take back")]
         await self.button("Close").first.wait_for()
         there = [one.first for one in names if await one.count()]
+        assert there  # else the page was just being drawn anew
         await self.random.choice(there).click()
         await self.settled()
 
