@@ -104,6 +104,14 @@ def test_a_folder_tells_its_size_and_that_it_fits(project_file: Path) -> None:
     assert not button(page, "Try on 60 rows first").disabled
 
 
+def test_where_the_light_scorers_are_chosen_their_weakness_is_said(project_file: Path) -> None:
+    page = choose(score_page(), "quality", "light")
+    assert "close to a length meter" in texts(page)
+    models = score_page("Models")
+    assert "right in 5 to 40 of 100 cases" in texts(models)
+    assert "On other data quality is **close to a length meter**" in texts(models), "the card"
+
+
 def test_quality_follows_complexity_unless_told_otherwise(project_file: Path) -> None:
     page = choose(score_page(), "complexity", "random")
     with open_in_app(project_file) as opened:

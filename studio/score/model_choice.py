@@ -52,7 +52,9 @@ _SAME = ModelKind(
 SCORERS = (
     ModelKind("", "Leave as it is", "No scores are made or changed."),
     ModelKind(
-        "light", "Light", "Built in, no download: seconds per 10,000 rows on a CPU. A first look."
+        "light", "Light",
+        "Built in, no download: seconds per 10,000 rows on a CPU. A first look: outside of pools "
+        "like Alpaca its quality is close to a length meter, and it favours the longer answer.",
     ),
     ModelKind(
         "deita", "Deita (released)",
