@@ -23,6 +23,13 @@ from deita_core.errors import PathError
 PRIVATE_FILE, PRIVATE_FOLDER, PRIVATE_UMASK = 0o600, 0o700, 0o077
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder, with those above it that are missing, which only its owner can enter."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(PRIVATE_FOLDER, exist_ok=True)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which takes its place when the block ends.
@@ -51,7 +58,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     sweep(path)
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(PRIVATE_FOLDER, parents=True)
+    private_folder(partial)
     try:
         yield partial
         replace_folder(partial, path)
@@ -62,7 +69,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def replace_folder(finished: Path, path: Path) -> None:
     """Rename a finished folder to `path`; one that is there goes away."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     before = path.with_name(f".{path.name}.old")
     shutil.rmtree(before, ignore_errors=True)
     if path.exists():

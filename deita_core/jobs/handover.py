@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from deita_core.errors import DeitaError, JobCancelledError, JobError
-from deita_core.files import is_unfinished, whole_file, whole_folder
+from deita_core.files import is_unfinished, private_folder, whole_file, whole_folder
 from deita_core.project.job_log import Progress, State
 from deita_core.project.models import ModelIdentity, Role
 from deita_core.project.on_disk import shortage
@@ -97,11 +97,11 @@ class Handover:
 
     def create(self, kind: str, parameters: Mapping[str, Any]) -> None:
         """Start afresh, but keep finished batches that were not committed yet."""
-        self.parts.mkdir(parents=True, exist_ok=True)
+        private_folder(self.parts)
         for unfinished in filter(is_unfinished, self.parts.iterdir()):
             shutil.rmtree(unfinished)
         shutil.rmtree(self.input, ignore_errors=True)
-        self.input.mkdir()
+        private_folder(self.input)
         for name in (IDENTITIES.name, PROGRESS.name, OUTCOME.name, _CANCEL):
             (self.folder / name).unlink(missing_ok=True)
         self.tell(SPEC, (kind, dict(parameters)))
@@ -147,7 +147,7 @@ class Handover:
 
     def cancel(self) -> None:
         """Owner: ask the worker to stop at the next batch."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         (self.folder / _CANCEL).touch()
 
     @property

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from deita_core.errors import PathError, ProjectError
+from deita_core.files import private_folder
 from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
 from deita_core.project.on_disk import SUFFIX, snapshots_folder
@@ -154,7 +155,7 @@ def place_for_upload(number: str, name: str, size: int) -> Path:
     path = data_folder() / "uploads" / theirs / own / short
     if not path.exists():
         _check_room(path.parents[1], name, size)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     return path
 
 

@@ -35,7 +35,7 @@ from deita_core.errors import (
     ProjectLockedError,
     ProjectVersionError,
 )
-from deita_core.files import PRIVATE_FILE, PRIVATE_FOLDER, one_line, partial_path, sweep, whole_file
+from deita_core.files import PRIVATE_FILE, one_line, partial_path, private_folder, sweep, whole_file
 from deita_core.people import Person, Role, current_person, require
 from deita_core.project.on_disk import ENDING, SUFFIX, damaged, file_problem, list_snapshots
 
@@ -312,7 +312,7 @@ class Project:
         """
         with self.transaction("admin", action, {"file": path.name}, changes_data=False):
             pass
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        private_folder(path.parent)
         with self._write_lock, self.reading() as cursor:
             cursor.execute("FORCE CHECKPOINT")  # waits for those who read
             try:
@@ -396,7 +396,7 @@ def _make(path: Path) -> None:
     folder = partial_path(path)
     partial = folder / path.name
     try:
-        folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        private_folder(folder)
         with duckdb.connect(str(partial), config=_CONFIG) as connection:
             partial.chmod(PRIVATE_FILE)
             connection.begin()

@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from deita_core.errors import DeitaError
-from deita_core.files import PRIVATE_FOLDER
+from deita_core.files import private_folder
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.formats.write.trainers import check_dataset_info
 from deita_core.jobs.kinds import ExportSpec
@@ -75,7 +75,7 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
         disabled=not usable or opened.runner.busy,
     ):
         with errors_shown():
-            out.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            private_folder(out.parent)
             spec = ExportSpec(
                 selection=name,
                 format=key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deita_core.errors import DeitaError
-from deita_core.files import PRIVATE_FOLDER
+from deita_core.files import private_folder
 from deita_core.formats.score_file import SCORE_FORMATS, score_field_names, score_fields
 from deita_core.jobs.chains import import_scores_spec
 from deita_core.jobs.kinds import ExportScoresSpec
@@ -105,7 +105,7 @@ def _export(opened: Opened, found: ProjectInfo) -> None:
     label = again if out.exists() else "Write the file"
     if st.button(label, icon=":material/save:", disabled=opened.runner.busy, key="scores_write"):
         with errors_shown():
-            out.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            private_folder(out.parent)
             spec = ExportScoresSpec(out=out, format=format, overwrite=out.exists())
             opened.runner.submit([spec])
             st.rerun()
