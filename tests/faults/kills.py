@@ -37,11 +37,12 @@ STAGES: Mapping[str, tuple[str, ...]] = {
         "best",
         "--out",
         OUT,
+        "--force",
     ),
 }
 VICTIMS = ("command", "worker", "both")
-# When something was done is not what was done.
-_TIMES = ("added", "made", "scored", "embedded", "started", "finished")
+# When something was done is not what was done, nor is how often a selection was replaced.
+_TIMES = ("selection", "added", "made", "scored", "embedded", "started", "finished")
 
 
 def contents(folder: Path) -> dict[str, str]:
