@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from deita_core.project.folder import create_project
+from deita_core.project.on_disk import list_snapshots
 from tests.builders import prepared_project, with_graph
 from tests.test_on_disk import spoil_column
 
@@ -175,6 +176,24 @@ def test_deleting_asks_first_and_opens_another(three: Path, manage: Manage) -> N
     assert not (three / "sample.duckdb").exists()
     assert open_key(app) == app.query_params["project"] != "sample"
     assert "no project" not in problems(app)
+
+
+def test_a_snapshot_is_made_brought_back_opened_and_deleted(three: Path, manage: Manage) -> None:
+    app = manage(visit(project="sample"), "Snapshots")
+    click(fill_name(app, "friday"), "Make a snapshot")
+    assert "Made “friday”" in app.success[0].value
+    with app.session_state["opened_project"].project.transaction("admin", None) as cursor:
+        cursor.execute("UPDATE meta SET value = 'Changed' WHERE key = 'name'")
+    click(app, "Bring it back")
+    assert app.session_state["opened_project"].project.name == "sample"
+    assert app.selectbox(key="snapshot").options[0].startswith("before-")
+    ran(app.selectbox(key="snapshot").set_value("friday").run())
+    ran(app.checkbox(key="sure-friday").check().run())
+    click(app, "Delete it")
+    assert [one.name[:7] for one in list_snapshots(three / "sample.duckdb")] == ["before-"]
+    click(app, "Open as a new project")
+    assert str(open_key(app)).startswith("sample-before-")
+    assert app.session_state["opened_project"].project.name == "Changed"
 
 
 def test_a_project_deleted_elsewhere_is_said(three: Path) -> None:

@@ -143,7 +143,7 @@ class Project:
         self._connection = connection
         self._write_lock = threading.Lock()
         self.closed = False
-        self._why_closed = ""
+        self.why_closed = ""
         self._data_version = 0  # counted along: nobody else can write to the file
 
     @staticmethod
@@ -181,7 +181,7 @@ class Project:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor for the calling thread; threads must not share one."""
         if self.closed:
-            raise ProjectError(self._why_closed or f"{self.path.name} was closed: open it again")
+            raise ProjectError(self.why_closed or f"{self.path.name} was closed: open it again")
         return self._connection.cursor()
 
     @contextmanager
@@ -199,7 +199,7 @@ class Project:
             if problem is None:
                 raise
             if isinstance(error, ENDING):  # DuckDB takes no more work until it is opened anew
-                self._why_closed = str(problem)
+                self.why_closed = str(problem)
                 self.closed = True
                 self._connection.close()
             raise problem from error

@@ -28,7 +28,15 @@ from deita_core.project.folder import (
 from studio.shell import state
 from studio.shell.conflicts import deletion_said
 from studio.shell.log_view import show_log
-from studio.shell.resources import Opened, close_project, errors_shown, open_project, say
+from studio.shell.resources import (
+    Opened,
+    close_project,
+    errors_shown,
+    go_to_project,
+    open_project,
+    say,
+)
+from studio.shell.snapshots import ask_snapshots
 from studio.shell.text import escape, file_size
 
 _TITLES = "project_titles"
@@ -156,7 +164,12 @@ def _manage(folder: Path, opened: Opened | None) -> None:
             return
         ask = {"History": show_log}
         if may("admin"):
-            changes = {"Rename": _ask_rename, "Duplicate": _ask_duplicate, "Delete": _ask_delete}
+            changes = {
+                "Rename": _ask_rename,
+                "Duplicate": _ask_duplicate,
+                "Snapshots": ask_snapshots,
+                "Delete": _ask_delete,
+            }
             ask = {**changes, **ask}
         choice = st.menu_button(
             "Manage", list(ask), icon=":material/more_horiz:", key="project-manage"
@@ -172,7 +185,7 @@ def _ask_new(folder: Path) -> None:
     if st.button("Create", type="primary", disabled=not name.strip()):
         with create_project(folder, name) as project:
             path = project.path
-        _go_to(path, f"Created “{name}”. Load a pool to begin.")
+        go_to_project(path, f"Created “{name}”. Load a pool to begin.")
 
 
 @st.dialog("Rename project")
@@ -192,7 +205,7 @@ def _ask_duplicate(opened: Opened) -> None:
     if opened.runner.busy:
         st.warning("Jobs are running: the copy has what they have finished so far.")
     if st.button("Duplicate", type="primary", disabled=not name.strip()):
-        _go_to(duplicate_project(opened.project, name), f"Made “{name}”.")
+        go_to_project(duplicate_project(opened.project, name), f"Made “{name}”.")
 
 
 @st.dialog("Delete project")
@@ -201,22 +214,14 @@ def _ask_delete(opened: Opened) -> None:
     name, path = opened.project.name, opened.project.path
     st.markdown(
         f"This deletes **{escape(name)}** ({file_size(path.stat().st_size)}) with its scores, "
-        "embeddings and selections. The pool files it was imported from and files you exported "
-        "stay."
+        "embeddings, selections and snapshots. The pool files it was imported from and files you "
+        "exported stay."
     )
     sure = st.checkbox("Yes, delete it; this cannot be undone")
     if st.button("Delete", type="primary", disabled=not sure, icon=":material/delete:"):
         close_project(path)
         delete_project(path)
-        _go_to(None, f"Deleted “{name}”.")
-
-
-def _go_to(path: Path | None, message: str) -> None:
-    """Run again with that project, or with the first that opens; the picker is drawn already."""
-    key = None if path is None else path.name.removesuffix(".duckdb")
-    st.session_state[state.NEXT_PROJECT] = key
-    say(message)
-    st.rerun()
+        go_to_project(None, f"Deleted “{name}”.")
 
 
 @contextmanager
@@ -228,7 +233,14 @@ def page_shown(opened: Opened | None) -> Iterator[None]:
         if opened is not None and opened.project.closed:
             path = opened.project.path
             gone = "" if path.exists() else deletion_said(path.parent, path.stem)
-            st.error(escape(gone or "This project was closed by another session") + ".")
+            st.error(
+                escape(
+                    gone
+                    or opened.project.why_closed
+                    or "This project was closed by another session"
+                )
+                + "."
+            )
             st.button("Go on", icon=":material/refresh:", key="project-closed")
         elif isinstance(error, DeitaError):
             st.error(escape(str(error)))

@@ -201,3 +201,11 @@ def errors_shown() -> Iterator[None]:
 def say(text: str) -> None:
     """Show a short message after the next rerun (a page cannot show one before it)."""
     st.session_state[state.NOTICE] = text
+
+
+def go_to_project(path: Path | None, message: str) -> None:
+    """Run again with that project, or with the first that opens; the picker is drawn already."""
+    key = None if path is None else path.name.removesuffix(".duckdb")
+    st.session_state[state.NEXT_PROJECT] = key
+    say(message)
+    st.rerun()
