@@ -10,11 +10,14 @@ import pytest
 import streamlit as st
 
 from deita_core.errors import ProjectError
+from deita_core.formats.read.layout import PoolRow
+from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.people import Person, acting_as
 from deita_core.project import Project
 from deita_core.project.folder import create_project, delete_project
 from deita_core.project.pins import pins, set_pins
+from deita_core.project.pool import add_rows
 from deita_core.project.selections import (
     delete_selection,
     find_selection,
@@ -25,7 +28,7 @@ from deita_core.project.selections import (
 )
 from deita_core.selection.rule import SelectionRule
 from studio.shell.resources import close_project
-from tests.builders import prepared_project
+from tests.builders import conversation, prepared_project
 from tests.windows import Window, Windows
 
 GRACE = Person(name="Grace", email="grace@example.org", session="elsewhere")
@@ -178,3 +181,17 @@ def test_the_history_shows_who_did_what(windows: Windows) -> None:
     table = mine.app.dataframe[-1].value
     assert list(table["what"])[:1] == ["exclude rows"]
     assert list(table["who"])[:1] == ["Grace <grace@example.org>"]
+
+
+def test_rows_that_arrive_while_a_page_is_drawn_do_not_break_it(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = windows.open("select", project="topics")
+    project, more = project_of(mine), [PoolRow(20, 21, conversation(99), "{}")]
+
+    def arriving(*_: object) -> None:
+        add_rows(project, 0, *rows_and_rejects(list(more)))
+        more.clear()
+
+    monkeypatch.setattr("studio.select.threshold.graph_notice", arriving)
+    assert "of 21 selected" in mine.run().said()

@@ -226,7 +226,12 @@ def _ask_delete(opened: Opened) -> None:
 
 @contextmanager
 def page_shown(opened: Opened | None) -> Iterator[None]:
-    """Around a page: an expected error, or that another session deleted the project, is said."""
+    """Around a page: an expected error, or that another session deleted the project, is said.
+
+    Rows can be added while the page is drawn, and then its parts do not fit each other: it is
+    drawn again.
+    """
+    version = None if opened is None else opened.project.data_version()
     try:
         yield
     except (DeitaError, duckdb.Error) as error:
@@ -246,3 +251,7 @@ def page_shown(opened: Opened | None) -> Iterator[None]:
             st.error(escape(str(error)))
         else:
             raise
+    except Exception:
+        if opened is None or opened.project.data_version() == version:
+            raise
+        st.rerun()
