@@ -149,7 +149,7 @@ def _nvidia() -> Iterator[DeviceMemory]:
         return
     command = [program, _SMI, "--format=csv,noheader,nounits"]
     try:
-        lines = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout  # noqa: S603 - the commands stand in this file
     except (OSError, subprocess.TimeoutExpired):
         return
     yield from nvidia_devices(lines)

@@ -67,12 +67,12 @@ def write_column(project: Project, names: dict[str, str], out: Path) -> int:
         paths = [_path(column), _path(top, key)] if dot else [_path(column)]
         found = [f"json_extract(original, '{_quoted(path)}')" for path in paths]
         value = f"CASE WHEN json_valid(original) THEN coalesce({', '.join(found)})::VARCHAR END"
-        if not project.number(f"SELECT count({value}) FROM conversations"):
+        if not project.number(f"SELECT count({value}) FROM conversations"):  # noqa: S608 - keys of records are quoted by _quoted
             raise ProjectError(
                 f"no record of {project.name} has the column {column!r}: choose another one"
             )
         asked += f', {value} AS "{ours}"'
-    query = f"SELECT row, id, turns{asked} FROM conversations ORDER BY row"
+    query = f"SELECT row, id, turns{asked} FROM conversations ORDER BY row"  # noqa: S608 - keys of records are quoted by _quoted
     return project.write_parquet(query, out)
 
 
@@ -80,7 +80,7 @@ def _keys(project: Project, path: str) -> list[str]:
     """Names of the fields of the object at a path, most common first."""
     at = _quoted(path)
     return project.values(
-        f"SELECT key FROM (SELECT unnest(json_keys(original, '{at}')) AS key FROM conversations "
+        f"SELECT key FROM (SELECT unnest(json_keys(original, '{at}')) AS key FROM conversations "  # noqa: S608 - keys of records are quoted by _quoted
         f"WHERE json_valid(original) AND json_type(original, '{at}') = 'OBJECT') "
         f"GROUP BY key ORDER BY count(*) DESC, key LIMIT {MOST_COLUMNS}"
     )
@@ -106,7 +106,7 @@ def _columns(project: Project, paths: dict[str, str]) -> tuple[list[NumericColum
                   FROM (SELECT json_extract(original, [{listed}]) AS vals FROM conversations
                         WHERE json_valid(original) AND json_type(original) = 'OBJECT')))
         GROUP BY place ORDER BY place
-        """
+        """  # noqa: S608 - keys of records are quoted by _quoted
     )
     names = list(paths)
     columns, objects = [], []

@@ -69,13 +69,13 @@ def set_pins(
         return
     what = {"rows": wanted, "note": note} if note else {"rows": wanted}
     with project.transaction("reviewer", PIN_ACTIONS[kind], what, changes_data=False) as cursor:
-        query = f"SELECT count(*) FROM conversations WHERE {_ASKED}"
+        query = f"SELECT count(*) FROM conversations WHERE {_ASKED}"  # noqa: S608 - only names of ours go in
         if unknown := len(wanted) - whole_number(cursor, query, wanted):
             raise ProjectError(
                 f"{unknown} of {len(wanted)} rows are not in this project: choose rows that it has"
             )
         if kind is None:
-            cursor.execute(f"DELETE FROM pins WHERE {_ASKED}", [wanted])
+            cursor.execute(f"DELETE FROM pins WHERE {_ASKED}", [wanted])  # noqa: S608 - only names of ours go in
         else:
             cursor.execute(
                 "INSERT OR REPLACE INTO pins SELECT unnest(?::INTEGER[]), ?, ?, ?, ?",

@@ -64,7 +64,7 @@ def add_scores(project: Project, scorer: int, batch: pa.Table) -> None:
             "DELETE FROM scores WHERE scorer = ? AND row IN (SELECT row FROM batch)", [scorer]
         )
         cursor.execute(
-            f"INSERT INTO scores SELECT ?, row, turn, score, reason, ?, {optional} FROM batch",
+            f"INSERT INTO scores SELECT ?, row, turn, score, reason, ?, {optional} FROM batch",  # noqa: S608 - only names of ours go in
             [scorer, now()],
         )
 
@@ -101,7 +101,7 @@ _BESIDE = """
 def paired_scores(project: Project, first: int | None, second: int | None) -> PairedScores:
     """The scores of two scorers side by side; what `scoring.agreement` compares."""
     query = (
-        f"SELECT t.row, t.turn, c.score AS first, q.score AS second FROM turns t {_BESIDE} "
+        f"SELECT t.row, t.turn, c.score AS first, q.score AS second FROM turns t {_BESIDE} "  # noqa: S608 - only names of ours go in
         "ORDER BY t.row, t.turn"
     )
     return PairedScores(**project.arrays(query, first, second))
@@ -155,7 +155,7 @@ def extreme_turns(
 
     def found(extreme: str, order: str) -> list[ScoredTurn]:
         rows = project.rows(
-            f"SELECT row, arg_{extreme}(turn, score), {extreme}(score) s FROM scores "
+            f"SELECT row, arg_{extreme}(turn, score), {extreme}(score) s FROM scores "  # noqa: S608 - only names of ours go in
             f"WHERE scorer = ? AND score IS NOT NULL GROUP BY row ORDER BY s {order}, row LIMIT ?",
             scorer,
             most,
@@ -196,9 +196,9 @@ def forget_failures(project: Project, scorer: int, reasons: Sequence[str] | None
     given = [scorer] if reasons is None else [scorer, list(reasons)]
     what = {"scorer": scorer, "reasons": None if reasons is None else list(reasons)}
     with project.transaction("curator", "forget failed scores", what) as cursor:
-        rows = f"SELECT row FROM scores WHERE scorer = ? AND reason IS NOT NULL {asked}"
-        count = whole_number(cursor, f"SELECT count(DISTINCT row) FROM ({rows})", *given)
-        cursor.execute(f"DELETE FROM scores WHERE scorer = ? AND row IN ({rows})", [scorer, *given])
+        rows = f"SELECT row FROM scores WHERE scorer = ? AND reason IS NOT NULL {asked}"  # noqa: S608 - only names of ours go in
+        count = whole_number(cursor, f"SELECT count(DISTINCT row) FROM ({rows})", *given)  # noqa: S608 - only names of ours go in
+        cursor.execute(f"DELETE FROM scores WHERE scorer = ? AND row IN ({rows})", [scorer, *given])  # noqa: S608 - only names of ours go in
     return count
 
 
@@ -212,7 +212,7 @@ def write_turn_scores(project: Project, out: Path) -> int:
     complexity_reason, quality, quality_reason. Raises ProjectError when nothing is scored.
     """
     return project.write_parquet(
-        "SELECT v.id, s.name AS source, v.position, t.turn, c.score AS complexity, "
+        "SELECT v.id, s.name AS source, v.position, t.turn, c.score AS complexity, "  # noqa: S608 - only names of ours go in
         "c.reason AS complexity_reason, q.score AS quality, q.reason AS quality_reason "
         f"FROM turns t JOIN conversations v USING (row) JOIN sources s USING (source) {_BESIDE} "
         "ORDER BY t.row, t.turn",
@@ -233,7 +233,7 @@ def write_scored_rows(project: Project, out: Path) -> int:
         for number, short in zip(scorers, "cq", strict=True)
     )
     return project.write_parquet(
-        "SELECT v.id, v.messages, m.complexity::FLOAT[] AS complexity, "
+        "SELECT v.id, v.messages, m.complexity::FLOAT[] AS complexity, "  # noqa: S608 - only names of ours go in
         "m.quality::FLOAT[] AS quality FROM conversations v JOIN ("
         f"SELECT t.row, {complexity} AS complexity, {quality} AS quality "
         f"FROM turns t {_BESIDE} GROUP BY t.row) m USING (row) ORDER BY v.row",

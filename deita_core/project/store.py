@@ -361,7 +361,7 @@ def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any
 
 def next_number(cursor: duckdb.DuckDBPyConnection, table: str, column: str, first: int = 1) -> int:
     """The number of the row that is about to be added to a table."""
-    return whole_number(cursor, f"SELECT coalesce(max({column}) + 1, {first}) FROM {table}")
+    return whole_number(cursor, f"SELECT coalesce(max({column}) + 1, {first}) FROM {table}")  # noqa: S608 - only names of ours go in
 
 
 def count_up(cursor: duckdb.DuckDBPyConnection, name: str, by: int = 1) -> int:

@@ -80,7 +80,7 @@ def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
             [embedder],
         )
         cursor.execute(
-            f"INSERT INTO embeddings SELECT ?, row, {kept}, tokens, truncated, reason, ? "
+            f"INSERT INTO embeddings SELECT ?, row, {kept}, tokens, truncated, reason, ? "  # noqa: S608 - only names of ours go in
             "FROM batch",
             [embedder, now()],
         )

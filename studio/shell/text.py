@@ -143,7 +143,7 @@ def markdown_right_to_left(text: str) -> str:
             continue
         line = _NUMBER.sub(r"\1\\\2", _BULLET.sub("• ", line))
         start = _LINE_START.match(line)
-        assert start is not None  # both of its groups may be empty
+        assert start is not None  # noqa: S101 - both of its groups may be empty
         ending = "  " if line.endswith("  ") else ""
         lines.append(f"{start[1]}{_RTL_OPEN}{start[2].rstrip()}{_RTL_CLOSE}{ending}")
     return "\n".join(lines)

@@ -69,7 +69,7 @@ def write_original(file: BinaryIO, records: Iterable[JsonObject], with_scores: b
     """The lines of JSON text that each record holds under "lines"."""
     for record in records:
         lines = record["lines"]
-        assert isinstance(lines, list)
+        assert isinstance(lines, list)  # noqa: S101 - for the type checker
         file.write("".join(f"{line}\n" for line in lines).encode())
 
 

@@ -114,7 +114,7 @@ def _find_spans(outcome: Outcome, table: PoolTable) -> KeptSpans:
     from deita_core.selection.pass_kernel import extend_spans
 
     graph = table.graph
-    assert graph is not None
+    assert graph is not None  # noqa: S101 - for the type checker
     ranked = np.flatnonzero(outcome.trace.rank)  # those below the cut too
     order = ranked[np.argsort(outcome.trace.rank[ranked])]
     pinned = outcome.trace.status[order] == st.PINNED
