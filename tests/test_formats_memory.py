@@ -124,8 +124,8 @@ def test_a_bomb_is_read_in_steps_and_given_up(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["lines", "array", "csv"])
-def test_a_record_of_210_mb_is_one_reject_and_those_around_it_are_read(name: str, tmp_path: Path):
-    path, size = tmp_path / "pool", 210_000_000
+def test_a_record_of_100_mb_is_one_reject_and_those_around_it_are_read(name: str, tmp_path: Path):
+    path, size = tmp_path / "pool", 100_000_000
     between = {"lines": ("", "\n", ""), "array": ("[", ",\n", "]"), "csv": ("", "\n", "")}
     before, comma, after = between[name]
     head, tail = '{"instruction": "', '"}'

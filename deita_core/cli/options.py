@@ -326,10 +326,10 @@ def ids_of(given: Sequence[str]) -> tuple[str, ...]:
         if not one.startswith("@"):
             ids[one] = None
             continue
-        path = Path(one[1:]).expanduser()
         try:
+            path = Path(one[1:]).expanduser()
             lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise PathError(f"cannot read the ids in {path}: {error}") from error
+        except (OSError, ValueError, RuntimeError) as error:  # a zero byte, a home that is not
+            raise PathError(f"cannot read the ids in {one[1:]!r}: {error}") from error
         ids |= dict.fromkeys(x.strip() for x in lines if x.strip() and not x.startswith("#"))
     return tuple(ids)

@@ -121,7 +121,7 @@ class Manifest(_Record):
         """The inverse of `to_json`. Raises ExportError that names the field at fault."""
         try:
             record = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ExportError(f"the manifest is not JSON: {error}; export again") from error
         if not isinstance(record, dict):
             raise ExportError(f"the manifest must be an object, got {_short(record)}; export again")
@@ -153,6 +153,8 @@ _WANTED = {
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
+    if not problem["loc"]:  # half a surrogate pair, say
+        return f"the manifest has text that is no text: {problem['msg']}"
     given = _short(problem["input"])
     *place, last = problem["loc"]
     if last in ("str", "int", "float", "bool"):  # one of the types that a parameter may have

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import FormatError, PathError
 from deita_core.files import sha256_of
 from deita_core.formats.read.detect import Detection
@@ -104,10 +105,12 @@ def _gone_on_with(source: Source, mapping: Mapping | None) -> int:
 
 
 def check_files(files: Sequence[Path], hub: str | None = None) -> None:
-    """Raises PathError for a file that does not exist, and what is no dataset of the hub."""
+    """Raises PathError for a file that is not there or cannot be named, and for no hub dataset."""
     for file in files:
         if not file.is_file():
             raise PathError(f"there is no file {file}: check the path")
+        if without_surrogates(str(file.resolve())) != str(file.resolve()):
+            raise PathError(f"the name {str(file)!r} is not UTF-8: rename the file or its folder")
     if hub is not None and (".." in hub or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", hub)):
         raise PathError(
             f"{hub!r} is no dataset of the hub: give owner/name or owner/name:configuration"

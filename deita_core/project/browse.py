@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deita_core.conversation import Conversation
+from deita_core.conversation import Conversation, without_surrogates
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project
 
@@ -105,7 +105,7 @@ def search_rows(project: Project, text: str, limit: int = 100_000) -> list[int]:
     return project.values(
         "SELECT row FROM conversations WHERE contains(lower(messages), lower(?)) "
         "ORDER BY row LIMIT ?",
-        text,
+        without_surrogates(text),
         limit,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deita_core.conversation import without_surrogates
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project
 
@@ -63,8 +64,8 @@ def write_column(project: Project, names: dict[str, str], out: Path) -> int:
     """
     asked = ""
     for ours, column in names.items():
-        top, dot, key = column.partition(".")
-        paths = [_path(column), _path(top, key)] if dot else [_path(column)]
+        top, dot, key = without_surrogates(column).partition(".")
+        paths = [_path(f"{top}{dot}{key}"), *([_path(top, key)] if dot else [])]
         found = [f"json_extract(original, '{_quoted(path)}')" for path in paths]
         value = f"CASE WHEN json_valid(original) THEN coalesce({', '.join(found)})::VARCHAR END"
         if not project.number(f"SELECT count({value}) FROM conversations"):  # noqa: S608 - keys of records are quoted by _quoted
@@ -120,8 +121,8 @@ def _columns(project: Project, paths: dict[str, str]) -> tuple[list[NumericColum
 
 
 def _path(*keys: str) -> str:
-    """The JSON path of a field, whatever characters its name has."""
-    return "$" + "".join('."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in keys)
+    """The JSON pointer to a field, whatever characters its name has, if any."""
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def _quoted(path: str) -> str:

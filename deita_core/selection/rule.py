@@ -89,6 +89,8 @@ def _first_problem(error: ValidationError) -> str:
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, SelectionError):
         return str(cause)
+    if not problem["loc"]:  # half a surrogate pair, say
+        return f"a selection rule has a name that is no text: {problem['msg']}"
     kind, got = problem["type"], problem["input"]
     first, *inner = problem["loc"]
     name = str(inner[-1] if len(inner) > 1 else first)
@@ -290,7 +292,7 @@ class SelectionRule:
         """The inverse of `to_json`."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise SelectionError(f"a selection rule must be JSON: {error}") from None
         if not isinstance(values, dict):
             raise SelectionError(f"a selection rule must be a JSON object, got {text[:60]!r}")

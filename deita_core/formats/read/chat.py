@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import cycle
 
-from deita_core.conversation import Message, Role
+from deita_core.conversation import Message, Role, without_surrogates
 from deita_core.formats.read.layout import (
     MISSING,
     ROLE_NAMES,
@@ -174,11 +174,12 @@ def tools_text(value: object) -> str | None:
     if value in (MISSING, None, "", [], {}):
         return None
     if isinstance(value, str):
-        return None if "".join(value.split()) in ("", "[]", "{}", "null") else value
+        empty = "".join(value.split()) in ("", "[]", "{}", "null")
+        return None if empty else without_surrogates(value)
     wrapped = {"type", "function"}
     if isinstance(value, list) and all(isinstance(t, dict) and set(t) == wrapped for t in value):
         value = [tool["function"] for tool in value]
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return without_surrogates(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _columns_of(record: object, openai: bool) -> dict[str, str] | None:

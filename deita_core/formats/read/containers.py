@@ -26,11 +26,14 @@ from deita_core.errors import FormatError
 from deita_core.formats.read.json_records import SPACE, Start, Style, parse, scan, skip
 from deita_core.formats.read.text import (
     BAD_BYTES,
+    MOST_TIMES,
+    MOST_UNPACKED,
     SHOWN,
     Damage,
     IsRecord,
     Record,
     TextStream,
+    grows_too_much,
     has_bad_bytes,
     show_bad_bytes,
     too_long,
@@ -41,6 +44,8 @@ _NO_TEXT = re.compile("[\0-\x08\x0e-\x1f]")
 _HEAD_LINES = 20
 LONGEST_CELL = 32_000_000
 ROWS_PER_BATCH = 1_000
+LEAST_ROWS = 32
+AT_ONCE = 256_000_000
 # Read ahead by this much of a column; without it a whole row group is held, often the whole file.
 BUFFER = 1 << 20
 
@@ -288,8 +293,17 @@ def _scan_parquet(stream: TextStream) -> Iterator[Record | Damage]:
                 f"{stream.path.name} is not a readable Parquet file ({error}); "
                 "its footer is damaged or missing, write it again"
             ) from error
+        most = max(MOST_UNPACKED, MOST_TIMES * stream.path.stat().st_size)
+        unpacked = done = 0
         for group in range(file.num_row_groups):
-            yield from _group(file, group)
+            for row in _group(file, group):
+                yield row
+                done += 1
+                unpacked += len(row.raw)
+                if unpacked > most:
+                    left = f"{file.metadata.num_rows - done:,} rows"
+                    yield Damage(None, "", f"{left} were not read: {grows_too_much(unpacked)}")
+                    return
 
 
 def _group(file: Any, group: int) -> Iterator[Record | Damage]:
@@ -297,7 +311,7 @@ def _group(file: Any, group: int) -> Iterator[Record | Damage]:
 
     read = 0
     try:
-        for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=[group]):
+        for batch in file.iter_batches(_rows_at_once(file, group), row_groups=[group]):
             for row in _batch_rows(batch):
                 read += 1
                 yield row
@@ -306,10 +320,18 @@ def _group(file: Any, group: int) -> Iterator[Record | Damage]:
         yield Damage(None, "", f"{left} rows of row group {group} cannot be read: {error}")
 
 
+def _rows_at_once(file: Any, group: int) -> int:
+    """How many rows fit in memory, though each may hold the longest text of its dictionary."""
+    columns = file.metadata.row_group(group)
+    chunks = (columns.column(number) for number in range(columns.num_columns))
+    worst = sum(c.total_uncompressed_size for c in chunks if c.has_dictionary_page)
+    return max(LEAST_ROWS, min(ROWS_PER_BATCH, AT_ONCE // max(int(worst), 1)))
+
+
 def _batch_rows(batch: Any) -> Iterator[Record | Damage]:
     try:
         values = batch.to_pylist()
-    except ValueError as error:
+    except (ValueError, OverflowError, MemoryError) as error:
         if batch.num_rows == 1:
             yield Damage(None, "", f"a value cannot be read: {error}")
             return

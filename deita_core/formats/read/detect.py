@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,9 +23,10 @@ from deita_core.formats.read.layout import (
     mapping_for,
 )
 from deita_core.formats.read.rows import LAYOUTS, is_record, layout_of, rows_of
-from deita_core.formats.read.text import IsRecord, Record
+from deita_core.formats.read.text import Damage, IsRecord, Record, shortened
 
 SAMPLE = 200
+HEAVIEST = 16_000_000  # characters of a sample
 PREVIEW = 8
 _KINDS = {"json": "JSON", "jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
 # Layouts whose fields do not tell how a row comes about.
@@ -59,7 +60,7 @@ class _Sample:
 
     @property
     def seen(self) -> str:
-        return ", ".join(self.fields) or "no named fields"
+        return shortened(", ".join(self.fields)) or "no named fields"
 
 
 def detect(path: Path, mapping: Mapping | None = None) -> Detection:
@@ -72,13 +73,13 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     """
     known = record_test(mapping)
     container = sniff(path, known)
-    found = list(islice(records(path, container, known), SAMPLE))
+    found = list(_first(records(path, container, known)))
     values = [item.value for item in found if isinstance(item, Record)]
     counts = Counter(str(name) for value in values if isinstance(value, dict) for name in value)
     fields = tuple(name for name, _ in counts.most_common())
     if not fields and container.kind == "csv":
         fields = csv_header(path, container.delimiter)
-    sample = _Sample(path, values, fields, len(found) == SAMPLE)
+    sample = _Sample(path, values, fields, len(found) == SAMPLE or _weight(found) > HEAVIEST)
     layout = _layout(sample, mapping)
     complete = _complete(sample, layout, mapping)
     rows = tuple(rows_of(iter(found), complete))
@@ -86,6 +87,20 @@ def detect(path: Path, mapping: Mapping | None = None) -> Detection:
     # The columns that the mapping requires tell a record better than any layout's do.
     container = sniff(path, record_test(complete))
     return Detection(path, container, complete, fields, rows[:PREVIEW], explanation)
+
+
+def _first(found: Iterator[Record | Damage]) -> Iterator[Record | Damage]:
+    """The first 200, or fewer when these are heavy."""
+    weight = 0
+    for item in islice(found, SAMPLE):
+        yield item
+        weight += len(item.raw)
+        if weight > HEAVIEST:
+            return
+
+
+def _weight(found: list[Record | Damage]) -> int:
+    return sum(len(item.raw) for item in found)
 
 
 def record_test(mapping: Mapping | None) -> IsRecord:
@@ -143,7 +158,7 @@ def _complete(sample: _Sample, layout: Layout, mapping: Mapping | None) -> Mappi
         if column.name in given and not occurs(column, layout, theirs, sample.values):
             raise FormatError(
                 f"no record of {sample.path.name} has the field {theirs!r} given for "
-                f"{column.name}; its fields are {', '.join(sample.fields)}"
+                f"{column.name}; its fields are {sample.seen}"
             )
     return Mapping(layout.name, columns, dict(mapping.roles) if mapping else {})
 

@@ -72,6 +72,7 @@ class Spoken:
     def call(self, text: str) -> None:
         """A tool call, as it is kept."""
         self._end_text()
+        text = self._fields.as_text(text)
         self._done.append(Message("function_call", text, self._thought()))
 
     def messages(self) -> list[Message]:

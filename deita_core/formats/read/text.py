@@ -126,10 +126,7 @@ class TextStream:
                     yield piece
                 unpacked += len(piece)
                 if unpacked > max(MOST_UNPACKED, MOST_TIMES * file.tell()):
-                    self.failure = (
-                        f"it unpacks to more than {MOST_TIMES} times its size, as no text does: "
-                        f"reading stopped after {unpacked:,} bytes; unpack it yourself to go on"
-                    )
+                    self.failure = grows_too_much(unpacked)
                     return
                 pending = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
         except (zlib.error, zstandard.ZstdError) as error:
@@ -188,3 +185,16 @@ def show_bad_bytes(text: str) -> str:
 def too_long(what: str, length: int, limit: int) -> str:
     """Why it is not read."""
     return f"{what} of {length:,} characters is longer than {limit:,}: split it or leave it out"
+
+
+def grows_too_much(unpacked: int) -> str:
+    """Why a packed file is not read further than these bytes or characters."""
+    return (
+        f"it unpacks to more than {MOST_TIMES} times its size, as no text does: reading stopped "
+        f"after {unpacked:,} bytes; unpack it yourself to go on"
+    )
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """The text, or its beginning when it is too long for a message."""
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -240,7 +240,7 @@ def rows_and_rejects(batch: list[PoolRow | Reject]) -> tuple[pa.Table, pa.Table]
         {
             "position": pa.array([r.position for r in bad], pa.int64()),
             "line": pa.array([r.line for r in bad], pa.int64()),
-            "reason": pa.array([r.reason for r in bad], pa.string()),
+            "reason": pa.array([without_surrogates(r.reason) for r in bad], pa.string()),
             "raw": pa.array([without_surrogates(r.raw) for r in bad], pa.string()),
         }
     )
@@ -262,7 +262,7 @@ def _rows_table(rows: list[PoolRow]) -> pa.Table:
         "messages": ([without_surrogates(r.conversation.to_json()) for r in rows], text),
         "tools": ([r.conversation.tools for r in rows], text),
         "original": ([without_surrogates(r.raw) for r in rows], text),
-        "notes": ([list(r.notes) for r in rows], pa.list_(text)),
+        "notes": ([list(map(without_surrogates, r.notes)) for r in rows], pa.list_(text)),
         "preview": ([without_surrogates(preview_of(r.conversation)) for r in rows], text),
         "language": ([f.language for f in facts], text),
         "language_confidence": ([f.language_confidence for f in facts], pa.float32()),
