@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 from deita_core.files import PRIVATE_UMASK
 from studio.charts.map_chart import ensure_plotly
 from studio.shell import state
-from studio.shell.conflicts import say_news
+from studio.shell.conflicts import news_said
 from studio.shell.jobs_panel import jobs_panel
 from studio.shell.person import let_in, who_and_logout
 from studio.shell.projects import page_shown, prepare_sample_if_alone, project_picker
@@ -74,11 +74,9 @@ with st.sidebar, errors_shown():
     if opened is not None:
         jobs_panel(opened)
     who_and_logout()
-if opened is not None:
-    say_news(opened)
 if notice := st.session_state.pop(state.NOTICE, None):
     st.toast(escape(notice))
 if problem := st.session_state.pop(state.PROBLEM, None):
     st.error(escape(problem))
-with page_shown(opened):
+with news_said(opened), page_shown(opened):
     page.run()

@@ -195,3 +195,22 @@ def test_rows_that_arrive_while_a_page_is_drawn_do_not_break_it(
 
     monkeypatch.setattr("studio.select.threshold.graph_notice", arriving)
     assert "of 21 selected" in mine.run().said()
+
+
+def test_what_was_said_in_a_run_that_ended_in_another_is_said_again(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, again = windows.open("select", project="topics"), [True]
+    with acting_as(GRACE):
+        project_of(mine).rename("Answers")
+    monkeypatch.setattr(
+        "studio.select.threshold.graph_notice", lambda *_: again and again.pop() and st.rerun()
+    )
+    said: list[str] = []
+    monkeypatch.setattr(st, "toast", lambda text, **_: said.append(text))
+    mine.run()
+    first, second = said  # what the first run sends may be dropped when the second begins
+    assert first == second
+    assert "Answers" in first
+    mine.run()
+    assert len(said) == 2

@@ -6,9 +6,11 @@ The source is the log: entries newer than what this session has seen, that other
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from deita_core.people import current_person
 from deita_core.project import Project
@@ -23,6 +25,7 @@ from studio.shell.text import escape, plural
 # In the session: of each project, what tells it from one made later in its place, and the number
 # of the last entry of its log that was looked at.
 _SEEN = "log_seen"
+_PENDING = "news_pending"
 _UNDONE = {
     PIN_ACTIONS["pinned"]: "pinned",
     PIN_ACTIONS["excluded"]: "excluded",
@@ -38,10 +41,20 @@ def deletion_said(folder: Path, key: str) -> str:
     return f"“{gone.name}” was deleted by {gone.who} at {gone.made:%H:%M} UTC"
 
 
-def say_news(opened: Opened) -> None:
-    """Say, once, what others did since this session's last run that touches what it did."""
-    for said in news(opened.project):
+@contextmanager
+def news_said(opened: Opened | None) -> Iterator[None]:
+    """Around a page: say, once, what others did since this session's last run.
+
+    A run that ends in another one may never reach the browser, so the next one says it again.
+    """
+    pending: list[str] = st.session_state.setdefault(_PENDING, [])
+    if opened is not None:
+        pending += news(opened.project)
+    for said in pending:
         st.toast(escape(said), icon=":material/group:", duration="infinite")
+    with suppress(StopException):  # a page that has nothing more to draw
+        yield
+    pending.clear()
 
 
 def news(project: Project) -> list[str]:

@@ -20,7 +20,8 @@ const seen = new WeakMap();
 new MutationObserver(() => document.querySelectorAll(kinds).forEach(one => {
     if (seen.get(one) !== one.innerText) {
         seen.set(one, one.innerText);
-        window.said.push(one.innerText);
+        const broken = one.dataset.testid === 'stException' ? 'BROKEN ' : '';
+        window.said.push(broken + one.innerText);
     }
 })).observe(document, {childList: true, subtree: true, characterData: true});
 """
@@ -67,8 +68,7 @@ class Window:
         """Take down what is said, and put it out of the way."""
         heard = await self.page.evaluate("window.said.splice(0)")
         self.said += [text.replace("\u2060", "") for text in heard]
-        broken = self.page.locator('[data-testid="stException"]')
-        self.exceptions += await broken.all_inner_texts()
+        self.exceptions += [text for text in heard if text.startswith("BROKEN ")]
         for toast in await self.page.get_by_test_id("stToast").all():
             try:
                 await toast.get_by_role("button").first.click(timeout=500)
