@@ -95,6 +95,7 @@ def run(
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
     rule, options = choosing.rule(), running.options()  # a bad one must show first
+    name = check_name(name, "selection")
     export = ExportSpec(selection=name, format=format, out=out, license=license, overwrite=force)
     path = absolute(target.project or export.out.with_name(f"{export.out.stem}.duckdb"))
     _check_run(pool, export, path)
@@ -123,7 +124,6 @@ def run(
 def _check_run(pool: PoolOptions, export: ExportSpec, path: Path) -> None:
     """Raises DeitaError for what would show after hours, or leave an empty project behind."""
     _check_pool(pool)
-    check_name(export.selection, "selection")
     export.check_words()
     # A project that is there must say whether the file is an earlier one of its own.
     overwrite = export.overwrite or path.exists()

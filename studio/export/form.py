@@ -64,8 +64,9 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
         )
     out = exports_folder(opened) / file_name
     usable = _is_usable(file_name)
-    replace = usable and out.exists() and st.checkbox(f"Replace the file {escape(file_name)}")
-    if usable and out.exists() and not replace:
+    there = usable and any(map(Path.exists, (out, manifest_path(out), card_path(out))))
+    replace = there and st.checkbox(f"Replace the file {escape(file_name)}")
+    if there and not replace:
         st.caption("There is a file of this name already: choose another name, or replace it.")
         usable = False
     if st.button(
