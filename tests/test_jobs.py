@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deita_core.errors import ProjectError
 from deita_core.formats.read import detect
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import register_files
@@ -232,15 +233,24 @@ def test_a_map_without_embeddings_says_what_to_do(project: Project, runner: JobR
     assert (record.state, "embed the pool first" in str(record.error)) == ("failed", True)
 
 
-def test_an_export_of_an_unknown_selection_fails(
+def test_an_export_of_an_unknown_selection_is_not_queued(
     project: Project, runner: JobRunner, tmp_path: Path
 ) -> None:
-    (record,) = do(
-        runner, ExportSpec(selection="best", format="sharegpt", out=tmp_path / "out.json")
+    with pytest.raises(ProjectError, match="no selection 'best'"):
+        do(runner, ExportSpec(selection="best", format="sharegpt", out=tmp_path / "out.json"))
+    assert jobs(project) == []
+
+
+def test_what_a_job_needs_may_come_from_the_job_before_it(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    chain = (
+        SelectSpec(rule=SelectionRule(budget=3).to_json(), name="best"),
+        ExportSpec(selection="best", format="sharegpt", out=out),
     )
-    assert record.state == "failed"
-    assert "no selection 'best'" in str(record.error)
-    assert not (tmp_path / "out.json").exists()
+    path = prepared_project(tmp_path / "topics.duckdb")
+    with Project.open(path) as project, running(project) as made:
+        assert [record.state for record in do(made, *chain)] == ["done", "done"]
+    assert len(json.loads(out.read_text())) == 3
 
 
 def test_jobs_of_a_dead_server_are_taken_up(project: Project, pool_file: Path) -> None:

@@ -73,10 +73,10 @@ class JobRunner:
     def submit(self, chain: Sequence[JobSpec]) -> list[int]:
         """Queue jobs to run one after the other; returns their numbers.
 
-        A job whose predecessor did not get done is cancelled with it. Raises what their `check`
-        raises, and queues none then.
+        A job whose predecessor did not get done is cancelled with it. Raises what the `check` of
+        the first one raises, and queues none then; the others may need what comes before them.
         """
-        for spec in chain:
+        for spec in chain[:1]:
             spec.check(self._project)
         numbers: list[int] = []
         for spec in chain:
