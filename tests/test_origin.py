@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import browser
+from tests.browser import browser, served
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -107,3 +107,16 @@ TRIES = """(host) => Promise.all([
   }),
   fetch(`http://${host}/_stcore/host-config`).then(() => "an answer", () => "no answer"),
 ])"""
+
+
+def test_the_name_of_a_server_and_of_its_proxy_can_be_added(tmp_path: Path) -> None:
+    (tmp_path / "projects").mkdir()
+    added = {
+        "STREAMLIT_SERVER_ALLOWED_HOSTS": "127.0.0.1 deita.example.org",
+        "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": "https://proxy.example.org",
+    }
+    with served("deita_core", "app", port="--port", folder=tmp_path, environment=added) as address:
+        assert stream(address, Host="deita.example.org", Origin="https://deita.example.org") == 101
+        assert stream(address, Origin="https://proxy.example.org") == 101, "a proxy changed Host"
+        assert stream(address, Origin="http://proxy.example.org") == 403
+        assert stream(address, Host="localhost") == 400, "the list was replaced"
