@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Error
 
 from deita_core.conversation import Conversation, Message, without_surrogates
+from deita_core.people import Person
 from deita_core.selection.rule import Condition, Quota, SelectionRule
 from tests.builders import prepared_project, with_graph
 from tests.hostile.texts import CANARY, HTML, every_text
@@ -52,7 +53,7 @@ def page(running: Any, app_address: str, app_folder: Path) -> Iterator[Any]:
     with contextlib.closing(duckdb.connect(str(path))) as database:
         set_traps(database, exported)
     view = running.new_page(viewport={"width": 1400, "height": 1000}, base_url=app_address)
-    view.set_default_timeout(30_000)
+    view.set_default_timeout(60_000)
     view.outside, view.dialogs = [], []
     ours = (app_address, app_address.replace("http", "ws"), "data:", "blob:")
     view.context.on(
@@ -75,6 +76,9 @@ def set_traps(database: Any, exported: Path) -> None:
         conditions=(Condition("turns", low=1),),
         quotas=(Quota("source", TRAP, most=9),),
     )
+    person = Person(name=TRAP).model_dump_json()
+    columns = "job, kind, state, made, finished, person, parameters, progress, error, error_code"
+    job = f"INSERT INTO jobs ({columns}) VALUES"
     for statement, *given in (
         ("UPDATE meta SET value = ? WHERE key = 'name'", TRAP),
         ("UPDATE sources SET name = ?, explanation = ?", TRAP, TRAP),
@@ -89,15 +93,16 @@ def set_traps(database: Any, exported: Path) -> None:
         ),
         ("INSERT INTO selection_rows VALUES (1, 1, 2, 3.0)",),
         ("INSERT INTO pins VALUES (3, 'pinned', ?, ?, now()::TIMESTAMP)", TRAP, TRAP),
+        ("UPDATE log SET who = ?, action = ?, what = ?", TRAP, TRAP, json.dumps({"name": TRAP})),
         (
-            "INSERT INTO jobs VALUES (1, 'export', ?, NULL, 'done', ?, NULL, NULL, "
-            "now()::TIMESTAMP, now()::TIMESTAMP, now()::TIMESTAMP)",
-            json.dumps({"out": str(exported), "selection": TRAP}), json.dumps({"result": [TRAP]}),
+            f"{job} (1, 'export', 'done', now()::TIMESTAMP, now()::TIMESTAMP, ?, ?, ?, NULL, NULL)",
+            person, json.dumps({"out": str(exported), "selection": TRAP}),
+            json.dumps({"result": [TRAP]}),
         ),
         (
-            "INSERT INTO jobs VALUES (2, 'score', ?, NULL, 'failed', '{}', ?, 'ModelError', "
-            "now()::TIMESTAMP, now()::TIMESTAMP, now()::TIMESTAMP)",
-            json.dumps({"complexity": f"llm:{TRAP}"}), TRAP,
+            f"{job} (2, 'score', 'failed', now()::TIMESTAMP, now()::TIMESTAMP, ?, ?, '{{}}', ?, "
+            "'ModelError')",
+            person, json.dumps({"complexity": f"llm:{TRAP}"}), TRAP,
         ),
     ):  # fmt: skip
         database.execute(statement, list(given))
@@ -109,7 +114,8 @@ def settled(page: Any) -> None:
 
 
 def go(page: Any, name: str, **address: str) -> None:
-    page.goto(f"/{name}?{urlencode({'project': 'hostile', **address})}")
+    at = "" if name == "pool" else name  # the first page has no address of its own
+    page.goto(f"/{at}?{urlencode({'project': 'hostile', **address})}")
     page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for()
     looked_at(page)
 
@@ -132,7 +138,7 @@ def open_the_first_row(page: Any) -> None:
             table.scroll_into_view_if_needed()
             if (box := table.bounding_box()) is not None:
                 page.mouse.click(box["x"] + 20, box["y"] + 52)
-                page.get_by_role("radio", name="Plain").first.wait_for(timeout=5_000)
+                page.get_by_role("radio", name="Plain").first.wait_for(timeout=20_000)
                 return
     raise AssertionError("the row did not open")
 
@@ -148,6 +154,15 @@ def test_the_pool_page_shows_traps_as_text(page: Any) -> None:
     go(page, "pool")
     for tab in ("Flags", "Rejected", "Duplicates"):
         page.get_by_role("tab", name=tab).click()
+        looked_at(page)
+
+
+def test_history_and_dialogs_show_traps_as_text(page: Any) -> None:
+    for entry in ("History", "Delete"):
+        go(page, "pool")
+        page.get_by_test_id("stSidebar").get_by_role("button", name="Manage").click()
+        page.get_by_role("menuitem", name=entry).click()
+        page.get_by_role("dialog").wait_for()
         looked_at(page)
 
 
@@ -189,6 +204,6 @@ def test_the_export_page_shows_traps_as_text(page: Any) -> None:
 
 def test_an_address_full_of_traps_is_told_as_text(page: Any) -> None:
     go(page, "select", view=TRAP, where=TRAP, turns=TRAP, strategy=TRAP)
-    page.goto(f"/pool?{urlencode({'project': TRAP})}")
+    page.goto(f"/?{urlencode({'project': TRAP})}")
     page.get_by_text(re.compile("There is no project")).wait_for()
     looked_at(page)
