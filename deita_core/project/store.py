@@ -407,6 +407,7 @@ def _make(path: Path) -> None:
             )
             _log(connection, person, CREATE, {"name": name})
             connection.commit()
+            connection.execute("CHECKPOINT")  # by itself it would not say that the disk is full
         _appear(partial, path)
     except (OSError, duckdb.Error) as error:
         raise file_problem(path, error) or ProjectError(

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`, which is `make faults`: kills at random moments, by seed.
+"""`python -m tests.faults`, which is `make faults`: kills and shortages, by seed.
 
 Says every trial that ended otherwise than undisturbed work, and how many did not.
 """
@@ -11,9 +11,13 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.kills import STAGES, Kills
+from tests.faults.kills import STAGES, VICTIMS, Kills, Trial
+from tests.faults.shortages import Shortages
+
+WHAT = ("kills", "disk", "memory", "clock", "read-only")
 
 WORDS = ("plan", "write", "explain", "compare", "list", "garden", "ocean", "proof", "story")
 
@@ -28,26 +32,48 @@ def pool(path: Path, rows: int, seed: int) -> None:
             file.write((record[: len(record) // 2] if row % 11 == 10 else record) + "\n")
 
 
+def trials(folder: Path, options: argparse.Namespace) -> Iterator[Trial]:
+    """What was asked for, one after the other."""
+    stages, seed = options.stages, options.seed
+    kills, shortages = (
+        made(folder / made.__name__, folder / "pool.jsonl") for made in (Kills, Shortages)
+    )
+    if "kills" in options.what:
+        kills.prepare()
+        yield from kills.kills(options.kills, seed, stages)
+    if set(options.what) - {"kills"}:
+        shortages.prepare()
+    if "disk" in options.what:
+        yield from shortages.disks(options.disks, seed, stages)
+    if "memory" in options.what:
+        yield from shortages.memory(stages)
+    if "clock" in options.what:
+        yield from shortages.clocks(options.clocks, seed, stages)
+    if "read-only" in options.what:
+        yield from shortages.read_only(stages)
+
+
 def main() -> int:
     """Runs the trials; the exit status is 1 when one of them went wrong."""
     parser = argparse.ArgumentParser(prog="tests.faults", description=__doc__)
+    parser.add_argument("--what", nargs="*", choices=WHAT, default=list(WHAT))
     parser.add_argument("--kills", type=int, default=50, help="of each stage")
+    parser.add_argument("--disks", type=int, default=10, help="times that the disk is full")
+    parser.add_argument("--clocks", type=int, default=2, help="of each stage")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--stages", nargs="*", choices=STAGES, default=list(STAGES))
     options = parser.parse_args()
+    good: Counter[str] = Counter()
+    wrong = 0
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         pool(Path(folder) / "pool.jsonl", options.rows, options.seed)
-        kills = Kills(Path(folder) / "work", Path(folder) / "pool.jsonl")
-        kills.prepare()
-        good: Counter[str] = Counter()
-        wrong = 0
-        for trial in kills.trials(options.kills, options.seed, options.stages):
+        for trial in trials(Path(folder), options):
+            kind = "kill" if trial.what in VICTIMS else trial.what
+            good[f"{kind} in {trial.stage}"] += not trial.wrong
             if trial.wrong:
                 wrong += 1
                 print(trial, flush=True)
-            else:
-                good[trial.stage] += 1
     print("as undisturbed:", ", ".join(f"{stage} {count}" for stage, count in good.items()))
     print(f"{wrong} wrong")
     return int(wrong > 0)

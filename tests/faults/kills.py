@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,56 +75,92 @@ def _digest(lines: list[str]) -> str:
 
 @dataclass
 class Trial:
-    """What became of one kill, `moment` seconds after the start; wrong: "" when all is well."""
+    """What became of one disturbance.
+
+    what: who was killed, or what was short. moment: seconds after the start, or how much there
+    was. wrong: "" when all is well.
+    """
 
     stage: str
-    victim: str
+    what: str
     moment: float
     wrong: str
 
 
-class Kills:
-    """Prepares the project before each stage once; then `trials` kills as often as one likes."""
+class Stages:
+    """The project before each stage, and what the stage makes of it when nobody disturbs it."""
 
     def __init__(self, folder: Path, pool: Path) -> None:
         self._folder = folder
         self._pool = pool
-        self._taken: dict[str, float] = {}
+        self.taken: dict[str, float] = {}
         self._wanted: dict[str, dict[str, str]] = {}
 
-    def prepare(self) -> None:
+    def prepare(self, stages: Iterable[str] = STAGES) -> None:
         """Runs every stage undisturbed and keeps what was there before it."""
         now = self._folder / "now"
         now.mkdir(parents=True)
-        for stage in STAGES:
-            shutil.copytree(now, self._folder / stage)
+        for stage in stages:
+            shutil.copytree(now, self.before(stage))
             started = time.monotonic()
-            if said := self._run(stage, now):
-                raise RuntimeError(f"{stage} failed without a kill: {said}")
-            self._taken[stage] = time.monotonic() - started
+            if said := self.run(stage, now):
+                raise RuntimeError(f"{stage} failed undisturbed: {said}")
+            self.taken[stage] = time.monotonic() - started
             self._wanted[stage] = contents(now)
 
-    def trials(self, kills: int, seed: int, stages: list[str] | None = None) -> Iterator[Trial]:
+    def before(self, stage: str) -> Path:
+        """The folder as it is before the stage."""
+        return self._folder / stage
+
+    def differing(self, stage: str, folder: Path) -> str:
+        """What in `folder` is not as after the undisturbed stage; "" if nothing."""
+        found, wanted = contents(folder), self._wanted[stage]
+        names = [k for k in {**found, **wanted} if found.get(k) != wanted.get(k)]
+        return f"differing: {names}" if names else ""
+
+    def run(self, stage: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+        """Runs a stage to its end; the end of what it said when it failed, else ""."""
+        running = self.start(stage, folder, environment)
+        _, said = running.communicate(timeout=300)
+        return said[-500:] or "nothing said" if running.returncode else ""
+
+    def start(
+        self, stage: str, folder: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Starts a stage. environment: variables beside those of this process."""
+        arguments = [part.format(pool=self._pool) for part in STAGES[stage]]
+        return subprocess.Popen(
+            [sys.executable, "-m", "deita_core", *arguments, "--project", PROJECT, "--quiet"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+
+class Kills(Stages):
+    """Kills a stage at a moment, as often as one likes."""
+
+    def kills(self, kills: int, seed: int, stages: list[str]) -> Iterator[Trial]:
         """`kills` kills of each stage, the moments and victims drawn by seed."""
         draw = random.Random(seed)
-        for stage in stages or list(STAGES):
+        for stage in stages:
             for _ in range(kills):
-                yield self._trial(stage, draw.choice(VICTIMS), draw.random() * self._taken[stage])
+                yield self._trial(stage, draw.choice(VICTIMS), draw.random() * self.taken[stage])
 
     def _trial(self, stage: str, victim: str, moment: float) -> Trial:
         folder = self._folder / "trial"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self._folder / stage, folder)
+        shutil.copytree(self.before(stage), folder)
         self._kill(stage, victim, moment, folder)
-        if said := self._run(stage, folder):
+        if said := self.run(stage, folder):
             return Trial(stage, victim, moment, f"the command failed then: {said}")
-        found, wanted = contents(folder), self._wanted[stage]
-        differing = [k for k in {**found, **wanted} if found.get(k) != wanted.get(k)]
-        return Trial(stage, victim, moment, f"differing: {differing}" if differing else "")
+        return Trial(stage, victim, moment, self.differing(stage, folder))
 
     def _kill(self, stage: str, victim: str, moment: float, folder: Path) -> None:
         """Starts the stage, kills, and waits until none of its processes is left."""
-        running = self._start(stage, folder)
+        running = self.start(stage, folder)
         command = psutil.Process(running.pid)
         time.sleep(moment)
         with_children = _family(command)
@@ -141,23 +177,6 @@ class Kills:
             process.kill()
         if alive:
             raise RuntimeError(f"{stage}: {alive} went on after its command was gone")
-
-    def _run(self, stage: str, folder: Path) -> str:
-        """Runs a stage to its end; the end of what it said when it failed, else ""."""
-        running = self._start(stage, folder)
-        _, said = running.communicate(timeout=300)
-        return said[-500:] or "nothing said" if running.returncode else ""
-
-    def _start(self, stage: str, folder: Path) -> subprocess.Popen[str]:
-        arguments = [part.format(pool=self._pool) for part in STAGES[stage]]
-        return subprocess.Popen(
-            [sys.executable, "-m", "deita_core", *arguments, "--project", PROJECT, "--quiet"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
