@@ -29,6 +29,13 @@ FLAGS = [
 ]
 
 
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def served(
     *program: str, port: str, folder: Path, environment: Mapping[str, str] | None = None
@@ -37,9 +44,7 @@ def served(
 
     port: its option for the port. environment: variables to set beside those of the tests.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = int(probe.getsockname()[1])
+    number = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", *program, port, str(number)],
         cwd=folder,
@@ -52,7 +57,7 @@ def served(
     )
     address = f"http://127.0.0.1:{number}"
     try:
-        _wait_until_it_answers(f"{address}/_stcore/health")
+        wait_until_it_answers(f"{address}/_stcore/health")
         yield address
     finally:
         server.terminate()
@@ -63,7 +68,7 @@ def served(
             server.wait()
 
 
-def _wait_until_it_answers(url: str) -> None:
+def wait_until_it_answers(url: str) -> None:
     for _ in range(300):
         try:
             with urllib.request.urlopen(url, timeout=5):

@@ -6,15 +6,10 @@ import shutil
 
 import pytest
 
-from tests.faults.__main__ import pool
-from tests.faults.kills import Kills
-from tests.faults.shortages import Shortages, can_mount
+from tests.faults.__main__ import Faults, pool
+from tests.faults.shortages import can_mount
 
 STAGE = ["import"]
-
-
-class Faults(Kills, Shortages):
-    """All of them, on one preparation."""
 
 
 @pytest.fixture(scope="module")

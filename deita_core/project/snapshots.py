@@ -3,7 +3,7 @@
 A snapshot is a copy of the project's file as it was, with its similarity graph (whose files are
 shared with the project's, where the disk can). It appears whole or not at all, and opens as a
 project of its own. Those that `restore_snapshot` makes before it writes over a project begin with
-`before-`; of these the last five are kept, of the others all.
+`before-` and the time; of these the last five are kept, of the others all.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from deita_core.project.store import Project, count_up, look_at
 KEPT = 5
 BRING_BACK = "bring a snapshot back"
 _BEFORE = "before-"
+_OF_RESTORE = re.compile(rf"{_BEFORE}\d{{4}}-\d\d-\d\d-\d{{6}}(-\d+)?")
 # Versions of the data that were seen before a project was brought back must not come again: caches
 # are keyed by them.
 _JUMP = 1_000_000
@@ -72,7 +73,7 @@ def restore_snapshot(path: Path, name: str) -> Snapshot | None:
     look_at(snapshot.path)
     kept = _keep_present(path)
     _put(snapshot, path)
-    for old in [s for s in list_snapshots(path) if s.name.startswith(_BEFORE)][KEPT:]:
+    for old in [s for s in list_snapshots(path) if _OF_RESTORE.fullmatch(s.name)][KEPT:]:
         delete_snapshot(path, old.name)
     return kept
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.browser import browser
 from tests.faults.kills import STAGES, VICTIMS, Kills, Trial
+from tests.faults.servers import Servers
 from tests.faults.shortages import Shortages
 
-WHAT = ("kills", "disk", "memory", "clock", "read-only")
+WHAT = ("kills", "disk", "memory", "clock", "read-only", "server")
 
 WORDS = ("plan", "write", "explain", "compare", "list", "garden", "ocean", "proof", "story")
 
@@ -32,25 +35,28 @@ def pool(path: Path, rows: int, seed: int) -> None:
             file.write((record[: len(record) // 2] if row % 11 == 10 else record) + "\n")
 
 
+class Faults(Kills, Shortages, Servers):
+    """All of them, on one preparation."""
+
+
 def trials(folder: Path, options: argparse.Namespace) -> Iterator[Trial]:
     """What was asked for, one after the other."""
     stages, seed = options.stages, options.seed
-    kills, shortages = (
-        made(folder / made.__name__, folder / "pool.jsonl") for made in (Kills, Shortages)
-    )
+    faults = Faults(folder / "work", folder / "pool.jsonl")
+    faults.prepare()
     if "kills" in options.what:
-        kills.prepare()
-        yield from kills.kills(options.kills, seed, stages)
-    if set(options.what) - {"kills"}:
-        shortages.prepare()
+        yield from faults.kills(options.kills, seed, stages)
     if "disk" in options.what:
-        yield from shortages.disks(options.disks, seed, stages)
+        yield from faults.disks(options.disks, seed, stages)
     if "memory" in options.what:
-        yield from shortages.memory(stages)
+        yield from faults.memory(stages)
     if "clock" in options.what:
-        yield from shortages.clocks(options.clocks, seed, stages)
+        yield from faults.clocks(options.clocks, seed, stages)
     if "read-only" in options.what:
-        yield from shortages.read_only(stages)
+        yield from faults.read_only(stages)
+    if "server" in options.what:
+        with browser(shutil.which(options.chromium) or options.chromium) as running:
+            yield from faults.servers(running.new_page(), options.servers, seed, stages)
 
 
 def main() -> int:
@@ -60,6 +66,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="of each stage")
     parser.add_argument("--disks", type=int, default=10, help="times that the disk is full")
     parser.add_argument("--clocks", type=int, default=2, help="of each stage")
+    parser.add_argument("--servers", type=int, default=5, help="kills of it in each stage")
+    parser.add_argument("--chromium", default="chromium", help="the browser for these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--stages", nargs="*", choices=STAGES, default=list(STAGES))
