@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,8 +109,20 @@ def change(name: str, array: Callable[[np.ndarray], None], project: Project) -> 
 def test_a_graph_whose_files_were_altered_is_found(project: Project) -> None:
     change("similarity", lambda values: values.__setitem__(3, 0.5), project)
     (found,) = check_project(project)
-    assert found.sentence == "the similarity graph was altered (similarity.npy)"
+    assert "is damaged (similarity.npy was altered)" in found.sentence
     assert "`deita graph` makes it anew" in found.remedy
+
+
+def test_other_bytes_that_nothing_but_their_hash_tells_are_found(project: Project) -> None:
+    """A disk that forgets changes no time."""
+    folder = graph_folder(project)
+    assert folder is not None
+    facts = (folder / "similarity.npy").stat()
+    change("similarity", lambda values: values.__setitem__(3, 0.5), project)
+    os.utime(folder / "similarity.npy", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert has_graph(project)
+    (found,) = check_project(project)
+    assert "is damaged (similarity.npy differs)" in found.sentence
 
 
 @pytest.mark.parametrize("deep", [False, True])

@@ -97,6 +97,19 @@ def test_an_index_that_leads_out_of_its_array_is_found_when_it_is_opened(
         open_graph(tmp_path / "g")
 
 
+def test_a_file_that_was_written_to_is_held_against_its_hash(
+    graph: SimilarityGraph, tmp_path: Path
+) -> None:
+    save_graph(tmp_path / "g", graph, {})
+    array = np.load(tmp_path / "g" / "similarity.npy")
+    np.save(tmp_path / "g" / "similarity.npy", array)
+    open_graph(tmp_path / "g")  # the same bytes
+    array[3] = 0.5
+    np.save(tmp_path / "g" / "similarity.npy", array)
+    with pytest.raises(ProjectError, match=r"is damaged \(similarity.npy was altered\)"):
+        open_graph(tmp_path / "g")
+
+
 def test_an_array_of_another_shape_and_the_same_size_is_found(
     graph: SimilarityGraph, tmp_path: Path
 ) -> None:

@@ -244,7 +244,7 @@ def _graph(project: Project, deep: bool) -> Iterator[Finding]:
         if is_graph_damaged(project):
             wrong = "the similarity graph is of other rows"
         elif altered := altered_files(folder):
-            wrong = f"the similarity graph was altered ({', '.join(altered)})"
+            wrong = f"the similarity graph in {folder} is damaged ({', '.join(altered)} differs)"
         else:
             embedder = int(stored.key["embedder"])
             _, vectors = load_vectors(project, embedder)

@@ -156,6 +156,7 @@ def save_graph(
             "key": dict(key),
             "extra": sorted(extra),
             "bytes": {path.stem: path.stat().st_size for path in partial.glob("*.npy")},
+            "changed": {path.stem: path.stat().st_mtime_ns for path in partial.glob("*.npy")},
             "sha256": {path.stem: sha256_of(path) for path in partial.glob("*.npy")},
         }
         (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -165,7 +166,8 @@ def open_graph(folder: Path) -> StoredGraph:
     """The graph in `folder`, by memory map.
 
     Its files are looked at as far as safety needs: their sizes, types and lengths, and that every
-    index leads into its array, for compiled loops do not look. `altered_files` reads them whole.
+    index leads into its array, for compiled loops do not look. Files that were written to since
+    (or copied) are read whole and held against their hashes.
     Raises ProjectError when it is not there, of another version, or damaged.
     """
     try:
@@ -175,18 +177,18 @@ def open_graph(folder: Path) -> StoredGraph:
                 f"the similarity graph in {folder} has version {meta['version']}, but this Deita "
                 f"Studio reads version {FILE_VERSION}: build it again"
             )
-        changed = []
+        changed = {}
         for name, size in meta["bytes"].items():
             facts = (folder / f"{name}.npy").stat()
             if facts.st_size != size:
                 raise ValueError(f"{name}.npy has {facts.st_size} bytes instead of {size}")
-            changed.append(facts.st_mtime_ns)
+            changed[name] = facts.st_mtime_ns
         arrays = {name: _opened(folder, name) for name in _TYPES}
         for name, dtype in _TYPES.items():
             if arrays[name].dtype != dtype:
                 raise ValueError(f"{name}.npy holds {arrays[name].dtype}")
         graph = SimilarityGraph(float(meta["floor"]), float(meta["wanted_floor"]), **arrays)
-        _check_indices(folder, tuple(changed))
+        _check_content(folder, tuple(changed.values()), changed == meta["changed"])
         return StoredGraph(graph, meta["key"], {n: _opened(folder, n) for n in meta["extra"]})
     except FileNotFoundError as error:
         raise ProjectError(
@@ -207,11 +209,11 @@ def altered_files(folder: Path) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _check_indices(folder: Path, changed: tuple[int, ...]) -> None:
-    """Raises ValueError where an index of the graph leads out of its array.
+def _check_content(folder: Path, changed: tuple[int, ...], untouched: bool) -> None:
+    """Raises ValueError where an index of the graph leads out of its array, or a hash differs.
 
     changed: when its files last did, so that it is done once for each graph (0.1 s for the
-    largest) and not for each page.
+    largest) and not for each page. untouched: it is as `save_graph` left it: leave out the hashes.
     """
     arrays = {name: _opened(folder, name) for name in _TYPES}
     for name, array in arrays.items():
@@ -223,6 +225,8 @@ def _check_indices(folder: Path, changed: tuple[int, ...]) -> None:
     _check_range("group", arrays["group"], -1, groups)
     _check_range("member", arrays["member"], 0, len(arrays["group"]))
     _check_range("neighbour", arrays["neighbour"], 0, groups)
+    if not untouched and (altered := altered_files(folder)):
+        raise ValueError(f"{', '.join(altered)} was altered")
 
 
 def _check_starts(name: str, starts: NDArray[np.int64], end: int) -> None:
