@@ -115,7 +115,7 @@ def packed(path: Path, head: bytes, zeros: int) -> None:
 
 @pytest.mark.parametrize("name", ["pool.jsonl.zst", "pool.jsonl.gz"])
 def test_a_bomb_is_read_in_steps_and_given_up(name: str, tmp_path: Path):
-    packed(tmp_path / name, f'{RECORD}\n{{"instruction": "'.encode(), 300)
+    packed(tmp_path / name, f'{RECORD}\n{{"instruction": "'.encode(), 100)
     megabytes, (first, long, last) = grown(tmp_path / name)
     assert first == "row"
     assert "characters is longer than 32,000,000" in long

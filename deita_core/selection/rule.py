@@ -79,6 +79,8 @@ def _in_our_words(kind: type[Checked]) -> type[Checked]:
             made(self, *values, **named)
         except ValidationError as error:
             raise SelectionError(_first_problem(error)) from None
+        except UnicodeEncodeError as error:
+            raise SelectionError(f"{error.object!r} is no Unicode text: type it anew") from None
 
     kind.__init__ = init  # type: ignore[assignment]
     return kind

@@ -78,7 +78,8 @@ def detection(data: bytes) -> None:
             found = detect(path)
             assert Mapping.from_json(found.mapping.to_json()) == found.mapping
             assert Container.from_json(found.container.to_json()) == found.container
-            checked(read(path, found.mapping, container=found.container))
+            rows = list(read(path, found.mapping, container=found.container))
+            assert [row.position for row in rows] == list(range(len(rows)))
 
 
 class Pieces:
@@ -205,7 +206,7 @@ def _files() -> list[bytes]:
 _RULE = SelectionRule(threshold=0.7, budget=600).to_json().encode()
 _RULES = [_RULE, b'{"\xff": 1}', b"[" * 100_000, b'{"budget": ' + b"9" * 5_000 + b"}"]
 _TYPED = [b"complexity=2..5", b"tokens=..400", b"language:en=30%", b"source:a.json=100", b"0" * 32]
-_TYPED += [b"@2.\0en", b"@~nobody-of-this-name/ids", b"@\xff"]
+_TYPED += [b"@2.\0en", b"@~nobody-of-this-name/ids", b"@\xff", b"language:\xe0=30%", b"\xe0=1..2"]
 _KIND = b'{"kind": "deita-studio manifest", "schem'
 _MANIFESTS = [_KIND + b'a_version": 1}', _KIND + b'\xa2_version": 1}', b"[" * 100_000]
 _SCORED = b'{"id": "' + b"0" * 32 + b'", "turn": 0, "complexity": 1e400, "quality": [1, null]}'

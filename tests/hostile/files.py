@@ -205,8 +205,10 @@ BOMBS = {
     "zstd, one record of a gigabyte": lambda: _zstd(
         f'{LINES}{{"instruction": "'.encode(), b"0", 1_000
     ),
-    "zstd, a gigabyte of lines": lambda: _zstd(b"", LINE.encode() + b"\n", 1_000),
-    "zstd, a gigabyte of brackets": lambda: _zstd(b"[", b"[],", 1_000),
+    "zstd, a gigabyte of lines": lambda: _zstd(
+        b"", _giant('{"instruction": "', "a", '"}\n', 1), 1_000
+    ),
+    "zstd, a gigabyte of brackets": lambda: _zstd(b"[", b"[" * 500_000, 1_000),
     "zstd, a gigabyte of csv": lambda: _zstd(b"instruction,output\n", b'"a""', 1_000),
     "gzip, a gigabyte of zeros": lambda: _gzip(b"", b"\0", 1_000),
     "gzip, one record of a gigabyte": lambda: _gzip(b'[{"instruction": "', b"0", 1_000),

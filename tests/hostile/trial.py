@@ -154,7 +154,7 @@ def _child(path: Path, folder: Path, writing: int) -> int:
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_HANGS)
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 5))
     os.chdir(path.parent)
     before = _held("VmSize")
     peak = _held("VmRSS")

@@ -15,6 +15,7 @@ _TEXT = r'"(?:[^"\\]++|\\.)*+"'
 _PLAIN = rf'(?:[^"\[\]{{}}]++|{_TEXT})*+'
 # All that leaves the depth as it is, with lists and objects that hold none.
 _LEVEL = re.compile(rf'(?:[^"\[\]{{}}]++|{_TEXT}|\[{_PLAIN}\]|\{{{_PLAIN}\}})*+', re.DOTALL)
+_OPENING = re.compile(r"[\[{]*(?=[\[{])")
 _REST_OF_TEXT = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
@@ -41,7 +42,9 @@ class Extent:
             if here == '"':
                 self._in_text = True
             elif here in ("[", "{"):
-                self._depth += 1
+                run = _OPENING.match(text, at)
+                self._depth += 1 + (run.end() - at if run else 0)
+                at = run.end() if run else at
                 self.deepest = max(self.deepest, self._depth)
             elif here in ("]", "}"):
                 self._depth -= 1

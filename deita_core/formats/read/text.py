@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 # how much, while a step of zstd can grow to 32,768 times itself.
 _STEPS = {"gzip": CHUNK // 8, "zstd": 512}
 # A file that unpacks to more than this, and to this many times its size, is not read further.
-MOST_UNPACKED = 256_000_000
+MOST_UNPACKED = 64_000_000
 MOST_TIMES = 200
 GZIP_MAGIC = b"\x1f\x8b\x08"  # with deflate, the one method there is
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
