@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deita_core.errors import ProjectError
+from deita_core.errors import ModelError, ProjectError
 from deita_core.jobs import JobRunner, runner, worker
 from deita_core.jobs.handover import OUTCOME, SPEC, Handover, JobOutcome
 from deita_core.jobs.kinds import ScoreSpec
@@ -50,6 +50,8 @@ def ended(runner: JobRunner, job: int) -> JobRecord:
         (OSError("Not enough free space to write 8 bytes after offset 1"), "no space left"),
         (np._core._exceptions._ArrayMemoryError((9,), np.dtype(float)), "memory ran out"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory ran out"),
+        (RuntimeError("[CPU] node with name 'x' can't alloc"), "memory ran out"),
+        (ImportError("libx.so: failed to map segment from shared object"), "memory ran out"),
     ],
 )
 def test_what_ran_out_is_said_with_what_is_free(
@@ -64,6 +66,12 @@ def test_what_ran_out_is_said_with_what_is_free(
 def test_the_disk_that_is_full_is_that_of_the_file(tmp_path: Path) -> None:
     error = OSError(28, "No space left on device", "/proc/out.json")
     assert "on the disk of /proc (" in str(JobOutcome.of(error, tmp_path).error)
+
+
+def test_a_lack_behind_an_error_of_ours_is_said(tmp_path: Path) -> None:
+    error = ModelError("the light scorers need a package: install it")
+    error.__cause__ = ImportError("libx.so: failed to map segment from shared object")
+    assert str(JobOutcome.of(error, tmp_path).error).startswith("memory ran out (")
 
 
 def test_another_error_keeps_its_own_words(tmp_path: Path) -> None:

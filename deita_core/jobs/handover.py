@@ -55,8 +55,8 @@ class JobOutcome(BaseModel):
         if isinstance(error, JobCancelledError):
             return JobOutcome(state="cancelled")
         code = type(error).__name__
-        said = str(error) if isinstance(error, DeitaError) else shortage(error, folder)
-        said = said or f"{code}: {error}"
+        said = str(error) if isinstance(error, DeitaError) else f"{code}: {error}"
+        said = shortage(error, folder) or said  # even where it led to an error of ours
         return JobOutcome(state="failed", error=said, error_code=code)
 
 

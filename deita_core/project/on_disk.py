@@ -26,7 +26,9 @@ SUFFIX = ".duckdb"
 # give no number.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK_TEXT = re.compile(r"No space left|Not enough free space|requested and \d+ written|quota")
-_MEMORY_TEXT = re.compile(r"bad_alloc|MemoryError|(can't|[Cc]annot|failed to) allocate|ENOMEM")
+_MEMORY_TEXT = re.compile(
+    r"bad_alloc|MemoryError|(can't|[Cc]annot|failed to) (alloc|map)|PyObject pointer is null"
+)
 # A FATAL error ends the work with a file until it is opened anew.
 ENDING = (duckdb.FatalException, duckdb.InternalException)
 # What DuckDB raises for the file's sake and not for the query's. Corrupt blocks come as the base

@@ -43,7 +43,7 @@ def trials(folder: Path, options: argparse.Namespace) -> Iterator[Trial]:
     """What was asked for, one after the other."""
     stages, seed = options.stages, options.seed
     faults = Faults(folder / "work", folder / "pool.jsonl")
-    faults.prepare()
+    faults.prepare(list(STAGES)[: 1 + max(map(list(STAGES).index, stages))])
     if "kills" in options.what:
         yield from faults.kills(options.kills, seed, stages)
     if "disk" in options.what:

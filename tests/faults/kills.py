@@ -61,7 +61,7 @@ def contents(folder: Path) -> dict[str, str]:
             found[table] = _digest(sorted(map(repr, rows)))
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.suffix == ".npy":
+        if path.suffix == ".npy" and ".graph" in name:
             found[f"graph/{path.name}"] = _digest([repr(np.load(path).tolist())])
         elif path.is_file() and ".graph" not in name and not name.startswith(PROJECT):
             text = path.read_bytes() if path.name == OUT else b""
