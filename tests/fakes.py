@@ -118,6 +118,16 @@ class SmallScorer(LengthScorer):
         return super().score(turns)
 
 
+def hungry_scorer(dimension: Dimension) -> LengthScorer:
+    """Its weights take more memory than DEITA_TEST_MEMORY lets its process have."""
+    if most := os.environ.get("DEITA_TEST_MEMORY"):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (int(most), int(most)))
+        np.ones(int(most), np.uint8)
+    return LengthScorer(dimension)
+
+
 def remote_scorer(dimension: Dimension) -> Scorer:
     """The endpoint scorer at DEITA_TEST_ENDPOINT, without long waits."""
     import openai._base_client

@@ -99,6 +99,22 @@ def test_a_worker_whose_library_ended_it_for_lack_of_memory_is_told_by_its_log(
     assert runner._last_words(-signal.SIGABRT, handover).startswith("memory ran out (")
 
 
+def test_a_worker_out_of_memory_says_so_and_its_job_goes_on_when_there_is_some(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEITA_TEST_MEMORY", str(4 << 30))
+    made = JobRunner(project)
+    made.start()
+    hungry = "tests.fakes:hungry_scorer"
+    (number,) = made.submit([ScoreSpec(complexity=hungry, quality=hungry)])
+    record = ended(made, number)
+    assert (record.state, str(record.error)[:16]) == ("failed", "memory ran out (")
+    monkeypatch.delenv("DEITA_TEST_MEMORY")
+    made.resume(number)
+    assert ended(made, number).state == "done"
+    made.stop()
+
+
 def test_an_end_that_cannot_be_written_is_told_and_written_later(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,7 +298,7 @@ def _last_words(status: int | None, handover: Handover) -> str:
     said = handover.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if status in DISK_FULL:
         return disk_full(handover.folder)
-    if any(memory_text(line) for line in said[-20:]):
+    if any(memory_text(line) for line in said[-200:]):
         return memory_out()
     if status == -signal.SIGKILL:
         killed = f"the worker was killed {1 + RESTARTS} times, which is what a system does when"

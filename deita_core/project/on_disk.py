@@ -27,7 +27,7 @@ SUFFIX = ".duckdb"
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK_TEXT = re.compile(r"No space left|Not enough free space|requested and \d+ written|quota")
 _MEMORY_TEXT = re.compile(
-    r"bad_alloc|MemoryError|(can't|[Cc]annot|failed to) (alloc|map)|PyObject pointer is null"
+    r"bad_alloc|MemoryError|(can't|[Cc]annot|failed to) (alloc|map)|memory allocation of .* failed"
 )
 # A FATAL error ends the work with a file until it is opened anew.
 ENDING = (duckdb.FatalException, duckdb.InternalException)

@@ -121,7 +121,12 @@ class Stages:
     def run(self, stage: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
         """Runs a stage to its end; the end of what it said when it failed, else ""."""
         running = self.start(stage, folder, environment)
-        _, said = running.communicate(timeout=300)
+        try:
+            _, said = running.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            for process in _family(psutil.Process(running.pid)):
+                process.kill()
+            return "it did not end"
         return said[-500:] or "nothing said" if running.returncode else ""
 
     def start(

@@ -19,8 +19,9 @@ from tests.faults.kills import Stages, Trial
 
 HERE = Path(__file__).parent
 _ROOMY = 256 << 20
-# Bytes of address space that a worker gets; it needs more as soon as it loads a model.
-MEMORY = (400 << 20, 700 << 20, 1000 << 20, 1400 << 20)
+# Bytes of address space that a worker gets. With less, libraries do not load: OpenBLAS asks for
+# memory for ever then.
+MEMORY = (1000 << 20, 1200 << 20, 1400 << 20, 1600 << 20)
 WITH_MODELS = ("score", "embed", "graph", "map")
 
 
