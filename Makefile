@@ -3,8 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+TARGET ?= detection
+SECONDS ?= 60
 
-.PHONY: app sample test check format bench faults together clean help
+.PHONY: app sample test check format bench faults together hostile fuzz clean help
 
 help:
 	@echo "make app     install, prepare the sample project, open the app"
@@ -14,6 +16,8 @@ help:
 	@echo "make bench   run the benchmarks (minutes)"
 	@echo "make faults  kill jobs at random moments and compare (an hour or more)"
 	@echo "make together people in browsers on one project (ten minutes)"
+	@echo "make hostile import files that no careful program wrote (minutes)"
+	@echo "make fuzz    fuzz one input (TARGET=detection SECONDS=60)"
 	@echo "make clean   remove the environment and caches (projects and data stay)"
 
 app: $(VENV)/.app
@@ -43,6 +47,13 @@ faults: $(VENV)/.dev
 
 together: $(VENV)/.dev
 	$(BIN)/python -m tests.together
+
+hostile: $(VENV)/.dev
+	$(BIN)/python -m tests.hostile
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q atheris
+	$(BIN)/python -m tests.fuzz --target $(TARGET) --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis static

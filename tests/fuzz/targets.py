@@ -6,8 +6,10 @@ that do not add up.
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -143,8 +145,10 @@ def options(data: bytes) -> None:
 @cache
 def project() -> Project:
     """A project whose records hold every hostile text."""
-    folder = tempfile.mkdtemp()
+    folder = tempfile.mkdtemp(prefix="fuzz-")
     made = Project.open(Path(folder) / "fuzz.duckdb", create=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_ended)
     source = add_source(made, "pool", "/pool", None)
     rows = [
         {**ALPACA, "instruction": text or name, name: number, text: {text: number}}
@@ -156,6 +160,11 @@ def project() -> Project:
     add_rows(made, source, *rows_and_rejects(found))
     assert numeric_columns(made)
     return made
+
+
+def _ended() -> None:
+    project().close()
+    project.cache_clear()
 
 
 def search(data: bytes) -> None:
