@@ -60,7 +60,8 @@ def pool(rows: int = 200, seed: int = 0) -> PoolTable:
 
 
 # The pool has neither a similarity graph, nor clusters, nor lengths of texts.
-needy = ("facility_location", "semdedup", "nemo_curator", "longest_response", "longest_instruction")
+needy = {s.name for s in STRATEGIES if s.needs_graph or s.needs_clusters}
+needy |= {"longest_response", "longest_instruction"}
 rules = st.builds(
     SelectionRule,
     strategy=st.sampled_from([s.name for s in STRATEGIES if s.name not in needy]),

@@ -224,7 +224,8 @@ class RuleOptions:
         "repr_filter",
         "NAME",
         "repr_filter, top_score, random, longest_response, longest_instruction, k_center, "
-        "facility_location (needs `graph`), semdedup, nemo_curator (need `graph`), distilabel",
+        "ds2, distilabel; with `graph` also facility_location, qdit, car, mig, semdedup, "
+        "nemo_curator",
     )
     seed: int = value(0, "N", "for random")
     include_no_response: bool = flag(

@@ -127,6 +127,18 @@ class Candidates:
         """The row of the pool of each place."""
         return self.table.vector_rows
 
+    def clusters(self) -> NDArray[np.int32]:
+        """The cluster of each place, -1 for none: (m,); SelectionError when no row has one."""
+        cluster = self.table.cluster
+        if cluster is None or not (cluster[self.rows] >= 0).any():
+            raise SelectionError(
+                "this strategy looks at clusters, and there are none: make the similarity graph, "
+                "which makes them too (`graph` on the command line), or choose a strategy that "
+                "needs none"
+            )
+        of_places: NDArray[np.int32] = cluster[self.rows]
+        return of_places
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -6,12 +6,14 @@ from typing import Final
 
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import Strategy
-from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER
+from deita_core.selection.strategies.clusters import CAR, MIG
+from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER, QDIT
 from deita_core.selection.strategies.deduplication import (
     DISTILABEL,
     NEMO_CURATOR,
     SEMDEDUP,
 )
+from deita_core.selection.strategies.ds2 import DS2
 from deita_core.selection.strategies.greedy import (
     LONGEST_INSTRUCTION,
     LONGEST_RESPONSE,
@@ -28,6 +30,10 @@ STRATEGIES: Final[tuple[Strategy, ...]] = (
     LONGEST_INSTRUCTION,
     K_CENTER,
     FACILITY_LOCATION,
+    QDIT,
+    CAR,
+    MIG,
+    DS2,
     SEMDEDUP,
     NEMO_CURATOR,
     DISTILABEL,

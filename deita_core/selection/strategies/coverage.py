@@ -1,8 +1,8 @@
-"""Strategies that find their order as they go: k-center greedy and facility location.
+"""Strategies that find their order as they go: k-center greedy, facility location and QDIT.
 
 K-center selects rows that are each as far as can be from all selected before, so that every row
 of the pool has a selected row near it. Facility location selects the rows that together stand
-best for the whole pool.
+best for the whole pool; QDIT weighs that against each row's score.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Admission:
         return None if decision == st.BELOW_CUT else bool(decision == st.KEPT)
 
 
-def _chosen_steps(
+def chosen_steps(
     candidates: Candidates, limits: Limits, choose: Callable[[Admission], Progress]
 ) -> Steps:
     """The trace of the rows that `choose` asks for, in that order. Rows never asked for are below
@@ -228,7 +228,7 @@ def _k_center_steps(candidates: Candidates, limits: Limits) -> Steps:
         others = np.setdiff1d(admission.others, admission.asked)
         yield from farthest_steps(candidates.table.vectors, others, centres, admission.take)
 
-    return (yield from _chosen_steps(candidates, limits, choose))
+    return (yield from chosen_steps(candidates, limits, choose))
 
 
 K_CENTER = Strategy(
@@ -265,9 +265,10 @@ def _facility_location_steps(candidates: Candidates, limits: Limits) -> Steps:
     graph = _graph_for(candidates, limits.threshold)
 
     def choose(admission: Admission) -> Progress:
-        return _Coverage(graph, limits.threshold, admission).choose_steps()
+        worth = np.zeros(len(admission.others))
+        return _Coverage(graph, limits.threshold, admission, worth, 0.0).choose_steps()
 
-    return (yield from _chosen_steps(candidates, limits, choose))
+    return (yield from chosen_steps(candidates, limits, choose))
 
 
 FACILITY_LOCATION = Strategy(
@@ -285,16 +286,64 @@ FACILITY_LOCATION = Strategy(
 )
 
 
+# What the paper calls alpha: the share of a row's score, the rest is that of the coverage.
+SCORE_SHARE: Final = 0.7
+
+
+def _qdit_steps(candidates: Candidates, limits: Limits) -> Steps:
+    """Quality-Diversity Instruction Tuning (arXiv 2311.14736): the greedy loop takes the row with
+    the most (1 - alpha) d + alpha q, where d is what the row adds to the coverage of
+    facility location, and q its quality. Here d is that of `facility_location`, threshold and
+    rounding included; q is the evol score, scaled so that the candidates' lowest is 0 and their
+    highest 1; alpha is 0.7. Ties go to the higher score, then to the lower row number.
+    """
+    graph = _graph_for(candidates, limits.threshold)
+
+    def choose(admission: Admission) -> Progress:
+        worth = scaled_scores(candidates)[admission.others]
+        return _Coverage(graph, limits.threshold, admission, worth, SCORE_SHARE).choose_steps()
+
+    return (yield from chosen_steps(candidates, limits, choose))
+
+
+QDIT = Strategy(
+    name="qdit",
+    label="QDIT",
+    phrase="by QDIT",
+    source=(
+        "Bukharin et al. (arXiv 2311.14736): always the row with the most 0.3 x gain + 0.7 x "
+        "score. The gain is that of facility location, where similarities at or below the "
+        "threshold count as nothing; the score is the evol score, scaled to 0 to 1."
+    ),
+    steps=_qdit_steps,
+    uses_threshold=True,
+    uses_score=True,
+    needs_graph=True,
+)
+
+
+def scaled_scores(candidates: Candidates) -> NDArray[np.float64]:
+    """Scores of the candidates from 0 (their lowest) to 1 (their highest), by place: (m,).
+
+    All are 0 where they are equal; what has no score stays NaN.
+    """
+    scores = candidates.scores[candidates.eligible]
+    present = scores[~np.isnan(scores)]
+    low, high = present.min(initial=np.inf), present.max(initial=-np.inf)
+    scaled: NDArray[np.float64] = (candidates.scores - low) / (high - low if high > low else 1.0)
+    return scaled
+
+
 def _graph_for(candidates: Candidates, threshold: float) -> SimilarityGraph:
     graph = candidates.table.graph
     if graph is None:
         raise SelectionError(
-            "facility location reads the similarity graph, and there is none: make it first "
+            "this strategy reads the similarity graph, and there is none: make it first "
             "(`graph` on the command line), or choose a strategy that needs none"
         )
     if not graph.serves(threshold):
         raise SelectionError(
-            f"facility location reads the similarity graph, which holds similarities above "
+            f"this strategy reads the similarity graph, which holds similarities above "
             f"{graph.floor:g}; the threshold {threshold:g} is below: raise it to {graph.floor:g} "
             "or more, or make the graph again with a lower floor"
         )
@@ -302,10 +351,22 @@ def _graph_for(candidates: Candidates, threshold: float) -> SimilarityGraph:
 
 
 class _Coverage:
-    """The coverage of the candidates so far, and the greedy loop over groups of equal rows."""
+    """The coverage of the candidates so far, and the greedy loop over groups of equal rows.
 
-    def __init__(self, graph: SimilarityGraph, threshold: float, admission: Admission) -> None:
-        self._admission = admission
+    worth: (k,) float64, of each row of `admission.others`, never rising. share: of the worth in
+    what a row is taken for, from 0 to 1; the rest is that of what it adds to the coverage.
+    """
+
+    def __init__(
+        self,
+        graph: SimilarityGraph,
+        threshold: float,
+        admission: Admission,
+        worth: NDArray[np.float64],
+        share: float,
+    ) -> None:
+        self._admission, self._share = admission, share
+        self._worth: list[float] = worth.tolist()
         pins, others, group = admission.pins, admission.others, np.asarray(graph.group)
         rows = np.bincount(group[np.concatenate([pins, others])], minlength=graph.groups)
         self._covered = np.zeros(graph.groups)
@@ -330,16 +391,16 @@ class _Coverage:
 
         others, waiting = self._admission.others, self._waiting
         gains = yield from self._bounds_steps(len(others))
-        heap = [(-gains[g], places[-1], g) for g, places in waiting.items()]
+        heap = [self._entry(gains[g], places[-1], g) for g, places in waiting.items()]
         heapq.heapify(heap)
         known_at = dict.fromkeys(waiting, -1)
         taken = asked = 0
         while heap:
-            loss, place, group = heap[0]
-            if loss < 0 and known_at[group] != taken:
+            _, place, group = heap[0]
+            if gains[group] > 0 and known_at[group] != taken:
                 known_at[group] = taken
-                gain = round(gain_of(group, *self._state), GAIN_DECIMALS)
-                heapq.heapreplace(heap, (-gain, place, group))
+                gains[group] = round(gain_of(group, *self._state), GAIN_DECIMALS)
+                heapq.heapreplace(heap, self._entry(gains[group], place, group))
                 continue
             is_in = self._admission.take(int(others[place]))
             if is_in is None:
@@ -349,12 +410,17 @@ class _Coverage:
                 taken += 1
             waiting[group].pop()
             if waiting[group]:
-                heapq.heapreplace(heap, (loss, waiting[group][-1], group))
+                heapq.heapreplace(heap, self._entry(gains[group], waiting[group][-1], group))
             else:
                 heapq.heappop(heap)
             asked += 1
             if asked % _STEP == 0:
                 yield FilterProgress(asked, taken, len(others))
+
+    def _entry(self, gain: float, place: int, group: int) -> tuple[float, int, int]:
+        """What the heap holds of a group: the lowest entry is the row to take."""
+        value = (1.0 - self._share) * gain + self._share * self._worth[place]
+        return -value, place, group
 
     def _bounds_steps(self, total: int) -> Generator[FilterProgress, None, list[float]]:
         """Gains of all groups at the start, rounded up: none may be below the true one."""

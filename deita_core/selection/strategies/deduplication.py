@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.errors import SelectionError
 from deita_core.progress import FilterProgress, finish, told_as
 from deita_core.selection import status as st
 from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
@@ -73,14 +72,7 @@ def _outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows
     """
     if not candidates.eligible.any():
         return []
-    clusters = candidates.table.cluster
-    cluster = np.empty(0, np.int32) if clusters is None else clusters[candidates.rows]
-    if not (cluster >= 0).any():
-        raise SelectionError(
-            "this strategy compares rows within clusters, and there are none: make the similarity "
-            "graph, which makes them too (`graph` on the command line), or choose a strategy that "
-            "needs none"
-        )
+    cluster = candidates.clusters()
     rows = np.flatnonzero(candidates.eligible & (cluster >= 0))
     central = _centrality(candidates.table.vectors, cluster, rows)
     ties = -rows if last_on_ties else rows
@@ -90,10 +82,13 @@ def _outermost_first(candidates: Candidates, *, last_on_ties: bool) -> list[Rows
     return np.split(rows, borders)
 
 
-def _centrality(
-    vectors: NDArray[np.floating], cluster: NDArray[np.integer], rows: Rows
+def cluster_centroids(
+    vectors: NDArray[np.floating], cluster: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """Similarity of each row to the centroid of its cluster: (k,) float64, by 12 decimals."""
+    """The mean of the unit vectors of each cluster, of length 1 itself: (clusters, d).
+
+    Zero where the rows cancel each other out, and for a cluster without rows.
+    """
     members = np.flatnonzero(cluster >= 0)
     centroids = np.zeros((int(cluster.max()) + 1, vectors.shape[1]))
     for start in range(0, len(members), _BLOCK):
@@ -102,6 +97,14 @@ def _centrality(
     lengths = np.linalg.norm(centroids, axis=1)
     # Rows that cancel each other out have no centre: all are equally far from it.
     centroids *= np.where(lengths > _NO_CENTRE, 1 / np.maximum(lengths, _NO_CENTRE), 0.0)[:, None]
+    return centroids
+
+
+def _centrality(
+    vectors: NDArray[np.floating], cluster: NDArray[np.integer], rows: Rows
+) -> NDArray[np.float64]:
+    """Similarity of each row to the centroid of its cluster: (k,) float64, by 12 decimals."""
+    centroids = cluster_centroids(vectors, cluster)
     central = np.empty(len(rows))
     for start in range(0, len(rows), _BLOCK):
         part = rows[start : start + _BLOCK]
