@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import care, commands
+from deita_core.cli import care, commands, comparing
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -37,6 +37,8 @@ _COMMANDS = (
     (commands.make_map, "map", ""),
     (commands.sample, "sample", ""),
     (commands.select, "select", "--budget 6000 --name first"),
+    (comparing.compare, "compare", "strict loose"),
+    (comparing.show_stability, "stability", "strict --json"),
     (commands.export, "export", "--selection first --out f.json"),
     (commands.import_scores, "import-scores", "scored.json --complexity complexity_scores"),
     (commands.export_scores, "export-scores", "--out scores.csv"),

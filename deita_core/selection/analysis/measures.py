@@ -36,7 +36,7 @@ SAMPLE: Final = 2000
 VENDI_SAMPLE: Final = 1000
 POOL_SAMPLE: Final = 5000
 # A random baseline is drawn by seed 0: a sample drawn alike would be that very baseline.
-_SEED: Final = 1_000_003
+SAMPLE_SEED: Final = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Comparison:
 def compare(table: PoolTable, outcome: Outcome, *, seed: int = 0) -> Comparison:
     """The selection beside the pool and the random baseline of this seed."""
     sets = np.arange(len(table)), outcome.kept, random_baseline(outcome, seed)
-    return Comparison(*(_measure(table, outcome, rows) for rows in sets))
+    return Comparison(*(measures_of(table, outcome.scores, rows) for rows in sets))
 
 
 def random_baseline(outcome: Outcome, seed: int = 0) -> Rows:
@@ -97,7 +97,8 @@ def mean_or_nan(values: NDArray[Any]) -> float:
     return float(present.mean(dtype=np.float64)) if len(present) else float("nan")
 
 
-def _measure(table: PoolTable, outcome: Outcome, rows: Rows) -> Measures:
+def measures_of(table: PoolTable, evol_scores: NDArray[np.float64], rows: Rows) -> Measures:
+    """The figures of a set of rows, (k,) int64; evol_scores: (n,), of the whole pool."""
     scores, tokens = mean_scores(table), table.tokens[rows]
     clusters = np.empty(0, np.int32) if table.cluster is None else table.cluster[rows]
     names = tuple(map(str, range(int(clusters.max(initial=-1)) + 1)))
@@ -105,7 +106,7 @@ def _measure(table: PoolTable, outcome: Outcome, rows: Rows) -> Measures:
         rows=len(rows),
         complexity=mean_or_nan(scores.complexity[rows]),
         quality=mean_or_nan(scores.quality[rows]),
-        evol_score=mean_or_nan(outcome.scores[rows]),
+        evol_score=mean_or_nan(evol_scores[rows]),
         turns=mean_or_nan(table.turns[rows]),
         tokens=mean_or_nan(tokens),
         tokens_total=int(tokens.sum(dtype=np.int64)),
@@ -245,7 +246,7 @@ def diversity_steps(
     yield "pool_distance"
     covered = float("nan") if covered_at is None else coverage(table, rows, covered_at)
     yield "coverage"
-    vendi_sample = min(VENDI_SAMPLE, len(_places(table, rows)))
+    vendi_sample = min(VENDI_SAMPLE, len(embedded_places(table, rows)))
     return Diversity(nearest, vendi, vendi_sample, to_set, covered, covered_at)
 
 
@@ -254,10 +255,10 @@ def nearest_distance(table: PoolTable, rows: Rows, sample: int = SAMPLE) -> floa
 
     Over a seeded sample of at most `sample` of those with a vector, each against all.
     """
-    places = _places(table, rows)
+    places = embedded_places(table, rows)
     if len(places) < 2:
         return None
-    asked = places[random_order(places, _SEED)[:sample]]
+    asked = places[random_order(places, SAMPLE_SEED)[:sample]]
     return 1.0 - float(_to_nearest(table, asked, places, skip_self=True).mean())
 
 
@@ -267,11 +268,11 @@ def pool_distance(table: PoolTable, rows: Rows, sample: int = POOL_SAMPLE) -> fl
     Over a seeded sample of at most `sample` rows of the pool; rows of the set count with 0. None
     for a set without embeddings.
     """
-    places = _places(table, rows)
+    places = embedded_places(table, rows)
     if not len(places):
         return None
     embedded = table.place[table.place >= 0]
-    asked = embedded[random_order(embedded, _SEED)[:sample]]
+    asked = embedded[random_order(embedded, SAMPLE_SEED)[:sample]]
     return float(1.0 - _to_nearest(table, asked, places).mean())
 
 
@@ -282,10 +283,10 @@ def vendi_score(table: PoolTable, rows: Rows, sample: int = VENDI_SAMPLE) -> flo
     the eigenvalues of K / n, K the cosine similarities of n rows. n is at most `sample`, drawn by
     the seed; compare only scores of as many rows. None for a set without embeddings.
     """
-    places = _places(table, rows)
+    places = embedded_places(table, rows)
     if not len(places):
         return None
-    drawn = places[random_order(places, _SEED)[:sample]]
+    drawn = places[random_order(places, SAMPLE_SEED)[:sample]]
     units = unit_rows(table.vectors, drawn)  # (n, d)
     # X X' and X' X have the same eigenvalues but for zeros, and zeros add nothing.
     square = units @ units.T if len(units) < units.shape[1] else units.T @ units
@@ -303,7 +304,7 @@ def coverage(table: PoolTable, rows: Rows, level: float) -> float:
     """
     if not -1.0 <= level < 1.0:
         raise SelectionError(f"coverage needs a similarity from -1 to below 1, got {level}")
-    places, embedded = _places(table, rows), table.place[table.place >= 0]
+    places, embedded = embedded_places(table, rows), table.place[table.place >= 0]
     if not len(embedded):
         return float("nan")
     if not len(places):
@@ -320,7 +321,7 @@ def coverage(table: PoolTable, rows: Rows, level: float) -> float:
     return float(sizes[covered].sum() / sizes.sum())
 
 
-def _places(table: PoolTable, rows: Rows) -> Rows:
+def embedded_places(table: PoolTable, rows: Rows) -> Rows:
     """Numbers of the vectors of those rows that have one: (j,) int64."""
     places = table.place[rows]
     present: Rows = places[places >= 0]

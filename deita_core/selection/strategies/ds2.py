@@ -56,8 +56,9 @@ class Correction:
 
 def _ds2_steps(candidates: Candidates, limits: Limits) -> Steps:
     """From the highest corrected rating down; among equals the rows farthest from their nearest
-    neighbours first ("final data selection" in the README of UCSC-REAL/DS2). Further ties go to the higher evol score, then to
-    the lower row number. Neighbours are all rows of the pool, candidates or not.
+    neighbours first ("final data selection" in the README of UCSC-REAL/DS2). Further ties go to
+    the higher evol score, then to the lower row number. Neighbours are all rows of the pool,
+    candidates or not.
     """
     order = candidates.best_first()
     yield FilterProgress(0, 0, len(order))
@@ -143,9 +144,7 @@ def correct_ratings(given: Ints, nearest: NDArray[np.integer], distance: Floats)
     return corrected
 
 
-def neighbour_votes(
-    of: Ints, nearest: NDArray[np.integer], distance: Floats, kinds: int
-) -> Floats:
+def neighbour_votes(of: Ints, nearest: NDArray[np.integer], distance: Floats, kinds: int) -> Floats:
     """Votes of each row and its nearest for each kind of rating: (n, kinds) float64.
 
     of: (n,), the kind of each row's rating, -1 for none. A vote weighs 1 - distance; so that a row
@@ -218,9 +217,7 @@ def misfit(free: Floats, seen: tuple[Floats, Floats, Floats]) -> tuple[float, Fl
     triples = np.einsum("ijk,yj,yk->yi", turned, t, t)
     by_transition = 2.0 * p[:, None] * (one[None, :] + pairs + triples)
     by_prior = 2.0 * (
-        t @ one
-        + np.einsum("ij,yi,yj->y", two, t, t)
-        + np.einsum("ijk,yi,yj,yk->y", three, t, t, t)
+        t @ one + np.einsum("ij,yi,yj->y", two, t, t) + np.einsum("ijk,yi,yj,yk->y", three, t, t, t)
     )
     gradient = np.concatenate((_through(by_transition, t).ravel(), _through(by_prior, p)))
     return error, gradient

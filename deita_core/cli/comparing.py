@@ -1,0 +1,153 @@
+"""The commands that compare: two sets of rows, and a selection with what it might have been."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Generator, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from typer import Argument
+
+from deita_core.cli.options import ProjectOptions, flag, value
+from deita_core.errors import SelectionError
+from deita_core.files import one_line
+from deita_core.jobs.compare_sets import FileSet, compare_named, comparison_table, stability_of
+from deita_core.progress import finish
+from deita_core.selection.analysis.compare import SEEDS, SetComparison
+from deita_core.selection.analysis.stability import Survival
+from deita_core.selection.pool_table import PoolTable
+
+Result = TypeVar("Result")
+
+JSON: Any = flag("--json", "one JSON object")
+_SET = "a saved selection, a file, or the word pool or random"
+_SHARES = 12
+
+
+def compare(
+    target: ProjectOptions,
+    a: str = Argument(
+        metavar="A",
+        help="a saved selection, a file, or the word pool or random",
+        show_default=False,
+    ),
+    b: str = Argument("pool", metavar="B", help="the same"),
+    seeds: int = value(len(SEEDS), "N", "how many random draws to compare with"),
+    as_json: bool = JSON,
+) -> None:
+    """Compare two selections, or one with the pool, random rows or a file."""
+    if seeds < 1:
+        raise SelectionError(f"--seeds must be at least 1, got {seeds}")
+    with target.opened() as project:
+        table = comparison_table(project)
+        steps = compare_named(project, a, b, seeds=range(seeds), table=table)
+        found, files = _run(steps, target.quiet or as_json)
+    if as_json:
+        print(json.dumps(_plain(_document(found, files, table)), ensure_ascii=False))
+        return
+    for line in (*(one.sentence() for one in files), f"{found.sentence()}.", *_lines(found)):
+        print(one_line(line) if line else "")
+
+
+def show_stability(
+    target: ProjectOptions,
+    name: str = Argument(metavar="NAME", help="a saved selection", show_default=False),
+    as_json: bool = JSON,
+) -> None:
+    """Say how much of a selection survives another threshold, aggregation, seed or embedder."""
+    with target.opened() as project:
+        found = _run(stability_of(project, name), target.quiet or as_json)
+    if as_json:
+        print(json.dumps(_plain({"name": name, "changes": [asdict(one) for one in found]})))
+        return
+    width = max(len(one.change) for one in found)
+    for one in found:
+        print(one_line(f"{one.change}".ljust(width) + f"  {_survived(one)}"))
+
+
+def _survived(one: Survival) -> str:
+    if one.reason:
+        return f"not tried: {one.reason}"
+    return f"{one.share:7.1%}  {one.survived:,} rows, {one.rows:,} selected"
+
+
+def _run(steps: Generator[str, None, Result], quiet: bool) -> Result:
+    """Runs them to their end, with what they are at on standard error."""
+    from tqdm import tqdm
+
+    with tqdm(desc="compare", disable=quiet, file=sys.stderr, bar_format="{desc}") as bar:
+        return finish(steps, lambda stage: bar.set_description_str(f"measuring: {stage}"))
+
+
+def _lines(found: SetComparison) -> list[str]:
+    """Tables of figures, of numeric columns, and of the shares that differ most."""
+    chance = ", ".join(f"{one:.2f}" for one in found.chance)
+    lines = [f"By chance the Jaccard index is {chance}.", ""]
+    lines.append(_row("", found.a.name, found.b.name, "random"))
+    lines += [
+        _row(one.label, *map(_number, (one.a, one.b, one.random_mean))) for one in found.figures
+    ]
+    lines += ["", _row("median of", found.a.name, found.b.name, "KS distance")]
+    for number in found.numbers:
+        values = (number.median_a, number.median_b, number.ks)
+        lines.append(_row(number.column.replace("_", " "), *map(_number, values)))
+    lines += ["", _row("share of", found.a.name, found.b.name, "difference")]
+    for share in found.shares[:_SHARES]:
+        both = (share.share_a, share.share_b, share.share_a - share.share_b)
+        lines.append(_row(f"{share.column} {share.name}", *(f"{one:.1%}" for one in both)))
+    if (more := len(found.shares) - _SHARES) > 0:
+        lines.append(f"and {more:,} more that differ less")
+    return lines
+
+
+def _row(first: str, *others: str) -> str:
+    return one_line(first)[:46].ljust(48) + "".join(one_line(o)[:18].rjust(20) for o in others)
+
+
+def _number(number: float | None) -> str:
+    if number is None or math.isnan(number):
+        return "-"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def _document(found: SetComparison, files: Sequence[FileSet], table: PoolTable) -> dict[str, Any]:
+    """The comparison as it is written: rows as ids."""
+
+    def ids(rows: NDArray[np.int64]) -> list[str]:
+        if table.ids is None:
+            return []
+        return [one.decode() if isinstance(one, bytes) else one for one in table.ids[rows].tolist()]
+
+    return {
+        "sentence": found.sentence(),
+        "pool": found.pool,
+        "a": {"name": found.a.name, "rows": len(found.a.rows)},
+        "b": {"name": found.b.name, "rows": len(found.b.rows)},
+        "both": len(found.both),
+        "jaccard": found.jaccard,
+        "jaccard_by_chance": list(found.chance),
+        "figures": [asdict(one) for one in found.figures],
+        "numbers": [asdict(one) for one in found.numbers],
+        "shares": [asdict(one) for one in found.shares],
+        "files": [
+            {"name": one.found.name, "read": one.read, "rejected": one.rejected}
+            | {"unknown": one.unknown, "repeated": one.repeated}
+            for one in files
+        ],
+        "only_a": ids(found.only_a),
+        "only_b": ids(found.only_b),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for what is no number."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
