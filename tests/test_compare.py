@@ -16,6 +16,7 @@ from deita_core.selection.analysis.compare import (
     SetComparison,
     compare_sets,
     ks_distance,
+    measure_sets,
     random_set,
 )
 from deita_core.selection.analysis.measures import diversity_steps
@@ -27,9 +28,9 @@ from tests.test_strategies import pool
 SCORES = rule_scores(SelectionRule(), pool())
 
 
-def compared(a: list[int], b: list[int], **options: object) -> SetComparison:
+def compared(a: list[int], b: list[int]) -> SetComparison:
     sets = [RowSet(name, np.array(rows, np.int64)) for name, rows in (("A", a), ("B", b))]
-    return finish(compare_sets(pool(), *sets, SCORES, **options))
+    return compare_sets(pool(), *sets, SCORES)
 
 
 def test_rows_in_both_and_in_one_alone_are_told_in_their_order():
@@ -83,7 +84,8 @@ def test_shares_count_each_language_source_and_cluster():
 
 def test_figures_are_the_measures_of_each_set_and_of_random_rows():
     table, a, b = pool(), list(range(30)), list(range(20, 50))
-    figures = {one.name: one for one in compared(a, b, covered_at=0.5, seeds=(4, 5)).figures}
+    found = finish(measure_sets(table, compared(a, b), SCORES, covered_at=0.5, seeds=(4, 5)))
+    figures = {one.name: one for one in found.figures}
     by_itself = finish(diversity_steps(table, np.array(a), 0.5))
     assert figures["coverage"].a == by_itself.coverage
     assert figures["nearest_distance"].a == by_itself.nearest_distance
@@ -93,12 +95,15 @@ def test_figures_are_the_measures_of_each_set_and_of_random_rows():
     draw = random_set(table, SCORES, 30, 4)
     assert figures["tokens"].random[0] == table.tokens[draw].sum()
     assert figures["tokens"].random_mean == sum(figures["tokens"].random) / 2
+    both = len(set(draw) & set(a))
+    assert found.chance[0] == both / (60 - both)
 
 
 def test_without_vectors_the_figures_of_diversity_are_not_known():
     bare = replace(pool(), vectors=np.empty((0, 0)), vector_rows=np.empty(0, np.int64), graph=None)
     sets = RowSet("A", np.arange(9)), RowSet("B", np.arange(5, 20))
-    figures = {f.name: f for f in finish(compare_sets(bare, *sets, SCORES)).figures}
+    found = finish(measure_sets(bare, compare_sets(bare, *sets, SCORES), SCORES))
+    figures = {figure.name: figure for figure in found.figures}
     for name in ("vendi", "novel_sum", "nearest_distance", "pool_distance", "coverage"):
         assert (figures[name].a, figures[name].random_mean) == (None, None)
 

@@ -13,6 +13,7 @@ import pytest
 from deita_core.cli import main
 from deita_core.errors import DeitaError, PathError, ProjectError
 from deita_core.jobs.compare_sets import (
+    FileSet,
     compare_named,
     comparison_table,
     match_file,
@@ -24,6 +25,7 @@ from deita_core.project import Project
 from deita_core.project.models import ModelIdentity, activate_model, active_model, register_model
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection import SelectionRule
+from deita_core.selection.analysis.compare import SetComparison
 from deita_core.selection.analysis.stability import Survival
 from tests.builders import conversation, prepared_project, vector_table, with_graph
 
@@ -61,21 +63,26 @@ def elsewhere(file: Path, rows: list[int]) -> Path:
     return file
 
 
+def compared(project: Project, a: str, b: str) -> tuple[SetComparison, tuple[FileSet, ...]]:
+    found = finish(compare_named(project, a, b))
+    return found.sets, found.files
+
+
 def test_two_selections_are_compared_by_their_names(project: Project):
-    found, files = finish(compare_named(project, "top", "lots"))
+    found, files = compared(project, "top", "lots")
     assert (found.a.name, found.b.name, files) == ("top", "lots", ())
     assert len(found.both) + len(found.only_a) == len(found.both) + len(found.only_b) == 10
 
 
 def test_a_selection_of_the_pool_leaves_the_rest_of_the_pool(project: Project):
-    found, _ = finish(compare_named(project, "top", "pool"))
+    found, _ = compared(project, "top", "pool")
     assert (len(found.both), len(found.only_a), len(found.only_b)) == (10, 0, 50)
 
 
 def test_random_rows_are_as_many_as_the_other_set_has(project: Project):
-    found, _ = finish(compare_named(project, "top", "random", seeds=(3, 4, 5)))
-    assert (found.b.name, len(found.b.rows)) == ("random rows (seed 3)", 10)
-    assert len(found.chance) == 2
+    found = finish(compare_named(project, "top", "random", seeds=(3, 4, 5)))
+    assert (found.sets.b.name, len(found.sets.b.rows)) == ("random rows (seed 3)", 10)
+    assert len(found.measured.chance) == 2
 
 
 def test_a_file_from_elsewhere_is_matched_by_its_content(project: Project, tmp_path: Path):
@@ -99,7 +106,7 @@ def test_random_rows_alone_are_refused(project: Project):
 
 def test_a_selection_called_pool_is_that_selection(project: Project):
     select_and_save(project, SelectionRule("top_score", budget=3), "pool")
-    found, _ = finish(compare_named(project, "pool", "top"))
+    found, _ = compared(project, "pool", "top")
     assert len(found.a.rows) == 3
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -16,9 +16,9 @@ from typer import Argument
 from deita_core.cli.options import ProjectOptions, flag, value
 from deita_core.errors import SelectionError
 from deita_core.files import one_line
-from deita_core.jobs.compare_sets import FileSet, compare_named, comparison_table, stability_of
+from deita_core.jobs.compare_sets import Compared, compare_named, comparison_table, stability_of
 from deita_core.progress import finish
-from deita_core.selection.analysis.compare import SEEDS, SetComparison
+from deita_core.selection.analysis.compare import SEEDS, Measured, SetComparison
 from deita_core.selection.analysis.stability import Survival
 from deita_core.selection.pool_table import PoolTable
 
@@ -46,11 +46,12 @@ def compare(
     with target.opened() as project:
         table = comparison_table(project)
         steps = compare_named(project, a, b, seeds=range(seeds), table=table)
-        found, files = _run(steps, target.quiet or as_json)
+        found = _run(steps, target.quiet or as_json)
     if as_json:
-        print(json.dumps(_plain(_document(found, files, table)), ensure_ascii=False))
+        print(json.dumps(_plain(_document(found, table)), ensure_ascii=False))
         return
-    for line in (*(one.sentence() for one in files), f"{found.sentence()}.", *_lines(found)):
+    said = (*(one.sentence() for one in found.files), f"{found.sets.sentence()}.")
+    for line in (*said, *_lines(found.sets, found.measured)):
         print(one_line(line) if line else "")
 
 
@@ -84,13 +85,13 @@ def _run(steps: Generator[str, None, Result], quiet: bool) -> Result:
         return finish(steps, lambda stage: bar.set_description_str(f"measuring: {stage}"))
 
 
-def _lines(found: SetComparison) -> list[str]:
+def _lines(found: SetComparison, measured: Measured) -> list[str]:
     """Tables of figures, of numeric columns, and of the shares that differ most."""
-    chance = ", ".join(f"{one:.2f}" for one in found.chance)
+    chance = ", ".join(f"{one:.2f}" for one in measured.chance)
     lines = [f"By chance the Jaccard index is {chance}.", ""]
     lines.append(_row("", found.a.name, found.b.name, "random"))
     lines += [
-        _row(one.label, *map(_number, (one.a, one.b, one.random_mean))) for one in found.figures
+        _row(one.label, *map(_number, (one.a, one.b, one.random_mean))) for one in measured.figures
     ]
     lines += ["", _row("median of", found.a.name, found.b.name, "KS distance")]
     for number in found.numbers:
@@ -115,7 +116,7 @@ def _number(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
-def _document(found: SetComparison, files: Sequence[FileSet], table: PoolTable) -> dict[str, Any]:
+def _document(compared: Compared, table: PoolTable) -> dict[str, Any]:
     """The comparison as it is written: rows as ids."""
 
     def ids(rows: NDArray[np.int64]) -> list[str]:
@@ -123,6 +124,7 @@ def _document(found: SetComparison, files: Sequence[FileSet], table: PoolTable) 
             return []
         return [one.decode() if isinstance(one, bytes) else one for one in table.ids[rows].tolist()]
 
+    found, measured = compared.sets, compared.measured
     return {
         "sentence": found.sentence(),
         "pool": found.pool,
@@ -130,14 +132,14 @@ def _document(found: SetComparison, files: Sequence[FileSet], table: PoolTable) 
         "b": {"name": found.b.name, "rows": len(found.b.rows)},
         "both": len(found.both),
         "jaccard": found.jaccard,
-        "jaccard_by_chance": list(found.chance),
-        "figures": [asdict(one) for one in found.figures],
+        "jaccard_by_chance": list(measured.chance),
+        "figures": [asdict(one) for one in measured.figures],
         "numbers": [asdict(one) for one in found.numbers],
         "shares": [asdict(one) for one in found.shares],
         "files": [
             {"name": one.found.name, "read": one.read, "rejected": one.rejected}
             | {"unknown": one.unknown, "repeated": one.repeated}
-            for one in files
+            for one in compared.files
         ],
         "only_a": ids(found.only_a),
         "only_b": ids(found.only_b),

@@ -24,9 +24,11 @@ from deita_core.project.selections import SavedSelection, find_selection, select
 from deita_core.project.vectors import embedders, load_vectors
 from deita_core.selection.analysis.compare import (
     SEEDS,
+    Measured,
     RowSet,
     SetComparison,
     compare_sets,
+    measure_sets,
     random_set,
 )
 from deita_core.selection.analysis.stability import Kind, Survival, stability
@@ -63,6 +65,15 @@ class FileSet:
             f"{self.found.name}: {self.read:,} read = {len(self.found.rows):,} of the pool + "
             f"{self.unknown:,} not in it + {self.repeated:,} repeated + {self.rejected:,} rejected"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Two sets of a project; files: what was read of those that are files."""
+
+    sets: SetComparison
+    measured: Measured
+    files: tuple[FileSet, ...]
 
 
 def comparison_table(project: Project) -> PoolTable:
@@ -113,8 +124,8 @@ def compare_named(
     *,
     seeds: Sequence[int] = SEEDS,
     table: PoolTable | None = None,
-) -> Generator[str, None, tuple[SetComparison, tuple[FileSet, ...]]]:
-    """Compares two sets by name; yields what it is at. Returns also what was read of files.
+) -> Generator[str, None, Compared]:
+    """Compares two sets by name; yields which measure it is at.
 
     A set is the name of a saved selection, "pool", "random" (as many rows as the other, by the
     first seed), or a file. Evol scores are those of the first saved selection's rule, or the
@@ -144,8 +155,9 @@ def compare_named(
         sets[RANDOM] = RowSet(f"random rows (seed {seeds[0]})", drawn)
     # The first draw is a set of the comparison: the baseline shows the others.
     more = seeds[1:] if RANDOM in sets and RANDOM not in saved and len(seeds) > 1 else seeds
-    compared = yield from compare_sets(table, sets[a], sets[b], scores, seeds=more)
-    return compared, tuple(files)
+    compared = compare_sets(table, sets[a], sets[b], scores)
+    measured = yield from measure_sets(table, compared, scores, seeds=more)
+    return Compared(compared, measured, tuple(files))
 
 
 def saved_set(project: Project, saved: SavedSelection) -> RowSet:

@@ -111,8 +111,7 @@ class SetComparison:
     """Sets A and B of a pool of `pool` rows.
 
     both, only_a, only_b: int64; both and only_a in the order of A, only_b in that of B.
-    numbers, shares: largest difference first. chance: the Jaccard index of A with each of the
-    random draws, which have as many rows as the smaller set.
+    numbers, shares: largest difference first.
     """
 
     a: RowSet
@@ -123,8 +122,6 @@ class SetComparison:
     only_b: Rows
     numbers: tuple[NumberDifference, ...]
     shares: tuple[ShareDifference, ...]
-    figures: tuple[Figure, ...]
-    chance: tuple[float, ...]
 
     @property
     def jaccard(self) -> float:
@@ -159,34 +156,15 @@ def jaccard_of(both: int, a: int, b: int) -> float:
     return both / either if either else float("nan")
 
 
-def compare_sets(
-    table: PoolTable,
-    a: RowSet,
-    b: RowSet,
-    evol_scores: Floats,
-    *,
-    seeds: Sequence[int] = SEEDS,
-    covered_at: float = COVERED_AT,
-) -> Generator[str, None, SetComparison]:
-    """Compares two sets of rows; yields what it is at, for progress.
+def compare_sets(table: PoolTable, a: RowSet, b: RowSet, evol_scores: Floats) -> SetComparison:
+    """What two sets share and how they differ.
 
-    evol_scores: (n,), of every row, NaN where there is none. seeds: of the random draws, which
-    have as many rows as the smaller set. covered_at: similarity from -1 to below 1, for the
-    coverage. Vendi and NovelSum grow with the number of rows, so all sets are measured on as many
-    rows as the smallest has, at most.
-
-    Raises SelectionError for a row that is not in the pool, or that stands twice in a set.
+    evol_scores: (n,), of every row, NaN where there is none. Raises SelectionError for a row that
+    is not in the pool, or that stands twice in a set.
     """
     for one in (a, b):
         _check_set(one, len(table))
-    yield "overlap"
     in_b = np.isin(a.rows, b.rows)
-    fewer = min(len(a.rows), len(b.rows))
-    draws = [random_set(table, evol_scores, fewer, seed) for seed in seeds]
-    chance = (np.isin(a.rows, draw).sum() for draw in draws)
-    numbers = _numbers(table, a.rows, b.rows, evol_scores)
-    shares = _shares(table, a.rows, b.rows)
-    figures = yield from _figures(table, [a.rows, b.rows, *draws], evol_scores, covered_at)
     return SetComparison(
         a=a,
         b=b,
@@ -194,10 +172,8 @@ def compare_sets(
         both=a.rows[in_b],
         only_a=a.rows[~in_b],
         only_b=b.rows[~np.isin(b.rows, a.rows)],
-        numbers=numbers,
-        shares=shares,
-        figures=figures,
-        chance=tuple(jaccard_of(int(n), len(a.rows), fewer) for n in chance),
+        numbers=_numbers(table, a.rows, b.rows, evol_scores),
+        shares=_shares(table, a.rows, b.rows),
     )
 
 
@@ -307,16 +283,42 @@ class _Measure:
     of: Callable[[Rows], float | None]
 
 
-def _figures(
-    table: PoolTable, sets: Sequence[Rows], evol_scores: Floats, covered_at: float
-) -> Generator[str, None, tuple[Figure, ...]]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """figures: measures of two sets and of random draws. chance: the Jaccard index of A with each
+    of the draws, which have as many rows as the smaller set.
+    """
+
+    figures: tuple[Figure, ...]
+    chance: tuple[float, ...]
+
+
+def measure_sets(
+    table: PoolTable,
+    found: SetComparison,
+    evol_scores: Floats,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    covered_at: float = COVERED_AT,
+) -> Generator[str, None, Measured]:
+    """The measures of two sets beside those of random rows; yields which one it is at.
+
+    seeds: of the random draws. covered_at: similarity from -1 to below 1, for the coverage. Vendi
+    and NovelSum grow with the number of rows, so all sets are measured on as many rows as the
+    smallest has, at most.
+    """
+    a, b = found.a.rows, found.b.rows
+    fewer = min(len(a), len(b))
+    draws = [random_set(table, evol_scores, fewer, seed) for seed in seeds]
+    shared = (int(np.isin(a, draw).sum()) for draw in draws)
+    sets = (a, b, *draws)
     fewest = min(len(embedded_places(table, rows)) for rows in sets)
     figures = []
     for one in (*_means(table, evol_scores), *_diversity(table, fewest, covered_at)):
         yield one.label
-        a, b, *random = (one.of(rows) for rows in sets)
-        figures.append(Figure(one.name, one.label, one.better, a, b, tuple(random)))
-    return tuple(figures)
+        of_a, of_b, *random = (one.of(rows) for rows in sets)
+        figures.append(Figure(one.name, one.label, one.better, of_a, of_b, tuple(random)))
+    return Measured(tuple(figures), tuple(jaccard_of(n, len(a), fewer) for n in shared))
 
 
 def _means(table: PoolTable, evol_scores: Floats) -> tuple[_Measure, ...]:
