@@ -177,16 +177,20 @@ def _file(name: str, saved: dict[str, SavedSelection]) -> Path:
     return path
 
 
-def stability_of(project: Project, name: str) -> Generator[str, None, tuple[Survival, ...]]:
+def stability_of(
+    project: Project, name: str, *, table: PoolTable | None = None
+) -> Generator[str, None, tuple[Survival, ...]]:
     """The stability of a saved selection under each change that the project can try.
 
     Besides the changes of the rule: every other embedder that has vectors of this pool, under the
-    same threshold; and for a strategy that needs clusters, clusters from another seed. Yields what
-    it is at. Raises ProjectError for a name that is not there.
+    same threshold; and for a strategy that needs clusters, clusters from another seed. table: that
+    of `comparison_table`, where it is at hand. Yields what it is at.
+
+    Raises ProjectError for a name that is not there.
     """
     saved = find_selection(project, name)
     rule, rows = SelectionRule.from_json(saved.rule), saved_set(project, saved).rows
-    table = comparison_table(project)
+    table = comparison_table(project) if table is None else table
     others: dict[tuple[Kind, str], PoolTable] = {}
     for one in embedders(project):
         if not one.active and one.embedded:

@@ -254,22 +254,26 @@ def _quantiles(values: Floats) -> tuple[float, ...]:
 
 def _shares(table: PoolTable, a: Rows, b: Rows) -> tuple[ShareDifference, ...]:
     """Names that no row of either set has are left out."""
-    columns: list[tuple[str, str, NDArray[np.bool_]]] = []
-    for column, codes, names in (
+    counted: list[tuple[str, str, int, int]] = []
+    columns: list[tuple[str, NDArray[np.integer], Sequence[str]]] = [
         ("language", table.language, table.language_names),
         ("source", table.source, table.source_names),
-    ):
-        columns += [(column, name, codes == code) for code, name in enumerate(names)]
-    columns += [("flag", name, table.has_flag(name)) for name in table.flag_names]
+    ]
     if table.cluster is not None:
-        numbers = np.unique(table.cluster[np.concatenate((a, b))])
-        columns += [("cluster", str(n), table.cluster == n) for n in numbers if n >= 0]
-    found = []
-    for column, name, carried in columns:
-        rows_a, rows_b = int(carried[a].sum()), int(carried[b].sum())
-        if rows_a or rows_b:
-            share_a, share_b = rows_a / max(len(a), 1), rows_b / max(len(b), 1)
-            found.append(ShareDifference(column, name, rows_a, rows_b, share_a, share_b))
+        clusters = int(table.cluster.max(initial=-1)) + 1
+        columns.append(("cluster", table.cluster, tuple(map(str, range(clusters)))))
+    for column, codes, names in columns:
+        in_a, in_b = (np.bincount(codes[s][codes[s] >= 0], minlength=len(names)) for s in (a, b))
+        counted += [(column, *one) for one in zip(names, in_a.tolist(), in_b.tolist(), strict=True)]
+    for name in table.flag_names:
+        carried = table.has_flag(name)
+        counted.append(("flag", name, int(carried[a].sum()), int(carried[b].sum())))
+    whole_a, whole_b = max(len(a), 1), max(len(b), 1)
+    found = [
+        ShareDifference(column, name, rows_a, rows_b, rows_a / whole_a, rows_b / whole_b)
+        for column, name, rows_a, rows_b in counted
+        if rows_a or rows_b
+    ]
     return tuple(sorted(found, key=lambda one: -abs(one.share_a - one.share_b)))
 
 
