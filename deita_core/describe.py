@@ -139,6 +139,8 @@ CUT_OFF_ENDING = "cut-off ending"
 REFUSAL = "refusal"
 RESPONSE_EQUALS_PROMPT = "response equals prompt"
 STARTS_WITH_ASSISTANT = "starts with the assistant"
+# Not of the row alone: it comes with a benchmark that the pool is held against.
+CONTAMINATED = "contaminated"
 
 FLAGS: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -151,6 +153,7 @@ FLAGS: MappingProxyType[str, str] = MappingProxyType(
         REFUSAL: "An answer begins by refusing to help.",
         RESPONSE_EQUALS_PROMPT: "An answer only repeats its prompt.",
         STARTS_WITH_ASSISTANT: "The assistant speaks before the user.",
+        CONTAMINATED: "It shares words with a benchmark, or lies too close to it.",
     }
 )
 
@@ -260,7 +263,7 @@ def _flags(conversation: Conversation) -> tuple[str, ...]:
         RESPONSE_EQUALS_PROMPT: any(_is_echo(*both) for both in answered),
         STARTS_WITH_ASSISTANT: bool(spoken) and spoken[0] in ASSISTANT_ROLES,
     }
-    return tuple(flag for flag in FLAGS if holds[flag])
+    return tuple(flag for flag in FLAGS if holds.get(flag))
 
 
 def _is_echo(prompt: str, answer: str) -> bool:

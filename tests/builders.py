@@ -207,5 +207,8 @@ class Channel:
     def put(self, part: Part) -> None:
         self.parts.append(part)
 
+    def check(self) -> None:
+        """Nobody cancels it."""
+
     def report(self, progress: Progress) -> None:
         self.message = progress.sentence()

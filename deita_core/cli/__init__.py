@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import care, commands, comparing
+from deita_core.cli import care, commands, comparing, groups
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -35,6 +35,9 @@ _COMMANDS = (
     (commands.embed, "embed", "--embedder minilm"),
     (commands.make_graph, "graph", ""),
     (commands.make_map, "map", ""),
+    (groups.show_clusters, "clusters", "--make --method hdbscan"),
+    (groups.show_duplicates, "duplicates", "--threshold 0.9 --drop"),
+    (groups.contamination, "contamination", "--against questions.jsonl --json"),
     (commands.sample, "sample", ""),
     (commands.select, "select", "--budget 6000 --name first"),
     (comparing.compare, "compare", "strict loose"),

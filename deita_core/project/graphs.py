@@ -73,8 +73,25 @@ def load_graph(project: Project) -> SimilarityGraph | None:
     return None if stored is None else stored.graph
 
 
+# The key in `meta` of what the clusters in the tables were made from.
+CLUSTERING = "clustering"
+
+
 def load_clusters(project: Project) -> NDArray[np.int32] | None:
-    """The cluster of each row: (n,) int32, -1 without a vector; None without current clusters."""
+    """The cluster of each row: (n,) int32, -1 for none; None without current clusters.
+
+    Those that `set_clusters` stored for these vectors, else those made with the graph.
+    """
+    if clustering(project) is None:
+        return load_graph_clusters(project)
+    clusters = np.full(project.number("SELECT count(*) FROM conversations"), -1, np.int32)
+    found = project.arrays("SELECT row, cluster FROM cluster_rows")
+    clusters[found["row"]] = found["cluster"]
+    return clusters
+
+
+def load_graph_clusters(project: Project) -> NDArray[np.int32] | None:
+    """The clusters that were made with the graph, as `load_clusters` gives them."""
     stored = _stored(project)
     if stored is None or "clusters" not in stored.extra:
         return None
@@ -86,6 +103,16 @@ def load_clusters(project: Project) -> NDArray[np.int32] | None:
         return None
     clusters[rows] = of_rows
     return clusters
+
+
+def clustering(project: Project) -> dict[str, Any] | None:
+    """How the stored clusters were made ("method", "asked"); None without any of these vectors."""
+    embedder = active_model(project, "embedding")
+    said = project.values("SELECT value FROM meta WHERE key = ?", CLUSTERING)
+    if embedder is None or not said:
+        return None
+    found: dict[str, Any] = json.loads(said[0])
+    return found if found.pop("key") == graph_key(project, embedder) else None
 
 
 def set_graph(project: Project, made: Path, key: Mapping[str, Any]) -> None:

@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised with every change of the tables; a file of another version is refused.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # `scorer` and `embedder` are numbers of `models`. An embedding is FLOAT[] in `vector`, or float16
 # bytes in `half` (wide ones: half the file). `pins` has a row for each pinned or excluded
-# conversation. `person` of a job is who asked for it; `log` only ever gets rows added.
+# conversation. `person` of a job is who asked for it; `log` only ever gets rows added. What the
+# clusters, and the duplicates by text, were made from stands in `meta`.
 _SCHEMA = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
@@ -98,6 +99,23 @@ CREATE TABLE pilots (
 CREATE TABLE map_points (embedder INTEGER NOT NULL, row INTEGER NOT NULL, x FLOAT, y FLOAT);
 CREATE TABLE maps (
     embedder INTEGER PRIMARY KEY, parameters VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
+
+CREATE TABLE clusters (
+    cluster INTEGER NOT NULL, name VARCHAR NOT NULL, words VARCHAR[] NOT NULL,
+    example INTEGER NOT NULL, by_hand BOOLEAN NOT NULL);
+CREATE TABLE cluster_rows (row INTEGER NOT NULL, cluster INTEGER NOT NULL);
+
+CREATE TABLE text_duplicates (
+    row INTEGER NOT NULL, keeper INTEGER NOT NULL, similarity DOUBLE NOT NULL);
+
+CREATE TABLE benchmarks (
+    benchmark INTEGER NOT NULL, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL,
+    run INTEGER NOT NULL, threshold DOUBLE, rows INTEGER NOT NULL, texts INTEGER NOT NULL,
+    short INTEGER NOT NULL, made TIMESTAMP NOT NULL);
+CREATE TABLE benchmark_pairs (
+    benchmark INTEGER NOT NULL, row INTEGER NOT NULL, position BIGINT NOT NULL,
+    part VARCHAR NOT NULL, share DOUBLE, longest VARCHAR, similarity DOUBLE,
+    text VARCHAR NOT NULL);
 
 CREATE TABLE selections (
     selection INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, rule VARCHAR NOT NULL,

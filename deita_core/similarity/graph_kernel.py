@@ -1,4 +1,4 @@
-"""The compiled loops of the similarity graph: screening, building, and the k nearest rows.
+"""The compiled loops of the similarity graph: screening, building, nearest rows, and stars.
 
 Import it only where a graph is made or read: it loads numba. All functions are free of the
 interpreter's lock, so that threads run them side by side.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from deita_core.similarity.graph import GraphEdges
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
@@ -265,3 +267,33 @@ def _insert_members(
             i -= 1
         rows[i] = row
     return last
+
+
+@numba.njit(nogil=True, cache=True)
+def stars(edges: GraphEdges, order: Int64s, threshold: float) -> tuple[Int64s, Floats]:
+    """Of each group of the graph the one that is kept in its place, and the similarity to it.
+
+    order: groups, each once; visited one by one, a group joins the most similar one kept before
+    it (of equals the one kept first) when that is more similar than the threshold, else it is
+    kept. Returns centre (g,), itself for a kept group, -1 for one not in `order`, and similarity.
+    """
+    groups = len(edges.start) - 1
+    centre = np.full(groups, -1, np.int64)
+    similarity = np.full(groups, np.nan)
+    visit = np.full(groups, -1, np.int64)
+    for place in range(len(order)):
+        group = order[place]
+        best, most = group, threshold
+        for edge in range(edges.start[group], edges.start[group + 1]):
+            near = edges.similarity[edge]
+            if near < most or near <= threshold:  # most similar first: no closer one comes
+                break
+            other = edges.neighbour[edge]
+            if centre[other] != other:
+                continue
+            if near > most or visit[other] < visit[best]:
+                best, most = other, near
+        visit[group] = place
+        centre[group] = best
+        similarity[group] = most if best != group else 1.0
+    return centre, similarity

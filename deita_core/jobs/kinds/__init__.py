@@ -1,6 +1,9 @@
 """The kinds of jobs there are, by name."""
 
 from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds.clusters import ClusterSpec
+from deita_core.jobs.kinds.contamination import ContaminationSpec
+from deita_core.jobs.kinds.duplicates import TextDuplicatesSpec
 from deita_core.jobs.kinds.export import ExportSpec
 from deita_core.jobs.kinds.import_pool import ImportSpec
 from deita_core.jobs.kinds.model_runs import EmbedSpec, ScoreSpec
@@ -11,6 +14,8 @@ from deita_core.jobs.kinds.similarity import GraphSpec, MapSpec
 
 __all__ = [
     "KINDS",
+    "ClusterSpec",
+    "ContaminationSpec",
     "EmbedSpec",
     "ExportScoresSpec",
     "ExportSpec",
@@ -21,6 +26,7 @@ __all__ = [
     "PilotSpec",
     "ScoreSpec",
     "SelectSpec",
+    "TextDuplicatesSpec",
 ]
 
 KINDS: dict[str, type[JobSpec]] = {
@@ -36,5 +42,8 @@ KINDS: dict[str, type[JobSpec]] = {
         PilotSpec,
         ImportScoresSpec,
         ExportScoresSpec,
+        ClusterSpec,
+        TextDuplicatesSpec,
+        ContaminationSpec,
     )
 }

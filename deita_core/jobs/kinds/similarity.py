@@ -14,6 +14,7 @@ from deita_core.errors import JobError, ProjectError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobSpec
 from deita_core.project import Project
+from deita_core.project.clusters import forget_clusters
 from deita_core.project.graphs import graph_folder, graph_key, has_graph, set_graph
 from deita_core.project.job_log import Progress
 from deita_core.project.models import active_model
@@ -77,6 +78,8 @@ class GraphSpec(JobSpec):
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
         set_graph(project, Path(part.meta["made"]), part.meta["key"])
+        if self.clusters is not None:  # asked for: others must not stand before them
+            forget_clusters(project)
 
 
 def _millions(pairs: int) -> int:
