@@ -100,8 +100,9 @@ def test_a_hub_name_has_the_form_owner_slash_name(project: Project, name: str) -
 
 
 def test_preparation_without_new_files_does_not_import() -> None:
-    assert [spec.kind for spec in preparation([])] == ["score", "embed", "graph", "map"]
-    assert [spec.kind for spec in preparation([0])] == ["import", "score", "embed", "graph", "map"]
+    every = ["score", "embed", "graph", "map", "cluster"]
+    assert [spec.kind for spec in preparation([])] == every
+    assert [spec.kind for spec in preparation([0])] == ["import", *every]
 
 
 def test_preparing_more_files_leaves_other_models_in_use() -> None:

@@ -51,6 +51,7 @@ from deita_core.jobs.chains import (
 )
 from deita_core.jobs.kind import JobSpec, absolute
 from deita_core.jobs.kinds import (
+    ClusterSpec,
     EmbedSpec,
     ExportScoresSpec,
     ExportSpec,
@@ -67,6 +68,7 @@ from deita_core.jobs.outputs import check_output, kept_files, output_file
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.browse import project_info
+from deita_core.project.clusters import clusters
 from deita_core.project.columns import numeric_columns
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.project.graphs import has_graph
@@ -109,6 +111,7 @@ def run(
         found = project_info(project)
         if (rule.needs_graph or not no_map) and not has_graph(project):
             run_jobs(project, [GraphSpec()], quiet=target.quiet)
+            _name_clusters(project, target.quiet)
         if not no_map and found.mapped < found.embedded:
             run_jobs(project, [MapSpec()], quiet=target.quiet)
         _print_counts(project)
@@ -236,9 +239,16 @@ def embed(running: RunningOptions, target: ProjectOptions, embedder: str = EMBED
 
 
 def make_graph(target: ProjectOptions) -> None:
-    """Find all pairs of similar rows, and the clusters."""
+    """Find all pairs of similar rows, and the clusters with their names."""
     with target.opened() as project:
         print(run_jobs(project, [GraphSpec()], quiet=target.quiet)[0].message)
+        _name_clusters(project, target.quiet)
+
+
+def _name_clusters(project: Project, quiet: bool) -> None:
+    """Unless they have names; those that somebody has made otherwise stay."""
+    if not clusters(project):
+        run_jobs(project, [ClusterSpec()], quiet=quiet)
 
 
 def make_map(target: ProjectOptions) -> None:

@@ -19,6 +19,7 @@ from deita_core.formats.read.layout import Mapping
 from deita_core.formats.score_file import score_fields
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import (
+    ClusterSpec,
     EmbedSpec,
     GraphSpec,
     ImportScoresSpec,
@@ -205,7 +206,7 @@ def preparation(numbers: Sequence[int]) -> list[JobSpec]:
     """
     first = [ImportSpec(sources=numbers)] if numbers else []
     scores = ScoreSpec(complexity="light", quality="light", activate=False)
-    return [*first, scores, EmbedSpec(activate=False), GraphSpec(), MapSpec()]
+    return [*first, scores, EmbedSpec(activate=False), GraphSpec(), MapSpec(), ClusterSpec()]
 
 
 SAMPLE_KEY = "sample"
