@@ -47,6 +47,10 @@ class SelectionError(DeitaError, ValueError):
     """An argument of a selection is out of range."""
 
 
+class ReviewError(DeitaError):
+    """A decision, a queue or the rule of one is not possible."""
+
+
 class ExportError(DeitaError):
     """An export cannot be written, or a manifest cannot be replayed."""
 

@@ -26,7 +26,7 @@ Role = Literal["viewer", "reviewer", "curator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 MAY: Mapping[Role, str] = {
     "viewer": "look at everything",
-    "reviewer": "pin and exclude rows, with notes",
+    "reviewer": "review, tag, pin and exclude rows, with notes",
     "curator": "import, run jobs, save selections, export",
     "admin": "make, rename and delete projects, put files into the data folder",
 }
@@ -98,6 +98,17 @@ def author(given: str) -> str:
     """Whose name stands at what is saved now: of who logged in, otherwise the given one."""
     person = current_person()
     return person.name if person is not None and person.email else given
+
+
+def reviewer(given: str = "") -> str:
+    """Under which name decisions count: the label of who logged in, else the given name.
+
+    Without both it is the local user. Two people of one name at a login are told apart.
+    """
+    person = current_person()
+    if person is not None and (person.email or not given):
+        return person.label
+    return given
 
 
 def require(needs: Role, action: str) -> Person:

@@ -30,6 +30,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "deita_core.similarity",
         "deita_core.map",
         "deita_core.selection",
+        "deita_core.review",
         "deita_core.project",
     ),
     ("deita_core.jobs",),

@@ -86,7 +86,12 @@ SPOILED = {
     "UPDATE selection_rows SET rank = 2": "selection_rows: 8 ranks stand twice",
     "DELETE FROM selections": "selection_rows: 9 rows are of no selection",
     "DELETE FROM log WHERE number = 1": "1 entries of the log are missing",
-    "UPDATE pins SET row = 99": "pins: 1 pinned or excluded rows are not there",
+    "UPDATE decisions SET row = 99": "decisions: 1 decisions are about rows that are not there",
+    "UPDATE decisions SET number = 2": "decisions: 1 decisions are missing",
+    "INSERT INTO decisions SELECT * FROM decisions": "1 decisions have the number of another",
+    "INSERT INTO queue_rows VALUES (1, 0, 3, 1)": "queue_rows: 1 rows are of no queue",
+    "INSERT INTO queue_rows VALUES (1, 0, 99, 1)": "queue_rows: 1 rows of queues are not there",
+    "INSERT INTO queue_rows VALUES (1, 0, 3, 1), (1, 1, 3, 1)": "1 rows stand twice in a queue",
 }
 
 
@@ -151,7 +156,7 @@ def test_mending_takes_out_what_can_be_made_anew_and_keeps_the_rest(
     spoil(
         project, "UPDATE embeddings SET vector = list_transform(vector, lambda x: 0) WHERE row = 7"
     )
-    spoil(project, "UPDATE pins SET row = 99")
+    spoil(project, "UPDATE decisions SET row = 99")
     change("similarity", lambda values: values.__setitem__(3, 0.5), project)
     project.close()
     given = ["check", "--project", str(project.path)]
@@ -161,7 +166,7 @@ def test_mending_takes_out_what_can_be_made_anew_and_keeps_the_rest(
     assert said.endswith("1 findings in 60 rows\n")
     assert main(given) == 1
     assert capsys.readouterr().out.startswith(
-        "pins: 1 pinned or excluded rows are not there: bring"
+        "decisions: 1 decisions are about rows that are not there: bring"
     )
     with Project.open(project.path) as mended:
         assert mended.number("SELECT count(*) FROM embeddings") == 59

@@ -92,7 +92,11 @@ def set_traps(database: Any, exported: Path) -> None:
             TRAP, rule.to_json(), TRAP, TRAP, TRAP,
         ),
         ("INSERT INTO selection_rows VALUES (1, 1, 2, 3.0)",),
-        ("INSERT INTO pins VALUES (3, 'pinned', ?, ?, now()::TIMESTAMP)", TRAP, TRAP),
+        (
+            "INSERT INTO decisions VALUES (1, 1, now()::TIMESTAMP, $1, 's', $1, 3, 0, 'pin', "
+            "'pin', '', $1, NULL, NULL, '')",
+            TRAP,
+        ),
         ("UPDATE log SET who = ?, action = ?, what = ?", TRAP, TRAP, json.dumps({"name": TRAP})),
         (
             f"{job} (1, 'export', 'done', now()::TIMESTAMP, now()::TIMESTAMP, ?, ?, ?, NULL, NULL)",

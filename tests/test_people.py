@@ -34,6 +34,7 @@ from deita_core.project.job_log import (
     set_job_progress,
     set_job_state,
 )
+from deita_core.project.ledger import decide, edit_row, tag_rows, undo
 from deita_core.project.log import log_entries
 from deita_core.project.models import (
     ModelIdentity,
@@ -50,6 +51,14 @@ from deita_core.project.pool import (
     set_source_facts,
     stop_sources,
 )
+from deita_core.project.queues import (
+    answer,
+    apply_verdicts,
+    ask_more,
+    claim,
+    make_queue,
+    release,
+)
 from deita_core.project.scores import add_scores, forget_failures
 from deita_core.project.selections import (
     delete_selection,
@@ -62,7 +71,8 @@ from deita_core.project.selections import (
 )
 from deita_core.project.snapshots import make_snapshot
 from deita_core.project.vectors import add_embeddings, set_map
-from tests.builders import prepared_project, vector_table
+from deita_core.review.decision import Decision
+from tests.builders import conversation, prepared_project, vector_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,6 +90,10 @@ def prepared(tmp_path: Path) -> Iterator[Project]:
         save(project, "first")
         add_job(project, "embed", {})
         add_source(project, "empty.json", "/empty.json", None)
+        with acting_as(ada("curator")):
+            make_queue(project, "first", range(6))
+            claim(project, 1, most=2)
+            answer(project, 1, [Decision(2, "drop")])
         yield project
 
 
@@ -98,6 +112,16 @@ SCORED = pa.table(
 )
 WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
     "set_pins": ("reviewer", lambda p: set_pins(p, [1], "pinned")),
+    "decide": ("reviewer", lambda p: decide(p, [Decision(1, "keep")])),
+    "tag_rows": ("reviewer", lambda p: tag_rows(p, [1, 2], "hard")),
+    "undo": ("reviewer", lambda p: undo(p, 1)),
+    "edit_row": ("reviewer", lambda p: edit_row(p, 1, conversation(2), of=0)),
+    "claim": ("reviewer", lambda p: claim(p, 1, most=4)),
+    "release": ("reviewer", lambda p: release(p, 1)),
+    "answer": ("reviewer", lambda p: answer(p, 1, [Decision(3, "keep")])),
+    "make_queue": ("curator", lambda p: make_queue(p, "second", [1])),
+    "ask_more": ("curator", lambda p: ask_more(p, 1, [1])),
+    "apply_verdicts": ("curator", lambda p: apply_verdicts(p, 1, "any")),
     "save_selection": ("curator", lambda p: save(p, "second")),
     "rename_selection": ("curator", lambda p: rename_selection(p, 1, "other")),
     "duplicate_selection": ("curator", lambda p: duplicate_selection(p, 1)),
@@ -232,10 +256,12 @@ def test_no_other_function_writes() -> None:
     assert functions_that_write() - {"_changing", "_put"} <= {*WRITERS, *BATCHES}
 
 
-def test_the_log_is_only_ever_added_to() -> None:
+def test_the_log_and_the_ledger_are_only_ever_added_to() -> None:
     sources = [p.read_text(encoding="utf-8") for p in (ROOT / "deita_core").rglob("*.py")]
-    touching = re.compile(r"(UPDATE|DELETE FROM|DROP TABLE|ALTER TABLE|INTO|TRUNCATE)\s+log\b")
-    assert [found for text in sources for found in touching.findall(text)] == ["INTO"]
+    changing = r"(UPDATE|DELETE FROM|DROP TABLE|ALTER TABLE|INTO|TRUNCATE)\s+"
+    for table in ("log", "decisions"):
+        touching = re.compile(rf"{changing}{table}\b")
+        assert [found for text in sources for found in touching.findall(text)] == ["INTO"], table
 
 
 def test_what_failed_is_not_in_the_log(prepared: Project) -> None:

@@ -127,7 +127,7 @@ def test_no_update_is_lost_and_each_conflict_is_said(shared: Project, tmp_path: 
 @pytest.mark.parametrize(
     "loss",
     [
-        "DELETE FROM pins WHERE row = 2",
+        "DELETE FROM decisions WHERE row = 2",
         "UPDATE selections SET name = 'other'",
         "UPDATE meta SET value = 'other' WHERE key = 'name'",
         "DELETE FROM sources",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import care, commands, comparing, groups
+from deita_core.cli import care, commands, comparing, groups, review
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -47,6 +47,10 @@ _COMMANDS = (
     (commands.export_scores, "export-scores", "--out scores.csv"),
     (commands.pilot, "pilot", "--complexity deita --quality deita --price 2.50"),
     (commands.devices, "devices", "--model FOLDER"),
+    (review.tag, "tag", "hard --id @ids.txt"),
+    (review.queue, "queue", "first --by boundary --rows 200 --reviewers 2"),
+    (review.decisions, "decisions", "--queue first --out decisions.jsonl"),
+    (review.agreement, "agreement", "first --json"),
     (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),

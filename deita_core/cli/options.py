@@ -247,7 +247,7 @@ class RuleOptions:
     pin: list[str] = repeated("ID", "always keep this row (@FILE: one id a line)")
     exclude: list[str] = repeated("ID", "never keep this row (@FILE: one id a line)")
     with_choices: bool = flag(
-        "--with-choices", "also pin and exclude what was pinned and excluded in the app"
+        "--with-choices", "also pin and exclude what was so in the app or by verdicts"
     )
     pin_place: str = choice(
         "first", ("first", "rank"), "pins come before all others, or where they rank"

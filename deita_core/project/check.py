@@ -85,7 +85,11 @@ _RULES = (
     _Rule("text_duplicates", _doubled("text_duplicates", "row"), "near-duplicates stand twice"),
     _Rule("benchmark_pairs", _NO_ROW, "rows that a benchmark found are not there"),
     _Rule("benchmark_pairs", _missing("benchmarks", "benchmark"), "pairs are of no benchmark"),
-    _Rule("pins", _NO_ROW, "pinned or excluded rows are not there"),
+    _Rule("decisions", _NO_ROW, "decisions are about rows that are not there"),
+    _Rule("decisions", _doubled("decisions", "number"), "decisions have the number of another"),
+    _Rule("queue_rows", _NO_ROW, "rows of queues are not there"),
+    _Rule("queue_rows", _missing("queues", "queue"), "rows are of no queue"),
+    _Rule("queue_rows", _doubled("queue_rows", "queue", "row"), "rows stand twice in a queue"),
     _Rule("scores", _missing("turns", "row", "turn"), "scores are of a turn that is not there"),
     _Rule("scores", _doubled("scores", "scorer", "row", "turn"), "scores stand twice"),
     _Rule("scores", "NOT isfinite(t.score)", "scores are not finite"),
@@ -183,8 +187,10 @@ def _counts(project: Project) -> Iterator[Finding]:
     rows, last = project.rows("SELECT count(*), coalesce(max(row) + 1, 0) FROM conversations")[0]
     if rows != last:
         yield Finding(f"there are {rows:,} rows, but their numbers go up to {last - 1:,}", _RESTORE)
-    if gaps := project.number("SELECT coalesce(max(number), 0) - count(*) FROM log"):
-        yield Finding(f"{gaps:,} entries of the log are missing", _RESTORE)
+    for table, entries in (("log", "entries of the log"), ("decisions", "decisions")):
+        gaps = project.number(f"SELECT coalesce(max(number), 0) - count(*) FROM {table}")  # noqa: S608 - tables are named in this file
+        if gaps > 0:
+            yield Finding(f"{gaps:,} {entries} are missing", _RESTORE)
 
 
 def _references(project: Project) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Conversations that somebody pinned or excluded by hand.
+"""Conversations that somebody pinned or excluded by hand, as the ledger of decisions has it.
 
 They have a counter of their own and leave the data version alone: a pin changes what is selected,
 not what the pool is, so nothing that was loaded has to be loaded again.
@@ -13,7 +13,9 @@ from typing import Final, Literal, get_args
 
 from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, count_up, now, whole_number
+from deita_core.project.ledger import PINS_VERSION, append, check_rows, lines_of
+from deita_core.project.store import Project
+from deita_core.review.decision import Kind
 
 PinKind = Literal["pinned", "excluded"]
 
@@ -23,8 +25,11 @@ PIN_ACTIONS: Final[dict[PinKind | None, str]] = {
     "excluded": "exclude rows",
     None: "take rows back",
 }
-_COUNTER: Final = "pins_version"
-_ASKED: Final = "row IN (SELECT unnest(?::INTEGER[]))"
+_KINDS: Final[dict[PinKind | None, Kind]] = {
+    "pinned": "pin",
+    "excluded": "exclude",
+    None: "restore",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +74,14 @@ def set_pins(
         return
     what = {"rows": wanted, "note": note} if note else {"rows": wanted}
     with project.transaction("reviewer", PIN_ACTIONS[kind], what, changes_data=False) as cursor:
-        query = f"SELECT count(*) FROM conversations WHERE {_ASKED}"  # noqa: S608 - only names of ours go in
-        if unknown := len(wanted) - whole_number(cursor, query, wanted):
-            raise ProjectError(
-                f"{unknown} of {len(wanted)} rows are not in this project: choose rows that it has"
-            )
+        check_rows(cursor, wanted)
         if kind is None:
-            cursor.execute(f"DELETE FROM pins WHERE {_ASKED}", [wanted])  # noqa: S608 - only names of ours go in
-        else:
-            cursor.execute(
-                "INSERT OR REPLACE INTO pins SELECT unnest(?::INTEGER[]), ?, ?, ?, ?",
-                [wanted, kind, note, people.author(author), now()],
-            )
-        count_up(cursor, _COUNTER)
+            held = cursor.execute(
+                "SELECT row FROM pins WHERE row IN (SELECT unnest(?::INTEGER[])) ORDER BY row",
+                [wanted],
+            ).fetchall()
+            wanted = [row for (row,) in held]
+        append(cursor, lines_of(wanted, _KINDS[kind], why=note), author=people.author(author))
 
 
 def pins(project: Project) -> Pins:
@@ -95,4 +95,4 @@ def pins(project: Project) -> Pins:
 
 def pins_version(project: Project) -> int:
     """A number that grows with every change of a pin: the key of what depends on them."""
-    return project.counter(_COUNTER)
+    return project.counter(PINS_VERSION)

@@ -46,9 +46,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 5
 
 # `scorer` and `embedder` are numbers of `models`. An embedding is FLOAT[] in `vector`, or float16
-# bytes in `half` (wide ones: half the file). `pins` has a row for each pinned or excluded
-# conversation. `person` of a job is who asked for it; `log` only ever gets rows added. What the
-# clusters, and the duplicates by text, were made from stands in `meta`.
+# bytes in `half` (wide ones: half the file). `person` of a job is who asked for it. `log` and
+# `decisions` only ever get rows added; `standing` and `pins` are read off the latter. An `entry`
+# of decisions is what was decided in one go. `leases` say who holds which rows of a queue. What
+# the clusters, and the duplicates by text, were made from stands in `meta`.
 _SCHEMA = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
@@ -125,9 +126,32 @@ CREATE TABLE selection_rows (
     selection INTEGER NOT NULL, rank INTEGER NOT NULL, row INTEGER NOT NULL,
     score DOUBLE NOT NULL);
 
-CREATE TABLE pins (
-    row INTEGER PRIMARY KEY, kind VARCHAR NOT NULL CHECK (kind IN ('pinned', 'excluded')),
-    note VARCHAR NOT NULL, author VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
+CREATE TABLE decisions (
+    number BIGINT NOT NULL, entry BIGINT NOT NULL, made TIMESTAMP NOT NULL, who VARCHAR NOT NULL,
+    session VARCHAR NOT NULL, author VARCHAR NOT NULL, row INTEGER NOT NULL,
+    version INTEGER NOT NULL, slot VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+    value VARCHAR NOT NULL, why VARCHAR NOT NULL, replaces BIGINT, queue INTEGER,
+    client VARCHAR NOT NULL);
+CREATE VIEW standing AS
+    SELECT *, slot IN ('pin', 'edit') OR starts_with(slot, 'tag:') AS shared FROM decisions
+    QUALIFY number = max(number) OVER (PARTITION BY row, slot,
+        CASE WHEN shared THEN NULL ELSE author END, CASE WHEN shared THEN NULL ELSE queue END);
+CREATE VIEW pins AS
+    SELECT row, CASE kind WHEN 'pin' THEN 'pinned' ELSE 'excluded' END AS kind, why AS note,
+           author, made
+    FROM (FROM decisions WHERE slot = 'pin'
+          QUALIFY number = max(number) OVER (PARTITION BY row)) WHERE kind <> 'restore';
+
+CREATE TABLE queues (
+    queue INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, rule VARCHAR NOT NULL,
+    guidelines VARCHAR NOT NULL, labels VARCHAR[] NOT NULL, asks VARCHAR[] NOT NULL,
+    blind BOOLEAN NOT NULL, adjudicates INTEGER, author VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
+CREATE TABLE queue_rows (
+    queue INTEGER NOT NULL, place INTEGER NOT NULL, row INTEGER NOT NULL,
+    reviewers INTEGER NOT NULL);
+CREATE TABLE leases (
+    queue INTEGER NOT NULL, row INTEGER NOT NULL, reviewer VARCHAR NOT NULL,
+    until TIMESTAMP NOT NULL);
 
 CREATE TABLE jobs (
     job INTEGER PRIMARY KEY, kind VARCHAR NOT NULL, parameters VARCHAR NOT NULL,
