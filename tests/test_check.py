@@ -87,7 +87,7 @@ SPOILED = {
     "DELETE FROM selections": "selection_rows: 9 rows are of no selection",
     "DELETE FROM log WHERE number = 1": "1 entries of the log are missing",
     "UPDATE decisions SET row = 99": "decisions: 1 decisions are about rows that are not there",
-    "UPDATE decisions SET number = 2": "decisions: 1 decisions are missing",
+    "UPDATE decisions SET number = 2": "1 decisions are missing",
     "INSERT INTO decisions SELECT * FROM decisions": "1 decisions have the number of another",
     "INSERT INTO queue_rows VALUES (1, 0, 3, 1)": "queue_rows: 1 rows are of no queue",
     "INSERT INTO queue_rows VALUES (1, 0, 99, 1)": "queue_rows: 1 rows of queues are not there",
