@@ -216,7 +216,7 @@ def test_fields_of_unknown_names_are_mapped_and_imported(page: Any, tmp_path: Pa
     page.get_by_role("heading", name="Pool", exact=True).wait_for()
     new_project(page, "Mapped")
     page.locator('input[type="file"]').set_input_files(str(file))
-    page.get_by_text(re.compile("fragen.json")).first.wait_for()
+    page.get_by_text("fragen.json").filter(visible=True).first.wait_for()
     settled(page)
     page.get_by_text("Column mapping: say yourself").click()
     settled(page)

@@ -79,9 +79,11 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(autouse=True)
 def resolver() -> Iterator[None]:
-    """Whatever a test lets say who acts, is forgotten."""
-    yield
+    """The local user acts, unless a test says otherwise; afterwards whoever acted before."""
+    before = people._resolver
     people.set_resolver(local_person)
+    yield
+    people.set_resolver(before)
 
 
 @pytest.fixture
