@@ -40,6 +40,7 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         ("score", score, ":material/speed:", "Complexity and quality of each turn."),
         ("explore", "", ":material/scatter_plot:", "The pool as a map."),
         ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        ("compare", "", ":material/compare_arrows:", "Two selections side by side."),
         ("export", "", ":material/download:", "Write a selection for a trainer."),
     )
     return [

@@ -79,7 +79,7 @@ def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -
     assert "7 of 60 selected at similarity 0.99" in texts(page)
 
 
-@pytest.mark.parametrize("page", ["pool", "score", "explore", "select", "export"])
+@pytest.mark.parametrize("page", ["pool", "score", "explore", "select", "compare", "export"])
 def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: str) -> None:
     projects.mkdir()
     Project.open(projects / "empty.duckdb", create=True).close()
@@ -90,6 +90,7 @@ def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: st
         "score": "load a file on the Pool page",
         "explore": "load a file on the Pool page",
         "select": "needs scores and embeddings",
+        "compare": "load a file on the Pool page",
         "export": "no saved selection yet",
     }
     assert wanted[page] in said

@@ -1,0 +1,254 @@
+"""What two sets are shown by: map, rows, distributions, shares, measures; and stability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.jobs.compare_sets import stability_of
+from deita_core.progress import finish
+from deita_core.project.selections import selections_version
+from deita_core.selection.analysis.compare import (
+    Figure,
+    RowSet,
+    SetComparison,
+    measure_sets,
+    numeric_columns,
+)
+from deita_core.selection.analysis.measures import distribution
+from deita_core.selection.analysis.stability import Survival
+from deita_core.selection.status import KEPT
+from studio.charts.charts import middles
+from studio.charts.colours import CATEGORIES, OTHER, STATUS_STYLES, MapGroup
+from studio.charts.map_chart import clear_outline
+from studio.charts.small_charts import Line, Panel, small_charts
+from studio.compare.sets import Pair, Side, best_table, set_key
+from studio.rows.table import rows_table, show_conversation
+from studio.select.cache import outcome
+from studio.shell import state
+from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, info, pool_map
+from studio.shell.text import escape
+
+Result = TypeVar("Result")
+Rows = NDArray[np.int64]
+
+_A, _B = CATEGORIES[0], CATEGORIES[1]
+_NEITHER, _BOTH, _ONLY_A, _ONLY_B = range(4)
+_MOST_SHARES = 60
+
+
+def map_view(opened: Opened, pair: Pair, found: SetComparison) -> Rows | None:
+    """The map with both sets, and the row clicked on it; the rows inside the outline, if any."""
+    if not info(opened).mapped:
+        st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
+        return None
+    codes = np.full(found.pool, _NEITHER, np.uint8)
+    codes[found.both], codes[found.only_a], codes[found.only_b] = _BOTH, _ONLY_A, _ONLY_B
+    groups = (
+        MapGroup("in neither", OTHER, 0.25),
+        MapGroup("in both", STATUS_STYLES[KEPT].shade, 0.9),
+        MapGroup("only in A", _A, 0.9),
+        MapGroup("only in B", _B, 0.9),
+    )
+    event = pool_map(opened, (codes, groups), key=state.COMPARE_MAP, height=600)
+    if event.clicked is not None and not event.has_outline:
+        with st.container(border=True):
+            _explained(opened, pair, event.clicked, key="compare_clicked")
+    return event.rows_inside(arrays(opened).xy, codes) if event.has_outline else None
+
+
+def rows_view(opened: Opened, pair: Pair, found: SetComparison, inside: Rows | None) -> None:
+    """The rows of one part, those inside the outline alone; the one chosen, with its reasons."""
+    parts = {"only A": found.only_a, "only B": found.only_b, "both": found.both}
+    if inside is not None:
+        parts = {name: rows[np.isin(rows, inside)] for name, rows in parts.items()}
+    whole = dict(zip(parts, (found.only_a, found.only_b, found.both), strict=True))
+
+    def label(name: str) -> str:
+        of = f" of {len(whole[name]):,}" if inside is not None else ""
+        return f"{name} · {len(parts[name]):,}{of}"
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        part = st.segmented_control(
+            "Show",
+            list(parts),
+            default=next((name for name, rows in parts.items() if len(rows)), "both"),
+            format_func=label,
+            required=True,
+            key="compare_part",
+            label_visibility="collapsed",
+        )
+        if inside is not None:
+            st.button(
+                "Clear the outline",
+                icon=":material/close:",
+                on_click=clear_outline,
+                args=(state.COMPARE_MAP,),
+            )
+    extra = {"rank in A": _ranks(found.a, found.pool), "rank in B": _ranks(found.b, found.pool)}
+    rows = parts[str(part)]
+    for row in rows_table(opened, rows, key=f"compare_rows_{part}", extra=extra).rows:
+        with st.container(border=True):
+            _explained(opened, pair, row, key="compare_conversation")
+
+
+def _explained(opened: Opened, pair: Pair, row: int, *, key: str) -> None:
+    """The conversation, below what each saved selection's rule does with it today."""
+    for side in {side.rows.name: side for side in pair if side.saved}.values():
+        _why(opened, side, row)
+    show_conversation(opened, row, key=key)
+
+
+def _ranks(one: RowSet, pool: int) -> Rows:
+    """Places in the order of the set, from 1; 0 for a row that is not in it."""
+    ranks = np.zeros(pool, np.int64)
+    ranks[one.rows] = np.arange(1, len(one.rows) + 1)
+    return ranks
+
+
+def _why(opened: Opened, side: Side, row: int) -> None:
+    """What the rule of a saved selection does with this row today."""
+    if side.rule is not None:
+        with errors_shown():
+            why = outcome(opened, side.rule).why(row)
+            st.markdown(f"By the rule of **{escape(side.rows.name)}**: {escape(why)}.")
+
+
+def distributions_view(opened: Opened, found: SetComparison, scores: NDArray[np.float64]) -> None:
+    """Every numeric column in both sets, the one that differs most first."""
+    columns = numeric_columns(best_table(opened), scores)
+    panels = []
+    for one in found.numbers:
+        spread = distribution(one.column, columns[one.column], found.a.rows, found.b.rows)
+        if math.isnan(one.ks) or len(spread.edges) < 3:  # nothing there, or a single value
+            continue
+        x = middles(spread.edges)
+        a, b = (n / max(1, int(n.sum())) for n in (spread.selection, spread.random))
+        name = one.column.replace("_", " ")
+        panels.append(
+            Panel(
+                name.capitalize(),
+                f"Share of the rows by {name}, in A and in B",
+                f"median {one.median_a:,.4g} in A, {one.median_b:,.4g} in B; "
+                f"KS distance {one.ks:.2f}",
+                lines=(Line("A", x, a, _A), Line("B", x, b, _B, dashed=True)),
+                unit="share",
+                extent=(float(spread.edges[0]), float(spread.edges[-1])),
+                height=96,
+            )
+        )
+    st.caption("Shares of the rows; B is dashed. The largest difference comes first.")
+    small_charts(panels, key="compare-distributions")
+
+
+def shares_view(found: SetComparison) -> None:
+    """Languages, files, flags and clusters in both sets, the largest difference first."""
+    shown = found.shares[:_MOST_SHARES]
+    table = pd.DataFrame(
+        {
+            "of": [one.column for one in shown],
+            "name": [one.name for one in shown],
+            "share in A": [100 * one.share_a for one in shown],
+            "share in B": [100 * one.share_b for one in shown],
+            "difference": [100 * (one.share_a - one.share_b) for one in shown],
+            "rows in A": [one.rows_a for one in shown],
+            "rows in B": [one.rows_b for one in shown],
+        }
+    )
+    percent = st.column_config.NumberColumn(format="%.1f %%")
+    shares = dict.fromkeys(("share in A", "share in B", "difference"), percent)
+    st.dataframe(table, hide_index=True, column_config=shares, alt="Shares of both sets")
+    if (more := len(found.shares) - _MOST_SHARES) > 0:
+        st.caption(f"{more:,} more differ less.")
+
+
+def measures_view(opened: Opened, found: SetComparison, scores: NDArray[np.float64]) -> None:
+    """Means, diversity, coverage, Vendi and NovelSum of both sets and of random rows."""
+    box = _measured(opened, found.a, found.b)
+    if "made" not in box:
+        steps = measure_sets(best_table(opened), found, scores)
+        box["made"] = _with_progress(steps, "Measuring")
+    measured = box["made"]
+    chance = ", ".join(f"{one:.2f}" for one in measured.chance)
+    st.caption(
+        f"Random: the mean of {len(measured.chance)} seeded draws with as many rows as the smaller "
+        f"set; by chance the Jaccard index of A is {chance}. Distances are cosine distances."
+    )
+    table = {
+        "A": {one.label: _number(one.a) for one in measured.figures},
+        "B": {one.label: _number(one.b) for one in measured.figures},
+        "random": {one.label: _number(one.random_mean) for one in measured.figures},
+        "better": {one.label: _better(one) for one in measured.figures},
+    }
+    st.table(table, alt="Measures of both sets and of random rows")
+
+
+def _number(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "not known"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _better(one: Figure) -> str:
+    return one.better or "–"
+
+
+def stability_view(opened: Opened, pair: Pair) -> None:
+    """How much of each saved selection is left under other choices."""
+    sides = [side for side in pair if side.saved is not None]
+    if not sides:
+        st.caption("Only saved selections have a rule that can be changed.")
+    for side in {side.rows.name: side for side in sides}.values():
+        with errors_shown():
+            _stability(opened, side)
+
+
+def _stability(opened: Opened, side: Side) -> None:
+    name = side.rows.name
+    box = _survivals(opened, name)
+    if "made" not in box:
+        steps = stability_of(opened.project, name, table=best_table(opened))
+        box["made"] = _with_progress(steps, "Trying")
+    found = box["made"]
+    st.markdown(f"**{escape(name)}**: share of its rows that is selected again")
+    table = {
+        "survives": {escape(one.change): _survives(one) for one in found},
+        "rows": {escape(one.change): f"{one.survived:,} of {one.rows:,}" for one in found},
+    }
+    st.table(table, alt=f"Stability of {name}")
+    for one in found:
+        if one.reason:
+            st.caption(f"{escape(one.change)}: {escape(one.reason)}.")
+
+
+def _survives(one: Survival) -> str:
+    return "not tried" if one.reason else f"{one.share:.1%}"
+
+
+def _with_progress(steps: Generator[str, None, Result], what: str) -> Result:
+    """The result of the steps; a line says what they are at."""
+    line = st.empty()
+    result = finish(steps, lambda stage: line.caption(f"{what}: {escape(stage)} …"))
+    line.empty()
+    return result
+
+
+# Filled by who draws them, because a cached function cannot show its progress.
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={**AS_OF_NOW, RowSet: set_key})
+def _measured(opened: Opened, a: RowSet, b: RowSet) -> dict[str, object]:
+    return {}
+
+
+def _versions(opened: Opened) -> tuple[str, int, int]:
+    return opened.key, opened.project.data_version(), selections_version(opened.project)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={Opened: _versions})
+def _survivals(opened: Opened, name: str) -> dict[str, object]:
+    return {}

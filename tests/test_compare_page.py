@@ -1,0 +1,119 @@
+"""The Compare page through app.py: the two sets, what is said of them, and the views."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from deita_core.jobs.kinds.select_rows import select_and_save
+from deita_core.project import Project
+from deita_core.project.selections import selections
+from deita_core.selection.rule import SelectionRule
+from tests.builders import conversation, prepared_project, with_graph
+
+APP = str(Path(__file__).parents[1] / "app.py")
+
+
+@pytest.fixture
+def numbers(projects: Path) -> dict[str, str]:
+    """A project with the selections `top` and `lots` of 10 rows; their keys in the address."""
+    path = with_graph(prepared_project(projects / "topics.duckdb"))
+    with Project.open(path) as project:
+        select_and_save(project, SelectionRule("top_score", budget=10), "top")
+        select_and_save(project, SelectionRule("random", budget=10), "lots *now*")
+        return {one.name: str(one.selection) for one in selections(project)}
+
+
+def compare_page(**query: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    page = app.run().switch_page("pages/compare.py").run()
+    assert not page.exception, page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    kinds = (page.markdown, page.caption, page.info, page.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def shown_tables(page: AppTest) -> str:
+    return "\n".join(table.value.to_csv() for table in (*page.table, *page.dataframe))
+
+
+def test_the_newest_two_selections_are_compared_at_first(numbers: dict[str, str]) -> None:
+    page = compare_page()
+    assert (page.selectbox(key="one").value, page.selectbox(key="other").value) == (
+        numbers["lots *now*"],
+        numbers["top"],
+    )
+    assert " share " in texts(page)
+    assert "(Jaccard " in texts(page)
+
+
+def test_names_are_shown_as_they_are(numbers: dict[str, str]) -> None:
+    assert r"lots \*now\* and top share" in texts(compare_page())
+
+
+def test_the_address_says_which_sets_are_compared(numbers: dict[str, str]) -> None:
+    page = compare_page(one=numbers["top"], other="pool")
+    assert "top and the pool share 10 rows" in texts(page).replace("\\", "")
+    assert "0 only in top, 50 only in the pool" in texts(page).replace("\\", "")
+
+
+def test_random_rows_on_both_sides_are_refused_in_words(numbers: dict[str, str]) -> None:
+    assert "Random rows of how many?" in texts(compare_page(one="random", other="random"))
+
+
+def test_a_file_is_asked_for_before_anything_is_compared(numbers: dict[str, str]) -> None:
+    page = compare_page(one="file", other="pool")
+    assert "matched with the pool by their content" in texts(page)
+    assert "Jaccard" not in texts(page)
+
+
+def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
+    lines = [
+        json.dumps({"messages": [{"role": m.role, "content": m.content} for m in one.messages]})
+        for one in (conversation(3), conversation(8))
+    ]
+    page = compare_page(one="file", other="pool")
+    page.file_uploader[0].set_value(("a *b*.jsonl", "\n".join(lines).encode(), "text/plain"))
+    page.run()
+    assert not page.exception, page.exception
+    said = texts(page).replace("\\", "")
+    assert "a *b*.jsonl: 2 read = 2 of the pool + 0 not in it" in said
+    assert "a *b*.jsonl and the pool share 2 rows" in said
+
+
+@pytest.mark.parametrize(
+    ("view", "wanted"),
+    [
+        ("rows", "rank in A"),
+        ("shares", "share in A"),
+        ("measures", "NovelSum of 10 rows"),
+        ("stability", "the rule as it stands"),
+    ],
+)
+def test_each_view_shows_its_table(numbers: dict[str, str], view: str, wanted: str) -> None:
+    page = compare_page(compared=view)
+    assert wanted in shown_tables(page)
+
+
+def test_the_distributions_say_how_they_are_read(numbers: dict[str, str]) -> None:
+    assert "B is dashed" in texts(compare_page(compared="numbers"))
+
+
+def test_rows_of_a_part_are_as_many_as_it_says(numbers: dict[str, str]) -> None:
+    page = compare_page(one=numbers["top"], other="pool")
+    parts = page.button_group(key="compare_part")
+    assert parts.options[1:] == ["only B · 50", "both · 10"]
+
+
+def test_without_a_saved_selection_the_page_says_where_to_make_one(projects: Path) -> None:
+    projects.mkdir(exist_ok=True)
+    prepared_project(projects / "topics.duckdb")
+    assert "save one on the Select page first" in texts(compare_page())
