@@ -6,12 +6,13 @@ import streamlit as st
 from deita_core.project.browse import search_rows
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score
 from studio.charts.map_chart import clear_outline
+from studio.rows.clusters import cluster_list, cluster_of_rows
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
 from studio.shell.resources import Opened, arrays, current, pool_map, scores, stop_without_rows
 from studio.shell.text import escape
 
-COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag")
+COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag", "cluster")
 _TURNS = np.array(["1 turn", "2 turns", "3 to 5 turns", "6 to 10 turns", "more than 10 turns"])
 
 
@@ -31,6 +32,8 @@ def colouring(opened: Opened, name: str) -> Coloured:
             names = np.asarray(pool.language_names)[pool.language]
         case "file":
             names = np.asarray(pool.source_names)[pool.source]
+        case "cluster":
+            names = cluster_of_rows(opened)
         case "turns":
             names = _TURNS[np.searchsorted([1, 2, 5, 10], pool.turns)]
         case _:
@@ -89,4 +92,5 @@ with st.container(horizontal=True, vertical_alignment="center"):
             args=(state.EXPLORE_MAP,),
             icon=":material/close:",
         )
+cluster_list(opened)
 row_table(opened, rows, key="explore_rows")

@@ -21,6 +21,7 @@ from studio.charts.colours import (
 )
 from studio.charts.map_chart import (
     MapEvent,
+    MapName,
     describe_map,
     ensure_plotly,
     map_payload,
@@ -59,6 +60,12 @@ def test_the_message_of_colours_holds_what_is_marked_and_a_byte_a_row():
     assert header["counts"] == [1, 2]
     assert np.frombuffer(body, np.uint32, 1).tolist() == [2]
     assert body[4:] == bytes([0, 1, 1])
+
+
+def test_names_go_along_the_largest_first_and_long_ones_are_cut():
+    names = [MapName("small", 1, 2, 5), MapName("large " * 20, 0, 0, 9)]
+    header, _ = unpack(map_payload(CODES, GROUPS, version="v", names=names))
+    assert header["names"] == [[0, 0, "large " * 6 + "lar…"], [1, 2, "small"]]
 
 
 def test_the_arrays_of_a_message_start_on_a_multiple_of_four():
@@ -212,8 +219,9 @@ def test_a_page_with_a_map_runs_and_says_what_is_not_on_it():
 
 APP = """
 import numpy as np, streamlit as st
-from studio.charts.map_chart import clear_outline, map_chart, pack_hover_texts
+from studio.charts.map_chart import MapName, clear_outline, map_chart, pack_hover_texts
 from studio.charts.colours import STATUS_STYLES, colour_by_score
+names = [MapName("<b>bread", 0, 0, 9), MapName("rivers", 0, 0.2, 5), MapName("tax", 1.5, 1, 2)]
 r = np.random.default_rng(0)
 xy = r.normal(size=(3000, 2)).astype(np.float32)
 codes, groups = (np.arange(3000) % 3).astype(np.uint8), STATUS_STYLES
@@ -223,7 +231,7 @@ st.button("forget", on_click=clear_outline, args=("map",))
 version = "w" if st.toggle("other map") else "v"
 if st.toggle("elsewhere"):
     st.stop()
-event = map_chart(xy, codes, groups, key="map", version=version, height=400,
+event = map_chart(xy, codes, groups, key="map", version=version, height=400, names=names,
                   hover_texts=pack_hover_texts([f"<b>row {i}" for i in range(3000)]))
 kind = "box" if event.box else "lasso" if event.polygon is not None else "none"
 inside = len(event.rows_inside(xy, codes)) if event.box else 0
@@ -267,6 +275,23 @@ def circle(radius: float) -> list[tuple[float, float]]:
 @pytest.mark.browser
 def test_every_row_is_drawn(page):
     assert page.get_attribute('[data-testid="deita-map"]', "data-points") == "3000"
+
+
+def names_shown(page: Any) -> list[str]:
+    return page.locator(".deita-map-names span:visible").all_inner_texts()
+
+
+@pytest.mark.browser
+def test_names_that_would_cover_a_larger_one_wait_until_one_zooms_in(page):
+    assert names_shown(page) == ["<b>bread", "tax"]
+    boxes = [one.bounding_box() for one in page.locator(".deita-map-names span:visible").all()]
+    assert abs(boxes[0]["x"] + boxes[0]["width"] / 2 - centre(page)[0]) < 60
+    for _ in range(3):
+        page.locator('[data-do="in"]').click()
+    page.get_by_text("rivers", exact=True).wait_for(state="visible")
+    assert names_shown(page)[:2] == ["<b>bread", "rivers"]
+    page.locator('[data-do="fit"]').click()
+    page.get_by_text("rivers", exact=True).wait_for(state="hidden")
 
 
 @pytest.mark.browser

@@ -8,11 +8,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from deita_core.jobs.kinds import ClusterSpec
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
+from deita_core.project.clusters import rename_cluster
 from deita_core.project.selections import selections
 from deita_core.selection.rule import SelectionRule
-from tests.builders import prepared_project
+from tests.builders import Channel, prepared_project, with_graph
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -54,6 +56,21 @@ def test_the_explore_page_lists_what_a_search_finds(app: AppTest) -> None:
     page.text_input(key="search_text").set_value("item 7.").run()
     assert not page.exception, page.exception
     assert "**1** of 60 conversations contain" in texts(page)
+
+
+def test_the_explore_page_colours_by_named_clusters_and_renames_them(
+    app: AppTest, projects: Path, tmp_path: Path
+) -> None:
+    st.cache_resource.clear()
+    with Project.open(with_graph(projects / "topics.duckdb")) as project:
+        Channel(project, ClusterSpec(), tmp_path / "job")
+        rename_cluster(project, 1, "*Streams*")
+    app.query_params["colour"] = "cluster"
+    page = opened(app, "explore")
+    assert [one.label for one in page.expander] == ["5 clusters with their names"]
+    (lines,) = [frame.value for frame in page.dataframe if "typical row" in frame.value]
+    assert lines["name"][1] == "*Streams*"
+    assert lines["rows"].tolist() == [12] * 5
 
 
 def test_the_select_page_says_the_result_in_a_sentence(app: AppTest) -> None:

@@ -29,14 +29,33 @@ from deita_core.files import whole_file
 from studio.charts import component
 from studio.charts.colours import MapGroup, legend
 
-_MAP = ("map.html", "map.css", "../chart_component/theme.js", "data.js", "points.js", "map.js")
+_MAP = (
+    "map.html",
+    "map.css",
+    "../chart_component/theme.js",
+    "data.js",
+    "points.js",
+    "names.js",
+    "map.js",
+)
 _PLACES = ("places.html", "data.js", "places.js")
 _MOST_VERTICES = 400
 _MOST_GROUPS = 256
+_NAME = 40
 # Session keys. Streamlit may forget a component's state while it is off the page; these stay.
 _CLEARED = "_map_cleared_"
 _LAST = "_map_last_state_"
 _SHOWN = "_map_shown_"
+
+
+@dataclass(frozen=True)
+class MapName:
+    """A name to be written at a place, in map coordinates; the one of smaller size gives way."""
+
+    text: str
+    x: float
+    y: float
+    size: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ def map_chart(
     version: str,
     highlight: NDArray[np.integer[Any]] | None = None,
     hover_texts: bytes = b"",
+    names: Sequence[MapName] = (),
     height: int = 620,
 ) -> MapEvent:
     """Draw the map and return what the user has done to it.
@@ -97,6 +117,7 @@ def map_chart(
     version: names the coordinates and their order. While it stays the same, recolouring keeps
     zoom and outline; when it changes, the map starts afresh and old events are dropped.
     highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
+    names: written where they fit without covering each other, the largest first.
     Outline, view and hidden groups are there again when the user comes back from another page.
     """
     # One component per version, so that neither side can mistake the rows of one for another's.
@@ -108,7 +129,7 @@ def map_chart(
     unplaced = int(len(xy) - np.isfinite(xy).all(axis=1).sum())
     payload = map_payload(
         codes, groups,
-        version=version, highlight=highlight, unplaced=unplaced, height=height,
+        version=version, highlight=highlight, names=names, unplaced=unplaced, height=height,
         cleared=st.session_state.get(_CLEARED + place, 0),
         key=place,
         library_url=f"{root}app/static/{_plotly_name()}",
@@ -173,6 +194,7 @@ def map_payload(
     *,
     version: str,
     highlight: NDArray[np.integer[Any]] | None = None,
+    names: Sequence[MapName] = (),
     unplaced: int = 0,
     height: int = 620,
     cleared: int = 0,
@@ -205,6 +227,7 @@ def map_payload(
         **legend(groups),
         "opacity": [group.opacity for group in groups],
         "counts": counts,
+        "names": _names(names),
         "caption": describe_map(groups, counts, unplaced=unplaced),
         "height": height,
         "cleared": cleared,
@@ -213,6 +236,13 @@ def map_payload(
         "plotly": library_url,
     }
     return _message(header, body)
+
+
+def _names(names: Sequence[MapName]) -> list[tuple[float, float, str]]:
+    """Place and text of each, the largest first; long ones cut."""
+    ranked = sorted(names, key=lambda name: -name.size)
+    cut = (n.text if len(n.text) <= _NAME else f"{n.text[: _NAME - 1]}…" for n in ranked)
+    return [(one.x, one.y, without_surrogates(text)) for one, text in zip(ranked, cut, strict=True)]
 
 
 def _message(header: dict[str, Any], *parts: bytes) -> bytes:

@@ -25,14 +25,15 @@ from deita_core.jobs.kinds import GraphSpec
 from deita_core.people import may
 from deita_core.project import Project
 from deita_core.project.browse import ProjectInfo, previews, project_info
-from deita_core.project.graphs import is_graph_damaged
+from deita_core.project.clusters import clusters
+from deita_core.project.graphs import is_graph_damaged, load_clusters
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import selections_version
 from deita_core.selection.evol import evol_scores
 from deita_core.selection.filters import mean_scores
 from deita_core.selection.pool_table import PoolTable
 from studio.charts.colours import Coloured
-from studio.charts.map_chart import MapEvent, map_chart, pack_hover_texts
+from studio.charts.map_chart import MapEvent, MapName, map_chart, pack_hover_texts
 from studio.shell import state
 from studio.shell.text import escape
 
@@ -179,8 +180,28 @@ def pool_map(
         version=f"{opened.key}-{info(opened).mapped}-{len(xy)}",
         highlight=highlight,
         hover_texts=_hover_texts(opened.key, len(xy)),
+        names=_cluster_names(opened),
         height=height,
     )
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
+def _cluster_names(opened: Opened) -> tuple[MapName, ...]:
+    """The names of the clusters, each in the middle of its rows."""
+    found, codes = clusters(opened.project), load_clusters(opened.project)
+    if not found or codes is None:
+        return ()
+    xy = arrays(opened).xy
+    placed = np.flatnonzero((codes >= 0) & np.isfinite(xy).all(axis=1))
+    placed = placed[np.argsort(codes[placed], kind="stable")]
+    borders = np.searchsorted(codes[placed], np.arange(len(found) + 1))
+    names = []
+    for one in found:
+        rows = placed[borders[one.cluster] : borders[one.cluster + 1]]
+        if len(rows):
+            x, y = np.median(xy[rows], axis=0).tolist()
+            names.append(MapName(one.name, x, y, len(rows)))
+    return tuple(names)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

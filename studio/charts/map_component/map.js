@@ -27,6 +27,7 @@ class RowMap {
     this.root = root;
     this.plot = root.querySelector(".deita-map-plot");
     this.points = new Points(root.querySelector(".deita-map-points"));
+    this.names = new Names(root.querySelector(".deita-map-names"));
     this.frame = root.querySelector(".deita-map-frame");
     this.tip = root.querySelector(".deita-map-tip");
     this.note = root.querySelector(".deita-map-note");
@@ -160,7 +161,13 @@ class RowMap {
 
   drawPoints() {
     this.points.setLayers(this.layers());
-    this.points.draw(this.view ?? this.home);
+    this.names.set(this.data.header.names);
+    this.draw(this.view ?? this.home);
+  }
+
+  draw(view) {
+    this.points.draw(view);
+    this.names.place(view);
   }
 
   // What Plotly draws: nothing but the outline. It stays while only colours change.
@@ -241,7 +248,7 @@ class RowMap {
     window.addEventListener("mouseup", this.onRelease, true);
     this.observer = new ResizeObserver(() => {
       if (!this.frame.clientWidth || !this.data) return;
-      this.points.draw(this.view ?? this.home);
+      this.draw(this.view ?? this.home);
       if (this.listening) this.Plotly.Plots.resize(this.plot);
     });
     this.observer.observe(this.frame);
@@ -262,7 +269,7 @@ class RowMap {
     if (![...x, ...y].every(Number.isFinite)) return;
     this.view = { x, y };
     cancelAnimationFrame(this.frameAsked);
-    this.frameAsked = requestAnimationFrame(() => this.points.draw(this.view));
+    this.frameAsked = requestAnimationFrame(() => this.draw(this.view));
   }
 
   onRelayout(change) {
@@ -297,7 +304,7 @@ class RowMap {
   rememberView() {
     const { xaxis, yaxis } = this.plot.layout;
     this.view = { x: [...xaxis.range], y: [...yaxis.range] };
-    this.points.draw(this.view);
+    this.draw(this.view);
     this.remember();
   }
 
