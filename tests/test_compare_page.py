@@ -81,12 +81,13 @@ def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
         for one in (conversation(3), conversation(8))
     ]
     page = compare_page(one="file", other="pool")
-    page.file_uploader[0].set_value(("a *b*.jsonl", "\n".join(lines).encode(), "text/plain"))
+    name = f"{'x' * 300} *b*.jsonl"
+    page.file_uploader[0].set_value((name, "\n".join(lines).encode(), "text/plain"))
     page.run()
     assert not page.exception, page.exception
     said = texts(page).replace("\\", "")
-    assert "a *b*.jsonl: 2 read = 2 of the pool + 0 not in it" in said
-    assert "a *b*.jsonl and the pool share 2 rows" in said
+    assert "x *b*.jsonl: 2 read = 2 of the pool + 0 not in it" in said
+    assert "x *b*.jsonl and the pool share 2 rows" in said
 
 
 @pytest.mark.parametrize(

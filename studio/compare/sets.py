@@ -6,9 +6,10 @@ its matches with the pool are kept.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -130,13 +131,18 @@ def _rows_of(opened: Opened, selection: int) -> RowSet:
     hash_funcs={**AS_OF_NOW, UploadedFile: lambda file: (file.file_id, file.name)},
 )
 def _matched(opened: Opened, given: UploadedFile) -> FileSet:
-    """What the pool has of an upload; the file is gone again afterwards."""
+    """What the pool has of an upload; the file is gone again afterwards.
+
+    On the disk it has a name of ours: one from a browser may be longer than a file's can be.
+    """
+    ending = re.search(r"(\.\w{1,8}){1,2}$", given.name)
     with tempfile.TemporaryDirectory(prefix="deita-compare-") as folder:
-        path = Path(folder) / (Path(given.name).name or "file")
+        path = Path(folder) / f"upload{ending[0] if ending else ''}"
         given.seek(0)
         with path.open("wb") as out:
             shutil.copyfileobj(given, out, 1 << 20)
-        return match_file(arrays(opened), path)
+        found = match_file(arrays(opened), path)
+    return replace(found, found=replace(found.found, name=given.name))
 
 
 def _scores(
