@@ -430,7 +430,9 @@ def rows_with_tag(project: Project, tag: str) -> list[int]:
 def tags(project: Project) -> list[TagCount]:
     """Every tag that a row has, the most common first."""
     found = project.rows(
-        "SELECT value, count(*) FROM standing WHERE kind = 'tag' GROUP BY 1 ORDER BY 2 DESC, 1"
+        "SELECT value, count(*) FROM (SELECT row, value FROM decisions "
+        "WHERE kind IN ('tag', 'untag') GROUP BY row, value HAVING arg_max(kind, number) = 'tag') "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     return [TagCount(*row) for row in found]
 

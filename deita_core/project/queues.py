@@ -216,9 +216,12 @@ def ask_more(project: Project, queue: int, rows: Sequence[int], more: int = 1) -
 # Rows that a reviewer has answered whole: every slot that the queue asks for.
 _ANSWERED = """
 answered AS (
-    SELECT s.row, s.author FROM standing s JOIN queues q USING (queue)
-    WHERE s.queue = $queue AND NOT s.shared AND s.kind <> 'withdraw' AND s.slot IN (SELECT
-        unnest(q.asks)) GROUP BY s.row, s.author, len(q.asks) HAVING count(*) = len(q.asks))
+    SELECT row, author FROM (
+        FROM decisions WHERE queue = $queue
+            AND slot IN (SELECT unnest(asks) FROM queues WHERE queue = $queue)
+        QUALIFY number = max(number) OVER (PARTITION BY row, slot, author))
+    WHERE kind <> 'withdraw' GROUP BY row, author
+    HAVING count(*) = (SELECT len(asks) FROM queues WHERE queue = $queue))
 """
 _CLAIMABLE = f"""
 WITH {_ANSWERED},
@@ -363,8 +366,10 @@ def answers(project: Project, queue: int) -> Answers:
     )
     rows = np.array([row for row, _ in found], np.int64)
     said = project.rows(
-        f"SELECT author, row, slot, {_VALUES} FROM standing WHERE queue = ? AND NOT shared "  # noqa: S608 - only text of ours goes in
-        "AND kind <> 'withdraw' AND slot IN (SELECT unnest(?::VARCHAR[])) ORDER BY author, row",
+        f"SELECT author, row, slot, {_VALUES} FROM (FROM decisions WHERE queue = ? "  # noqa: S608 - only text of ours goes in
+        "AND slot IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY number = max(number) OVER (PARTITION BY row, slot, author)) "
+        "WHERE kind <> 'withdraw' ORDER BY author, row",
         *(list(VERDICTS), labels, queue, list(ASKS)),
     )
     reviewers = tuple(dict.fromkeys(author for author, *_ in said))
@@ -478,7 +483,8 @@ def _of_reviewer(project: Project, queue: int, name: str, rows: int, held: int) 
     worked = [gap for gap in gaps if gap <= PAUSE]
     seconds = sum(gap.total_seconds() for gap in worked)
     unsure = project.number(
-        "SELECT count(*) FROM standing WHERE queue = ? AND author = ? AND kind = 'unsure'",
+        "SELECT count(*) FROM (FROM decisions WHERE queue = ? AND author = ? AND slot = 'verdict' "
+        "QUALIFY number = max(number) OVER (PARTITION BY row)) WHERE kind = 'unsure'",
         *(queue, name),
     )
     return ReviewerProgress(
