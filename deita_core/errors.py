@@ -51,6 +51,10 @@ class ReviewError(DeitaError):
     """A decision, a queue or the rule of one is not possible."""
 
 
+class FilterError(DeitaError):
+    """A filter, a search or a line of SQL cannot be read, or names what the pool does not have."""
+
+
 class ExportError(DeitaError):
     """An export cannot be written, or a manifest cannot be replayed."""
 

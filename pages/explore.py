@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from deita_core.project.browse import search_rows
+from deita_core.errors import FilterError
+from deita_core.filtering.search import found_rows
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score
 from studio.charts.map_chart import clear_outline
 from studio.rows.clusters import cluster_list, cluster_of_rows
@@ -60,7 +61,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         persist_state="session",
     )
 
-matches = np.asarray(search_rows(opened.project, text), np.int64) if text else None
+matches = None
+if text:
+    try:
+        matches = found_rows(opened.project, text)
+    except FilterError as error:
+        st.error(escape(str(error)))
+        text = ""
 mapped = ~np.isnan(pool.xy[:, 0])
 rows = matches if matches is not None else np.arange(len(pool))
 said = f"**{len(rows):,}** of {len(pool):,} conversations contain “{escape(text)}”" if text else ""

@@ -27,6 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "deita_core.formats",
         "deita_core.scoring",
         "deita_core.embedding",
+        "deita_core.filtering",
         "deita_core.similarity",
         "deita_core.map",
         "deita_core.selection",

@@ -63,6 +63,15 @@ def test_mean_pooling_is_the_mean_over_all_tokens():
     assert np.abs(found.vectors - expected).max() < 1e-5
 
 
+def test_weighted_pooling_weighs_each_token_by_its_place():
+    found = LLMEmbedder(str(tiny_model()), pooling="weighted", options=FP32).embed(TEXTS)
+    for text, vector in zip(TEXTS, found.vectors, strict=True):
+        hidden = naive("llama", text)
+        weights = np.arange(1, len(hidden) + 1)
+        expected = sum(w * h for w, h in zip(weights, hidden, strict=True)) / weights.sum()
+        np.testing.assert_allclose(vector, unit(expected), atol=1e-5)
+
+
 def test_a_long_text_is_cut_at_the_limit_and_flagged(llama: LLMEmbedder):
     long = "word " * 600
     found = llama.embed([long, "short"])
@@ -85,7 +94,7 @@ def test_an_empty_text_gets_a_reason_and_no_vector(llama: LLMEmbedder):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "weighted"])
 def test_a_vector_has_the_same_bits_in_any_company_and_on_any_number_of_threads(
     precision: Any, pooling: Any, monkeypatch
 ):

@@ -82,11 +82,6 @@ def test_a_reject_keeps_line_reason_and_text(project: Project) -> None:
     ]
 
 
-def test_a_search_takes_wildcards_literally(project: Project) -> None:
-    add(project, row(0, "100% sure"), row(1, "100 sure"))
-    assert browse.search_rows(project, "0% S") == [0]
-
-
 def test_a_table_keeps_the_order_asked_for(project: Project) -> None:
     add(project, *(row(i, f"text {i}") for i in range(5)))
     assert browse.table_of(project, [3, 0, 4])["row"].tolist() == [3, 0, 4]

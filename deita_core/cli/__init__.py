@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import care, commands, comparing, groups, review
+from deita_core.cli import care, commands, comparing, groups, review, rows
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -39,6 +39,8 @@ _COMMANDS = (
     (groups.show_duplicates, "duplicates", "--threshold 0.9 --drop"),
     (groups.contamination, "contamination", "--against questions.jsonl --json"),
     (commands.sample, "sample", ""),
+    (rows.show_rows, "rows", '--filter quality=4.. --search "sour dough" --json'),
+    (rows.view, "view", "save --name good --filter quality=4.."),
     (commands.select, "select", "--budget 6000 --name first"),
     (comparing.compare, "compare", "strict loose"),
     (comparing.show_stability, "stability", "strict --json"),

@@ -13,13 +13,16 @@ from typing import Any, get_type_hints
 
 from typer import Argument, BadParameter, Option
 
-from deita_core.errors import FormatError, ModelError, PathError, SelectionError
+from deita_core.errors import FilterError, FormatError, ModelError, PathError, SelectionError
+from deita_core.filtering.filter import Filter, Near, Part, Search, Where, parse_filter
 from deita_core.formats.read import LAYOUTS
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.models.options import APIS, PRECISIONS, ModelOptions
 from deita_core.project import Project
+from deita_core.project.browse import id_of
 from deita_core.project.folder import path_of, projects_folder
+from deita_core.project.views import find_view
 from deita_core.selection.rule import CONDITION_COLUMNS, Condition, Quota, SelectionRule
 
 
@@ -277,6 +280,64 @@ class RuleOptions:
             excluded=ids_of(self.exclude),
             pin_place="rank" if self.pin_place == "rank" else "first",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterOptions:
+    """Which rows of the pool are meant; all of what is given must hold."""
+
+    view: str | None = value(None, "NAME", "the rows of this saved view")
+    filter: list[str] = repeated(
+        "PART",
+        "only rows that pass it, e.g. quality=4.., language=de,fr, flag!=refusal, "
+        "record.title~bread, status.first=kept",
+    )
+    where: str | None = value(None, "SQL", "only rows for which this condition is true")
+    search: str | None = value(
+        None, "WORDS", 'only rows with all of these words, "phrases" and /expressions/'
+    )
+    meaning: list[str] = repeated("TEXT", "only the rows closest to this text in meaning")
+    examples: Path | None = value(
+        None, "FILE", "only the rows closest to these prompts, one a line (5 to 50 are good)"
+    )
+    like: list[str] = repeated("ROW", "only the rows closest to this one (its number or id)")
+    least: float | None = value(None, "T", "for closeness: the lowest similarity that will do")
+    most: int | None = value(None, "N", "for closeness: how many rows (default: 100)")
+
+    def wanted(self, project: Project) -> Filter:
+        """The filter; FilterError or ProjectError for what cannot be read or is not there."""
+        saved = "" if self.view is None else find_view(project, self.view).filter
+        found = parse_filter(";".join([saved, *self.filter])).strict()
+        more: list[Part] = []
+        if self.where is not None:
+            more.append(Where(sql=self.where))
+        if self.search is not None:
+            more.append(Search(query=self.search))
+        texts = (*self.meaning, *([] if self.examples is None else lines_of(self.examples)))
+        if texts:
+            more.append(Near(texts=tuple(dict.fromkeys(texts)), least=self.least, most=self.most))
+        if self.like:
+            ids = tuple(_id_of(project, one) for one in self.like)
+            more.append(Near(ids=ids, least=self.least, most=self.most))
+        if not (texts or self.like) and (self.least, self.most) != (None, None):
+            raise FilterError("--least and --most need --meaning, --examples or --like")
+        return found.and_(*more)
+
+
+def _id_of(project: Project, row: str) -> str:
+    """The id of a row by its number; an id is itself."""
+    return id_of(project, int(row)) if row.isdecimal() and len(row) < 12 else row
+
+
+def lines_of(path: Path) -> tuple[str, ...]:
+    """The lines of a file that are not empty; PathError when it cannot be read or has none."""
+    try:
+        lines = path.expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PathError(f"cannot read the examples in {str(path)!r}: {error}") from error
+    if found := tuple(line.strip() for line in lines if line.strip()):
+        return found
+    raise PathError(f"{path} has no examples: write one prompt a line")
 
 
 def condition_of(text: str) -> Condition:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 
 from deita_core.embedding.minilm import MODEL_ID, MiniLM
-from deita_core.embedding.models import LLMEmbedder, SentenceEmbedder
+from deita_core.embedding.models import NAMES, LLMEmbedder, SentenceEmbedder
 from deita_core.embedding.protocol import Embedder
 from deita_core.errors import ModelError
 from deita_core.models.language_model import (
@@ -24,7 +24,7 @@ from deita_core.models.options import ModelOptions
 # The paper's embedder under a short name.
 ALIASES = {"deita-embedder": "llm:mistralai/Mistral-7B-v0.1"}
 # Behind the colon stands a folder or a name on the hub. The id of such an embedder is its name.
-PREFIXES = ("llm", "llm-mean", "st")
+PREFIXES = (*NAMES.values(), "st")
 _IDS = {MODEL_ID: "minilm"}
 _KNOWN = ", ".join(["minilm", *ALIASES, *(f"{prefix}:MODEL" for prefix in PREFIXES)])
 
@@ -52,7 +52,8 @@ def load_embedder(name: str, options: ModelOptions | None = None) -> Embedder:
         raise ModelError(f"{kind}: needs a folder or the name of a model on the hub behind it")
     if kind == "st":
         return SentenceEmbedder(model, options)
-    return LLMEmbedder(model, pooling="last" if kind == "llm" else "mean", options=options)
+    (pooling,) = (one for one, name in NAMES.items() if name == kind)
+    return LLMEmbedder(model, pooling=pooling, options=options)
 
 
 def check_embedder(

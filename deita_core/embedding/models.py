@@ -30,7 +30,9 @@ from deita_core.models.language_model import (
 )
 from deita_core.models.options import ModelOptions, Parameters
 
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "weighted"]
+# How each pooling's embedder is named; the name loads it again.
+NAMES: dict[Pooling, str] = {"last": "llm", "mean": "llm-mean", "weighted": "llm-weighted"}
 MAX_TOKENS = 2048  # the reference's
 
 
@@ -45,7 +47,10 @@ class LLMEmbedder:
     ) -> None:
         """Loads the model in a local folder or on the hub; ModelError where that fails.
 
-        pooling: "last" takes the last token (the paper's), "mean" the mean over all tokens.
+        pooling: "last" takes the last token (the paper's), "mean" the mean over all tokens,
+        "weighted" the mean in which token i of T weighs i / (1 + ... + T), so that those count most
+        that have seen most: SGPT (Muennighoff 2022, arXiv 2202.08904, section 4.1), which RDS+
+        (arXiv 2503.01807) takes to choose rows like a target task's.
         """
         options = options or ModelOptions()
         self._pooling = pooling
@@ -54,7 +59,7 @@ class LLMEmbedder:
         )
         self._limit = min(model.limit, options.max_tokens or MAX_TOKENS)
         self._budget = first_budget(model.device, options.batch_tokens)
-        self.id = f"{'llm' if pooling == 'last' else 'llm-mean'}:{model.name}"  # loads it again
+        self.id = f"{NAMES[pooling]}:{model.name}"
         self.revision = model.revision
         self.dimension = int(model.network.config.get_text_config().hidden_size)
         self.parameters: Parameters = {
@@ -95,8 +100,12 @@ class LLMEmbedder:
             if self._pooling == "last":
                 pooled = hidden[torch.arange(len(rows), device=ids.device), ends - 1].float()
             else:
-                kept = torch.arange(ids.shape[1], device=ids.device) < ends[:, None]  # (B, T)
-                pooled = (hidden.float() * kept[:, :, None]).sum(1) / ends[:, None]
+                places = torch.arange(ids.shape[1], device=ids.device)  # (T,)
+                weights = (places < ends[:, None]).float()  # (B, T)
+                if self._pooling == "weighted":
+                    weights = weights * (places + 1)
+                pooled = (hidden.float() * weights[:, :, None]).sum(1)
+                pooled = pooled / weights.sum(1, keepdim=True)
         result: NDArray[np.float32] = pooled.cpu().numpy()
         return result
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deita_core.conversation import Conversation, without_surrogates
+from deita_core.conversation import Conversation
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project
 
@@ -46,6 +46,11 @@ def stored_row(project: Project, row: int) -> StoredRow:
     messages, tools, notes, flags, *facts = found[0]
     conversation = Conversation.from_json(messages, tools)
     return StoredRow(conversation, tuple(notes), tuple(flags), *facts)
+
+
+def id_of(project: Project, row: int) -> str:
+    """The id of a row by its number; ProjectError when there is none."""
+    return stored_row(project, row).id
 
 
 def rejects_page(project: Project, limit: int, offset: int = 0) -> pd.DataFrame:
@@ -100,13 +105,28 @@ def previews(project: Project) -> list[str]:
     return project.values("SELECT preview FROM conversations ORDER BY row")
 
 
-def search_rows(project: Project, text: str, limit: int = 100_000) -> list[int]:
-    """Rows whose messages contain `text` (case-insensitive; % and _ are taken literally)."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A pattern in RE2's syntax that one message must match.
+
+    raw: a pattern that the JSON of such a row matches for sure, which is quicker to look for.
+    """
+
+    pattern: str
+    raw: str | None = None
+
+
+def rows_with(project: Project, wanted: Sequence[Wanted]) -> list[int]:
+    """Rows in which each pattern matches at least one message, ascending."""
+    raw = [one.raw for one in wanted if one.raw is not None]
+    maybe = "".join(" AND regexp_matches(messages, ?)" for _ in raw)
+    each = " AND ".join("bool_or(regexp_matches(content, ?))" for _ in wanted)
     return project.values(
-        "SELECT row FROM conversations WHERE contains(lower(messages), lower(?)) "
-        "ORDER BY row LIMIT ?",
-        without_surrogates(text),
-        limit,
+        "SELECT row FROM (SELECT row, "  # noqa: S608 - only question marks go in
+        "unnest(json_extract_string(messages, '$[*].content')) AS content "
+        f"FROM conversations WHERE true{maybe}) GROUP BY row HAVING {each} ORDER BY row",
+        *raw,
+        *(one.pattern for one in wanted),
     )
 
 

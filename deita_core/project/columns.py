@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deita_core.conversation import without_surrogates
 from deita_core.errors import ProjectError
 from deita_core.project.store import Project
@@ -64,10 +67,7 @@ def write_column(project: Project, names: dict[str, str], out: Path) -> int:
     """
     asked = ""
     for ours, column in names.items():
-        top, dot, key = without_surrogates(column).partition(".")
-        paths = [_path(f"{top}{dot}{key}"), *([_path(top, key)] if dot else [])]
-        found = [f"json_extract(original, '{_quoted(path)}')" for path in paths]
-        value = f"CASE WHEN json_valid(original) THEN coalesce({', '.join(found)})::VARCHAR END"
+        value = _value_of(column)
         if not project.number(f"SELECT count({value}) FROM conversations"):  # noqa: S608 - keys of records are quoted by _quoted
             raise ProjectError(
                 f"no record of {project.name} has the column {column!r}: choose another one"
@@ -75,6 +75,41 @@ def write_column(project: Project, names: dict[str, str], out: Path) -> int:
         asked += f', {value} AS "{ours}"'
     query = f"SELECT row, id, turns{asked} FROM conversations ORDER BY row"  # noqa: S608 - keys of records are quoted by _quoted
     return project.write_parquet(query, out)
+
+
+def record_values(project: Project, name: str) -> NDArray[np.object_]:
+    """What each row's record holds in a column, as text: (n,) in row order, None for nothing.
+
+    A text is itself; numbers, lists and objects are their JSON. Raises ProjectError for a column
+    that no row has.
+    """
+    value = _value_of(name, as_text=True)
+    found = project.values(f"SELECT {value} FROM conversations ORDER BY row")  # noqa: S608 - keys of records are quoted by _quoted
+    values = np.array(found, object)
+    if not any(value is not None for value in found):
+        raise ProjectError(
+            f"no record of {project.name} has the column {name!r}: choose another one"
+        )
+    return values
+
+
+def record_fields(project: Project) -> list[str]:
+    """Names of the fields of the pool's records, most common first; of objects, their own too."""
+    names = _keys(project, "$")
+    inner = {name: _keys(project, _path(name)) for name in names}
+    return [one for name in names for one in ([f"{name}.{key}" for key in inner[name]] or [name])]
+
+
+def _value_of(column: str, *, as_text: bool = False) -> str:
+    """SQL for the JSON of a column, or the text it stands for; NULL where a row has none.
+
+    A field whose own name has the dot goes before a nested one.
+    """
+    top, dot, key = without_surrogates(column).partition(".")
+    paths = [_path(f"{top}{dot}{key}"), *([_path(top, key)] if dot else [])]
+    extract = "json_extract_string" if as_text else "json_extract"
+    found = ", ".join(f"{extract}(original, '{_quoted(path)}')" for path in paths)
+    return f"CASE WHEN json_valid(original) THEN coalesce({found})::VARCHAR END"
 
 
 def _keys(project: Project, path: str) -> list[str]:

@@ -15,9 +15,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.filtering.search import found_rows
 from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.progress import FilterProgress, finish
-from deita_core.project.browse import search_rows
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
 from deita_core.selection.analysis.measures import (
@@ -65,8 +65,8 @@ def current_pins(opened: Opened) -> Pins:
 
 @st.cache_resource(show_spinner="Searching", max_entries=8, hash_funcs=_OF_POOL)
 def rows_with(opened: Opened, text: str) -> NDArray[np.int64]:
-    """Rows whose text contains `text`, ascending."""
-    return np.asarray(search_rows(opened.project, text), np.int64)
+    """Rows that a search finds, ascending; FilterError for one that cannot be read."""
+    return found_rows(opened.project, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from studio.rows.table import lines_chosen, row_table, rows_table, show_conversa
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
 from studio.shell.person import told
-from studio.shell.resources import Opened, say
+from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
 _LABELS = np.array([status.label for status in STATUSES], object)
@@ -62,8 +62,9 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
     shown = None if text else status
     rows = _in_order(result, shown)
     if text:
-        rows = rows[np.isin(rows, rows_with(opened, text))]
-        st.caption(f"Rows of any kind that contain “{escape(text)}”.")
+        with errors_shown():
+            rows = rows[np.isin(rows, rows_with(opened, text))]
+            st.caption(f"Rows of any kind that contain “{escape(text)}”.")
     if inside is not None:
         rows = rows[np.isin(rows, inside)]
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -20,6 +20,9 @@ from pathlib import Path
 from deita_core.cli.options import condition_of, ids_of, quota_of
 from deita_core.conversation import Conversation
 from deita_core.errors import DeitaError
+from deita_core.filtering import PoolColumns, parse_filter
+from deita_core.filtering.search import found_rows
+from deita_core.filtering.sql import where_mask
 from deita_core.formats.manifest import Manifest
 from deita_core.formats.read import LAYOUTS, Mapping, PoolRow, Reject, detect, read
 from deita_core.formats.read.containers import Container
@@ -29,7 +32,6 @@ from deita_core.formats.read.text import Record
 from deita_core.formats.score_file import read_scores, score_fields
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.browse import search_rows
 from deita_core.project.columns import numeric_columns, write_column
 from deita_core.project.pool import add_rows, add_source
 from deita_core.selection.rule import SelectionRule
@@ -168,10 +170,16 @@ def _ended() -> None:
 
 
 def search(data: bytes) -> None:
-    """What a user types to search, and the name of a column: no SQL of theirs is run."""
+    """What a user types to search, as a line of SQL, as a filter, and as the name of a column."""
     text = data.decode("utf-8", "surrogateescape")
     before = project().number("SELECT count(*) FROM conversations")
-    assert len(search_rows(project(), text)) <= before
+    with suppress(DeitaError):
+        assert len(found_rows(project(), text)) <= before
+    with suppress(DeitaError):
+        assert len(where_mask(text, PoolColumns(project()), seconds=1.0)) == before
+    with suppress(DeitaError):
+        wanted = parse_filter(text).filter
+        assert parse_filter(wanted.to_text()).strict() == wanted
     out = Path(str(project().path)).with_name("column.parquet")
     with suppress(DeitaError):
         write_column(project(), {"complexity": text}, out)

@@ -1,0 +1,244 @@
+"""The columns of a project's pool by name, each read or computed when it is first asked for.
+
+| name | kind | what it is |
+| --- | --- | --- |
+| complexity, quality | number | mean over the turns that have a score |
+| evol_score | number | under the rule that is given (the sum over the turns, if none is) |
+| turns, tokens, characters, instruction_characters, response_characters | number | |
+| nearest_similarity | number | to the nearest other row, by the similarity graph |
+| language, file | name | |
+| cluster | name | its number, of the similarity graph's clusters |
+| flag | names | what was noted of the row |
+| decision | name | pinned, excluded or none, as decided by hand |
+| status.NAME | name | what became of the row in the saved selection NAME |
+| record.FIELD | number or name | a field of the original record, as `project.columns` names it |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.embedding.catalogue import load_embedder, name_of_embedder
+from deita_core.embedding.protocol import Embedder
+from deita_core.errors import FilterError, ProjectError
+from deita_core.models.options import ModelOptions
+from deita_core.project import Project
+from deita_core.project.columns import record_fields, record_values
+from deita_core.project.graphs import load_clusters, load_graph
+from deita_core.project.pins import pins
+from deita_core.project.pool import load_pool_table
+from deita_core.project.selections import find_selection, selection_rows
+from deita_core.project.vectors import EmbedderRecord, embedders, load_vectors
+from deita_core.selection.filters import numeric_column
+from deita_core.selection.outcome import select
+from deita_core.selection.pool_table import PoolTable
+from deita_core.selection.rule import CONDITION_COLUMNS, SelectionRule
+from deita_core.selection.status import STATUSES
+
+Kind = Literal["number", "name", "names"]
+
+NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_similarity")
+NAMES: Final = ("language", "file", "cluster", "flag", "decision")
+RECORD: Final = "record."
+STATUS: Final = "status."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One value, or several names, for each of the n rows.
+
+    kind "number": values (n,) float64, NaN where there is none. "name": (n,) int32 into `names`,
+    -1 for none. "names": (n, k) bool, which of the k names a row has.
+    """
+
+    kind: Kind
+    values: NDArray[Any]
+    names: tuple[str, ...] = ()
+
+    def texts(self) -> list[Any]:
+        """The value of each row as Python has it: a number, a name, a list of names, or None."""
+        if self.kind == "number":
+            return [None if np.isnan(value) else float(value) for value in self.values]
+        if self.kind == "names":
+            return [[self.names[place] for place in np.flatnonzero(row)] for row in self.values]
+        return [self.names[code] if code >= 0 else None for code in self.values]
+
+
+class PoolColumns:
+    """The columns of a project as it is now; what was read once is kept.
+
+    table: the pool, with vectors and graph where closeness or the nearest neighbour are asked
+    for; without it all of it is loaded at need. rule: what `evol_score` is computed by.
+    embedder: for closeness to texts; without it the pool's own is loaded at need.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        table: PoolTable | None = None,
+        *,
+        rule: SelectionRule | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self.project = project
+        self._given = table
+        self._rule = rule or SelectionRule()
+        self._embedder = embedder
+        self._columns: dict[str, Column] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def table(self) -> PoolTable:
+        """The pool's columns, without its vectors where none were given."""
+        return load_pool_table(self.project) if self._given is None else self._given
+
+    @cached_property
+    def with_vectors(self) -> PoolTable:
+        """The pool with the active embedder's vectors; FilterError where there are none."""
+        if len(self.table.vector_rows):
+            return self.table
+        number = self.active_embedder.embedder
+        rows, vectors = load_vectors(self.project, number)
+        graph, clusters = load_graph(self.project), load_clusters(self.project)
+        return self.table.with_vectors(vectors, rows, graph=graph, cluster=clusters)
+
+    @cached_property
+    def active_embedder(self) -> EmbedderRecord:
+        """The embedder that the pool's vectors are from."""
+        for one in embedders(self.project):
+            if one.active and one.embedded:
+                return one
+        raise FilterError("closeness needs embeddings, and the pool has none: embed it first")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The model that embeds texts as the pool was; ModelError where it cannot be loaded."""
+        record = self.active_embedder
+        if self._embedder is None:
+            given = {k: record.parameters[k] for k in ("precision",) if k in record.parameters}
+            options = ModelOptions.model_validate(given)
+            self._embedder = load_embedder(name_of_embedder(record.model), options)
+        found = self._embedder
+        if (found.id, found.revision) != (record.model, record.revision):
+            raise FilterError(
+                f"the pool was embedded by {record.model} ({record.revision}), but here is "
+                f"{found.id} ({found.revision}): embed the pool again, or install that one"
+            )
+        return found
+
+    def names(self) -> list[str]:
+        """Every column there is; of the original records, up to 200 fields."""
+        statuses = self.project.values("SELECT name FROM selections ORDER BY name")
+        fields = record_fields(self.project)
+        own = [STATUS + name for name in statuses] + [RECORD + name for name in fields]
+        return [*NUMBERS, *NAMES, *own]
+
+    def __getitem__(self, name: str) -> Column:
+        """A column; FilterError for one that the pool does not have."""
+        if name not in self._columns:
+            self._columns[name] = self._made(name)
+        return self._columns[name]
+
+    def _made(self, name: str) -> Column:
+        make: dict[str, Callable[[], Column]] = {
+            "language": lambda: _coded(self.table.language, self.table.language_names),
+            "file": lambda: _coded(self.table.source, self.table.source_names),
+            "flag": self._flags,
+            "cluster": self._clusters,
+            "decision": self._decisions,
+            "nearest_similarity": self._nearest,
+        }
+        if name in make:
+            return make[name]()
+        if name in CONDITION_COLUMNS:
+            values = numeric_column(name, self._rule, self.table)
+            return Column("number", values.astype(np.float64))
+        if name.startswith(RECORD):
+            return self._record(name.removeprefix(RECORD))
+        if name.startswith(STATUS):
+            return self._status(name.removeprefix(STATUS))
+        known = ", ".join((*NUMBERS, *NAMES, f"{RECORD}FIELD", f"{STATUS}SELECTION"))
+        raise FilterError(f"a pool has no column {name!r}; it has {known}")
+
+    def _flags(self) -> Column:
+        names = self.table.flag_names
+        bits = np.arange(len(names), dtype=np.int64)
+        return Column("names", (self.table.flags[:, None] >> bits) & 1 == 1, names)
+
+    def _clusters(self) -> Column:
+        found = load_clusters(self.project) if self.table.cluster is None else self.table.cluster
+        if found is None:
+            raise FilterError("the pool has no clusters: make the similarity graph first")
+        return _coded(found, tuple(map(str, range(int(found.max(initial=-1)) + 1))))
+
+    def _decisions(self) -> Column:
+        names = ("none", "pinned", "excluded")
+        codes = np.zeros(len(self), np.int32)
+        for pin in pins(self.project):
+            codes[pin.row] = names.index(pin.kind)
+        return Column("name", codes, names)
+
+    def _nearest(self) -> Column:
+        """Copies are at 1; what has no other row above the graph's floor is at the floor."""
+        table = self.with_vectors
+        graph = table.graph
+        if graph is None:
+            raise FilterError(
+                "the similarity to the nearest row needs the similarity graph: make it first"
+            )
+        of_group = np.where(np.diff(np.asarray(graph.member_start)) > 1, 1.0, graph.nearest())
+        group = np.asarray(graph.group)
+        values = np.full(len(self), np.nan)
+        known = group >= 0
+        values[table.vector_rows[known]] = of_group[group[known]]
+        return Column("number", values)
+
+    def _record(self, field: str) -> Column:
+        try:
+            values = record_values(self.project, field)
+        except ProjectError as error:
+            raise FilterError(str(error)) from None
+        numbers = _numbers(values)
+        if numbers is not None:
+            return Column("number", numbers)
+        place: dict[str, int] = {}
+        codes = [-1 if v is None else place.setdefault(v, len(place)) for v in values]
+        return Column("name", np.array(codes, np.int32), tuple(place))
+
+    def _status(self, name: str) -> Column:
+        """By the rule, where it still keeps the same rows; else only whether a row was kept."""
+        saved = find_selection(self.project, name)
+        kept = selection_rows(self.project, saved.selection)[0]
+        outcome = select(SelectionRule.from_json(saved.rule), self.with_vectors)
+        if sorted(outcome.kept.tolist()) == sorted(kept):
+            return _coded(outcome.trace.status, tuple(status.label for status in STATUSES))
+        codes = np.ones(len(self), np.int32)
+        codes[kept] = 0
+        return Column("name", codes, ("kept", "not kept"))
+
+
+def _coded(codes: NDArray[np.integer], names: tuple[str, ...]) -> Column:
+    return Column("name", codes.astype(np.int32), names)
+
+
+def _numbers(values: NDArray[np.object_]) -> NDArray[np.float64] | None:
+    """The values as numbers, NaN for none; None where one of them is no finite number."""
+    numbers = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            numbers[row] = float("" if "_" in value else value)  # Python takes 1_000, JSON does not
+        except ValueError:
+            return None
+        if not np.isfinite(numbers[row]):
+            return None
+    return numbers

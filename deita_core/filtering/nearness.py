@@ -1,0 +1,93 @@
+"""How close each row is to given texts or rows, under the embedder of the pool.
+
+Similarity is the one of `similarity.definition`: the cosine in float64, rounded to 12 decimals.
+
+With examples of a target task this is RDS+ (Ivison et al. 2025, arXiv 2503.01807, section 3; the
+authors' code is hamishivi/automated-instruction-selection, `compute_influence_cosinesim.py` and
+`get_top_influences.py`): representations are the last layer's states under position-weighted mean
+pooling (the embedder `llm-weighted:MODEL`), and the examples choose in turn, each the row most
+similar to it. Under any other embedder the same is done with the vectors that it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deita_core.conversation import Conversation, Message
+from deita_core.embedding.protocol import text_for
+from deita_core.errors import FilterError
+from deita_core.filtering.columns import PoolColumns
+from deita_core.filtering.filter import Near
+from deita_core.similarity.definition import DECIMALS, unit_rows
+
+_BLOCK = 8192
+
+
+def closeness(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
+    """To the most similar of the texts or rows: (n,) float64 in [-1, 1], NaN without a vector."""
+    found: NDArray[np.float64] = similarities(near, columns).max(axis=1)
+    return found
+
+
+def near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
+    """Rows that pass, the closest first (`in_turn`, where there are several examples)."""
+    found = similarities(near, columns)
+    order = in_turn(found)
+    if near.least is not None:
+        order = order[found[order].max(axis=1) >= near.least]
+    return order[: near.limit]
+
+
+def similarities(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
+    """Of each row to each of the k texts or rows: (n, k) float64, NaN without a vector."""
+    table = columns.with_vectors
+    targets = _text_vectors(near.texts, columns) if near.texts else _row_vectors(near.ids, columns)
+    units = unit_rows(targets, np.arange(len(targets)))
+    places = table.place
+    rows = np.flatnonzero(places >= 0)
+    result = np.full((len(table), len(targets)), np.nan)
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        result[part] = np.round(unit_rows(table.vectors, places[part]) @ units.T, DECIMALS)
+    return result
+
+
+def in_turn(found: NDArray[np.float64]) -> NDArray[np.int64]:
+    """All rows with similarities, in the order in which the examples choose: (m,) int64.
+
+    found: (n, k), NaN rows are left out. In round r example j names its r-th most similar row
+    (ties by row); a row already named is passed over.
+    """
+    rows = np.flatnonzero(~np.isnan(found).any(axis=1))
+    examples = found.shape[1]
+    turn = np.full(len(rows), np.iinfo(np.int64).max)
+    for example in range(examples):
+        order = np.argsort(-found[rows, example], kind="stable")
+        turn[order] = np.minimum(turn[order], np.arange(len(rows)) * examples + example)
+    named: NDArray[np.int64] = rows[np.argsort(turn, kind="stable")]
+    return named
+
+
+def _text_vectors(texts: Sequence[str], columns: PoolColumns) -> NDArray[np.float32]:
+    """Each text as the message of a user, embedded as the conversations of the pool are."""
+    embedder = columns.embedder
+    asked = [text_for(embedder, Conversation((Message("user", text),))) for text in texts]
+    batch = embedder.embed(asked)
+    for text, reason in zip(texts, batch.reasons, strict=True):
+        if reason is not None:
+            raise FilterError(f"{text[:60]!r} cannot be embedded: {reason}; write another text")
+    return batch.vectors
+
+
+def _row_vectors(ids: Sequence[str], columns: PoolColumns) -> NDArray[np.floating]:
+    table = columns.with_vectors
+    rows = table.rows_of(tuple(ids))
+    for identity, row in zip(ids, rows.tolist(), strict=True):
+        if row < 0:
+            raise FilterError(f"no conversation of the pool has the id {identity!r}: check it")
+        if table.place[row] < 0:
+            raise FilterError(f"row {row} has no embedding, so nothing is close to it: embed it")
+    return table.vectors[table.place[rows]]
