@@ -258,3 +258,29 @@ def test_rows_that_came_after_the_columns_were_read_are_left_out(tmp_path: Path)
         mask = matching_rows(Filter(parts=(Search(query="bread"),)), before)
         assert np.flatnonzero(mask).tolist() == [0, 5, 10]
         assert rows("where=turns = 2", before) == [0, 5, 10]
+
+
+def in_full(near: Near, columns: PoolColumns) -> list[int]:
+    """All rows by the definition, and the examples in turn among those that reach the least."""
+    found = similarities(near, columns)
+    passes = np.flatnonzero(found.max(axis=1) >= (-1 if near.least is None else near.least))
+    return passes[in_turn(found[passes])][: near.limit].tolist()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.float64])
+@pytest.mark.parametrize(("least", "most"), [(None, 1), (None, 30), (0.1, None), (0.0, 25)])
+def test_the_screen_lets_through_what_all_comparisons_would(
+    kind: type, least: float | None, most: int | None, columns: PoolColumns
+):
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(ROWS, 16)).astype(kind)
+    vectors[40:] = vectors[:20]  # ties
+    vectors[7] = 0
+    vectors *= random.uniform(0.1, 9, (ROWS, 1)).astype(kind)
+    table = columns.table.with_vectors(vectors, np.arange(ROWS))
+    pool = PoolColumns(columns.project, table)
+    for rows_like in ((5,), (5, 12, 30)):
+        near = Near(ids=tuple(conversation(row).id for row in rows_like), least=least, most=most)
+        found = near_rows(near, pool).tolist()
+        assert found == in_full(near, pool)
+        assert 7 not in found

@@ -21,7 +21,8 @@ from deita_core.embedding.protocol import text_for
 from deita_core.errors import FilterError
 from deita_core.filtering.columns import PoolColumns
 from deita_core.filtering.filter import Near
-from deita_core.similarity.definition import DECIMALS, unit_rows
+from deita_core.selection.pool_table import PoolTable
+from deita_core.similarity.definition import DECIMALS, screen_margin, unit_rows
 
 _BLOCK = 8192
 
@@ -33,26 +34,74 @@ def closeness(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
 
 
 def near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
-    """Rows that pass, the closest first (`in_turn`, where there are several examples)."""
-    found = similarities(near, columns)
-    order = in_turn(found)
+    """Rows that pass, the closest first.
+
+    Those that reach `least` are named by the examples in turn (`in_turn`), until there are `most`.
+    A product in float32 screens all rows; what could pass is compared by the definition.
+    """
+    table, targets = columns.with_vectors, _targets(near, columns)
+    rough = _screened(table, targets)
+    slack = 2 * screen_margin(targets.shape[1])
+    maybe = table.place[table.vector_rows] >= 0
     if near.least is not None:
-        order = order[found[order].max(axis=1) >= near.least]
-    return order[: near.limit]
+        maybe &= rough.max(axis=1) >= near.least - slack
+    limit = near.limit
+    if limit is not None and limit < np.count_nonzero(maybe) and np.isfinite(rough[maybe]).all():
+        # After so many rounds each example alone has named so many rows.
+        last = -np.partition(-rough[maybe], limit - 1, axis=0)[limit - 1]
+        maybe &= (rough >= last - slack).any(axis=1)
+    rows = table.vector_rows[maybe]
+    found = _exact(table, rows, targets)
+    if near.least is not None:
+        reached = found.max(axis=1) >= near.least
+        rows, found = rows[reached], found[reached]
+    return rows[in_turn(found)][:limit]
 
 
 def similarities(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
     """Of each row to each of the k texts or rows: (n, k) float64, NaN without a vector."""
-    table = columns.with_vectors
-    targets = _text_vectors(near.texts, columns) if near.texts else _row_vectors(near.ids, columns)
-    units = unit_rows(targets, np.arange(len(targets)))
-    places = table.place
-    rows = np.flatnonzero(places >= 0)
+    table, targets = columns.with_vectors, _targets(near, columns)
+    rows = np.flatnonzero(table.place >= 0)
     result = np.full((len(table), len(targets)), np.nan)
-    for start in range(0, len(rows), _BLOCK):
-        part = rows[start : start + _BLOCK]
-        result[part] = np.round(unit_rows(table.vectors, places[part]) @ units.T, DECIMALS)
+    result[rows] = _exact(table, rows, targets)
     return result
+
+
+def _exact(
+    table: PoolTable, rows: NDArray[np.int64], targets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of these rows to unit vectors (k, d), by the definition: (m, k) float64."""
+    result = np.empty((len(rows), len(targets)))
+    places = table.place[rows]
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        units = unit_rows(table.vectors, places[part])
+        result[part] = np.round(units @ targets.T, DECIMALS)
+    return result
+
+
+def _screened(table: PoolTable, targets: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Of each vector to unit vectors (k, d), to within `screen_margin`: (m, k) float32.
+
+    Infinite where float32 is too narrow to tell.
+    """
+    narrow = targets.astype(np.float32)
+    result = np.empty((len(table.vectors), len(targets)), np.float32)
+    lengths = table.remember("lengths of vectors", lambda: _lengths(table.vectors))
+    for start in range(0, len(result), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = table.vectors[part].astype(np.float32, copy=False)
+        with np.errstate(all="ignore"):
+            result[part] = block @ narrow.T / lengths[part, None]
+    result[~np.isfinite(result)] = np.inf
+    return result
+
+
+def _lengths(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    blocks = (vectors[at : at + _BLOCK].astype(np.float64) for at in range(0, len(vectors), _BLOCK))
+    squares = [np.einsum("ij,ij->i", block, block) for block in blocks]
+    with np.errstate(all="ignore"):
+        return np.sqrt(np.concatenate([np.empty(0), *squares])).astype(np.float32)
 
 
 def in_turn(found: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -69,6 +118,12 @@ def in_turn(found: NDArray[np.float64]) -> NDArray[np.int64]:
         turn[order] = np.minimum(turn[order], np.arange(len(rows)) * examples + example)
     named: NDArray[np.int64] = rows[np.argsort(turn, kind="stable")]
     return named
+
+
+def _targets(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
+    """Unit vectors of the texts or rows: (k, d) float64."""
+    found = _text_vectors(near.texts, columns) if near.texts else _row_vectors(near.ids, columns)
+    return unit_rows(found, np.arange(len(found)))
 
 
 def _text_vectors(texts: Sequence[str], columns: PoolColumns) -> NDArray[np.float32]:
