@@ -5,8 +5,9 @@ import streamlit as st
 
 from deita_core.errors import FilterError
 from deita_core.filtering.search import found_rows
-from studio.charts.colours import Coloured, colour_by_category, colour_by_score
+from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
 from studio.charts.map_chart import clear_outline
+from studio.filters.bar import filter_bar
 from studio.rows.clusters import cluster_list, cluster_of_rows
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
@@ -14,6 +15,8 @@ from studio.shell.resources import Opened, arrays, current, pool_map, scores, st
 from studio.shell.text import escape
 
 COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag", "cluster")
+# More rings would hide what they stand around.
+_MOST_RINGED = 5000
 _TURNS = np.array(["1 turn", "2 turns", "3 to 5 turns", "6 to 10 turns", "more than 10 turns"])
 
 
@@ -61,26 +64,32 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         persist_state="session",
     )
 
-matches = None
+passing = filter_bar(opened)
+mask, conditions, ringed = np.ones(len(pool), np.bool_), [], None
+if passing is not None:
+    mask &= passing
+    conditions.append("pass the filter")
 if text:
     try:
-        matches = found_rows(opened.project, text)
+        hit = np.zeros(len(pool), np.bool_)
+        hit[found_rows(opened.project, text)] = True
+        mask &= hit
+        conditions.append(f"contain “{escape(text)}”")
+        ringed = np.flatnonzero(mask) if np.count_nonzero(mask) <= _MOST_RINGED else None
     except FilterError as error:
         st.error(escape(str(error)))
-        text = ""
-mapped = ~np.isnan(pool.xy[:, 0])
-rows = matches if matches is not None else np.arange(len(pool))
-said = f"**{len(rows):,}** of {len(pool):,} conversations contain “{escape(text)}”" if text else ""
+rows = np.flatnonzero(mask)
 
+mapped = ~np.isnan(pool.xy[:, 0])
 if mapped.any():
     coloured = colouring(opened, how)
-    ringed = matches if matches is not None and len(matches) <= 5000 else None
+    if passing is not None:
+        coloured = greyed(coloured, passing)
     event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed)
     if event.has_outline:
         inside = event.rows_inside(pool.xy, coloured[0])
-        rows = inside if matches is None else np.intersect1d(inside, matches)
-        said = f"**{len(rows):,}** of {len(pool):,} conversations are inside your outline"
-        said += f" and contain “{escape(text)}”" if text else ""
+        rows = inside[mask[inside]]
+        conditions.insert(0, "are inside your outline")
     if event.clicked is not None and not event.has_outline:
         with st.container(border=True):
             show_conversation(opened, event.clicked, key="explore_clicked")
@@ -90,9 +99,11 @@ else:
         icon=":material/scatter_plot:",
     )
 
+said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditions)}"
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(said or "Draw a lasso or a box on the map, or search, to see fewer rows.")
-    if said and mapped.any() and event.has_outline:
+    hint = "Filter, search, or draw a lasso or a box on the map, to see fewer rows."
+    st.markdown(said if conditions else hint)
+    if mapped.any() and event.has_outline:
         st.button(
             "Clear the outline",
             on_click=clear_outline,

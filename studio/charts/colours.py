@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Literal, NamedTuple
 
@@ -42,11 +42,15 @@ class Shade(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MapGroup:
-    """One colour of a map or chart: what it stands for, and the opacity of points in [0, 1]."""
+    """One colour of a map or chart: what it stands for, and the opacity of points in [0, 1].
+
+    total: how many rows are of it when those that were filtered out count, too; None: not said.
+    """
 
     label: str
     shade: Shade
     opacity: float = 0.8
+    total: int | None = None
 
 
 def legend(groups: Sequence[MapGroup]) -> dict[str, list[str]]:
@@ -62,7 +66,7 @@ def legend(groups: Sequence[MapGroup]) -> dict[str, list[str]]:
 class StatusStyle(MapGroup):
     """How a status of a selection looks. badge: the nearest colour of `st.badge`."""
 
-    badge: BadgeColour = "gray"
+    badge: BadgeColour = field(default="gray", kw_only=True)
 
 
 # What has no score or no vector.
@@ -80,7 +84,11 @@ _LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
 }
 
 # Indexed by `Status.code`, so that `SelectionTrace.status` gives the codes of these groups.
-STATUS_STYLES = tuple(StatusStyle(status.label, *_LOOKS[status.key]) for status in STATUSES)
+STATUS_STYLES = tuple(
+    StatusStyle(status.label, shade, opacity, badge=badge)
+    for status in STATUSES
+    for shade, opacity, badge in [_LOOKS[status.key]]
+)
 
 # Languages, sources, clusters: the largest first; everything after the last one is `OTHER`.
 CATEGORIES = (
@@ -153,3 +161,15 @@ def colour_by_category(values: Sequence[str | None], most: int = 8) -> Coloured:
     shades = chain(CATEGORIES, repeat(OTHER))
     groups = [MapGroup(name, shade) for (name, _), shade in zip(ranked, shades, strict=False)]
     return codes, (*groups, MapGroup("other", OTHER, 0.5))
+
+
+def greyed(coloured: Coloured, mask: NDArray[np.bool_]) -> Coloured:
+    """The same colours with the rows outside of the mask (n,) bool in a grey of their own.
+
+    Each group then knows its total, so that a legend can say "47 of 412".
+    """
+    codes, groups = coloured
+    totals = np.bincount(codes, minlength=len(groups)).tolist()
+    known = [replace(group, total=total) for group, total in zip(groups, totals, strict=True)]
+    outside = MapGroup("filtered out", OTHER, 0.12)
+    return np.where(mask, codes, len(groups)).astype(np.uint8), (*known, outside)

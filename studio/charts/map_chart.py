@@ -228,6 +228,7 @@ def map_payload(
         "opacity": [group.opacity for group in groups],
         "counts": counts,
         "names": _names(names),
+        "totals": [group.total for group in groups],
         "caption": describe_map(groups, counts, unplaced=unplaced),
         "height": height,
         "cleared": cleared,

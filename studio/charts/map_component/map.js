@@ -195,9 +195,11 @@ class RowMap {
       const dot = document.createElement("i");
       dot.style.background = colours[code];
       const count = document.createElement("span");
-      count.textContent = header.counts[code].toLocaleString("en-US");
+      const [number, total] = [header.counts[code], header.totals[code]];
+      count.textContent = number.toLocaleString("en-US");
+      if (total !== null) count.textContent += ` of ${total.toLocaleString("en-US")}`;
       chip.append(dot, label, count);
-      chip.hidden = header.counts[code] === 0;
+      chip.hidden = number === 0 && !total;
       return chip;
     }));
   }

@@ -1,0 +1,65 @@
+"""Which rows pass a filter, kept for as long as nothing that it looks at has changed."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.errors import SelectionError
+from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
+from deita_core.filtering.filter import Near, Search, Where
+from deita_core.project.pins import pins_version
+from deita_core.project.selections import selections_version
+from deita_core.selection.pool_table import PoolTable
+from studio.select.cache import pool_input
+from studio.shell.resources import Opened, arrays
+
+# An embedder is for one thread at a time, and all sessions share it.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _as_of_now(opened: Opened) -> tuple[str, int, int, int]:
+    project = opened.project
+    versions = (project.data_version(), pins_version(project), selections_version(project))
+    return (opened.key, *versions)
+
+
+@st.cache_resource(show_spinner="Filtering", max_entries=16, hash_funcs={Opened: _as_of_now})
+def mask_of(opened: Opened, text: str) -> NDArray[np.bool_]:
+    """Rows that pass the filter of this short text: (n,) bool; DeitaError where it cannot be
+    applied to this pool."""
+    wanted = parse_filter(text).strict()
+    with _ONE_AT_A_TIME:
+        return matching_rows(wanted, columns_of(opened, with_vectors=_needs_vectors(wanted)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs={Opened: _as_of_now})
+def columns_of(opened: Opened, *, with_vectors: bool = False) -> PoolColumns:
+    """The pool's columns as of now; what is read of them once stays."""
+    table: PoolTable = arrays(opened)
+    if with_vectors:
+        with suppress(SelectionError):  # what is missing is said by whatever needs it
+            table = pool_input(opened)
+    return PoolColumns(opened.project, table)
+
+
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Opened: _as_of_now})
+def column_names(opened: Opened) -> list[str]:
+    """Every column that a filter can name."""
+    return columns_of(opened).names()
+
+
+def _needs_vectors(wanted: Filter) -> bool:
+    def needs(column: str) -> bool:
+        return column == "nearest_similarity" or column.startswith("status.")
+
+    return any(
+        isinstance(part, Near)
+        or (isinstance(part, Where) and "nearest_similarity" in part.sql)
+        or (not isinstance(part, (Near, Search, Where)) and needs(part.column))
+        for part in wanted.parts
+    )

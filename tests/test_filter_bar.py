@@ -1,0 +1,104 @@
+"""studio.filters: chips, what adds one, views, and the address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from studio.charts.colours import colour_by_category, greyed
+from tests.builders import prepared_project, with_graph
+from tests.test_pages import APP, opened, texts
+
+
+@pytest.fixture
+def app(projects: Path) -> AppTest:
+    projects.mkdir()
+    with_graph(prepared_project(projects / "topics.duckdb"))
+    return AppTest.from_file(APP, default_timeout=60)
+
+
+def explore(app: AppTest, **address: str) -> AppTest:
+    app.query_params["project"] = "topics"
+    for key, value in address.items():
+        app.query_params[key] = value
+    return opened(app.run(), "explore")
+
+
+def chips(page: AppTest) -> list[str]:
+    return [b.label.replace("\\", "") for b in page.button if b.key.startswith("filter_chip")]
+
+
+def test_the_address_filters_and_each_part_is_a_chip(app: AppTest) -> None:
+    page = explore(app, filter="cluster=2;where=row < 20")
+    assert chips(page) == ["cluster 2", "WHERE row < 20"]
+    assert "**4** of 60 conversations pass the filter" in texts(page)
+
+
+def test_a_chip_takes_its_part_out_of_filter_and_address(app: AppTest) -> None:
+    page = explore(app, filter="cluster=2;where=row < 20")
+    page.button(key="filter_chip_1").click().run()
+    assert chips(page) == ["cluster 2"]
+    assert page.query_params["filter"] == "cluster=2"
+    assert "**12** of 60 conversations pass the filter" in texts(page)
+    page.button(key="filter_chip_0").click().run()
+    assert "filter" not in page.query_params
+
+
+def test_a_filter_is_added_by_kind_of_column(app: AppTest) -> None:
+    page = explore(app)
+    page.selectbox(key="filter_column").set_value("cluster").run()
+    page.multiselect(key="names_cluster").set_value(["1", "3"]).run()
+    page.button(key="filter_add").click().run()
+    page.selectbox(key="filter_column").set_value("record.id").run()
+    page.number_input(key="high_record.id").set_value(9.0).run()
+    page.button(key="filter_add").click().run()
+    assert not page.exception, page.exception
+    assert chips(page) == ["cluster 1 or 3", "id at most 9"]
+    assert page.query_params["filter"] == "cluster=1,3;record.id=..9"
+    assert "**4** of 60 conversations pass the filter" in texts(page)
+
+
+def test_a_search_and_a_filter_combine(app: AppTest) -> None:
+    page = explore(app, filter="where=row < 20")
+    page.text_input(key="search_text").set_value("bread").run()
+    assert "**4** of 60 conversations pass the filter and contain “bread”" in texts(page)
+
+
+def test_what_cannot_be_read_or_applied_is_said_and_nothing_is_filtered(app: AppTest) -> None:
+    page = explore(app, filter="cluster=2;nonsense;quality=x..")
+    assert chips(page) == ["cluster 2"]
+    said = [toast.value.replace("\\", "") for toast in page.toast]
+    assert any("got 'nonsense'" in one for one in said)
+    page = explore(app, filter="where=nothing > 2")
+    page.run()
+
+
+def test_a_line_of_sql_that_is_wrong_is_an_error_on_the_page(app: AppTest) -> None:
+    page = explore(app, filter="where=nothing > 2")
+    assert "pool has no column 'nothing' at character 1" in texts(page)
+    assert chips(page) == ["WHERE nothing > 2"]
+
+
+def test_a_view_is_saved_chosen_again_and_deleted(app: AppTest, projects: Path) -> None:
+    page = explore(app, filter="cluster=2")
+    page.text_input(key="view_name").set_value("second").run()
+    page.button(key="view_save").click().run()
+    page.button(key="filter_chip_0").click().run()
+    assert chips(page) == []
+    page.button(key="view_1").click().run()
+    assert chips(page) == ["cluster 2"]
+    page.button(key="view_delete_1").click().run()
+    assert not page.exception, page.exception
+    assert [b.key for b in page.button if b.key == "view_1"] == []
+
+
+def test_rows_outside_are_grey_and_groups_keep_their_totals() -> None:
+    codes, groups = greyed(
+        colour_by_category(["a", "a", "b"]), np.array([True, False, False], np.bool_)
+    )
+    assert codes.tolist() == [0, 3, 3]
+    assert [group.total for group in groups] == [2, 1, 0, None]
+    assert groups[3].label == "filtered out"
