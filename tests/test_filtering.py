@@ -15,6 +15,7 @@ from deita_core.filtering.filter import Near, Search
 from deita_core.filtering.nearness import closeness, in_turn, near_rows, similarities
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
+from deita_core.project.ledger import tag_rows
 from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pins import set_pins
 from deita_core.project.vectors import add_embeddings
@@ -38,6 +39,8 @@ def columns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PoolColumns]:
     with Project.open(path) as project:
         set_pins(project, [1, 2], "pinned")
         set_pins(project, [3], "excluded")
+        tag_rows(project, [4, 6], "poem")
+        tag_rows(project, [6], "rhyme")
         select_and_save(project, SelectionRule(threshold=0.95, budget=10), "first")
         yield PoolColumns(project)
 
@@ -70,6 +73,9 @@ def test_bounds_are_inclusive_and_leave_out_rows_without_a_value(name: str, colu
         ("cluster!=0,1,2,3;record.id=..9", [4, 9]),
         ("file=topics.jsonl;record.id=7", None),
         ("decision=pinned", [1, 2]),
+        ("tag=poem", [4, 6]),
+        ("tag=poem,rhyme;tag!=rhyme", [4]),
+        ("where=list_contains(tags, 'rhyme')", [6]),
         ("decision=pinned,excluded", [1, 2, 3]),
         ("decision!=none", [1, 2, 3]),
         ("record.id=5..6", [5, 6]),

@@ -8,7 +8,7 @@
 | nearest_similarity | number | to the nearest other row, by the similarity graph |
 | language, file | name | |
 | cluster | name | its number, of the similarity graph's clusters |
-| flag | names | what was noted of the row |
+| flag, tag | names | what was noted of the row; what people call it |
 | decision | name | pinned, excluded or none, as decided by hand |
 | status.NAME | name | what became of the row in the saved selection NAME |
 | record.FIELD | number or name | a field of the original record, as `project.columns` names it |
@@ -31,6 +31,7 @@ from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.columns import record_fields, record_values
 from deita_core.project.graphs import load_clusters, load_graph
+from deita_core.project.ledger import tagged_rows
 from deita_core.project.pins import pins
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import find_selection, selection_rows
@@ -44,7 +45,7 @@ from deita_core.selection.status import STATUSES
 Kind = Literal["number", "name", "names"]
 
 NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_similarity")
-NAMES: Final = ("language", "file", "cluster", "flag", "decision")
+NAMES: Final = ("language", "file", "cluster", "flag", "tag", "decision")
 RECORD: Final = "record."
 STATUS: Final = "status."
 
@@ -152,6 +153,7 @@ class PoolColumns:
             "language": lambda: _coded(self.table.language, self.table.language_names),
             "file": lambda: _coded(self.table.source, self.table.source_names),
             "flag": self._flags,
+            "tag": self._tags,
             "cluster": self._clusters,
             "decision": self._decisions,
             "nearest_similarity": self._nearest,
@@ -172,6 +174,15 @@ class PoolColumns:
         names = self.table.flag_names
         bits = np.arange(len(names), dtype=np.int64)
         return Column("names", (self.table.flags[:, None] >> bits) & 1 == 1, names)
+
+    def _tags(self) -> Column:
+        pairs = [(row, tag) for row, tag in tagged_rows(self.project) if row < len(self)]
+        names = tuple(sorted({tag for _, tag in pairs}))
+        place = {name: code for code, name in enumerate(names)}
+        values = np.zeros((len(self), len(names)), np.bool_)
+        for row, tag in pairs:
+            values[row, place[tag]] = True
+        return Column("names", values, names)
 
     def _clusters(self) -> Column:
         found = load_clusters(self.project) if self.table.cluster is None else self.table.cluster

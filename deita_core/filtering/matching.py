@@ -101,9 +101,9 @@ def _contains(part: Contains, column: Column) -> Mask:
 def _with_names(wanted: Mask, column: Column) -> Mask:
     """Rows with one of the names that are wanted."""
     if column.kind == "names":
-        some: Mask = column.values[:, wanted].any(axis=1)
+        some: Mask = np.asarray(column.values[:, wanted].any(axis=1), np.bool_)
         return some
     by_code = np.zeros(len(wanted) + 1, np.bool_)  # the last place is for code -1
     by_code[:-1] = wanted
-    found: Mask = by_code[column.values]
+    found: Mask = np.asarray(by_code[column.values], np.bool_)
     return found

@@ -101,7 +101,8 @@ def _lengths(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     blocks = (vectors[at : at + _BLOCK].astype(np.float64) for at in range(0, len(vectors), _BLOCK))
     squares = [np.einsum("ij,ij->i", block, block) for block in blocks]
     with np.errstate(all="ignore"):
-        return np.sqrt(np.concatenate([np.empty(0), *squares])).astype(np.float32)
+        lengths: NDArray[np.float32] = np.sqrt(np.concatenate([np.empty(0), *squares])).astype("f4")
+    return lengths
 
 
 def in_turn(found: NDArray[np.float64]) -> NDArray[np.int64]:

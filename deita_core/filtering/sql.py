@@ -7,8 +7,8 @@ are those of `FUNCTIONS`, which rules out files, settings, and values as large a
 runs in memory, over the columns that it names, where files, the network and extensions are
 switched off and the settings locked; after `SECONDS` it is interrupted.
 
-The columns of `pool`: row, id, preview, text (all messages), original (the record's JSON), flags (a
-list), and the numbers and names of `filtering.columns`; the cluster is a number here.
+The columns of `pool`: row, id, preview, text (all messages), original (the record's JSON), flags
+and tags (lists), and the numbers and names of `filtering.columns`; the cluster is a number here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,17 @@ TEXTS: Final = {
     "original": "original",
     "text": "array_to_string(json_extract_string(messages, '$[*].content'), chr(10) || chr(10))",
 }
-COLUMNS: Final = ("row", *TEXTS, *NUMBERS, "language", "file", "cluster", "flags", "decision")
+COLUMNS: Final = (
+    "row",
+    *TEXTS,
+    *NUMBERS,
+    "language",
+    "file",
+    "cluster",
+    "flags",
+    "tags",
+    "decision",
+)
 # What costs no more than its arguments; others could fill the memory (repeat), read a file
 # (read_text) or a setting (current_setting).
 _FUNCTIONS: Final = """
@@ -227,8 +237,9 @@ def _pool(columns: PoolColumns, named: set[str]) -> pa.Table:
     if "cluster" in named:
         codes = columns["cluster"].values
         made["cluster"] = pa.array(codes, mask=codes < 0)
-    if "flags" in named:
-        made["flags"] = pa.array(columns["flag"].texts(), pa.list_(pa.string()))
+    for name, column in (("flags", "flag"), ("tags", "tag")):
+        if name in named:
+            made[name] = pa.array(columns[column].texts(), pa.list_(pa.string()))
     return pa.table(made)
 
 

@@ -437,6 +437,14 @@ def tags(project: Project) -> list[TagCount]:
     return [TagCount(*row) for row in found]
 
 
+def tagged_rows(project: Project) -> list[tuple[int, str]]:
+    """Every row with each of its tags."""
+    return [
+        (row, tag)
+        for row, tag in project.rows("SELECT row, value FROM standing WHERE kind = 'tag'")
+    ]
+
+
 def tags_of(project: Project, row: int) -> list[str]:
     """The tags of a row, by name."""
     return project.values(

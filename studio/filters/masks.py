@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deita_core.errors import SelectionError
 from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
 from deita_core.filtering.filter import Near, Search, Where
+from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
 from deita_core.project.selections import selections_version
 from deita_core.selection.pool_table import PoolTable
@@ -22,10 +23,10 @@ from studio.shell.resources import Opened, arrays
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def _as_of_now(opened: Opened) -> tuple[str, int, int, int]:
+def _as_of_now(opened: Opened) -> tuple[str, int, int, int, int]:
     project = opened.project
-    versions = (project.data_version(), pins_version(project), selections_version(project))
-    return (opened.key, *versions)
+    by_hand = (pins_version(project), decisions_version(project))
+    return (opened.key, project.data_version(), *by_hand, selections_version(project))
 
 
 @st.cache_resource(show_spinner="Filtering", max_entries=16, hash_funcs={Opened: _as_of_now})
