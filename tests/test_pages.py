@@ -53,7 +53,7 @@ def test_the_score_page_tells_scored_and_failed(app: AppTest) -> None:
 
 def test_the_explore_page_lists_what_a_search_finds(app: AppTest) -> None:
     page = opened(app, "explore")
-    page.text_input(key="search_text").set_value("item 7.").run()
+    page.text_input(key="search_text").set_value('"item 7."').run()
     assert not page.exception, page.exception
     assert "**1** of 60 conversations contain" in texts(page)
 
