@@ -4,10 +4,11 @@ import numpy as np
 import streamlit as st
 
 from deita_core.errors import FilterError
-from deita_core.filtering.search import found_rows
+from deita_core.filtering.filter import Filter, Search
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
 from studio.charts.map_chart import clear_outline
 from studio.filters.bar import filter_bar
+from studio.filters.masks import mask_of
 from studio.rows.clusters import cluster_list, cluster_of_rows
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
@@ -67,13 +68,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 passing = filter_bar(opened)
 mask, conditions, ringed = np.ones(len(pool), np.bool_), [], None
 if passing is not None:
-    mask &= passing
+    mask = passing.copy()
     conditions.append("pass the filter")
 if text:
     try:
-        hit = np.zeros(len(pool), np.bool_)
-        hit[found_rows(opened.project, text)] = True
-        mask &= hit
+        mask &= mask_of(opened, Filter(parts=(Search(query=text),)).to_text())
         conditions.append(f"contain “{escape(text)}”")
         ringed = np.flatnonzero(mask) if np.count_nonzero(mask) <= _MOST_RINGED else None
     except FilterError as error:
