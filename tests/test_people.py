@@ -20,6 +20,9 @@ from deita_core.jobs.kinds import GraphSpec
 from deita_core.people import ROLES, Person, acting_as, local_person, role_book
 from deita_core.project import Project
 from deita_core.project.check import Finding, mend
+from deita_core.project.clusters import Cluster, forget_clusters, rename_cluster, set_clusters
+from deita_core.project.contamination import forget_benchmark, set_benchmark
+from deita_core.project.duplicates import set_text_duplicates
 from deita_core.project.folder import (
     create_project,
     delete_project,
@@ -71,6 +74,7 @@ from deita_core.project.selections import (
 )
 from deita_core.project.snapshots import make_snapshot
 from deita_core.project.vectors import add_embeddings, set_map
+from deita_core.project.views import delete_view, save_view
 from deita_core.review.decision import Decision
 from tests.builders import conversation, prepared_project, vector_table
 
@@ -92,11 +96,30 @@ def prepared(tmp_path: Path) -> Iterator[Project]:
         save(project, "first")
         add_job(project, "embed", {})
         add_source(project, "empty.json", "/empty.json", None)
+        save_view(project, "long", "turns=2..")
+        name_two_clusters(project)
+        find_in_a_benchmark(project)
         with acting_as(ada("curator")):
             make_queue(project, "first", range(6))
             claim(project, 1, most=2)
             answer(project, 1, [Decision(2, "drop")])
         yield project
+
+
+def name_two_clusters(project: Project) -> None:
+    named = [Cluster(n, f"cluster {n}", ("bread",), n, False) for n in (0, 1)]
+    set_clusters(project, np.arange(12), np.arange(12) % 2, named, {"method": "k-means"})
+
+
+def find_in_a_benchmark(project: Project) -> None:
+    facts = dict.fromkeys(("run", "rows", "texts", "short"), 1)
+    facts |= {"name": "questions.jsonl", "sha256": "0" * 64, "threshold": 0.9}
+    pair = {"row": 1, "position": 0, "part": "question 1", "share": 0.5, "longest": "a loaf"}
+    set_benchmark(project, facts, pa.Table.from_pylist([{**pair, "similarity": 0.95, "text": "A"}]))
+
+
+def text_duplicates() -> pa.Table:
+    return pa.table({"row": [1], "keeper": [0], "similarity": [0.9]})
 
 
 def save(project: Project, name: str, **options: Any) -> int:
@@ -120,6 +143,8 @@ WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
     "edit_row": ("reviewer", lambda p: edit_row(p, 1, conversation(2), of=0)),
     "claim": ("reviewer", lambda p: claim(p, 1, most=4)),
     "release": ("reviewer", lambda p: release(p, 1)),
+    "save_view": ("reviewer", lambda p: save_view(p, "short", "turns=..1")),
+    "delete_view": ("reviewer", lambda p: delete_view(p, "long")),
     "answer": ("reviewer", lambda p: answer(p, 1, [Decision(3, "keep")])),
     "make_queue": ("curator", lambda p: make_queue(p, "second", [1])),
     "ask_more": ("curator", lambda p: ask_more(p, 1, [1])),
@@ -144,6 +169,14 @@ WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
         "curator",
         lambda p: set_map(p, 3, pa.table({"row": [0], "x": [0.0], "y": [1.0]}), {}),
     ),
+    "set_clusters": ("curator", name_two_clusters),
+    "rename_cluster": ("curator", lambda p: rename_cluster(p, 1, "Bread")),
+    "set_text_duplicates": (
+        "curator",
+        lambda p: set_text_duplicates(p, text_duplicates(), 0.8, 12),
+    ),
+    "set_benchmark": ("curator", find_in_a_benchmark),
+    "forget_benchmark": ("curator", lambda p: forget_benchmark(p, "questions.jsonl")),
     "set_graph": ("curator", lambda p: set_graph(p, made_graph(p), graph_key(p, 3))),
     "add_job": ("curator", lambda p: add_job(p, "embed", {})),
     "set_job_state": ("curator", lambda p: set_job_state(p, 1, "failed")),
@@ -161,6 +194,7 @@ BATCHES: dict[str, Callable[[Project], object]] = {
     "add_rows": lambda p: add_rows(p, 0, no_rows(), no_rejects()),
     "set_source_facts": lambda p: set_source_facts(p, 0, facts()),
     "stop_sources": stop_sources,
+    "forget_clusters": forget_clusters,
     "add_scores": lambda p: add_scores(p, 1, SCORED),
     "add_embeddings": lambda p: add_embeddings(p, 3, vector_table(np.ones((2, 8), np.float32))),
     "set_job_progress": lambda p: set_job_progress(p, 1, Progress()),
