@@ -26,7 +26,7 @@ Role = Literal["viewer", "reviewer", "curator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 MAY: Mapping[Role, str] = {
     "viewer": "look at everything",
-    "reviewer": "review, tag, pin and exclude rows, with notes",
+    "reviewer": "review, tag, pin and exclude rows, with notes; save views",
     "curator": "import, run jobs, save selections, export",
     "admin": "make, rename and delete projects, put files into the data folder",
 }
