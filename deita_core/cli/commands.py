@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 import shutil
 import sys
@@ -19,6 +18,7 @@ from deita_core.cli.options import (
     EMBEDDER,
     EXPORT_FORMAT,
     FORCE,
+    JSON,
     LICENSE,
     OUT,
     QUIET,
@@ -30,6 +30,7 @@ from deita_core.cli.options import (
     ScorerOptions,
     choice,
     flag,
+    print_json,
     repeated,
     value,
 )
@@ -454,13 +455,13 @@ def replay(
 
 def info(
     target: ProjectOptions,
-    as_json: bool = flag("--json", "one JSON object"),
+    as_json: bool = JSON,
 ) -> None:
     """Say how far a project has come."""
     with target.opened() as project:
         found = asdict(project_info(project))
         if as_json:
-            print(json.dumps(found, ensure_ascii=False))
+            print_json(found)
             return
         _print_counts(project)
         for name, value in found.items():

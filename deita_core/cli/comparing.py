@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Generator
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typer import Argument
 
-from deita_core.cli.options import ProjectOptions, flag, value
+from deita_core.cli.options import JSON, ProjectOptions, print_json, value
 from deita_core.errors import SelectionError
 from deita_core.files import one_line
 from deita_core.jobs.compare_sets import Compared, compare_named, comparison_table, stability_of
@@ -24,7 +23,6 @@ from deita_core.selection.pool_table import PoolTable
 
 Result = TypeVar("Result")
 
-JSON: Any = flag("--json", "one JSON object")
 _SET = "a saved selection, a file, or the word pool or random"
 _SHARES = 12
 
@@ -48,7 +46,7 @@ def compare(
         steps = compare_named(project, a, b, seeds=range(seeds), table=table)
         found = _run(steps, target.quiet or as_json)
     if as_json:
-        print(json.dumps(_plain(_document(found, table)), ensure_ascii=False))
+        print_json(_document(found, table))
         return
     said = (*(one.sentence() for one in found.files), f"{found.sets.sentence()}.")
     for line in (*said, *_lines(found.sets, found.measured)):
@@ -64,7 +62,7 @@ def show_stability(
     with target.opened() as project:
         found = _run(stability_of(project, name), target.quiet or as_json)
     if as_json:
-        print(json.dumps(_plain({"name": name, "changes": [asdict(one) for one in found]})))
+        print_json({"name": name, "changes": [asdict(one) for one in found]})
         return
     width = max(len(one.change) for one in found)
     for one in found:
@@ -144,12 +142,3 @@ def _document(compared: Compared, table: PoolTable) -> dict[str, Any]:
         "only_a": ids(found.only_a),
         "only_b": ids(found.only_b),
     }
-
-
-def _plain(value: Any) -> Any:
-    """The value with null for what is no number."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

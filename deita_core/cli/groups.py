@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.cli.options import ProjectOptions, choice, flag, value
+from deita_core.cli.options import JSON, ProjectOptions, choice, flag, print_json, value
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ProjectError
 from deita_core.files import one_line
@@ -36,7 +35,6 @@ from deita_core.similarity.contamination import RUN
 from deita_core.similarity.duplicates import By, DuplicateGroups
 
 _WIDTH = 100
-JSON: Any = flag("--json", "one JSON object")
 LAST: Any = value(10, "N", "how many to show")
 
 
@@ -68,7 +66,7 @@ def show_clusters(
         if not found:
             raise ProjectError("the clusters have no names yet: give --make to make and name them")
         if as_json:
-            print(json.dumps([_cluster_object(one) for one in found], ensure_ascii=False))
+            print_json([_cluster_object(one) for one in found])
             return
         for one in found[:show]:
             print(_cluster_line(one))
@@ -122,7 +120,7 @@ def show_duplicates(
         found = groups.groups()
         dropped = drop_duplicates(project, groups, threshold, kind).rows if drop else None
         if as_json:
-            print(json.dumps(_duplicates_object(groups, found, dropped), ensure_ascii=False))
+            print_json(_duplicates_object(groups, found, dropped))
             return
         print(
             f"{len(groups.dropped):,} near-duplicates above {threshold:g}, in {len(found):,} groups"
@@ -195,7 +193,7 @@ def contamination(
         known = [one for one in benchmarks(project) if name in (None, one.name)]
         if as_json:
             pairs = benchmark_pairs(project, name)
-            print(json.dumps(_contamination_object(known, pairs), ensure_ascii=False))
+            print_json(_contamination_object(known, pairs))
             return
         for one in known:
             print(one_line(one.sentence))

@@ -6,11 +6,14 @@ A group is a dataclass. A command takes it as one parameter, and `grouped` sprea
 from __future__ import annotations
 
 import inspect
+import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 from typer import Argument, BadParameter, Option
 
 from deita_core.errors import FilterError, FormatError, ModelError, PathError, SelectionError
@@ -81,6 +84,7 @@ def repeated(metavar: str, help: str) -> Any:
 
 QUIET: Any = flag("--quiet", "no progress bars")
 OUT: Any = value(..., "FILE", "the file to write")
+JSON: Any = flag("--json", "JSON instead of sentences")
 FORCE: Any = flag("--force", "overwrite the file to write if it exists")
 EXPORT_FORMAT: Any = choice("sharegpt", EXPORT_FORMATS, "how the file is written")
 LICENSE: Any = value("other", "ID", "for the dataset card, as the hub writes it")
@@ -395,3 +399,18 @@ def ids_of(given: Sequence[str]) -> tuple[str, ...]:
             raise PathError(f"cannot read the ids in {one[1:]!r}: {error}") from error
         ids |= dict.fromkeys(x.strip() for x in lines if x.strip() and not x.startswith("#"))
     return tuple(ids)
+
+
+def print_json(found: Any) -> None:
+    """What `JSON` asks for: one line, with null for what is no finite number."""
+    print(json.dumps(_json_value(found), ensure_ascii=False))
+
+
+def _json_value(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _json_value(one) for name, one in found.items()}
+    if isinstance(found, list | tuple):
+        return [_json_value(one) for one in found]
+    if isinstance(found, np.ndarray):
+        return _json_value(found.tolist())
+    return None if isinstance(found, float) and not math.isfinite(found) else found

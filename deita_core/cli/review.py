@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from typer import Argument, BadParameter
 
-from deita_core.cli.options import FORCE, ProjectOptions, choice, flag, ids_of, repeated, value
+from deita_core.cli.options import (
+    FORCE,
+    JSON,
+    ProjectOptions,
+    choice,
+    flag,
+    ids_of,
+    print_json,
+    repeated,
+    value,
+)
 from deita_core.errors import ExportError, ProjectError, ReviewError
 from deita_core.files import one_line
 from deita_core.jobs.kind import absolute
@@ -53,7 +63,6 @@ from deita_core.review.queue_rule import QUEUE_KINDS, QueueRule
 from deita_core.scoring.protocol import DIMENSIONS
 
 REVIEWER: Any = value("", "NAME", "who reviews (default: the user of this machine)")
-JSON: Any = flag("--json", "JSON instead of sentences")
 IDS: Any = repeated("ID", "a row by its id (@FILE: one id a line)")
 ASK: Any = repeated("WHAT", f"what each row asks for: {', '.join(ASKS)} (default: verdict)")
 
@@ -177,7 +186,7 @@ def _print_claimed(project: Project, queue: Queue, reviewer: str, most: int) -> 
     for row in claim(project, queue.queue, reviewer, most):
         version, text = row_text(project, row)
         found = {"row": row, "version": version, "messages": json.loads(text.to_json())}
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
 
 
 def _make_adjudication(
@@ -400,14 +409,4 @@ def _say(found: Any) -> None:
     if isinstance(found, str):
         print(found)
     else:
-        print(json.dumps(_without_nan(found), ensure_ascii=False, default=str))
-
-
-def _without_nan(found: Any) -> Any:
-    if isinstance(found, dict):
-        return {name: _without_nan(one) for name, one in found.items()}
-    if isinstance(found, list | tuple):
-        return [_without_nan(one) for one in found]
-    if isinstance(found, np.ndarray):
-        return _without_nan(found.tolist())
-    return None if isinstance(found, float) and not np.isfinite(found) else found
+        print_json(found)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from typer import Argument, BadParameter
 
-from deita_core.cli.options import FilterOptions, ProjectOptions, flag, repeated, value
+from deita_core.cli.options import (
+    JSON,
+    FilterOptions,
+    ProjectOptions,
+    flag,
+    print_json,
+    repeated,
+    value,
+)
 from deita_core.errors import FilterError
 from deita_core.files import one_line
 from deita_core.filtering import Filter, PoolColumns, matching_rows
@@ -32,7 +39,7 @@ def show_rows(
         None, "COLUMN", "the highest of it first (default: the closest first, else as imported)"
     ),
     column: list[str] = repeated("COLUMN", "show this column, too"),
-    as_json: bool = flag("--json", "one JSON object"),
+    as_json: bool = JSON,
 ) -> None:
     """Show the rows that pass a filter, a search, or are close to something."""
     if limit < 0:
@@ -51,7 +58,7 @@ def show_rows(
             shown.append(_object(stored_row(project, row), wanted) | more)
         if as_json:
             said: dict[str, Any] = {"filter": wanted.to_text(), "rows": len(order)}
-            print(json.dumps(said | {"of": len(mask), "shown": shown}, ensure_ascii=False))
+            print_json(said | {"of": len(mask), "shown": shown})
             return
         print(f"{len(order):,} of {len(mask):,} rows: {one_line(wanted.describe())}")
         for one in shown:
@@ -133,7 +140,7 @@ def view(
     action: str = Argument(..., metavar="[save|list|delete]", parser=_action),
     name: str | None = value(None, "NAME", "of the view to save or delete"),
     replace: bool = flag("--replace", "save over one of the same name"),
-    as_json: bool = flag("--json", "list as one JSON array"),
+    as_json: bool = JSON,
 ) -> None:
     """Save a filter under a name, list the views, or delete one."""
     if action != "list" and name is None:
@@ -157,7 +164,7 @@ def _print_views(project: Project, as_json: bool) -> None:
     found = views(project)
     if as_json:
         listed = [{"name": v.name, "filter": v.filter, "author": v.author} for v in found]
-        print(json.dumps(listed, ensure_ascii=False))
+        print_json(listed)
         return
     for one in found:
         read = parse_filter(one.filter)
