@@ -12,7 +12,7 @@ from typing import Any
 
 from deita_core.describe import CONTAMINATED
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, next_number, now
+from deita_core.project.store import Project, next_number, none_such, now
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ def set_benchmark(project: Project, facts: dict[str, Any], pairs: Any) -> None:
 def forget_benchmark(project: Project, name: str) -> None:
     """Take back what a benchmark found, the flags too; ProjectError when there is none."""
     if name not in (known := [one.name for one in benchmarks(project)]):
-        names = ", ".join(map(repr, known)) or "none yet"
-        raise ProjectError(f"there is no benchmark {name!r} (there are: {names}): choose another")
+        raise ProjectError(none_such("benchmark", name, known, "choose another"))
     with project.transaction("curator", "forget a benchmark", {"file": name}) as cursor:
         _delete(cursor, name)
         _flag(cursor)

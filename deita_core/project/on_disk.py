@@ -20,6 +20,7 @@ import duckdb
 import psutil
 
 from deita_core.errors import ProjectDamagedError, ProjectError
+from deita_core.files import whole_file
 
 SUFFIX = ".duckdb"
 # Errors that have this as their number, or such a text, mean that a disk is full; numpy and DuckDB
@@ -96,6 +97,17 @@ def file_problem(path: Path, error: BaseException) -> ProjectError | None:
     if isinstance(error, duckdb.IOException) and not _DAMAGE_TEXT.search(text):
         return ProjectError(f"{path} cannot be read or written: {reason}")
     return damaged(path, reason)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a project file; the copy is whole or not there. ProjectError when it cannot be made."""
+    try:
+        with whole_file(target) as partial:
+            shutil.copyfile(source, partial)
+    except OSError as error:
+        raise file_problem(target, error) or ProjectError(
+            f"{target} cannot be written: {error.strerror}"
+        ) from error
 
 
 def shortage(error: BaseException, folder: Path) -> str | None:

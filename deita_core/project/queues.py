@@ -28,7 +28,15 @@ from deita_core.project.ledger import (
     lines_of_decisions,
     without_repeats,
 )
-from deita_core.project.store import Project, check_name, count_up, next_number, now, whole_number
+from deita_core.project.store import (
+    Project,
+    check_name,
+    count_up,
+    next_number,
+    none_such,
+    now,
+    whole_number,
+)
 from deita_core.review.answers import Answers, Effect, effect_of
 from deita_core.review.decision import ASKS, VERDICTS, Decision, Dimension, Kind, check_word
 
@@ -174,8 +182,7 @@ def find_queue(project: Project, name: str) -> Queue:
     """A queue by name; ReviewError that lists those there are."""
     known = {queue.name: queue for queue in queues(project)}
     if name not in known:
-        names = ", ".join(map(repr, known)) or "none yet"
-        raise ReviewError(f"there is no queue {name!r} (there are: {names}): make it first")
+        raise ReviewError(none_such("queue", name, known, "make it first"))
     return known[name]
 
 

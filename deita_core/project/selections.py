@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, check_name, count_up, now
+from deita_core.project.store import Project, check_name, count_up, none_such, now
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,8 +108,7 @@ def find_selection(project: Project, name: str) -> SavedSelection:
     if name not in known:
         if gone := _last_said(project.cursor(), (DELETE,), "name", name):
             raise ProjectError(f"the selection {name!r} {gone}: choose another one")
-        names = ", ".join(map(repr, known)) or "none yet"
-        raise ProjectError(f"there is no selection {name!r} (there are: {names}): save it first")
+        raise ProjectError(none_such("selection", name, known, "save it first"))
     return known[name]
 
 

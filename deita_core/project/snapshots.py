@@ -15,14 +15,13 @@ from datetime import datetime
 from pathlib import Path
 
 from deita_core.errors import ProjectError, ProjectLockedError
-from deita_core.files import whole_file
 from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
 from deita_core.project.job_log import active_jobs, set_job_state
 from deita_core.project.on_disk import (
     SUFFIX,
     Snapshot,
-    file_problem,
+    copy_whole,
     list_snapshots,
     snapshots_folder,
 )
@@ -96,13 +95,7 @@ def delete_snapshot(path: Path, name: str) -> None:
 
 def _put(snapshot: Snapshot, target: Path) -> None:
     """The snapshot's file and graph in place of what is at `target`, if anything."""
-    try:
-        with whole_file(target) as partial:
-            shutil.copyfile(snapshot.path, partial)
-    except OSError as error:
-        raise file_problem(target, error) or ProjectError(
-            f"{target} cannot be written: {error.strerror}"
-        ) from error
+    copy_whole(snapshot.path, target)
     # Batches of the jobs that ran meanwhile belong to what is no more.
     shutil.rmtree(target.with_name(f"{target.name}.work"), ignore_errors=True)
     delete_graphs(target)

@@ -18,7 +18,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,9 +35,16 @@ from deita_core.errors import (
     ProjectLockedError,
     ProjectVersionError,
 )
-from deita_core.files import PRIVATE_FILE, one_line, partial_path, private_folder, sweep, whole_file
+from deita_core.files import PRIVATE_FILE, one_line, partial_path, private_folder, sweep
 from deita_core.people import Person, Role, current_person, require
-from deita_core.project.on_disk import ENDING, SUFFIX, damaged, file_problem, list_snapshots
+from deita_core.project.on_disk import (
+    ENDING,
+    SUFFIX,
+    copy_whole,
+    damaged,
+    file_problem,
+    list_snapshots,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,13 +368,7 @@ class Project:
         private_folder(path.parent)
         with self._write_lock, self.reading() as cursor:
             cursor.execute("FORCE CHECKPOINT")  # waits for those who read
-            try:
-                with whole_file(path) as partial:
-                    shutil.copyfile(self.path, partial)
-            except OSError as error:
-                raise file_problem(path, error) or ProjectError(
-                    f"{path} cannot be written: {error.strerror}"
-                ) from error
+            copy_whole(self.path, path)
 
     def close(self) -> None:
         """Release the file for other processes; calling it twice is harmless."""
@@ -396,6 +397,12 @@ def check_name(name: str, of: str) -> str:
             "choose another"
         )
     return name
+
+
+def none_such(kind: str, name: str, known: Iterable[str], remedy: str) -> str:
+    """The sentence for a name that nothing has, with those there are."""
+    names = ", ".join(map(repr, known)) or "none yet"
+    return f"there is no {kind} {name!r} (there are: {names}): {remedy}"
 
 
 def whole_number(cursor: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> int:

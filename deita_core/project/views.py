@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.store import Project, check_name, count_up, now
+from deita_core.project.store import Project, check_name, count_up, none_such, now
 
 _COUNTER: Final = "views_version"
 # Actions of the log.
@@ -69,8 +69,7 @@ def find_view(project: Project, name: str) -> View:
     """A view by name; ProjectError that lists the names there are."""
     known = {view.name: view for view in views(project)}
     if name not in known:
-        names = ", ".join(map(repr, known)) or "none yet"
-        raise ProjectError(f"there is no view {name!r} (there are: {names}): save it first")
+        raise ProjectError(none_such("view", name, known, "save it first"))
     return known[name]
 
 

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from deita_core.progress import FilterProgress
 from deita_core.selection.candidates import Candidates, Limits, Steps, Strategy
-from deita_core.selection.strategies.coverage import Admission, Progress, chosen_steps
+from deita_core.selection.strategies.coverage import (
+    GAIN_DECIMALS,
+    STEP,
+    Admission,
+    Progress,
+    chosen_steps,
+)
 from deita_core.selection.strategies.deduplication import cluster_centroids
 from deita_core.selection.strategies.greedy import pass_steps
 from deita_core.similarity.definition import DECIMALS
@@ -57,8 +63,6 @@ CAR = Strategy(
 # The defaults of the published program (yichengchen24/MIG, mig/sampler.py).
 POWER: Final = 0.8
 OFFSET: Final = 1e-6
-GAIN_DECIMALS: Final = 9
-_STEP: Final = 256
 
 
 def _mig_steps(candidates: Candidates, limits: Limits) -> Steps:
@@ -166,7 +170,7 @@ class _Information:
             self._waiting[label].pop()
             self._look(label, best, at)
             asked += 1
-            if asked % _STEP == 0:
+            if asked % STEP == 0:
                 yield FilterProgress(asked, taken, len(others))
 
     def _look(self, label: int, best: Floats, at: Rows) -> None:

@@ -245,7 +245,7 @@ K_CENTER = Strategy(
 
 
 GAIN_DECIMALS: Final = 9
-_STEP: Final = 256
+STEP: Final = 256
 _CHUNK: Final = 1 << 14
 
 
@@ -414,7 +414,7 @@ class _Coverage:
             else:
                 heapq.heappop(heap)
             asked += 1
-            if asked % _STEP == 0:
+            if asked % STEP == 0:
                 yield FilterProgress(asked, taken, len(others))
 
     def _entry(self, gain: float, place: int, group: int) -> tuple[float, int, int]:
