@@ -18,9 +18,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
-from benchmarks.made_project import BATCH, DIMENSION, made_vectors, make_project
+from benchmarks.made_project import BATCH, DIMENSION, add_vectors, made_vectors, make_project
 from benchmarks.results import machine, write_section
 from deita_core.embedding.minilm import MODEL_ID, REVISION, MiniLM
 from deita_core.filtering import PoolColumns, matching_rows, parse_filter
@@ -31,7 +30,6 @@ from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
 from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source
-from deita_core.project.vectors import add_embeddings
 from deita_core.selection.pool_table import PoolTable
 
 RUNS = 7
@@ -55,17 +53,7 @@ def with_minilm_vectors(path: Path) -> None:
         identity = ModelIdentity(id=MODEL_ID, revision=REVISION, width=DIMENSION)
         embedder = register_model(project, "embedding", identity)
         vectors, _ = made_vectors(rows, np.random.default_rng(0))
-        for start in range(0, rows, BATCH):
-            part = vectors[start : start + BATCH]
-            offsets = pa.array(np.arange(0, part.size + 1, DIMENSION), pa.int32())
-            batch = {
-                "row": pa.array(range(start, start + len(part)), pa.int32()),
-                "vector": pa.ListArray.from_arrays(offsets, pa.array(part.ravel())),
-                "tokens": pa.array([60] * len(part), pa.int32()),
-                "truncated": pa.array([False] * len(part)),
-                "reason": pa.array([None] * len(part), pa.string()),
-            }
-            add_embeddings(project, embedder, pa.table(batch))
+        add_vectors(project, embedder, vectors)
 
 
 def imported(path: Path, pool: Path) -> Path:
@@ -82,9 +70,9 @@ def imported(path: Path, pool: Path) -> Path:
 def measure(path: Path, embedder: MiniLM) -> list[tuple[str, float]]:
     """What was done, and how long it took."""
     with Project.open(path) as project:
-        columns = PoolColumns(project, embedder=embedder)
+        columns = PoolColumns(project, load=lambda record: embedder)
         table = columns.with_vectors
-        columns = PoolColumns(project, table, embedder=embedder)
+        columns = PoolColumns(project, table, load=lambda record: embedder)
         some = project.values("SELECT id FROM conversations WHERE row = 8")[0]
         prompts = ",".join(f"prompt {n} about something else" for n in range(50))
         filters = {
@@ -111,7 +99,9 @@ def measure(path: Path, embedder: MiniLM) -> list[tuple[str, float]]:
 
 
 def _count(wanted: Filter, project: Project, table: PoolTable, embedder: MiniLM) -> int:
-    return int(matching_rows(wanted, PoolColumns(project, table, embedder=embedder)).sum())
+    return int(
+        matching_rows(wanted, PoolColumns(project, table, load=lambda record: embedder)).sum()
+    )
 
 
 def main() -> None:

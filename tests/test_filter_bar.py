@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deita_core.project.pins import set_pins
 from studio.charts.colours import colour_by_category, greyed
 from tests.builders import prepared_project, with_graph
+from tests.fakes import HashEmbedder
 from tests.test_pages import APP, opened, texts
 
 
@@ -80,6 +82,23 @@ def test_a_line_of_sql_that_is_wrong_is_an_error_on_the_page(app: AppTest) -> No
     page = explore(app, filter="where=nothing > 2")
     assert "pool has no column 'nothing' at character 1" in texts(page)
     assert chips(page) == ["WHERE nothing > 2"]
+
+
+def test_the_embedder_stays_loaded_when_a_row_is_pinned(app: AppTest, monkeypatch) -> None:
+    loaded = []
+
+    class OfThePool(HashEmbedder):
+        id = "tests/embedder"
+
+        def __init__(self) -> None:
+            loaded.append(self)
+
+    monkeypatch.setattr("studio.filters.masks.embedder_of", lambda record: OfThePool())
+    page = explore(app, filter="meaning=bread")
+    set_pins(page.session_state["opened_project"].project, [1], "pinned")
+    page.run()
+    assert "conversations pass the filter" in texts(page)
+    assert len(loaded) == 1
 
 
 def test_a_view_is_saved_chosen_again_and_deleted(app: AppTest, projects: Path) -> None:

@@ -219,7 +219,7 @@ def embedded(tmp_path: Path) -> Iterator[PoolColumns]:
         number = register_model(project, "embedding", identity)
         texts = [conversation(row).text for row in range(11)]
         add_embeddings(project, number, vector_table(embedder.embed(texts).vectors))
-        yield PoolColumns(project, embedder=embedder)
+        yield PoolColumns(project, load=lambda record: embedder)
 
 
 def test_a_text_is_as_close_as_its_own_embedding_says(embedded: PoolColumns):
@@ -234,7 +234,7 @@ def test_a_text_is_as_close_as_its_own_embedding_says(embedded: PoolColumns):
 
 
 def test_another_embedder_than_the_pools_is_refused(columns: PoolColumns):
-    other = PoolColumns(columns.project, embedder=HashEmbedder())
+    other = PoolColumns(columns.project, load=lambda record: HashEmbedder())
     with pytest.raises(FilterError, match=r"embedded by tests/embedder \(1\), but here is tests/h"):
         rows("meaning=bread", other)
 

@@ -76,7 +76,7 @@ class PoolColumns:
 
     table: the pool, with vectors and graph where closeness or the nearest neighbour are asked
     for; without it all of it is loaded at need. rule: what `evol_score` is computed by.
-    embedder: for closeness to texts; without it the pool's own is loaded at need.
+    load: gives the embedder of a record, at need, for closeness to texts.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class PoolColumns:
         table: PoolTable | None = None,
         *,
         rule: SelectionRule | None = None,
-        embedder: Embedder | None = None,
+        load: Callable[[EmbedderRecord], Embedder] | None = None,
     ) -> None:
         self.project = project
         self._given = table
         self._rule = rule or SelectionRule()
-        self._embedder = embedder
+        self._load = load or embedder_of
         self._columns: dict[str, Column] = {}
 
     def __len__(self) -> int:
@@ -123,11 +123,7 @@ class PoolColumns:
     def embedder(self) -> Embedder:
         """The model that embeds texts as the pool was; ModelError where it cannot be loaded."""
         record = self.active_embedder
-        if self._embedder is None:
-            given = {k: record.parameters[k] for k in ("precision",) if k in record.parameters}
-            options = ModelOptions.model_validate(given)
-            self._embedder = load_embedder(name_of_embedder(record.model), options)
-        found = self._embedder
+        found = self._load(record)
         if (found.id, found.revision) != (record.model, record.revision):
             raise FilterError(
                 f"the pool was embedded by {record.model} ({record.revision}), but here is "
@@ -234,6 +230,12 @@ class PoolColumns:
         codes = np.ones(len(self), np.int32)
         codes[kept] = 0
         return Column("name", codes, ("kept", "not kept"))
+
+
+def embedder_of(record: EmbedderRecord) -> Embedder:
+    """The model of a record, loaded; ModelError where it cannot be."""
+    given = {k: record.parameters[k] for k in ("precision",) if k in record.parameters}
+    return load_embedder(name_of_embedder(record.model), ModelOptions.model_validate(given))
 
 
 def _coded(codes: NDArray[np.integer], names: tuple[str, ...]) -> Column:

@@ -9,12 +9,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.embedding.protocol import Embedder
 from deita_core.errors import SelectionError
 from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
+from deita_core.filtering.columns import embedder_of
 from deita_core.filtering.filter import Near, Search, Where
 from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
 from deita_core.project.selections import selections_version
+from deita_core.project.vectors import EmbedderRecord
 from deita_core.selection.pool_table import PoolTable
 from studio.select.cache import pool_input
 from studio.shell.resources import Opened, arrays
@@ -45,7 +48,17 @@ def columns_of(opened: Opened, *, with_vectors: bool = False) -> PoolColumns:
     if with_vectors:
         with suppress(SelectionError):  # what is missing is said by whatever needs it
             table = pool_input(opened)
-    return PoolColumns(opened.project, table)
+    return PoolColumns(opened.project, table, load=_embedder)
+
+
+def _which(record: EmbedderRecord) -> tuple[object, ...]:
+    return (record.model, record.revision, *sorted(record.parameters.items()))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1, hash_funcs={EmbedderRecord: _which})
+def _embedder(record: EmbedderRecord) -> Embedder:
+    """Loaded once: the columns come and go with each pin, the model stays."""
+    return embedder_of(record)
 
 
 @st.cache_data(show_spinner=False, max_entries=4, hash_funcs={Opened: _as_of_now})
