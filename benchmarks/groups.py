@@ -10,13 +10,11 @@ each run of the benchmark in the set of runs of each row, in Python.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.results import timed
 from deita_core.conversation import Conversation, Message
 from deita_core.formats.read import PoolRow, read
 from deita_core.map.cluster_names import cluster_words, opening
@@ -26,15 +24,6 @@ from deita_core.similarity.duplicates import groups_by_text
 from deita_core.similarity.words import words
 
 _BATCH = 2048
-
-
-def timed(name: str, work: Callable[[], Any]) -> Any:
-    """The result of `work`, after a line with its time."""
-    started, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    wall, used = time.perf_counter() - started, time.process_time() - cpu
-    print(f"{name}: {wall:.1f} s ({used:.1f} CPU seconds)", flush=True)
-    return result
 
 
 def generated(rows: int) -> list[Conversation]:

@@ -121,7 +121,16 @@ def _add_scores(
 
 def _add_vectors(project: Project, embedder: int, rows: int, random: np.random.Generator) -> None:
     vectors, centre = made_vectors(rows, random)
-    for start in range(0, rows, BATCH):
+    add_vectors(project, embedder, vectors)
+    places = random.normal(size=(int(centre.max()) + 1, 2))[centre]
+    places += 0.06 * random.standard_t(4, (rows, 2))
+    points = {"row": pa.array(range(rows), pa.int32()), "x": places[:, 0], "y": places[:, 1]}
+    set_map(project, embedder, pa.table(points), {"seed": 42})
+
+
+def add_vectors(project: Project, embedder: int, vectors: NDArray[np.float32]) -> None:
+    """Store the vectors of all rows, (n, DIMENSION), batch by batch."""
+    for start in range(0, len(vectors), BATCH):
         part = vectors[start : start + BATCH]
         offsets = pa.array(np.arange(0, part.size + 1, DIMENSION), pa.int32())
         batch = {
@@ -132,10 +141,6 @@ def _add_vectors(project: Project, embedder: int, rows: int, random: np.random.G
             "reason": pa.array([None] * len(part), pa.string()),
         }
         add_embeddings(project, embedder, pa.table(batch))
-    places = random.normal(size=(int(centre.max()) + 1, 2))[centre]
-    places += 0.06 * random.standard_t(4, (rows, 2))
-    points = {"row": pa.array(range(rows), pa.int32()), "x": places[:, 0], "y": places[:, 1]}
-    set_map(project, embedder, pa.table(points), {"seed": 42})
 
 
 if __name__ == "__main__":

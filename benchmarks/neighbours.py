@@ -9,28 +9,17 @@ from __future__ import annotations
 
 import argparse
 import resource
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pools import generated_pool
+from benchmarks.results import timed
 from deita_core.map.projection import project
 from deita_core.similarity.neighbours import Neighbours, nearest_neighbours
 
 K = 15
-
-
-def timed(name: str, work: Callable[[], Any]) -> Any:
-    """The result of `work`, after a line with its time."""
-    started, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    wall, used = time.perf_counter() - started, time.process_time() - cpu
-    print(f"{name}: {wall:.1f} s ({used:.1f} CPU seconds)", flush=True)
-    return result
 
 
 def kept(xy: NDArray[np.float32], near: Neighbours, sample: int = 2000) -> float:

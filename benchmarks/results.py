@@ -1,11 +1,14 @@
-"""Where benchmark results go: RESULTS.md, with the machine and the date."""
+"""Where benchmark results go: RESULTS.md, with the machine and the date; and times as they come."""
 
 from __future__ import annotations
 
 import platform
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from deita_core.models.device import cpu_threads
 
@@ -25,6 +28,15 @@ def write_section(title: str, table: str) -> None:
     """Add a section at the end of RESULTS.md."""
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(f"\n## {title}\n\n{machine()}\n\n{table}\n")
+
+
+def timed(name: str, work: Callable[[], Any]) -> Any:
+    """The result of `work`, after a line with its time."""
+    started, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    wall, used = time.perf_counter() - started, time.process_time() - cpu
+    print(f"{name}: {wall:.1f} s ({used:.1f} CPU seconds)", flush=True)
+    return result
 
 
 def _processor() -> str:
