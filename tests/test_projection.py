@@ -6,11 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from deita_core.errors import SelectionError
 from deita_core.map.projection import STAGES, epochs_for, place, project
@@ -116,6 +118,13 @@ def test_progress_can_stop_the_layout() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         project(clusters(100)[0], progress=stop)
+    # The lock of all progress bars is free for other threads: it was not, and they hung.
+    with ThreadPoolExecutor(1) as other:
+        lock = tqdm.get_lock().locks[0]
+        free = other.submit(lock.acquire, timeout=5).result()
+        if free:
+            other.submit(lock.release).result()
+    assert free
 
 
 @pytest.mark.parametrize(

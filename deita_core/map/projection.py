@@ -13,10 +13,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from deita_core.errors import SelectionError
 from deita_core.map.clusters import one_order
@@ -152,10 +154,31 @@ def compile_umap() -> None:
     _lay_out(ring, _nearest_of(ring, ring, 3), ring, min_dist=0.1, epochs=1, random=random)
 
 
+class _Epochs(tqdm):  # type: ignore[misc]
+    """umap-learn's progress bar, which can tell `progress` how far it is (done, all).
+
+    It tells after an update, not by the bar's file: what is raised while a bar writes leaves the
+    lock of all bars of the process held, and another thread's next bar waits without end.
+    """
+
+    def __init__(
+        self, *rows: Any, progress: Callable[[int, int], None] | None = None, **options: Any
+    ) -> None:
+        self._progress = progress
+        super().__init__(*rows, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        shown: bool | None = super().update(n)
+        if self._progress is not None:
+            self._progress(int(self.n), int(self.total))
+        return shown
+
+
 def _umap() -> Any:
     """umap-learn's module `umap_`, its compiled functions cached on disk (not so by itself)."""
     from umap import layouts, umap_
 
+    layouts.tqdm = _Epochs
     umap_.smooth_knn_dist.enable_caching()
     umap_.compute_membership_strengths.enable_caching()
     layouts._nb_optimize_layout_euclidean_single_epoch.enable_caching()
@@ -187,28 +210,13 @@ def _lay_out(
         n_jobs=1,
         tqdm_kwds=None
         if progress is None
-        else {"disable": False, "file": _Epochs(progress), "bar_format": "{n} {total}"},
+        else {"disable": False, "file": StringIO(), "mininterval": 0, "progress": progress},
     )
     with warnings.catch_warnings():
         # About `transform`, which wants umap-learn's own search: see `place`.
         warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
         xy: NDArray[np.float32] = layout.fit_transform(unit)
     return xy
-
-
-class _Epochs:
-    """A file for the progress bar, umap-learn's only way to tell how far it is."""
-
-    def __init__(self, progress: Callable[[int, int], None]) -> None:
-        self._progress = progress
-
-    def write(self, text: str) -> None:
-        """Passes "done total" on; what else a bar writes moves the cursor."""
-        if len(numbers := text.split()) == 2:
-            self._progress(int(numbers[0]), int(numbers[1]))
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
 
 
 def _nearest_of(
