@@ -64,6 +64,7 @@ class Servers(Stages):
         with _server(folder, address):
             page.reload()
             _wait(lambda: not work.exists())
+            time.sleep(1)  # the job's end is written after its folder has gone
         (folder / ".last-used").unlink()
         with Project.open(folder / PROJECT) as project:
             left = [record.state for record in active_jobs(project)]
