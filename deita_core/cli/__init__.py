@@ -52,6 +52,7 @@ _COMMANDS = (
     (review.tag, "tag", "hard --id @ids.txt"),
     (review.queue, "queue", "first --by boundary --rows 200 --reviewers 2"),
     (review.decisions, "decisions", "--queue first --out decisions.jsonl"),
+    (review.preferences, "preferences", "kto --queue first --out kto.jsonl"),
     (review.agreement, "agreement", "first --json"),
     (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),

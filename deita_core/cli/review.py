@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from typer import Argument, BadParameter
@@ -24,8 +24,15 @@ from deita_core.cli.options import (
 )
 from deita_core.errors import ExportError, ProjectError, ReviewError
 from deita_core.files import one_line
+from deita_core.formats.write.preferences import (
+    PREFERENCE_LAYOUTS,
+    PreferenceKind,
+    PreferenceLayout,
+    check_preferences,
+)
 from deita_core.jobs.kind import absolute
 from deita_core.jobs.outputs import check_output, kept_files, output_file
+from deita_core.jobs.preferences import write_preferences
 from deita_core.jobs.review import calibrations, cost_for, rows_of_rule, write_labelled
 from deita_core.people import reviewer as reviewer_name
 from deita_core.project import Project
@@ -282,6 +289,36 @@ def decisions(
                 where = f" in {one.queue}" if one.queue else ""
                 said = f"{one.made:%Y-%m-%d %H:%M:%S} UTC  [{one.entry}] {one.author}{where}: "
                 print(one_line(f"{said}row {one.row} {one.kind} {one.value[:80]}".rstrip()))
+
+
+def preferences(
+    target: ProjectOptions,
+    kind: str = Argument(
+        ..., metavar="KIND", help="kto: the verdicts of a queue; dpo: answers that were corrected"
+    ),
+    out: Path = value(..., "FILE", "the .jsonl file to write"),
+    queue: str | None = value(None, "NAME", "of this queue; kto needs one"),
+    by: str = choice("majority", ACTING_RULES, "how several verdicts on a row decide"),
+    layout: str = choice("trl", PREFERENCE_LAYOUTS, "whose layout"),
+    force: bool = FORCE,
+    as_json: bool = JSON,
+) -> None:
+    """Write what people decided as rows to train preferences on: KTO or DPO."""
+    check_preferences(kind, layout)
+    if out.suffix != ".jsonl":
+        raise ExportError(f"{out} must end in .jsonl: choose another name")
+    with target.opened() as project:
+        number = None if queue is None else find_queue(project, queue).queue
+        check_output(absolute(out), keep=kept_files(project), overwrite=force)
+        written = write_preferences(
+            project,
+            absolute(out),
+            cast("PreferenceKind", kind),
+            layout=cast("PreferenceLayout", layout),
+            queue=number,
+            rule=by,
+        )
+        _say(asdict(written) if as_json else f"{out}: {written.sentence()}")
 
 
 def _add(project: Project, file: Path, queue: int | None, reviewer: str, as_json: bool) -> None:

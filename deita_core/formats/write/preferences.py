@@ -1,0 +1,136 @@
+"""Preference rows out of a review, as trainers take them.
+
+KTO: a conversation whose last answer somebody wanted or did not want. DPO: a better and a worse
+answer to the same messages. TRL's layouts are its "unpaired preference" and "preference" formats,
+conversational, with an explicit prompt (docs/source/dataset_formats.md there); LLaMA-Factory's are
+those of its kto_en_demo and dpo_en_demo (data/README.md there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from deita_core.conversation import Conversation, Message
+from deita_core.errors import ExportError
+from deita_core.formats.write.export_format import JsonObject, JsonValue, NotExpressibleError
+
+PreferenceKind = Literal["kto", "dpo"]
+PreferenceLayout = Literal["trl", "llama-factory"]
+PREFERENCE_KINDS: Final[tuple[PreferenceKind, ...]] = get_args(PreferenceKind)
+PREFERENCE_LAYOUTS: Final[tuple[PreferenceLayout, ...]] = get_args(PreferenceLayout)
+_FROM: Final = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A conversation that ends with an answer, and whether that answer is wanted."""
+
+    conversation: Conversation
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Messages, and two answers to them."""
+
+    prompt: tuple[Message, ...]
+    chosen: Message
+    rejected: Message
+
+
+def kto_record(row: Labelled, layout: PreferenceLayout) -> JsonObject:
+    """Raises NotExpressibleError when it does not end with an answer, or has tool calls."""
+    *prompt, last = row.conversation.messages or (Message("user", ""),)
+    _check(row.conversation)
+    if last.role != "assistant" or not prompt:
+        raise NotExpressibleError("it does not end with an answer to something")
+    if layout == "trl":
+        return {
+            "prompt": _messages(prompt),
+            "completion": _messages([last]),
+            "label": row.wanted,
+        }
+    return {"messages": _messages([*prompt, last]), "label": row.wanted}
+
+
+def pairs_of_edit(before: Conversation, after: Conversation) -> Iterator[Pair]:
+    """The corrected answers of an edit, each against what stood there.
+
+    The messages before are the corrected ones. Raises NotExpressibleError when a question was
+    corrected too, since the old answer was to another one, when no answer was, or for tool calls.
+    """
+    _check(after)
+    found = False
+    for place, (old, new) in enumerate(zip(before.messages, after.messages, strict=True)):
+        if old.content == new.content:
+            continue
+        if new.role != "assistant":
+            raise NotExpressibleError(
+                f"its {new.role} message was corrected too: the old answer was to another one"
+            )
+        found = True
+        yield Pair(after.messages[:place], new, old)
+    if not found:
+        raise NotExpressibleError("no answer of it was corrected")
+
+
+def dpo_record(pair: Pair, layout: PreferenceLayout) -> JsonObject:
+    """Raises NotExpressibleError for an answer to nothing."""
+    if not pair.prompt:
+        raise NotExpressibleError("its answer stands before any question")
+    if layout == "trl":
+        return {
+            "prompt": _messages(pair.prompt),
+            "chosen": _messages([pair.chosen]),
+            "rejected": _messages([pair.rejected]),
+        }
+    return {
+        "conversations": [_said(message) for message in pair.prompt],
+        "chosen": _said(pair.chosen),
+        "rejected": _said(pair.rejected),
+    }
+
+
+def preference_info(name: str, kind: PreferenceKind) -> JsonObject:
+    """The entry of a file in LLaMA-Factory's layout for its dataset_info.json."""
+    entry: JsonObject = {"file_name": name, "formatting": "sharegpt"}
+    if kind == "dpo":
+        columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
+        return {name: entry | {"ranking": True, "columns": dict[str, JsonValue](columns)}}
+    roles = {"role": "role", "content": "content", "user": "user", "assistant": "assistant"}
+    tags: JsonObject = {f"{ours}_tag": theirs for ours, theirs in roles.items()}
+    tags["system_tag"] = "system"
+    columns = {"messages": "messages", "kto_tag": "label"}
+    return {name: entry | {"columns": dict[str, JsonValue](columns), "tags": tags}}
+
+
+def check_preferences(kind: str, layout: str) -> None:
+    """Raises ExportError for a kind or layout that there is none of."""
+    for what, word, known in (
+        ("preference rows", kind, PREFERENCE_KINDS),
+        ("a layout", layout, PREFERENCE_LAYOUTS),
+    ):
+        if word not in known:
+            raise ExportError(f"{what}: one of {', '.join(known)}, got {word!r}")
+
+
+def _check(conversation: Conversation) -> None:
+    if conversation.tools is not None or any(m.role not in _FROM for m in conversation.messages):
+        raise NotExpressibleError("preference rows have no place for tools and function calls")
+    text = "".join(m.content for m in conversation.messages)
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            why = "its text holds a lone surrogate, which is no character"
+            raise NotExpressibleError(why) from error
+
+
+def _messages(messages: list[Message] | tuple[Message, ...]) -> list[JsonValue]:
+    return [{"role": m.role, "content": m.content} for m in messages]
+
+
+def _said(message: Message) -> JsonObject:
+    return {"from": _FROM[message.role], "value": message.content}

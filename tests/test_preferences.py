@@ -1,0 +1,170 @@
+"""Preference rows: the verdicts of a queue as KTO, corrected answers as DPO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deita_core.cli import main
+from deita_core.conversation import Conversation, Message
+from deita_core.errors import ExportError, ReviewError
+from deita_core.formats.read import detect, read
+from deita_core.formats.write.export_format import NotExpressibleError
+from deita_core.formats.write.preferences import Labelled, kto_record, pairs_of_edit
+from deita_core.jobs.preferences import write_preferences
+from deita_core.project import Project
+from deita_core.project.ledger import edit_row
+from deita_core.project.queues import answer, make_queue
+from deita_core.review.decision import Decision
+from tests.builders import conversation, prepared_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.open(prepared_project(tmp_path / "topics.duckdb")) as made:
+        yield made
+
+
+def corrected(number: int, text: str, *, message: int = 1) -> Conversation:
+    """The number-th conversation with another text in one message."""
+    before = conversation(number).messages
+    new = (*before[:message], replace(before[message], content=text), *before[message + 1 :])
+    return Conversation(new)
+
+
+def reviewed(project: Project) -> int:
+    """A queue of rows 0 to 3: kept by both, dropped by both, one of each, nothing."""
+    queue = make_queue(project, "first", [0, 1, 2, 3], asks=["verdict"], reviewers=2)
+    for name, verdicts in (("Ada", ("keep", "drop", "keep")), ("Bea", ("keep", "drop", "drop"))):
+        said = [Decision(row, verdict) for row, verdict in enumerate(verdicts)]  # type: ignore[arg-type]
+        answer(project, queue, said, reviewer=name)
+    return queue
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_verdicts_are_wanted_and_unwanted_answers(project: Project, tmp_path: Path) -> None:
+    queue, out = reviewed(project), tmp_path / "kto.jsonl"
+    edit_row(project, 0, corrected(0, "Better."), of=0, author="Ada")
+    edit_row(project, 1, corrected(1, "Better."), of=0, author="Ada")
+    written = write_preferences(project, out, "kto", queue=queue)
+    assert (written.rows, written.wanted, written.undecided) == (2, 1, 1)
+    kept, dropped = lines(out)
+    # A kept row is wanted as it stands; what was dropped is what the file had said.
+    assert kept["prompt"] + kept["completion"] == [
+        {"role": m.role, "content": m.content} for m in corrected(0, "Better.").messages
+    ]
+    assert dropped["completion"] == [
+        {"role": "assistant", "content": conversation(1).messages[1].content}
+    ]
+    assert (kept["label"], dropped["label"]) == (True, False)
+    assert (kept["version"], dropped["version"]) == (1, 0)
+    assert kept["id"] == conversation(0).id
+    assert kept["reviewers"] == ["Ada", "Bea"]
+
+
+def test_a_corrected_answer_stands_against_the_imported_one(
+    project: Project, tmp_path: Path
+) -> None:
+    edit_row(project, 3, corrected(3, "Better."), of=0, author="Ada")
+    edit_row(project, 4, corrected(4, "Another question?", message=0), of=0, author="Ada")
+    written = write_preferences(project, tmp_path / "dpo.jsonl", "dpo")
+    (line,) = lines(tmp_path / "dpo.jsonl")
+    before = conversation(3).messages
+    assert line["prompt"] == [{"role": "user", "content": before[0].content}]
+    assert line["chosen"] == [{"role": "assistant", "content": "Better."}]
+    assert line["rejected"] == [{"role": "assistant", "content": before[1].content}]
+    assert line["reviewers"] == ["Ada"]
+    assert list(written.left_out.values()) == [1]
+    assert "its user message was corrected too" in written.sentence()
+
+
+def test_each_corrected_answer_of_a_conversation_is_a_pair_after_the_corrected_ones() -> None:
+    before = conversation(5)
+    texts = ("a?", "one", "b?", "two")
+    after = Conversation(
+        tuple(
+            replace(m, content=text) if m.role == "assistant" else m
+            for m, text in zip(before.messages, texts, strict=True)
+        )
+    )
+    first, second = pairs_of_edit(before, after)
+    assert first.prompt == before.messages[:1]
+    assert second.prompt == after.messages[:3]
+    assert (second.chosen.content, second.rejected) == ("two", before.messages[3])
+
+
+@pytest.mark.parametrize("kind", ["kto", "dpo"])
+def test_llama_factory_finds_the_file_by_its_entry(
+    project: Project, tmp_path: Path, kind: str
+) -> None:
+    queue, out = reviewed(project), tmp_path / f"{kind}.jsonl"
+    edit_row(project, 3, corrected(3, "Better."), of=0, author="Ada")
+    (tmp_path / "dataset_info.json").write_text('{"mine": {"file_name": "mine.json"}}')
+    write_preferences(
+        project,
+        out,
+        kind,  # type: ignore[arg-type]
+        layout="llama-factory",
+        queue=queue,
+    )
+    known = json.loads((tmp_path / "dataset_info.json").read_text())
+    assert set(known) == {"mine", out.name}
+    columns = known[out.name]["columns"]
+    assert set(columns.values()) <= set(lines(out)[0])
+    assert known[out.name].get("ranking", False) == (kind == "dpo")
+
+
+def test_a_kto_file_of_ours_is_read_as_a_pool(project: Project, tmp_path: Path) -> None:
+    queue, out = reviewed(project), tmp_path / "kto.jsonl"
+    write_preferences(project, out, "kto", queue=queue, layout="llama-factory")
+    found = detect(out)
+    read_back = list(read(out, found.mapping, container=found.container))
+    assert [row.conversation.id for row in read_back] == [conversation(n).id for n in (0, 1)]  # type: ignore[union-attr]
+
+
+def test_what_has_no_place_is_refused() -> None:
+    call = Conversation((Message("user", "a"), Message("function_call", "{}")))
+    with pytest.raises(NotExpressibleError, match="no place for tools"):
+        kto_record(Labelled(call, True), "trl")
+    with pytest.raises(NotExpressibleError, match="does not end with an answer"):
+        kto_record(Labelled(Conversation((Message("user", "a"),)), True), "trl")
+    broken = Conversation((Message("user", "\ud800"), Message("assistant", "b")))
+    with pytest.raises(NotExpressibleError, match="lone surrogate"):
+        kto_record(Labelled(broken, True), "trl")
+
+
+def test_nothing_to_write_is_said_and_leaves_no_file(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "none.jsonl"
+    with pytest.raises(ReviewError, match="name one"):
+        write_preferences(project, out, "kto")
+    with pytest.raises(ReviewError, match="nobody has edited an answer yet"):
+        write_preferences(project, out, "dpo")
+    with pytest.raises(ExportError, match="one of kto, dpo, got 'sft'"):
+        write_preferences(project, out, "sft")  # type: ignore[arg-type]
+    assert not out.exists()
+
+
+def test_preference_rows_are_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = prepared_project(tmp_path / "topics.duckdb")
+    with Project.open(path) as project:
+        reviewed(project)
+    out = tmp_path / "kto.jsonl"
+    arguments = ["preferences", "kto", "--queue", "first", "--project", str(path)]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert capsys.readouterr().out == (
+        f"{out}: 2 KTO rows, 1 wanted and 1 not; 1 rows without a clear verdict left out\n"
+    )
+    assert main([*arguments, "--out", str(out)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main([*arguments, "--out", str(out), "--by", "any", "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 3
+    assert main([*arguments, "--out", str(path.with_suffix(".json"))]) == 1
+    assert ".jsonl" in capsys.readouterr().err
