@@ -15,8 +15,10 @@ from deita_core.filtering.filter import Near, Search
 from deita_core.filtering.nearness import closeness, in_turn, near_rows, similarities
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
+from deita_core.project.clusters import Cluster, rename_cluster, set_clusters
+from deita_core.project.graphs import graph_key
 from deita_core.project.ledger import tag_rows
-from deita_core.project.models import ModelIdentity, register_model
+from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pins import set_pins
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection.filters import mean_scores
@@ -290,3 +292,25 @@ def test_the_screen_lets_through_what_all_comparisons_would(
         found = near_rows(near, pool).tolist()
         assert found == in_full(near, pool)
         assert 7 not in found
+
+
+def test_clusters_are_found_by_their_names_and_by_new_ones(tmp_path: Path) -> None:
+    with Project.open(with_graph(prepared_project(tmp_path / "names.duckdb"))) as project:
+        unnamed = PoolColumns(project)
+        assert unnamed["cluster_name"].names == unnamed["cluster"].names
+        rows = np.arange(30)  # the other rows are in no cluster
+        named = [Cluster(n, name, (), n, False) for n, name in enumerate(("bread", "tax", "bread"))]
+        embedder = active_model(project, "embedding")
+        assert embedder is not None
+        made = {"method": "k-means", "key": graph_key(project, embedder)}
+        set_clusters(project, rows, rows % 3, named, made)
+
+        def found(text: str) -> list[int]:
+            return np.flatnonzero(
+                matching_rows(parse_filter(text).strict(), PoolColumns(project))
+            ).tolist()
+
+        assert found("cluster_name=tax") == [row for row in range(30) if row % 3 == 1]
+        assert found("cluster_name~BRE") == [row for row in range(30) if row % 3 != 1]
+        rename_cluster(project, 2, "sour dough")
+        assert found("cluster_name=sour dough") == [row for row in range(30) if row % 3 == 2]

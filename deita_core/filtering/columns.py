@@ -8,6 +8,7 @@
 | nearest_similarity | number | to the nearest other row, by the similarity graph |
 | language, file | name | |
 | cluster | name | its number, of the similarity graph's clusters |
+| cluster_name | name | as the cluster is called, or its number; clusters may share a name |
 | flag, tag | names | what was noted of the row; what people call it |
 | decision | name | pinned, excluded or none, as decided by hand |
 | status.NAME | name | what became of the row in the saved selection NAME |
@@ -29,6 +30,7 @@ from deita_core.embedding.protocol import Embedder
 from deita_core.errors import FilterError, ProjectError
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
+from deita_core.project.clusters import clusters
 from deita_core.project.columns import record_fields, record_values
 from deita_core.project.graphs import load_clusters, load_graph
 from deita_core.project.ledger import tagged_rows
@@ -45,7 +47,7 @@ from deita_core.selection.status import STATUSES
 Kind = Literal["number", "name", "names"]
 
 NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_similarity")
-NAMES: Final = ("language", "file", "cluster", "flag", "tag", "decision")
+NAMES: Final = ("language", "file", "cluster", "cluster_name", "flag", "tag", "decision")
 RECORD: Final = "record."
 STATUS: Final = "status."
 
@@ -151,6 +153,7 @@ class PoolColumns:
             "flag": self._flags,
             "tag": self._tags,
             "cluster": self._clusters,
+            "cluster_name": self._cluster_names,
             "decision": self._decisions,
             "nearest_similarity": self._nearest,
         }
@@ -185,6 +188,15 @@ class PoolColumns:
         if found is None:
             raise FilterError("the pool has no clusters: make the similarity graph first")
         return _coded(found, tuple(map(str, range(int(found.max(initial=-1)) + 1))))
+
+    def _cluster_names(self) -> Column:
+        numbers = self["cluster"]
+        called = {str(one.cluster): one.name for one in clusters(self.project)}
+        of = [called.get(number, number) for number in numbers.names]
+        names = tuple(sorted(set(of)))
+        place = {name: code for code, name in enumerate(names)}
+        codes = np.array([*(place[name] for name in of), -1], np.int32)  # the last: no cluster
+        return Column("name", codes[numbers.values], names)
 
     def _decisions(self) -> Column:
         names = ("none", "pinned", "excluded")

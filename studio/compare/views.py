@@ -105,9 +105,9 @@ def _explained(opened: Opened, pair: Pair, row: int, *, key: str) -> None:
     show_conversation(opened, row, key=key)
 
 
-def _ranks(one: RowSet, pool: int) -> Rows:
-    """Places in the order of the set, from 1; 0 for a row that is not in it."""
-    ranks = np.zeros(pool, np.int64)
+def _ranks(one: RowSet, pool: int) -> NDArray[np.object_]:
+    """Places in the order of the set, from 1; None for a row that is not in it."""
+    ranks = np.full(pool, None, np.object_)
     ranks[one.rows] = np.arange(1, len(one.rows) + 1)
     return ranks
 
