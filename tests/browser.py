@@ -89,3 +89,13 @@ def browser(chromium: str, *flags: str) -> Iterator[Any]:
             yield running
         finally:
             running.close()
+
+
+@contextmanager
+def another_browser(running: Any, chromium: str, *flags: str) -> Iterator[Any]:
+    """A Chromium with flags of its own beside `running`: a thread can start Playwright only once."""
+    made = running.browser_type.launch(executable_path=chromium, args=[*FLAGS, *flags])
+    try:
+        yield made
+    finally:
+        made.close()

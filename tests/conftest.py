@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from streamlit.runtime.pages_manager import PagesManager
 
 # The same examples every time where a run decides something; new ones on a developer's machine.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# No deadline: the first example may wait for an import, or for a busy machine.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "pools"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import browser, served
+from tests.browser import another_browser, served
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -84,10 +85,14 @@ def test_nothing_is_answered_to_another_page(
 
 @pytest.mark.browser
 @pytest.mark.timeout(120)
-def test_a_page_whose_name_leads_here_gets_nothing(chromium: str, app_address: str) -> None:
+def test_a_page_whose_name_leads_here_gets_nothing(
+    running: Any, chromium: str, app_address: str
+) -> None:
     port = urlsplit(app_address).port
-    with browser(chromium, "--host-resolver-rules=MAP evil.example 127.0.0.1") as running:
-        view = running.new_page()
+    with another_browser(
+        running, chromium, "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    ) as misled:
+        view = misled.new_page()
         answer = view.goto(f"http://evil.example:{port}/")
         assert answer is not None
         assert answer.status == 400
