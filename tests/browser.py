@@ -93,7 +93,7 @@ def browser(chromium: str, *flags: str) -> Iterator[Any]:
 
 @contextmanager
 def another_browser(running: Any, chromium: str, *flags: str) -> Iterator[Any]:
-    """A Chromium with flags of its own beside `running`: a thread can start Playwright only once."""
+    """A Chromium with flags of its own: a thread can start Playwright only once, for `running`."""
     made = running.browser_type.launch(executable_path=chromium, args=[*FLAGS, *flags])
     try:
         yield made
