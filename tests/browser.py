@@ -79,23 +79,19 @@ def wait_until_it_answers(url: str) -> None:
 
 
 @contextmanager
-def browser(chromium: str, *flags: str) -> Iterator[Any]:
-    """A headless Chromium driven by Playwright."""
+def browser(chromium: str) -> Iterator[Any]:
+    """A headless Chromium driven by Playwright, which a thread can start only once."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
-        try:
-            yield running
-        finally:
-            running.close()
+    with sync_playwright() as play, launched(play.chromium, chromium) as running:
+        yield running
 
 
 @contextmanager
-def another_browser(running: Any, chromium: str, *flags: str) -> Iterator[Any]:
-    """A Chromium with flags of its own: a thread can start Playwright only once, for `running`."""
-    made = running.browser_type.launch(executable_path=chromium, args=[*FLAGS, *flags])
+def launched(browser_type: Any, chromium: str, *flags: str) -> Iterator[Any]:
+    """A Chromium by Playwright's `browser_type`, which every running browser knows."""
+    running = browser_type.launch(executable_path=chromium, args=[*FLAGS, *flags])
     try:
-        yield made
+        yield running
     finally:
-        made.close()
+        running.close()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import another_browser, served
+from tests.browser import launched, served
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -89,8 +89,8 @@ def test_a_page_whose_name_leads_here_gets_nothing(
     running: Any, chromium: str, app_address: str
 ) -> None:
     port = urlsplit(app_address).port
-    with another_browser(
-        running, chromium, "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    with launched(
+        running.browser_type, chromium, "--host-resolver-rules=MAP evil.example 127.0.0.1"
     ) as misled:
         view = misled.new_page()
         answer = view.goto(f"http://evil.example:{port}/")

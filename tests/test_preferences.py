@@ -15,7 +15,7 @@ from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError, ReviewError
 from deita_core.formats.read import detect, read
 from deita_core.formats.write.export_format import NotExpressibleError
-from deita_core.formats.write.preferences import Labelled, kto_record, pairs_of_edit
+from deita_core.formats.write.preferences import kto_record, pairs_of_edit
 from deita_core.jobs.preferences import write_preferences
 from deita_core.project import Project
 from deita_core.project.ledger import edit_row
@@ -133,12 +133,16 @@ def test_a_kto_file_of_ours_is_read_as_a_pool(project: Project, tmp_path: Path) 
 def test_what_has_no_place_is_refused() -> None:
     call = Conversation((Message("user", "a"), Message("function_call", "{}")))
     with pytest.raises(NotExpressibleError, match="no place for tools"):
-        kto_record(Labelled(call, True), "trl")
+        kto_record(call, True, "trl")
     with pytest.raises(NotExpressibleError, match="does not end with an answer"):
-        kto_record(Labelled(Conversation((Message("user", "a"),)), True), "trl")
+        kto_record(Conversation((Message("user", "a"),)), True, "trl")
     broken = Conversation((Message("user", "\ud800"), Message("assistant", "b")))
     with pytest.raises(NotExpressibleError, match="lone surrogate"):
-        kto_record(Labelled(broken, True), "trl")
+        kto_record(broken, True, "trl")
+    mended = Conversation((Message("user", "a"), Message("assistant", "better")))
+    before = Conversation((Message("user", "a"), Message("assistant", "\udc80")))
+    with pytest.raises(NotExpressibleError, match="lone surrogate"):
+        list(pairs_of_edit(before, mended))
 
 
 def test_nothing_to_write_is_said_and_leaves_no_file(project: Project, tmp_path: Path) -> None:

@@ -274,8 +274,7 @@ def decisions(
             written = write_labelled(project, absolute(labelled), number)
             _say(asdict(written) if as_json else f"{labelled}: {written.sentence()}")
         elif out is not None:
-            if out.suffix != ".jsonl":
-                raise ExportError(f"{out} must end in .jsonl: choose another name")
+            _check_json_lines(out)
             check_output(absolute(out), keep=kept_files(project), overwrite=force)
             lines = ledger_lines(project, queue=queue, author=reviewer, kind=kind)[::-1]
             with output_file(absolute(out)) as partial:
@@ -305,8 +304,7 @@ def preferences(
 ) -> None:
     """Write what people decided as rows to train preferences on: KTO or DPO."""
     check_preferences(kind, layout)
-    if out.suffix != ".jsonl":
-        raise ExportError(f"{out} must end in .jsonl: choose another name")
+    _check_json_lines(out)
     with target.opened() as project:
         number = None if queue is None else find_queue(project, queue).queue
         check_output(absolute(out), keep=kept_files(project), overwrite=force)
@@ -319,6 +317,11 @@ def preferences(
             rule=by,
         )
         _say(asdict(written) if as_json else f"{out}: {written.sentence()}")
+
+
+def _check_json_lines(out: Path) -> None:
+    if out.suffix != ".jsonl":
+        raise ExportError(f"{out} must end in .jsonl: choose another name")
 
 
 def _add(project: Project, file: Path, queue: int | None, reviewer: str, as_json: bool) -> None:

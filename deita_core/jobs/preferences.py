@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from deita_core.conversation import Conversation
 from deita_core.errors import ReviewError
 from deita_core.formats.write.export_format import JsonObject, NotExpressibleError
 from deita_core.formats.write.preferences import (
-    Labelled,
     PreferenceKind,
     PreferenceLayout,
     check_preferences,
@@ -22,14 +21,19 @@ from deita_core.formats.write.preferences import (
     pairs_of_edit,
     preference_info,
 )
-from deita_core.formats.write.trainers import check_dataset_info, merge_dataset_info
+from deita_core.formats.write.trainers import (
+    DATASET_INFO,
+    check_dataset_info,
+    merge_dataset_info,
+)
 from deita_core.jobs.outputs import output_file
 from deita_core.project import Project
 from deita_core.project.ledger import row_text
 from deita_core.project.queues import answers
-from deita_core.review.answers import effect_of
+from deita_core.review.answers import Effect, effect_of
 
-INFO: Final = "dataset_info.json"
+# What a row's records say of it, and how they are made; that may raise NotExpressibleError.
+_Source = tuple[JsonObject, Callable[[], list[JsonObject]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,15 @@ class PreferenceFile:
         return said
 
 
-_ABOUT = """
-SELECT row, list_sort(list(DISTINCT author)) FROM standing
-WHERE queue = ? AND slot = 'verdict' AND kind <> 'withdraw' GROUP BY row
+_REVIEWED = """
+SELECT q.row, c.id, list_sort(list(DISTINCT s.author) FILTER (s.author IS NOT NULL))
+FROM queue_rows q JOIN conversations c USING (row)
+LEFT JOIN standing s ON s.row = q.row AND s.queue = q.queue AND s.slot = 'verdict'
+  AND s.kind <> 'withdraw'
+WHERE q.queue = ? GROUP BY ALL
 """
 _EDITED = """
-SELECT s.row, s.version, s.author FROM standing s
+SELECT s.row, c.id, s.version, s.author FROM standing s JOIN conversations c USING (row)
 WHERE s.slot = 'edit' AND s.version > 0
   AND (? IS NULL OR s.row IN (SELECT row FROM queue_rows WHERE queue = ?)) ORDER BY s.row
 """
@@ -82,75 +89,67 @@ def write_preferences(
     Raises ReviewError or ExportError; the file is written whole or not at all.
     """
     check_preferences(kind, layout)
-    if kind == "kto" and queue is None:
+    if layout == "llama-factory":
+        check_dataset_info(out.with_name(DATASET_INFO))
+    undecided = 0
+    if kind == "dpo":
+        sources = _edits(project, queue, layout)
+    elif queue is None:
         raise ReviewError("KTO rows are the verdicts of a queue: name one")
-    if layout == "llama-factory":
-        check_dataset_info(out.with_name(INFO))
-    left_out: Counter[str] = Counter()
-    rows = wanted = undecided = 0
-    if kind == "kto" and queue is not None:
-        records, undecided = _kto(project, queue, rule, layout, left_out)
     else:
-        records = _dpo(project, queue, layout, left_out)
-    with output_file(out) as partial, partial.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            rows += 1
-            wanted += record.get("label") is True
-        if not rows:
-            what = "edited an answer" if kind == "dpo" else "given a clear verdict"
-            why = "; ".join(f"{n:,} left out: {reason}" for reason, n in left_out.items())
-            raise ReviewError(
-                f"there are no {kind.upper()} rows to write: nobody has {what} yet"
-                if not left_out
-                else f"there are no {kind.upper()} rows to write: {why}"
-            )
-    if layout == "llama-factory":
-        merge_dataset_info(out.with_name(INFO), preference_info(out.name, kind))
-    return PreferenceFile(kind, rows, wanted, dict(left_out), undecided)
-
-
-def _kto(
-    project: Project, queue: int, rule: str, layout: PreferenceLayout, left_out: Counter[str]
-) -> tuple[Iterator[JsonObject], int]:
-    effect = effect_of(answers(project, queue), rule)
-    who = dict(project.rows(_ABOUT, queue))
-    decided = sorted(
-        [(row, True) for row in effect.pinned.tolist()]
-        + [(row, False) for row in effect.excluded.tolist()]
-    )
-
-    def records() -> Iterator[JsonObject]:
-        for row, keep in decided:
-            version, text = row_text(project, row, None if keep else 0)
+        effect = effect_of(answers(project, queue), rule)
+        undecided = len(effect.undecided)
+        sources = _verdicts(project, queue, effect, layout)
+    left_out: Counter[str] = Counter()
+    rows = wanted = 0
+    with output_file(out) as partial_file, partial_file.open("w", encoding="utf-8") as file:
+        for said, make in sources:
             try:
-                record = kto_record(Labelled(text, keep), layout)
+                records = make()
             except NotExpressibleError as refusal:
                 left_out[str(refusal)] += 1
                 continue
-            yield record | _provenance(project, row, version, who.get(row, []))
+            for record in records:
+                file.write(json.dumps(record | said, ensure_ascii=False) + "\n")
+                rows += 1
+                wanted += record.get("label") is True
+        if not rows:
+            raise _nothing(kind, left_out)
+    if layout == "llama-factory":
+        merge_dataset_info(out.with_name(DATASET_INFO), preference_info(out.name, kind))
+    return PreferenceFile(kind, rows, wanted, dict(left_out), undecided)
 
-    return records(), len(effect.undecided)
+
+def _nothing(kind: PreferenceKind, left_out: Counter[str]) -> ReviewError:
+    what = "edited an answer" if kind == "dpo" else "given a clear verdict"
+    why = "; ".join(f"{n:,} left out: {reason}" for reason, n in left_out.items())
+    return ReviewError(
+        f"there are no {kind.upper()} rows to write: {why or f'nobody has {what} yet'}"
+    )
 
 
-def _dpo(
-    project: Project, queue: int | None, layout: PreferenceLayout, left_out: Counter[str]
-) -> Iterator[JsonObject]:
-    for row, version, author in project.rows(_EDITED, queue, queue):
+def _verdicts(
+    project: Project, queue: int, effect: Effect, layout: PreferenceLayout
+) -> Iterator[_Source]:
+    known = {row: (identity, who) for row, identity, who in project.rows(_REVIEWED, queue)}
+    kept = set(effect.pinned.tolist())
+    for row in sorted(kept.union(effect.excluded.tolist())):
+        identity, who = known[row]
+        version, text = row_text(project, row, None if row in kept else 0)
+        said: JsonObject = {"id": identity, "version": version, "reviewers": who or []}
+        yield said, partial(_labelled, text, row in kept, layout)
+
+
+def _edits(project: Project, queue: int | None, layout: PreferenceLayout) -> Iterator[_Source]:
+    for row, identity, version, author in project.rows(_EDITED, queue, queue):
         before, after = row_text(project, row, 0)[1], row_text(project, row, version)[1]
-        try:
-            made = _pairs(before, after, layout)
-        except NotExpressibleError as refusal:
-            left_out[str(refusal)] += 1
-            continue
-        for record in made:
-            yield record | _provenance(project, row, version, [author])
+        said: JsonObject = {"id": identity, "version": version, "reviewers": [author]}
+        yield said, partial(_pairs, before, after, layout)
+
+
+def _labelled(text: Conversation, wanted: bool, layout: PreferenceLayout) -> list[JsonObject]:
+    return [kto_record(text, wanted, layout)]
 
 
 def _pairs(before: Conversation, after: Conversation, layout: PreferenceLayout) -> list[JsonObject]:
     return [dpo_record(pair, layout) for pair in pairs_of_edit(before, after)]
-
-
-def _provenance(project: Project, row: int, version: int, who: list[str]) -> JsonObject:
-    (identity,) = project.values("SELECT id FROM conversations WHERE row = ?", row)
-    return {"id": identity, "version": version, "reviewers": list(who)}

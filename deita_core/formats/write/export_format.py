@@ -131,14 +131,19 @@ class ExportFormat:
         return record | row.score_fields() if with_scores else record
 
 
-def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> None:
-    """Raises NotExpressibleError unless the record, read by `mapping`, is the conversation."""
+def check_characters(conversation: Conversation) -> None:
+    """Raises NotExpressibleError for a text that UTF-8 cannot hold."""
     texts = [f"{m.content}{m.reasoning or ''}" for m in conversation.messages]
     try:
         "".join([conversation.tools or "", *texts]).encode("utf-8")
     except UnicodeEncodeError as error:
         why = "its text holds a lone surrogate, which is no character"
         raise NotExpressibleError(why) from error
+
+
+def verify(record: JsonObject, mapping: Mapping, conversation: Conversation) -> None:
+    """Raises NotExpressibleError unless the record, read by `mapping`, is the conversation."""
+    check_characters(conversation)
     (row,) = rows_of(iter([Record(None, "", record)]), mapping)
     if isinstance(row, Reject):
         raise NotExpressibleError(f"it could not be read back: {row.reason}")

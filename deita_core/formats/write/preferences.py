@@ -8,27 +8,26 @@ those of its kto_en_demo and dpo_en_demo (data/README.md there).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError
-from deita_core.formats.write.export_format import JsonObject, JsonValue, NotExpressibleError
+from deita_core.formats.write.export_format import (
+    JsonObject,
+    JsonValue,
+    NotExpressibleError,
+    check_characters,
+)
+from deita_core.formats.write.records import sharegpt_message
+from deita_core.formats.write.trainers import MESSAGE_TAGS
 
 PreferenceKind = Literal["kto", "dpo"]
 PreferenceLayout = Literal["trl", "llama-factory"]
 PREFERENCE_KINDS: Final[tuple[PreferenceKind, ...]] = get_args(PreferenceKind)
 PREFERENCE_LAYOUTS: Final[tuple[PreferenceLayout, ...]] = get_args(PreferenceLayout)
-_FROM: Final = {"system": "system", "user": "human", "assistant": "gpt"}
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A conversation that ends with an answer, and whether that answer is wanted."""
-
-    conversation: Conversation
-    wanted: bool
+_ROLES: Final = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +39,22 @@ class Pair:
     rejected: Message
 
 
-def kto_record(row: Labelled, layout: PreferenceLayout) -> JsonObject:
-    """Raises NotExpressibleError when it does not end with an answer, or has tool calls."""
-    *prompt, last = row.conversation.messages or (Message("user", ""),)
-    _check(row.conversation)
+def kto_record(conversation: Conversation, wanted: bool, layout: PreferenceLayout) -> JsonObject:
+    """A conversation and whether its last message, an answer, is wanted.
+
+    Raises NotExpressibleError when it does not end with an answer, or has tool calls.
+    """
+    *prompt, last = conversation.messages or (Message("user", ""),)
+    _check(conversation)
     if last.role != "assistant" or not prompt:
         raise NotExpressibleError("it does not end with an answer to something")
     if layout == "trl":
         return {
             "prompt": _messages(prompt),
             "completion": _messages([last]),
-            "label": row.wanted,
+            "label": wanted,
         }
-    return {"messages": _messages([*prompt, last]), "label": row.wanted}
+    return {"messages": _messages([*prompt, last]), "label": wanted}
 
 
 def pairs_of_edit(before: Conversation, after: Conversation) -> Iterator[Pair]:
@@ -61,6 +63,7 @@ def pairs_of_edit(before: Conversation, after: Conversation) -> Iterator[Pair]:
     The messages before are the corrected ones. Raises NotExpressibleError when a question was
     corrected too, since the old answer was to another one, when no answer was, or for tool calls.
     """
+    _check(before)
     _check(after)
     found = False
     for place, (old, new) in enumerate(zip(before.messages, after.messages, strict=True)):
@@ -87,9 +90,9 @@ def dpo_record(pair: Pair, layout: PreferenceLayout) -> JsonObject:
             "rejected": _messages([pair.rejected]),
         }
     return {
-        "conversations": [_said(message) for message in pair.prompt],
-        "chosen": _said(pair.chosen),
-        "rejected": _said(pair.rejected),
+        "conversations": list(map(sharegpt_message, pair.prompt)),
+        "chosen": sharegpt_message(pair.chosen),
+        "rejected": sharegpt_message(pair.rejected),
     }
 
 
@@ -99,11 +102,8 @@ def preference_info(name: str, kind: PreferenceKind) -> JsonObject:
     if kind == "dpo":
         columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
         return {name: entry | {"ranking": True, "columns": dict[str, JsonValue](columns)}}
-    roles = {"role": "role", "content": "content", "user": "user", "assistant": "assistant"}
-    tags: JsonObject = {f"{ours}_tag": theirs for ours, theirs in roles.items()}
-    tags["system_tag"] = "system"
     columns = {"messages": "messages", "kto_tag": "label"}
-    return {name: entry | {"columns": dict[str, JsonValue](columns), "tags": tags}}
+    return {name: entry | {"columns": dict[str, JsonValue](columns), "tags": MESSAGE_TAGS}}
 
 
 def check_preferences(kind: str, layout: str) -> None:
@@ -117,20 +117,10 @@ def check_preferences(kind: str, layout: str) -> None:
 
 
 def _check(conversation: Conversation) -> None:
-    if conversation.tools is not None or any(m.role not in _FROM for m in conversation.messages):
+    if conversation.tools is not None or any(m.role not in _ROLES for m in conversation.messages):
         raise NotExpressibleError("preference rows have no place for tools and function calls")
-    text = "".join(m.content for m in conversation.messages)
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            why = "its text holds a lone surrogate, which is no character"
-            raise NotExpressibleError(why) from error
+    check_characters(conversation.without_reasoning)
 
 
-def _messages(messages: list[Message] | tuple[Message, ...]) -> list[JsonValue]:
+def _messages(messages: Sequence[Message]) -> list[JsonValue]:
     return [{"role": m.role, "content": m.content} for m in messages]
-
-
-def _said(message: Message) -> JsonObject:
-    return {"from": _FROM[message.role], "value": message.content}

@@ -121,10 +121,12 @@ _FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 def sharegpt_record(row: ExportRow) -> JsonObject:
     """The row as a ShareGPT record; `tools` is null where there are none."""
     chat = row.conversation
-    said: list[JsonValue] = [
-        {"from": _FROM.get(m.role, m.role), "value": m.content} for m in chat.messages
-    ]
-    return {"conversations": said, "tools": chat.tools}
+    return {"conversations": list(map(sharegpt_message, chat.messages)), "tools": chat.tools}
+
+
+def sharegpt_message(message: Message) -> JsonObject:
+    """The message with ShareGPT's name of its role."""
+    return {"from": _FROM.get(message.role, message.role), "value": message.content}
 
 
 SHAREGPT = ExportFormat(

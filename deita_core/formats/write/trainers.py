@@ -124,6 +124,7 @@ def chat_template_problem(conversation: Conversation) -> str | None:
     return no_answer(conversation)
 
 
+DATASET_INFO = "dataset_info.json"
 # A column that is listed but absent makes the loader fail; one that is not listed is ignored.
 _COLUMNS: dict[str, dict[str, str]] = {
     "sharegpt": {"messages": "conversations", "tools": "tools"},
@@ -135,7 +136,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
 _ALWAYS = frozenset({"conversations", "messages", "instruction", "input", "output"})
 READABLE = frozenset(_COLUMNS)  # by LLaMA-Factory
 _FORMATTING = {"alpaca": "alpaca", "openai": "openai"}  # else ShareGPT
-_TAGS: JsonObject = {
+MESSAGE_TAGS: JsonObject = {
     "role_tag": "role",
     "content_tag": "content",
     "user_tag": "user",
@@ -164,7 +165,7 @@ def dataset_info(name: str, file_name: str, format: str, fields: Collection[str]
         "columns": {ours: theirs for ours, theirs in columns.items() if theirs in here},
     }
     if format in ("openai", "parquet"):
-        entry["tags"] = _TAGS
+        entry["tags"] = MESSAGE_TAGS
     return {name: entry}
 
 

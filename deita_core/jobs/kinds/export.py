@@ -29,6 +29,7 @@ from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write_rows
 from deita_core.formats.write.export_format import ExportRow, WriteReport
 from deita_core.formats.write.trainers import (
+    DATASET_INFO,
     READABLE,
     check_dataset_info,
     dataset_info,
@@ -47,8 +48,6 @@ from deita_core.project.selections import (
     write_selection,
 )
 from deita_core.project.vectors import EmbedderRecord, embedders
-
-_INFO = "dataset_info.json"
 
 
 class ExportSpec(OutputSpec):
@@ -85,9 +84,11 @@ class ExportSpec(OutputSpec):
         """Raises ExportError for what can be told without a project."""
         export_format(self.format)
         check_license(self.license)
-        if self.out.name == _INFO:
-            raise ExportError(f"{_INFO} lists the data sets of a folder: choose another name")
-        check_dataset_info(self.out.with_name(_INFO))
+        if self.out.name == DATASET_INFO:
+            raise ExportError(
+                f"{DATASET_INFO} lists the data sets of a folder: choose another name"
+            )
+        check_dataset_info(self.out.with_name(DATASET_INFO))
 
     def may_overwrite(self, project: Project) -> bool:
         """Also without having been told: an earlier file of the same export."""
@@ -145,7 +146,7 @@ class ExportSpec(OutputSpec):
                     beside.write_text(text, encoding="utf-8")
         if self.format in READABLE:
             entry = dataset_info(self.out.name, self.out.name, self.format, report.fields)
-            merge_dataset_info(self.out.with_name(_INFO), entry)
+            merge_dataset_info(self.out.with_name(DATASET_INFO), entry)
         channel.report(Progress(done=total, total=total, result=_said(report)))
 
     def _finished(self, base: Manifest, report: WriteReport, ids: tuple[str, ...]) -> Manifest:
