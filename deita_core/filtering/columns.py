@@ -34,10 +34,11 @@ from deita_core.project.clusters import clusters
 from deita_core.project.columns import record_fields, record_values
 from deita_core.project.graphs import load_clusters, load_graph
 from deita_core.project.ledger import tagged_rows
+from deita_core.project.models import active_model
 from deita_core.project.pins import pins
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import find_selection, selection_rows
-from deita_core.project.vectors import EmbedderRecord, embedders, load_vectors
+from deita_core.project.vectors import EmbedderRecord, embedded_rows, embedders, load_vectors
 from deita_core.selection.filters import numeric_column
 from deita_core.selection.outcome import select
 from deita_core.selection.pool_table import PoolTable
@@ -207,8 +208,10 @@ class PoolColumns:
 
     def _nearest(self) -> Column:
         """Copies are at 1; what has no other row above the graph's floor is at the floor."""
-        table = self.with_vectors
-        graph = table.graph
+        graph, rows = self.table.graph, self.table.vector_rows
+        if graph is None:  # its places are the rows with a vector; the vectors are not needed
+            graph = load_graph(self.project)
+            rows = embedded_rows(self.project, active_model(self.project, "embedding"))
         if graph is None:
             raise FilterError(
                 "the similarity to the nearest row needs the similarity graph: make it first"
@@ -217,7 +220,7 @@ class PoolColumns:
         group = np.asarray(graph.group)
         values = np.full(len(self), np.nan)
         known = group >= 0
-        values[table.vector_rows[known]] = of_group[group[known]]
+        values[rows[known]] = of_group[group[known]]
         return Column("number", values)
 
     def _record(self, field: str) -> Column:

@@ -19,8 +19,10 @@ from deita_core.project.models import active_model
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.pool import load_pool_table
 from deita_core.project.store import Project, now
+from deita_core.project.vectors import embedded_rows
 from deita_core.selection.evol import from_highest
 from deita_core.selection.filters import rule_scores
+from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from deita_core.similarity.duplicates import By, DuplicateGroups, groups_by_meaning
 
@@ -36,10 +38,13 @@ class Dropped:
     note: str
 
 
-def visiting_order(project: Project) -> NDArray[np.int64]:
+def visiting_order(project: Project, table: PoolTable | None = None) -> NDArray[np.int64]:
     """The rows, best first: pinned ones, then by evol score (as the paper adds it up), ties and
-    rows without a score by number. Excluded rows are left out."""
-    table = load_pool_table(project)
+    rows without a score by number. Excluded rows are left out.
+
+    table: the pool as it is now, for whoever has it at hand.
+    """
+    table = load_pool_table(project) if table is None else table
     order = from_highest(rule_scores(SelectionRule(), table))
     by_hand = pins(project)
     pinned, excluded = np.zeros(len(order), np.bool_), np.zeros(len(order), np.bool_)
@@ -49,9 +54,12 @@ def visiting_order(project: Project) -> NDArray[np.int64]:
     return np.concatenate([order[pinned[order]], order[~pinned[order]]])
 
 
-def duplicates_by_meaning(project: Project, threshold: float) -> DuplicateGroups:
+def duplicates_by_meaning(
+    project: Project, threshold: float, order: NDArray[np.int64] | None = None
+) -> DuplicateGroups:
     """Groups at this similarity, off the similarity graph.
 
+    order: the rows to look at, best first; None: all, by `visiting_order`.
     Raises ProjectError when there is no graph, SelectionError for a threshold below its floor.
     """
     graph = load_graph(project)
@@ -60,12 +68,10 @@ def duplicates_by_meaning(project: Project, threshold: float) -> DuplicateGroups
             "near-duplicates by meaning are read off the similarity graph, and there is none: make "
             "it first (`graph` on the command line)"
         )
-    rows = project.values(
-        "SELECT row FROM embeddings WHERE embedder = ? AND reason IS NULL ORDER BY row",
-        active_model(project, "embedding"),
-    )
-    order = visiting_order(project)
-    return groups_by_meaning(graph, np.array(rows, np.int64), order, threshold)
+    rows = embedded_rows(project, active_model(project, "embedding"))
+    if order is None:
+        order = visiting_order(project)
+    return groups_by_meaning(graph, rows, order, threshold)
 
 
 def set_text_duplicates(project: Project, groups: Any, threshold: float, rows: int) -> None:
@@ -105,11 +111,13 @@ def text_threshold(project: Project) -> float | None:
     return float(json.loads(said[0])["threshold"]) if said else None
 
 
-def drop_duplicates(project: Project, groups: DuplicateGroups, threshold: float, by: By) -> Dropped:
+def drop_duplicates(
+    project: Project, groups: DuplicateGroups, threshold: float, by: By, *, author: str = ""
+) -> Dropped:
     """Exclude all rows of each group but the one that is kept, in one step.
 
     Left as they are: rows that were pinned or excluded by hand, and groups whose kept row was
-    excluded since. threshold, by: what the note says.
+    excluded since. threshold, by: what the note says. author: as `set_pins` takes it.
     """
     by_hand = {one.row: one.kind for one in pins(project)}
     rows = tuple(
@@ -118,7 +126,7 @@ def drop_duplicates(project: Project, groups: DuplicateGroups, threshold: float,
         if row not in by_hand and by_hand.get(int(groups.keeper[row])) != "excluded"
     )
     note = f"{_NOTE}{threshold:g} by {by}, {now():%Y-%m-%d %H:%M:%S} UTC"
-    set_pins(project, rows, "excluded", note=note)
+    set_pins(project, rows, "excluded", note=note, author=author)
     return Dropped(rows, note)
 
 

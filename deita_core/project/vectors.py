@@ -86,6 +86,12 @@ def add_embeddings(project: Project, embedder: int, batch: pa.Table) -> None:
         )
 
 
+def embedded_rows(project: Project, embedder: int | None) -> NDArray[np.int64]:
+    """The rows that `load_vectors` returns, without their vectors: (n,) int64, ascending."""
+    query = "SELECT row FROM embeddings WHERE embedder = ? AND reason IS NULL ORDER BY row"
+    return project.arrays(query, embedder)["row"].astype(np.int64)
+
+
 def load_vectors(
     project: Project, embedder: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | NDArray[np.float16]]:

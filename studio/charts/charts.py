@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from studio.charts.colours import PLAIN, SCORE_STEPS, MapGroup, Shade
+from studio.charts.colours import INK, OTHER, PLAIN, SCORE_STEPS, MapGroup, Shade
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -165,6 +165,83 @@ def density_figure(density: Density, *, x_title: str, y_title: str, of: str = "r
     return figure
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The share of some rows in each bin: (b,) float64, from 0 to 1. median: of their values."""
+
+    name: str
+    shares: NDArray[np.float64]
+    median: float = float("nan")
+
+
+def against_figure(
+    edges: NDArray[np.float64], some: Curve, whole: Curve, *, title: str, height: int = 280
+) -> go.Figure:
+    """The distribution of some rows as bars, that of all as a line over them.
+
+    edges: (b + 1,) of the bins. title: of the value, for its axis.
+    """
+    import plotly.graph_objects as go
+
+    figure, title = go.Figure(), _plain(title)
+    hover = f"{title} around %{{x:.3g}}<br>%{{y:.1%}} of %{{meta}}<extra></extra>"
+    figure.add_bar(
+        x=middles(edges), width=np.diff(edges), y=some.shares, name=some.name, meta=some.name,
+        marker={"color": _on_page(PLAIN), "line": {"width": 0}}, hovertemplate=hover,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=edges, y=np.append(whole.shares, whole.shares[-1:]), name=whole.name, meta=whole.name,
+        mode="lines", hovertemplate=hover,
+        line={"shape": "hv", "width": 1.8, "color": _on_page(INK), "dash": "dot"},
+    )  # fmt: skip
+    _lay_out(figure, title, "share of the rows", height)
+    figure.update_layout(bargap=0)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure
+
+
+def ridges_figure(
+    edges: NDArray[np.float64], curves: Sequence[Curve], *, title: str, row: int = 38
+) -> go.Figure:
+    """Distributions below each other on one axis, each with a mark at its median.
+
+    edges: (b + 1,) of the bins. All curves have one scale. row: pixels for each.
+    """
+    import plotly.graph_objects as go
+
+    figure, title = go.Figure(), _plain(title)
+    scale = 1.25 / max(max(float(one.shares.max(initial=0)) for one in curves), 1e-9)
+    x = middles(edges)
+    for place, one in enumerate(curves):
+        colour, name = _on_page(PLAIN if place < len(curves) - 1 else OTHER), _shorten(one.name)
+        base = np.full(len(x), float(-place))
+        figure.add_scatter(x=x, y=base, mode="lines", line={"width": 0}, hoverinfo="skip")
+        figure.add_scatter(
+            x=x, y=base + scale * one.shares, customdata=one.shares, mode="lines", fill="tonexty",
+            line={"width": 1.5, "color": colour}, fillcolor=_see_through(colour),
+            hovertemplate=f"{name}<br>{title} around %{{x:.3g}}<br>%{{customdata:.1%}} of its rows"
+            "<extra></extra>",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[min(one.median, float(edges[-1]))] * 2, y=[-place, -place + 0.55], mode="lines",
+            line={"width": 2, "color": _on_page(INK)},
+            hovertemplate=f"{name}<br>median {one.median:,.4g}<extra></extra>",
+        )  # fmt: skip
+    _lay_out(figure, title, "", 70 + row * len(curves))
+    names = [_shorten(one.name) for one in curves]
+    figure.update_layout(showlegend=False)
+    figure.update_yaxes(
+        tickvals=[-place for place in range(len(names))], ticktext=names, tickformat="",
+        range=[0.2 - len(names), 1.4],
+    )  # fmt: skip
+    return figure
+
+
+def _see_through(colour: str) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.3)"
+
+
 def shares_figure(
     counts: Mapping[str, int], *, most: int = 12, total: int | None = None, in_order: bool = False
 ) -> go.Figure:
@@ -193,10 +270,28 @@ def shares_figure(
     return figure
 
 
-def show(figure: go.Figure, *, key: str, alt: str) -> None:
-    """Put the figure on the page. alt: its message in one sentence, for those who cannot see."""
+def show(
+    figure: go.Figure, *, key: str, alt: str, on_brush: Callable[[float, float], None] | None = None
+) -> None:
+    """Put the figure on the page. alt: its message in one sentence, for those who cannot see.
+
+    on_brush: gets the ends of what is dragged over along the x axis, in a callback.
+    """
     config = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
-    st.plotly_chart(figure, key=key, config=config, alt=alt)
+    if on_brush is None:
+        st.plotly_chart(figure, key=key, config=config, alt=alt)
+        return
+
+    def brushed() -> None:
+        boxes = st.session_state[key].selection.box
+        if boxes:
+            low, high = sorted(float(end) for end in boxes[0]["x"])
+            on_brush(low, high)
+
+    figure.update_layout(dragmode="select", selectdirection="h")
+    st.plotly_chart(
+        figure, key=key, config=config, alt=alt, on_select=brushed, selection_mode="box"
+    )
 
 
 def _plain(name: str) -> str:

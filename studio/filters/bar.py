@@ -88,9 +88,20 @@ def _take_out(part: Part) -> None:
     set_filter(parse_filter(str(st.session_state[state.FILTER])).filter.without(part).to_text())
 
 
+def put_in_filter(part: Part, *, instead_of: Callable[[Part], bool] | None = None) -> None:
+    """Let rows have to pass this part, too, from the next run on; for callbacks.
+
+    instead_of: which parts it takes the place of.
+    """
+    wanted = parse_filter(str(st.session_state[state.FILTER])).filter
+    for one in wanted.parts:
+        if instead_of is not None and instead_of(one):
+            wanted = wanted.without(one)
+    set_filter(wanted.and_(part).to_text())
+
+
 def _put_in(make: Callable[[], Part]) -> None:
-    with_it = parse_filter(str(st.session_state[state.FILTER])).filter.and_(make())
-    set_filter(with_it.to_text())
+    put_in_filter(make())
 
 
 def _short(text: str) -> str:

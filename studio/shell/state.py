@@ -44,6 +44,8 @@ SCORE_VIEW = "part"
 COMPARE_A = "one"
 COMPARE_B = "other"
 COMPARE_VIEW = "compared"
+DISTRIBUTIONS = "spread"
+DUPLICATES_BY = "alike"
 
 # In the session, kept across pages.
 OPENED = "opened_project"

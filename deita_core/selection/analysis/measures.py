@@ -161,7 +161,7 @@ def distribution(
         raise SelectionError(f"a distribution needs 1 bin or more, got {bins}")
     column = values.astype(np.float64)
     present = column[~np.isnan(column)]
-    edges = _edges(present, name in _WHOLE, bins)
+    edges = bin_edges(present, name in _WHOLE, bins)
 
     def counts(rows: NDArray[np.float64]) -> Rows:
         inside = np.searchsorted(edges, rows[~np.isnan(rows)], side="right") - 1
@@ -171,7 +171,12 @@ def distribution(
     return Distribution(name, edges, bool((present >= edges[-1]).any()), pool, ours, theirs)
 
 
-def _edges(present: NDArray[np.float64], whole: bool, bins: int) -> NDArray[np.float64]:
+def bin_edges(present: NDArray[np.float64], whole: bool, bins: int) -> NDArray[np.float64]:
+    """Edges of even bins from the least value to the 99.5th percentile: (b + 1,), ascending.
+
+    present: (n,) without NaN. whole: of whole numbers, so that the edges are, too; then there may
+    be fewer bins.
+    """
     if not len(present):
         return np.array([0.0, 1.0])
     low, high = float(present.min()), float(np.quantile(present, _TAIL))
