@@ -7,9 +7,11 @@ from deita_core.errors import FilterError
 from deita_core.filtering.filter import Filter, Search
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
 from studio.charts.map_chart import clear_outline
+from studio.explore.distributions import distributions_view
+from studio.explore.duplicates import duplicates_view
 from studio.filters.bar import filter_bar
 from studio.filters.masks import mask_of
-from studio.rows.clusters import cluster_list, cluster_of_rows
+from studio.rows.clusters import cluster_of_rows, clusters_view
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
 from studio.shell.resources import Opened, arrays, current, pool_map, scores, stop_without_rows
@@ -109,5 +111,12 @@ with st.container(horizontal=True, vertical_alignment="center"):
             args=(state.EXPLORE_MAP,),
             icon=":material/close:",
         )
-cluster_list(opened)
-row_table(opened, rows, key="explore_rows")
+views = {
+    "rows": ("Rows", lambda: row_table(opened, rows, key="explore_rows")),
+    "clusters": ("Clusters", lambda: clusters_view(opened, rows)),
+    "distributions": ("Distributions", lambda: distributions_view(opened, rows)),
+    "duplicates": ("Near-duplicates", lambda: duplicates_view(opened, rows)),
+}
+labels = {key: label for key, (label, _) in views.items()}
+view = state.bound_choice("View", labels, key=state.EXPLORE_VIEW, show_label=False)
+views[view][1]()

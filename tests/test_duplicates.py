@@ -15,15 +15,18 @@ from deita_core.errors import ProjectError, SelectionError
 from deita_core.jobs.kinds import TextDuplicatesSpec
 from deita_core.project import Project
 from deita_core.project.duplicates import (
+    copies_left_out,
     drop_duplicates,
+    droppable,
     duplicates_by_meaning,
     duplicates_by_text,
+    last_dropped,
     restore_duplicates,
     visiting_order,
 )
 from deita_core.project.pins import pins, set_pins
 from deita_core.similarity.definition import cosines
-from deita_core.similarity.duplicates import groups_by_meaning, groups_by_text
+from deita_core.similarity.duplicates import DuplicateGroups, groups_by_meaning, groups_by_text
 from deita_core.similarity.graph_build import build_graph
 from tests.builders import Channel, imported_project, prepared_project, with_graph
 
@@ -74,6 +77,27 @@ def test_at_a_threshold_of_one_nothing_is_a_near_duplicate():
     vectors = np.ones((3, 2), np.float32)
     found = groups_by_meaning(build_graph(vectors, 0.5), np.arange(3), np.arange(3), 1.0)
     assert found.groups() == []
+
+
+def some_groups() -> DuplicateGroups:
+    """Rows 1, 2 and 4 belong to 0, row 5 to 3; row 6 was left out."""
+    keeper = np.array([0, 0, 0, 3, 0, 3, -1], np.int32)
+    return DuplicateGroups(keeper, np.array([1.0, 0.9, 0.8, 1.0, 0.7, 0.95, np.nan]))
+
+
+def test_groups_within_rows_are_those_whose_kept_row_is_among_them():
+    found = some_groups().within(np.array([1, 1, 0, 0, 1, 1, 1], np.bool_))
+    assert [group.tolist() for group in found.groups()] == [[0, 1, 4]]
+    assert found.keeper.tolist() == [0, 0, -1, -1, 0, 5, -1]
+    assert found.similarity[5] == 1.0
+
+
+def test_another_row_can_be_kept_of_its_group():
+    found = some_groups().keeping(2)
+    assert found.dropped.tolist() == [0, 1, 4, 5]
+    assert found.keeper[[0, 1, 2, 4]].tolist() == [2, 2, 2, 2]
+    assert (found.similarity[0], found.similarity[2]) == (0.8, 1.0)
+    assert np.isnan(found.similarity[1])
 
 
 @pytest.mark.parametrize(("threshold", "said"), [(0.4, "choose a higher"), (1.5, "from 0 to 1")])
@@ -224,3 +248,30 @@ def test_the_command_shows_drops_and_takes_back(pool: Path, capsys: pytest.Captu
     assert f"{len(others)} near-duplicates above 0.9, in {len(found['groups'])} groups" in said
     assert "keep " in said
     assert f"and {len(found['groups']) - 1} more groups" in said
+
+
+def test_what_would_be_dropped_is_what_is_dropped_then(pool: Path):
+    with Project.open(pool) as project:
+        groups = duplicates_by_meaning(project, 0.9)
+        set_pins(project, [int(groups.dropped[0])], "pinned")
+        wanted = droppable(project, groups)
+        assert set(groups.dropped.tolist()) - set(wanted) == {int(groups.dropped[0])}
+        assert last_dropped(project) is None
+        assert drop_duplicates(project, groups, 0.9, "meaning").rows == wanted
+        last = last_dropped(project)
+        assert last is not None
+        assert last.rows == wanted
+
+
+def test_only_the_rows_asked_for_are_grouped(pool: Path):
+    with Project.open(pool) as project:
+        order = visiting_order(project)
+        some = duplicates_by_meaning(project, 0.9, order[order < 30])
+        assert (some.keeper[:30] >= 0).all()
+        assert set(np.unique(some.keeper[30:])) <= {-1}
+
+
+def test_copies_left_out_at_import_are_told_by_row(pool: Path):
+    with Project.open(pool) as project:
+        (found,) = copies_left_out(project)
+        assert (found.row, found.copies, found.files) == (0, 1, ("topics.jsonl",))

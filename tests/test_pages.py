@@ -66,8 +66,9 @@ def test_the_explore_page_colours_by_named_clusters_and_renames_them(
         Channel(project, ClusterSpec(), tmp_path / "job")
         rename_cluster(project, 1, "*Streams*")
     app.query_params["colour"] = "cluster"
+    app.query_params["shown"] = "clusters"
     page = opened(app, "explore")
-    assert [one.label for one in page.expander] == ["5 clusters with their names"]
+    assert "**5 clusters** with their names" in texts(page)
     (lines,) = [frame.value for frame in page.dataframe if "typical row" in frame.value]
     assert lines["name"][1] == "*Streams*"
     assert lines["rows"].tolist() == [12] * 5

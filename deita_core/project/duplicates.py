@@ -111,6 +111,16 @@ def text_threshold(project: Project) -> float | None:
     return float(json.loads(said[0])["threshold"]) if said else None
 
 
+def droppable(project: Project, groups: DuplicateGroups) -> tuple[int, ...]:
+    """The rows that `drop_duplicates` would exclude."""
+    by_hand = {one.row: one.kind for one in pins(project)}
+    return tuple(
+        row
+        for row in groups.dropped.tolist()
+        if row not in by_hand and by_hand.get(int(groups.keeper[row])) != "excluded"
+    )
+
+
 def drop_duplicates(
     project: Project, groups: DuplicateGroups, threshold: float, by: By, *, author: str = ""
 ) -> Dropped:
@@ -119,28 +129,54 @@ def drop_duplicates(
     Left as they are: rows that were pinned or excluded by hand, and groups whose kept row was
     excluded since. threshold, by: what the note says. author: as `set_pins` takes it.
     """
-    by_hand = {one.row: one.kind for one in pins(project)}
-    rows = tuple(
-        row
-        for row in groups.dropped.tolist()
-        if row not in by_hand and by_hand.get(int(groups.keeper[row])) != "excluded"
-    )
+    rows = droppable(project, groups)
     note = f"{_NOTE}{threshold:g} by {by}, {now():%Y-%m-%d %H:%M:%S} UTC"
     set_pins(project, rows, "excluded", note=note, author=author)
     return Dropped(rows, note)
 
 
-def restore_duplicates(project: Project) -> Dropped:
+def last_dropped(project: Project) -> Dropped | None:
+    """What the last `drop_duplicates` excluded and still is; None when there is nothing."""
+    dropped = [one for one in pins(project) if one.note.startswith(_NOTE)]
+    dropped = [one for one in dropped if one.kind == "excluded"]
+    if not dropped:
+        return None
+    last = max(dropped, key=lambda one: one.made).note
+    return Dropped(tuple(one.row for one in dropped if one.note == last), last)
+
+
+def restore_duplicates(project: Project, *, author: str = "") -> Dropped:
     """Take the last `drop_duplicates` back: its rows are neither pinned nor excluded then.
 
     Rows that were chosen otherwise since stay so. Raises ProjectError when there is none to take
     back.
     """
-    dropped = [one for one in pins(project) if one.note.startswith(_NOTE)]
-    dropped = [one for one in dropped if one.kind == "excluded"]
-    if not dropped:
+    last = last_dropped(project)
+    if last is None:
         raise ProjectError("no near-duplicates are dropped, so there is nothing to take back")
-    last = max(dropped, key=lambda one: one.made).note
-    rows = tuple(one.row for one in dropped if one.note == last)
-    set_pins(project, rows, None)
-    return Dropped(rows, last)
+    set_pins(project, last.rows, None, author=author)
+    return last
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """A row and its exact copies, which were left out when their files were imported.
+
+    copies: how many. files: the names of the files that held them.
+    """
+
+    row: int
+    copies: int
+    files: tuple[str, ...]
+
+
+def copies_left_out(project: Project) -> list[Copies]:
+    """Rows that had exact copies (of roles, texts and tools); those with most copies first."""
+    found = project.rows(
+        """
+        SELECT c.row, count(*), list(DISTINCT s.name ORDER BY s.name)
+        FROM duplicates d JOIN conversations c USING (id) JOIN sources s ON s.source = d.source
+        GROUP BY 1 ORDER BY 2 DESC, 1
+        """
+    )
+    return [Copies(row, copies, tuple(files)) for row, copies, files in found]

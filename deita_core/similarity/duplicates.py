@@ -61,6 +61,27 @@ class DuplicateGroups:
         ]
         return sorted(found, key=lambda group: (-len(group), int(group[0])))
 
+    def within(self, inside: NDArray[np.bool_]) -> DuplicateGroups:
+        """Only the rows inside of (n,) bool; those whose kept row is outside stand alone."""
+        keeper, similarity = self.keeper.copy(), self.similarity.copy()
+        rows = np.flatnonzero(inside & (keeper >= 0))
+        orphans = rows[~inside[keeper[rows]]]
+        keeper[orphans], similarity[orphans] = orphans, 1.0
+        keeper[~inside], similarity[~inside] = -1, np.nan
+        return DuplicateGroups(keeper, similarity)
+
+    def keeping(self, row: int) -> DuplicateGroups:
+        """The same with this row kept of its group, instead of the one that was.
+
+        How similar the others of the group are to it is not known: NaN, but for the one before.
+        """
+        keeper, similarity = self.keeper.copy(), self.similarity.copy()
+        before = int(keeper[row])
+        own = np.flatnonzero(keeper == before) if before >= 0 else np.array([row])
+        keeper[own], similarity[own] = row, np.nan
+        similarity[before], similarity[row] = self.similarity[row], 1.0
+        return DuplicateGroups(keeper, similarity)
+
 
 def groups_by_meaning(
     graph: SimilarityGraph, rows: NDArray[np.integer], order: NDArray[np.integer], threshold: float

@@ -45,6 +45,14 @@ def marked_differences(one: str, other: str) -> tuple[str, str]:
     return _markdown(left, marks_left, one), _markdown(right, marks_right, other)
 
 
+def plain_text(conversation: Conversation) -> str:
+    """All messages, each after the name of its role, as two rows are compared."""
+    return "\n".join(
+        f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
+        for message in conversation.messages
+    )
+
+
 def _words(text: str) -> list[str]:
     words = _WORD.findall(text)[:MOST_WORDS]
     return ["\n" if word.isspace() else word for word in words]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -87,8 +87,12 @@ def lines_chosen(
     alt: str,
     columns: dict[str, Any] | None = None,
     many: bool = False,
+    height: int | Literal["auto"] = "auto",
 ) -> list[int]:
-    """Draw a table in which one line (or `many`) can be ticked; the places of those that are."""
+    """Draw a table in which one line (or `many`) can be ticked; the places of those that are.
+
+    height: in pixels; the lines scroll within it.
+    """
     event = st.dataframe(
         table,
         hide_index=True,
@@ -97,6 +101,7 @@ def lines_chosen(
         key=key,
         column_config=columns,
         alt=alt,
+        height=height,
     )
     return [place for place in event.selection.rows if place < len(table)]
 

@@ -24,7 +24,7 @@ from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
-from studio.rows.conversation import RowHeader, marked_differences
+from studio.rows.conversation import RowHeader, marked_differences, plain_text
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, pool_input, rows_with
 from studio.shell import state
@@ -165,13 +165,7 @@ def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, plac
 
 
 def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
-    texts = [
-        "\n".join(
-            f"{message.role.replace('_', ' ').capitalize()}:\n{message.content}"
-            for message in stored_row(opened.project, shown).conversation.messages
-        )
-        for shown in (row, blocker)
-    ]
+    texts = [plain_text(stored_row(opened.project, one).conversation) for one in (row, blocker)]
     names = (f"Row {row:,}", f"Row {blocker:,}, which blocks it (similarity {similarity:.3f})")
     for column, name, text in zip(st.columns(2), names, marked_differences(*texts), strict=True):
         with column.container(border=True):

@@ -34,7 +34,27 @@ def _panel(opened: Opened) -> None:
         _draw_stopped(opened, first_stopped(records))
 
 
-def _draw_active(opened: Opened, record: JobRecord) -> None:
+def active_job(opened: Opened, kind: str) -> bool:
+    """Draw the job of this kind that waits or runs, beside what it makes; True where there is one.
+
+    It refreshes itself, and the page when the job ends.
+    """
+    if not any(record.active and record.kind == kind for record in opened.runner.records(20)):
+        return False
+    st.fragment(_one_job, run_every="1s")(opened, kind)
+    return True
+
+
+@errors_shown()
+def _one_job(opened: Opened, kind: str) -> None:
+    found = [r for r in opened.runner.records(20) if r.active and r.kind == kind]
+    for record in found:
+        _draw_active(opened, record, place="page")
+    if not found:
+        st.rerun()
+
+
+def _draw_active(opened: Opened, record: JobRecord, *, place: str = "side") -> None:
     kind = KINDS[record.kind]
     if record.state == "waiting":
         st.caption(f":material/schedule: {kind.label}: waiting")
@@ -44,7 +64,7 @@ def _draw_active(opened: Opened, record: JobRecord) -> None:
         st.progress(record.progress.share, text=f"**{kind.label}** · {said}")
         if st.button(
             "Cancel",
-            key=f"cancel-{record.job}",
+            key=f"cancel-{record.job}" if place == "side" else f"cancel-{place}-{record.job}",
             icon=":material/stop_circle:",
             disabled=not may("curator"),
             help="Stops at the next batch. What is finished stays, and you can go on later.",

@@ -44,6 +44,7 @@ SCORE_VIEW = "part"
 COMPARE_A = "one"
 COMPARE_B = "other"
 COMPARE_VIEW = "compared"
+EXPLORE_VIEW = "shown"
 DISTRIBUTIONS = "spread"
 DUPLICATES_BY = "alike"
 
