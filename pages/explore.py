@@ -7,6 +7,7 @@ from deita_core.errors import FilterError
 from deita_core.filtering.filter import Filter, Search
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
 from studio.charts.map_chart import clear_outline
+from studio.explore.contamination import contamination_view
 from studio.explore.distributions import distributions_view
 from studio.explore.duplicates import duplicates_view
 from studio.filters.bar import filter_bar
@@ -116,6 +117,7 @@ views = {
     "clusters": ("Clusters", lambda: clusters_view(opened, rows)),
     "distributions": ("Distributions", lambda: distributions_view(opened, rows)),
     "duplicates": ("Near-duplicates", lambda: duplicates_view(opened, rows)),
+    "contamination": ("Contamination", lambda: contamination_view(opened, rows)),
 }
 labels = {key: label for key, (label, _) in views.items()}
 view = state.bound_choice("View", labels, key=state.EXPLORE_VIEW, show_label=False)

@@ -16,8 +16,17 @@ from deita_core.jobs.kinds import ContaminationSpec
 from deita_core.jobs.kinds.model_runs import embed_rows, identity_of
 from deita_core.people import Person, acting_as
 from deita_core.project import Project
-from deita_core.project.contamination import benchmark_pairs, benchmarks, forget_benchmark
+from deita_core.project.contamination import (
+    benchmark_pairs,
+    benchmarks,
+    excludable,
+    exclude_contaminated,
+    excluded_for,
+    forget_benchmark,
+    restore_contaminated,
+)
 from deita_core.project.models import register_model
+from deita_core.project.pins import pins, set_pins
 from deita_core.project.pool import load_pool_table
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection.filters import apply_filters
@@ -168,6 +177,23 @@ def test_contaminated_rows_are_flagged_and_their_pairs_kept(
             "questions.jsonl: 2 of 3 rows share 13 words in a row with it; 1 of its texts are too "
             "short to be found by words"
         )
+
+
+def test_what_a_benchmark_found_is_excluded_and_taken_back_in_one_step(
+    pool: Path, benchmark: Path, tmp_path: Path
+) -> None:
+    with Project.open(pool) as project:
+        Channel(project, ContaminationSpec(file=benchmark), tmp_path / "job")
+        name = "questions.jsonl"
+        assert excludable(project, name, range(2)) == (1,)
+        assert exclude_contaminated(project, name, range(3)) == (1, 2)
+        assert [(one.row, one.kind) for one in pins(project)] == [(1, "excluded"), (2, "excluded")]
+        assert excludable(project, name, range(3)) == ()
+        set_pins(project, [2], "pinned")
+        assert excluded_for(project, name) == (1,)
+        assert restore_contaminated(project, name) == (1,)
+        assert [(one.row, one.kind) for one in pins(project)] == [(2, "pinned")]
+        assert exclude_contaminated(project, name, range(3)) == (1,)
 
 
 def test_the_flag_leaves_rows_out_of_a_selection(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from deita_core.jobs import JobRunner
-from deita_core.jobs.kinds import ClusterSpec, TextDuplicatesSpec
+from deita_core.jobs.kinds import ClusterSpec, ContaminationSpec, TextDuplicatesSpec
 from deita_core.project import Project
 from deita_core.project.clusters import cluster_facts, rename_cluster
+from deita_core.project.contamination import BenchmarkPair
 from deita_core.project.duplicates import duplicates_by_meaning, duplicates_by_text
 from deita_core.project.pins import pins
 from deita_core.project.selections import save_selection
+from studio.explore.contamination import report_csv
 from studio.rows.clusters import cluster_filter
-from tests.builders import Channel, prepared_project, with_graph
+from tests.builders import Channel, conversation, prepared_project, with_graph
 from tests.test_pages import APP, opened, texts
 
 
@@ -173,3 +178,78 @@ def test_clusters_are_made_anew_by_a_job(
     page.button(key="clusters_make").click().run()
     assert not page.exception, page.exception
     assert asked == [ClusterSpec.read({"method": method, field: 7})]
+
+
+# contamination
+
+
+@pytest.fixture
+def benchmark(path: Path, tmp_path: Path) -> Path:
+    """A file with what rows 7 and 8 say, which the project was held against."""
+    file = tmp_path / "held *out*.jsonl"
+    texts = [conversation(row).messages[1].content for row in (7, 8)]
+    file.write_text("".join(json.dumps({"question": text}) + "\n" for text in texts))
+    with Project.open(path) as project:
+        Channel(project, ContaminationSpec(file=file), tmp_path / "benchmark")
+    return file
+
+
+def test_what_a_benchmark_found_is_told_excluded_and_taken_back(benchmark: Path) -> None:
+    page = explore("contamination")
+    assert "held *out*.jsonl: 2 of 60 rows share 13 words in a row" in texts(page)
+    assert page.dataframe[0].value["row"].tolist() == [7, 8]
+    project = page.session_state["opened_project"].project
+    page.button(key="contamination_exclude").click().run()
+    assert not page.exception, page.exception
+    assert [one.row for one in pins(project)] == [7, 8]
+    page.button(key="contamination_undo").click().run()
+    assert list(pins(project)) == []
+
+
+def test_only_rows_in_view_are_listed_and_would_be_excluded(benchmark: Path) -> None:
+    page = explore("contamination", filter="where=row < 8")
+    assert "1 pair of 2 are of rows in view" in texts(page)
+    assert page.button(key="contamination_exclude").label == "Exclude 1 row"
+
+
+def test_the_rows_a_benchmark_found_become_the_filter(benchmark: Path) -> None:
+    page = explore("contamination")
+    page.button(key="contamination_filter").click().run()
+    assert page.query_params["filter"] == "flag=contaminated"
+    assert "**2** of 60 conversations pass the filter" in texts(page)
+
+
+def test_a_benchmark_of_the_data_folder_is_looked_for_by_a_job(
+    path: Path, tmp_path: Path, monkeypatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(JobRunner, "submit", lambda runner, specs: asked.extend(specs))
+    file = tmp_path / "data" / "bench.jsonl"
+    file.parent.mkdir()
+    file.write_text('{"question": "one"}\n')
+    page = explore("contamination")
+    assert page.button(key="contamination_look").disabled
+    page.button_group(key="contamination_from").set_value("Data folder").run()
+    page.selectbox(key="contamination_path").set_value("bench.jsonl").run()
+    page.toggle(key="contamination_close").set_value(True).run()
+    page.button(key="contamination_look").click().run()
+    assert not page.exception, page.exception
+    assert asked == [ContaminationSpec(file=file, run=13, threshold=0.9)]
+
+
+def test_a_link_that_leads_out_of_the_data_folder_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "outside.jsonl").write_text('{"question": "one"}\n')
+    (tmp_path / "data" / "link.jsonl").symlink_to(tmp_path / "outside.jsonl")
+    page = explore("contamination")
+    page.button_group(key="contamination_from").set_value("Data folder").run()
+    page.selectbox(key="contamination_path").set_value("link.jsonl").run()
+    assert "lies outside the data folder" in texts(page)
+    assert page.button(key="contamination_look").disabled
+
+
+def test_the_report_has_a_line_for_each_pair_and_no_formula() -> None:
+    pair = BenchmarkPair("b", 3, "id", 0, "question 1", 1.0, "a b", None, "=1+1", "what, then")
+    lines = list(csv.DictReader(io.StringIO(report_csv([pair, pair]))))
+    assert len(lines) == 2
+    assert (lines[0]["row"], lines[0]["text"], lines[0]["preview"]) == ("3", "'=1+1", "what, then")

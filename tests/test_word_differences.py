@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.rows.conversation import MOST_WORDS, marked_differences
+from studio.rows.conversation import MOST_WORDS, marked_differences, marked_run
 
 
 def test_the_words_that_differ_are_marked_on_both_sides() -> None:
@@ -31,3 +31,22 @@ def test_markup_in_a_text_stays_text() -> None:
 def test_long_texts_are_cut_and_say_so() -> None:
     left, _ = marked_differences("word " * (MOST_WORDS + 1), "word")
     assert left.endswith(f"*(only the first {MOST_WORDS:,} words are compared)*")
+
+
+def test_a_run_of_words_is_marked_where_it_stands_whatever_its_signs_and_case() -> None:
+    text = "Please say: The QUICK, brown\nfox! And more."
+    assert marked_run(text, "the quick brown fox") == (
+        "Please say: :orange-background[The QUICK, brown]\n\n:orange-background[fox\\!] And more\\."
+    )
+
+
+def test_a_run_that_is_not_there_marks_nothing() -> None:
+    assert "orange" not in marked_run("the slow brown fox", "quick brown")
+    assert "orange" not in marked_run("anything", "")
+
+
+def test_only_the_surroundings_of_a_run_are_shown() -> None:
+    text = " ".join(f"w{n}" for n in range(100))
+    assert (
+        marked_run(text, "w50 w51", around=2) == "… w48 w49 :orange-background[w50 w51] w52 w53 …"
+    )

@@ -6,13 +6,17 @@ like any other; the pairs say why.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from deita_core.describe import CONTAMINATED
 from deita_core.errors import ProjectError
+from deita_core.project.pins import pins, set_pins
 from deita_core.project.store import Project, next_number, none_such, now
+
+_NOTE: Final = "in the benchmark "
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,43 @@ def forget_benchmark(project: Project, name: str) -> None:
     with project.transaction("curator", "forget a benchmark", {"file": name}) as cursor:
         _delete(cursor, name)
         _flag(cursor)
+
+
+def excludable(project: Project, name: str, rows: Collection[int]) -> tuple[int, ...]:
+    """Which of these rows a benchmark found, and nobody pinned or excluded by hand."""
+    by_hand = {one.row for one in pins(project)}
+    found = project.values(
+        "SELECT DISTINCT row FROM benchmark_pairs JOIN benchmarks b USING (benchmark) "
+        "WHERE b.name = ? ORDER BY row",
+        name,
+    )
+    inside = set(rows)
+    return tuple(row for row in found if row in inside and row not in by_hand)
+
+
+def exclude_contaminated(
+    project: Project, name: str, rows: Collection[int], *, author: str = ""
+) -> tuple[int, ...]:
+    """Exclude those of these rows that a benchmark found, in one step; returns them.
+
+    Rows that were pinned or excluded by hand stay as they are.
+    """
+    wanted = excludable(project, name, rows)
+    set_pins(project, wanted, "excluded", note=f"{_NOTE}{name}", author=author)
+    return wanted
+
+
+def excluded_for(project: Project, name: str) -> tuple[int, ...]:
+    """The rows that `exclude_contaminated` excluded for this benchmark and that still are."""
+    said = f"{_NOTE}{name}"
+    return tuple(one.row for one in pins(project) if (one.kind, one.note) == ("excluded", said))
+
+
+def restore_contaminated(project: Project, name: str, *, author: str = "") -> tuple[int, ...]:
+    """Take the rows back that were excluded for this benchmark; returns them."""
+    rows = excluded_for(project, name)
+    set_pins(project, rows, None, author=author)
+    return rows
 
 
 def _delete(cursor: Any, name: str) -> None:

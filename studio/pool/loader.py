@@ -80,16 +80,46 @@ def keep_upload(file: UploadedFile) -> Path:
     return path
 
 
-def _below_data_folder() -> list[Path]:
+def one_file(label: str, *, key: str) -> Path | None:
+    """Let one file be chosen, by upload or below the data folder; None until there is one."""
+    way = st.segmented_control(
+        "Where from", [_UPLOAD, _PATH], default=_UPLOAD, required=True, key=f"{key}_from"
+    )
+    with errors_shown():
+        if way == _UPLOAD:
+            if closed_to_role("admin", "Putting files into the data folder"):
+                return None
+            given = st.file_uploader(label, type=FILE_TYPES, key=f"{key}_upload")
+            return None if given is None else keep_upload(given)
+        known = _files_below()
+        text = st.selectbox(
+            label,
+            known,
+            index=None,
+            accept_new_options=True,
+            format_func=escape,
+            placeholder="Choose a file, or type a path" if known else "Type a path below it",
+            key=f"{key}_path",
+        )
+        return None if text is None else resolve_below(data_folder(), text)
+    return None
+
+
+def _files_below() -> list[str]:
+    """Files of the data folder that a pool may be, as paths below it."""
     root, models = data_folder(), models_folder()
     root.mkdir(parents=True, exist_ok=True)
-    known = sorted(
+    where = escape(str(root))
+    st.caption(f"Data folder: {where} (set DEITA_DATA_DIR to change it). Nothing outside is read.")
+    return sorted(
         str(p.relative_to(root))
         for p in root.rglob("*")
         if p.is_file() and p.suffix.lstrip(".") in FILE_TYPES and models not in p.parents
     )[:2000]
-    where = escape(str(root))
-    st.caption(f"Data folder: {where} (set DEITA_DATA_DIR to change it). Nothing outside is read.")
+
+
+def _below_data_folder() -> list[Path]:
+    root, known = data_folder(), _files_below()
     chosen = st.multiselect(
         "Files below the data folder",
         known,

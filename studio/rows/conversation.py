@@ -17,6 +17,7 @@ from typing import Literal
 import streamlit as st
 
 from deita_core.conversation import Conversation, Message
+from deita_core.similarity.words import words as words_of
 from studio.charts.colours import STATUS_STYLES
 from studio.shell.text import (
     escape,
@@ -43,6 +44,26 @@ def marked_differences(one: str, other: str) -> tuple[str, str]:
     for a, b, size in matcher.get_matching_blocks():
         marks_left[a : a + size] = marks_right[b : b + size] = [False] * size
     return _markdown(left, marks_left, one), _markdown(right, marks_right, other)
+
+
+def marked_run(text: str, run: str, around: int = 60) -> str:
+    """A text as Markdown with the first place marked where these words stand in a row.
+
+    run: words as `similarity.words` gives them, blanks between them. Only `around` words before
+    and after the place are shown; without such a place as many from the beginning, none marked.
+    """
+    tokens = ["\n" if one.isspace() else one for one in _WORD.findall(text)]
+    found = [(word, place) for place, token in enumerate(tokens) for word in words_of(token)]
+    spelled, wanted = [word for word, _ in found], run.split()
+    starts = (at for at in range(len(spelled)) if spelled[at : at + len(wanted)] == wanted)
+    start = next(starts, None) if wanted else None
+    first, last = 0, -1
+    if start is not None:
+        first, last = found[start][1], found[start + len(wanted) - 1][1]
+    marked = [first <= place <= last for place in range(len(tokens))]
+    begin, end = max(0, first - around), last + 1 + around
+    shown = _markdown(tokens[begin:end], marked[begin:end], "")
+    return f"{'… ' if begin else ''}{shown}{' …' if end < len(tokens) else ''}"
 
 
 def plain_text(conversation: Conversation) -> str:
