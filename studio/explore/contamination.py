@@ -48,9 +48,7 @@ def contamination_view(opened: Opened, rows: Rows) -> None:
     with errors_shown():
         known = {one.name: one for one in benchmarks(opened.project)}
         if known:
-            name = st.selectbox(
-                "Benchmark", list(known)[::-1], format_func=escape, key="contamination_benchmark"
-            )
+            name = st.selectbox("Benchmark", list(known)[::-1], key="contamination_benchmark")
             _found(opened, known[name], rows)
         running = active_job(opened, ContaminationSpec.kind)
         if not running and may("curator"):

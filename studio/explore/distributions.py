@@ -47,7 +47,7 @@ from studio.filters.masks import columns_of
 from studio.shell import state
 from studio.shell.person import told
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown
-from studio.shell.text import escape, plural
+from studio.shell.text import plural
 
 _OWN = (
     "complexity", "quality", "evol_score", "characters", "instruction_characters",
@@ -217,10 +217,7 @@ def _table(found: list[Spread], by: str) -> None:
 def _groupings(opened: Opened) -> dict[str, str]:
     """What rows can be grouped by, with its label; the empty name is no grouping."""
     named = {name: column_text(name) for name in _GROUPINGS}
-    kept = {
-        f"{_KEPT}{one.selection}": f"kept in {escape(one.name)}"
-        for one in selections(opened.project)
-    }
+    kept = {f"{_KEPT}{one.selection}": f"kept in {one.name}" for one in selections(opened.project)}
     return {"": "nothing", **named, **kept}
 
 
@@ -323,7 +320,7 @@ def _column_chosen(opened: Opened, label: str, key: str, start: int) -> str:
             label,
             names,
             index=start,
-            format_func=lambda name: escape(column_text(name)),
+            format_func=column_text,
             key=key,
             persist_state="session",
         )

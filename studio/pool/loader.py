@@ -97,7 +97,6 @@ def one_file(label: str, *, key: str) -> Path | None:
             known,
             index=None,
             accept_new_options=True,
-            format_func=escape,
             placeholder="Choose a file, or type a path" if known else "Type a path below it",
             key=f"{key}_path",
         )

@@ -19,7 +19,7 @@ from studio.rows.table import lines_chosen
 from studio.shell.jobs_panel import active_job
 from studio.shell.person import told
 from studio.shell.resources import Opened, arrays, errors_shown, say
-from studio.shell.text import escape, plural
+from studio.shell.text import plural
 
 _NONE = "no cluster"
 
@@ -45,7 +45,6 @@ def clusters_view(opened: Opened, rows: NDArray[np.int64]) -> None:
             selection = st.selectbox(
                 "Share kept of the selection",
                 names,
-                format_func=escape,
                 key="clusters_selection",
                 persist_state="session",
             )
