@@ -5,8 +5,9 @@ from contextlib import suppress
 import numpy as np
 import streamlit as st
 
-from deita_core.errors import SelectionError
+from deita_core.errors import DeitaError, SelectionError
 from studio.charts.colours import STATUS_STYLES
+from studio.filters.masks import settled_rule
 from studio.select.baseline import baseline_line, baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
 from studio.select.history import history_of, undo_buttons
@@ -32,9 +33,10 @@ if rule is None:
     st.stop()
 history = history_of(opened)
 try:
+    rule = settled_rule(opened, rule)
     with sentence:
         result = outcome(opened, rule)
-except SelectionError as error:
+except DeitaError as error:
     sentence.error(escape(str(error)))
     undo_buttons(opened)
     graph_notice(opened, rule)

@@ -246,3 +246,10 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
     ran(page.button(key="map_pins_excluded").click().run())
     assert "excluded" in texts(page)
     assert loaded == []
+
+
+def test_a_filter_in_the_address_leaves_rows_out_and_says_so(project_file: Path) -> None:
+    page = select_page(only="turns=2..")
+    assert "48 rows were filtered out (turns=2..)" in texts(page)
+    choose(page, "only", "length=2..")
+    assert "no column 'length'" in " ".join(str(one.value) for one in page.error)

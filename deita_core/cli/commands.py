@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -25,6 +25,7 @@ from deita_core.cli.options import (
     MappingOptions,
     PoolOptions,
     ProjectOptions,
+    RowOptions,
     RuleOptions,
     RunningOptions,
     ScorerOptions,
@@ -37,6 +38,7 @@ from deita_core.cli.options import (
 from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ExportError, FormatError, ModelError, PathError, ProjectError
 from deita_core.files import one_line
+from deita_core.filtering import PoolColumns, settled
 from deita_core.formats.read.layout import PoolRow
 from deita_core.formats.score_file import SCORE_FORMATS
 from deita_core.jobs.chains import (
@@ -79,6 +81,7 @@ from deita_core.project.pool import load_pool_table, sources
 from deita_core.project.scores import forget_failures, health, scorers
 from deita_core.project.store import check_name
 from deita_core.scoring.protocol import DIMENSIONS
+from deita_core.selection.rule import SelectionRule
 
 
 def run(
@@ -87,6 +90,7 @@ def run(
     models: ScorerOptions,
     running: RunningOptions,
     choosing: RuleOptions,
+    filters: RowOptions,
     target: ProjectOptions,
     out: Path = OUT,
     embedder: str = EMBEDDER,
@@ -98,6 +102,7 @@ def run(
 ) -> None:
     """The whole way: import, score, embed, graph, map, select, export."""
     rule, options = choosing.rule(), running.options()  # a bad one must show first
+    filters.check()
     name = check_name(name, "selection")
     export = ExportSpec(selection=name, format=format, out=out, license=license, overwrite=force)
     path = absolute(target.project or export.out.with_name(f"{export.out.stem}.duckdb"))
@@ -116,13 +121,22 @@ def run(
         if not no_map and found.mapped < found.embedded:
             run_jobs(project, [MapSpec()], quiet=target.quiet)
         _print_counts(project)
-        rule = with_pins(rule, project) if choosing.with_choices else rule
+        rule = _with_filter(rule, filters, choosing, project)
         check_rule_names(rule, load_pool_table(project))
+        rule = settled(rule, PoolColumns(project))
         select = SelectSpec(rule=rule.to_json(), name=name)
         print(run_jobs(project, [select], quiet=target.quiet)[0].message)
         again = is_earlier_export(export.out, project, name)
         export = export.model_copy(update={"overwrite": force or again})
         print(f"{out}: {run_jobs(project, [export], quiet=target.quiet)[0].message}")
+
+
+def _with_filter(
+    rule: SelectionRule, filters: RowOptions, choosing: RuleOptions, project: Project
+) -> SelectionRule:
+    """The rule with the filter that was asked for, and with pins by hand where they were."""
+    rule = with_pins(rule, project) if choosing.with_choices else rule
+    return replace(rule, filter=filters.wanted(project, choosing.sql).to_text())
 
 
 def _check_run(pool: PoolOptions, export: ExportSpec, path: Path) -> None:
@@ -409,16 +423,17 @@ def devices(
 
 def select(
     choosing: RuleOptions,
+    filters: RowOptions,
     target: ProjectOptions,
     name: str = value(..., "NAME", "name of the selection"),
-    replace: bool = flag("--replace", "replace one of the same name"),
+    over: bool = flag("--replace", "replace one of the same name"),
     notes: str = value("", "TEXT", "a note kept with it"),
 ) -> None:
     """Choose rows and save the selection."""
     rule = choosing.rule()
     with target.opened() as project:
-        rule = with_pins(rule, project) if choosing.with_choices else rule
-        outcome = select_and_save(project, rule, name, notes=notes, replace=replace)
+        rule = _with_filter(rule, filters, choosing, project)
+        outcome = select_and_save(project, rule, name, notes=notes, replace=over)
         print(outcome.sentence())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from deita_core.project import Project
 from deita_core.project.browse import id_of
 from deita_core.project.folder import path_of, projects_folder
 from deita_core.project.views import find_view
-from deita_core.selection.rule import CONDITION_COLUMNS, Condition, Quota, SelectionRule
+from deita_core.selection.rule import CONDITION_COLUMNS, Closeness, Condition, Quota, SelectionRule
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -244,7 +245,7 @@ class RuleOptions:
     where: list[str] = repeated(
         "COLUMN=LOW..HIGH",
         "keep only rows with this column in these bounds, either of which may be left out: "
-        f"{', '.join(CONDITION_COLUMNS)}",
+        f"{', '.join(CONDITION_COLUMNS)}; or only those for which a condition in SQL is true",
     )
     quota: list[str] = repeated(
         "COLUMN:NAME=N",
@@ -260,8 +261,18 @@ class RuleOptions:
         "first", ("first", "rank"), "pins come before all others, or where they rank"
     )
 
+    close_to: Path | None = value(
+        None, "FILE", "score rows by closeness to these prompts, too, one a line (5 to 50 are good)"
+    )
+    closeness_weight: float = value(
+        1.0, "POWER", "with --close-to: closeness is raised to this power"
+    )
+
     def rule(self) -> SelectionRule:
-        """The rule; SelectionError or PathError for what cannot be read or is out of range."""
+        """The rule without its filter.
+
+        SelectionError or PathError for what cannot be read or is out of range.
+        """
         if self.budget is not None and self.budget_tokens is not None:
             raise BadParameter("--budget and --budget-tokens cannot be given together")
         in_tokens = self.budget_tokens is not None
@@ -278,16 +289,31 @@ class RuleOptions:
             sources=tuple(self.source),
             excluded_flags=tuple(self.without_flag),
             seed=self.seed,
-            conditions=tuple(map(condition_of, self.where)),
+            conditions=tuple(condition_of(one) for one in self.where if _is_condition(one)),
             quotas=tuple(map(quota_of, self.quota)),
             pinned=ids_of(self.pin),
             excluded=ids_of(self.exclude),
             pin_place="rank" if self.pin_place == "rank" else "first",
+            closeness=self._closeness(),
         )
+
+    def _closeness(self) -> Closeness | None:
+        if self.close_to is None:
+            return None
+        return Closeness(tuple(dict.fromkeys(lines_of(self.close_to))), self.closeness_weight)
+
+    @property
+    def sql(self) -> tuple[str, ...]:
+        """What was given to --where and is no bounds on a column."""
+        return tuple(one for one in self.where if not _is_condition(one))
+
+
+def _is_condition(where: str) -> bool:
+    return re.match(r"\s*\w+\s*=[^=]*\.\.", where) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterOptions:
+class RowOptions:
     """Which rows of the pool are meant; all of what is given must hold."""
 
     view: str | None = value(None, "NAME", "the rows of this saved view")
@@ -296,7 +322,6 @@ class FilterOptions:
         "only rows that pass it, e.g. quality=4.., language=de,fr, flag!=refusal, "
         "record.title~bread, status.first=kept",
     )
-    where: str | None = value(None, "SQL", "only rows for which this condition is true")
     search: str | None = value(
         None, "WORDS", 'only rows with all of these words, "phrases" and /expressions/'
     )
@@ -308,13 +333,20 @@ class FilterOptions:
     least: float | None = value(None, "T", "for closeness: the lowest similarity that will do")
     most: int | None = value(None, "N", "for closeness: how many rows (default: 100)")
 
-    def wanted(self, project: Project) -> Filter:
-        """The filter; FilterError or ProjectError for what cannot be read or is not there."""
+    def check(self) -> None:
+        """Raises FilterError for what cannot be read, whatever is in the project."""
+        parse_filter(";".join(self.filter)).strict()
+        if self.search is not None:
+            Search(query=self.search)
+
+    def wanted(self, project: Project, sql: Sequence[str] = ()) -> Filter:
+        """The filter, with these conditions in SQL.
+
+        FilterError or ProjectError for what cannot be read or is not there.
+        """
         saved = "" if self.view is None else find_view(project, self.view).filter
         found = parse_filter(";".join([saved, *self.filter])).strict()
-        more: list[Part] = []
-        if self.where is not None:
-            more.append(Where(sql=self.where))
+        more: list[Part] = [Where(sql=one) for one in sql]
         if self.search is not None:
             more.append(Search(query=self.search))
         texts = (*self.meaning, *([] if self.examples is None else lines_of(self.examples)))
@@ -326,6 +358,18 @@ class FilterOptions:
         if not (texts or self.like) and (self.least, self.most) != (None, None):
             raise FilterError("--least and --most need --meaning, --examples or --like")
         return found.and_(*more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterOptions(RowOptions):
+    """The same, and one condition in SQL."""
+
+    where: str | None = value(None, "SQL", "only rows for which this condition is true")
+
+    def wanted(self, project: Project, sql: Sequence[str] = ()) -> Filter:
+        """The filter; FilterError or ProjectError for what cannot be read or is not there."""
+        given = () if self.where is None else (self.where,)
+        return RowOptions.wanted(self, project, (*given, *sql))
 
 
 def _id_of(project: Project, row: str) -> str:

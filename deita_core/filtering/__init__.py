@@ -9,5 +9,6 @@ everything else is imported from its file.
 from deita_core.filtering.columns import PoolColumns
 from deita_core.filtering.filter import Filter, parse_filter
 from deita_core.filtering.matching import matching_rows
+from deita_core.filtering.settling import settled
 
-__all__ = ["Filter", "PoolColumns", "matching_rows", "parse_filter"]
+__all__ = ["Filter", "PoolColumns", "matching_rows", "parse_filter", "settled"]

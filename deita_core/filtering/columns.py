@@ -239,9 +239,11 @@ class PoolColumns:
         """By the rule, where it still keeps the same rows; else only whether a row was kept."""
         saved = find_selection(self.project, name)
         kept = selection_rows(self.project, saved.selection)[0]
-        outcome = select(SelectionRule.from_json(saved.rule), self.with_vectors)
-        if sorted(outcome.kept.tolist()) == sorted(kept):
-            return _coded(outcome.trace.status, tuple(status.label for status in STATUSES))
+        rule = SelectionRule.from_json(saved.rule)
+        if rule.closeness is None:  # that would take a model
+            outcome = select(rule, self.with_vectors)
+            if sorted(outcome.kept.tolist()) == sorted(kept):
+                return _coded(outcome.trace.status, tuple(status.label for status in STATUSES))
         codes = np.ones(len(self), np.int32)
         codes[kept] = 0
         return Column("name", codes, ("kept", "not kept"))

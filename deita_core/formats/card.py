@@ -151,6 +151,8 @@ def _rule(selection: SelectionRecord) -> str:
             )
         elif name in ("pinned", "excluded") and isinstance(value, list | tuple) and value:
             lines.append(f"- {name}: {len(value):,} conversations; the manifest has their ids")
+        elif name == "passing":
+            lines.append("- rows that pass the filter: the manifest has them")
         elif name == "budget":
             unit = selection.parameters.get("budget_unit", "rows")
             budget = f"{value:,} {unit}" if isinstance(value, int) else "none"

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import PathError, SelectionError
+from deita_core.filtering import PoolColumns
+from deita_core.filtering.settling import with_closeness
 from deita_core.formats.read import PoolRow, read
 from deita_core.project import Project
 from deita_core.project.graphs import load_clusters, load_graph
@@ -137,6 +139,7 @@ def compare_named(
     saved = {one.name: one for one in selections(project)}
     named = [saved[name] for name in (a, b) if name in saved]
     rule = SelectionRule.from_json(named[0].rule) if named else SelectionRule()
+    table = with_closeness(table, rule, PoolColumns(project, table))
     scores, files = rule_scores(rule, table), []
     sets: dict[str, RowSet] = {}
     for name in dict.fromkeys((a, b)):
@@ -191,6 +194,7 @@ def stability_of(
     saved = find_selection(project, name)
     rule, rows = SelectionRule.from_json(saved.rule), saved_set(project, saved).rows
     table = comparison_table(project) if table is None else table
+    table = with_closeness(table, rule, PoolColumns(project, table))
     others: dict[tuple[Kind, str], PoolTable] = {}
     for one in embedders(project):
         if not one.active and one.embedded:

@@ -46,8 +46,8 @@ def rows_of_rule(
     """
     given = None if within is None else np.array(within, np.int64)
     if rule.kind in ("top", "boundary"):
-        table = selection_input(project)
         saved = SelectionRule.from_json(_selection(project, selection).rule)
+        table = selection_input(project, rule=saved)
         return choose_rows(rule, table, QueueInput(outcome=select(saved, table)), given)
     table = _pool(project)
     if rule.kind == "low-mass":
@@ -134,8 +134,8 @@ def _row_scores(project: Project, scorer: int, rows: int) -> Values:
 
 def cost_for(project: Project, selection: str | None = None, queue: int | None = None) -> Changes:
     """What a saved selection (None: the current one) would be with people's scores for scorers'."""
-    table = selection_input(project)
     rule = SelectionRule.from_json(_selection(project, selection).rule)
+    table = selection_input(project, rule=rule)
     people = {dimension: people_scores(project, dimension, queue) for dimension in DIMENSIONS}
     return cost_of_errors(rule, table, people)
 

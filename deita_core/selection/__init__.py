@@ -14,13 +14,14 @@ from deita_core.selection.evol import evol_scores
 from deita_core.selection.outcome import Outcome, select, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.repr_filter import repr_filter, trace
-from deita_core.selection.rule import Condition, Quota, SelectionRule
+from deita_core.selection.rule import Closeness, Condition, Quota, SelectionRule
 from deita_core.selection.status import STATUSES
 from deita_core.selection.strategies import STRATEGIES
 
 __all__ = [
     "STATUSES",
     "STRATEGIES",
+    "Closeness",
     "Condition",
     "Outcome",
     "PoolTable",

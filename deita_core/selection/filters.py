@@ -6,7 +6,10 @@ not be changed.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
+import zlib
 from collections.abc import Hashable
 from typing import Final
 
@@ -18,7 +21,7 @@ from deita_core.errors import SelectionError
 from deita_core.selection.candidates import NO_QUOTAS, QuotaTable
 from deita_core.selection.evol import RowScores, evol_scores, from_highest, row_scores
 from deita_core.selection.pool_table import PoolTable
-from deita_core.selection.rule import EACH, Quota, SelectionRule, number_text
+from deita_core.selection.rule import EACH, Closeness, Quota, SelectionRule, number_text
 
 LOWEST_QUALITY: Final = 1.0
 
@@ -26,7 +29,7 @@ LOWEST_QUALITY: Final = 1.0
 def score_key(rule: SelectionRule) -> Hashable:
     """All of a rule that its scores depend on."""
     weights = (rule.complexity_weight, rule.quality_weight)
-    return rule.aggregation, weights, rule.include_no_response
+    return rule.aggregation, weights, rule.include_no_response, rule.closeness
 
 
 def rule_scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
@@ -51,16 +54,42 @@ def _scores(rule: SelectionRule, table: PoolTable) -> NDArray[np.float64]:
         bare = table.has_flag(NO_RESPONSE) & np.isnan(scores)
         quality = np.where(bare[table.turn_row], LOWEST_QUALITY, quality)
         scores = evol_scores(table.turn_row, complexity, quality, *settings)
+    if rule.closeness is not None:
+        if rule.complexity_weight == rule.quality_weight == 0:
+            scores = np.ones(len(table))  # not the number of turns: closeness alone
+        scores = scores * _closeness(rule.closeness, table)
     scores.flags.writeable = False
     return scores
 
 
-FILTERS: Final = ("language", "source", "flag", "turns", "tokens", "no response", "not admitted")
+def _closeness(wanted: Closeness, table: PoolTable) -> NDArray[np.float64]:
+    """The factor of each row's score: (n,) float64 in [0, 1]; 0 where it is not known."""
+    if table.closeness is None or table.closeness_to != wanted.examples:
+        raise SelectionError(
+            "the rule asks for closeness to examples, and the pool came without it: load it with "
+            "selection_input(project, rule=rule)"
+        )
+    factors: NDArray[np.float64] = np.nan_to_num(table.closeness).clip(0.0, 1.0) ** wanted.weight
+    return factors
+
+
+FILTERS: Final = (
+    "language",
+    "source",
+    "flag",
+    "turns",
+    "tokens",
+    "no response",
+    "not admitted",
+    "filter",
+)
 
 
 def filter_names(rule: SelectionRule) -> tuple[str, ...]:
     """What each code of `apply_filters` stands for: `FILTERS`, then three for each condition."""
     names = list(FILTERS)
+    if rule.filter:
+        names[-1] = rule.filter if len(rule.filter) <= 80 else f"{rule.filter[:79]}…"
     for condition in rule.conditions:
         column = condition.column.replace("_", " ")
         names += [
@@ -76,7 +105,8 @@ def apply_filters(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
     by_score = any(c.column == "evol_score" for c in rule.conditions)
     names = (rule.languages, rule.sources, rule.excluded_flags)
     ranges = (rule.min_turns, rule.max_turns, rule.min_tokens, rule.max_tokens)
-    other = (rule.include_no_response, rule.conditions, score_key(rule) if by_score else None)
+    scores = score_key(rule) if by_score else None
+    other = (rule.include_no_response, rule.conditions, scores, rule.filter, rule.passing)
     key: Hashable = ("filters", names, ranges, other)
     return table.remember(key, lambda: _filtered(rule, table))
 
@@ -89,6 +119,8 @@ def _filtered(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
         _leave_out(first, values, condition.low, condition.high, below, below + 1)
         unknown = values < 0 if condition.column == "cluster" else np.isnan(values)
         first[unknown] = below + 2
+    if rule.filter:
+        first[~_passing(rule, len(table))] = FILTERS.index("filter")
     if table.admitted is not None:
         first[~table.admitted] = FILTERS.index("not admitted")
     if not rule.include_no_response:
@@ -109,6 +141,44 @@ def _filtered(rule: SelectionRule, table: PoolTable) -> NDArray[np.int8]:
             first[unwanted[codes]] = FILTERS.index(name)
     first.flags.writeable = False
     return first
+
+
+def packed_rows(mask: NDArray[np.bool_]) -> str:
+    """Which rows pass, (n,) bool, as a short text: how many rows, a colon, bits in base64."""
+    bits = base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
+    return f"{len(mask)}:{bits}"
+
+
+def unpacked_rows(text: str) -> NDArray[np.bool_]:
+    """The inverse of `packed_rows`; SelectionError for what it did not write."""
+    count, _, bits = text.partition(":")
+    try:
+        packed = zlib.decompress(base64.b64decode(bits, validate=True))
+        mask = np.unpackbits(np.frombuffer(packed, np.uint8), count=int(count))
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise SelectionError(
+            f"the rows that pass the rule's filter cannot be read ({error}): leave them out, and "
+            "let the filter be applied anew"
+        ) from None
+    return mask.astype(np.bool_)
+
+
+def _passing(rule: SelectionRule, rows: int) -> NDArray[np.bool_]:
+    """Rows that passed the filter when it was applied: (rows,) bool; later ones did not."""
+    if not rule.passing:
+        raise SelectionError(
+            f"the filter {rule.filter!r} is not applied to a project yet: use settled(rule, "
+            "columns) of deita_core.filtering, or select_and_save"
+        )
+    found = unpacked_rows(rule.passing)
+    if len(found) > rows:
+        raise SelectionError(
+            f"the filter {rule.filter!r} was applied to a pool of {len(found):,} rows, and this "
+            f"one has {rows:,}: apply it to this pool"
+        )
+    mask = np.zeros(rows, np.bool_)
+    mask[: len(found)] = found
+    return mask
 
 
 def _leave_out(

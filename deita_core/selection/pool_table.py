@@ -35,6 +35,7 @@ _BY_ROW: Final = (
     "truncated",
     "cluster",
     "admitted",
+    "closeness",
 )
 
 
@@ -76,7 +77,8 @@ class PoolTable:
     What `with_vectors` attaches: vectors: (m, d) floats, of any length. vector_rows: (m,) int64,
     their rows, ascending. graph: the similarity graph of `vectors`. cluster: (n,) int32, -1 for
     none. admitted: (n,) bool, rows let through by something outside a rule (a lasso, a query);
-    None: all of them.
+    None: all of them. closeness: (n,) float64, NaN without a vector, the similarity to the most
+    similar of the texts `closeness_to`; None: not known.
     """
 
     turns: NDArray[np.integer]
@@ -102,6 +104,8 @@ class PoolTable:
     graph: SimilarityGraph | None = None
     cluster: NDArray[np.int32] | None = None
     admitted: NDArray[np.bool_] | None = None
+    closeness: NDArray[np.float64] | None = None
+    closeness_to: tuple[str, ...] = ()
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -36,8 +36,11 @@ CONDITION_COLUMNS: Final = (
     "cluster",
 )
 EACH: Final = "*"
-# Codes of what left a row out are int8: seven filters and three codes for each condition.
+# Codes of what left a row out are int8: eight filters and three codes for each condition.
 MOST_CONDITIONS: Final = 40
+MOST_EXAMPLES: Final = 50
+# Parts that came later stay out of the JSON of a rule without them, so that it is as it was.
+_LATER: Final = {"filter": "", "passing": "", "closeness": None}
 _RANGES: Final = (("min_turns", "max_turns", "turns"), ("min_tokens", "max_tokens", "tokens"))
 
 QuotaColumn = Literal["source", "language", "cluster", "flag"]
@@ -93,16 +96,22 @@ def _first_problem(error: ValidationError) -> str:
         return str(cause)
     if not problem["loc"]:  # half a surrogate pair, say
         return f"a selection rule has a name that is no text: {problem['msg']}"
+    parts_of_rule: dict[str, tuple[str, type[Any]]] = {
+        "conditions": ("condition", Condition),
+        "quotas": ("quota", Quota),
+        "closeness": ("closeness", Closeness),
+    }
     kind, got = problem["type"], problem["input"]
     first, *inner = problem["loc"]
-    name = str(inner[-1] if len(inner) > 1 else first)
+    nested = len(inner) > 1 or (inner and first == "closeness")
+    name = str(inner[-1] if nested else first)
     if kind in ("missing", "unexpected_keyword_argument"):
-        parts = {"conditions": ("condition", Condition), "quotas": ("quota", Quota)}
-        what, part = parts.get(str(first), ("selection rule", SelectionRule))
+        what, part = parts_of_rule.get(str(first), ("selection rule", SelectionRule))
         verb = "lacks" if kind == "missing" else "has no"
         return f"a {what} {verb} {name!r}; it has {', '.join(f.name for f in fields(part))}"
     if kind == "dataclass_type":
-        return f"a {str(first)[:-1]} must be a JSON object, got {got!r}"
+        what = parts_of_rule[str(first)][0]
+        return f"a {what} must be a JSON object, got {got!r}"
     if kind == "literal_error":
         return f"{name} must be {problem['ctx']['expected'].replace(chr(39), '')}, got {got!r}"
     wanted = {
@@ -192,6 +201,39 @@ class Quota:
 
 @_in_our_words
 @checked_dataclass(frozen=True, config=_STRICT)
+class Closeness:
+    """Rows score the more, the closer they are to one of these examples of the target task.
+
+    examples: 1 to 50 texts, embedded as a user's message under the pool's embedder. A row's score
+    is multiplied by its similarity to the most similar of them (`filtering.nearness`, RDS+ where
+    the embedder is `llm-weighted:MODEL`), raised to the power of `weight`, above 0. A similarity
+    below 0 counts as 0.
+    """
+
+    examples: Names
+    weight: Number = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.examples) <= MOST_EXAMPLES or not all(self.examples):
+            raise SelectionError(
+                f"closeness takes 1 to {MOST_EXAMPLES} examples with a text each, got "
+                f"{len(self.examples)}: 5 to 50 prompts of the target task are good"
+            )
+        if self.weight <= 0:
+            raise SelectionError(
+                f"the weight of closeness must be above 0, got {self.weight:g}: leave closeness "
+                "out where it shall not count"
+            )
+
+    def describe(self) -> str:
+        """In plain words: "closeness^0.5 to 12 examples"."""
+        number = len(self.examples)
+        what = f"“{self.examples[0][:60]}”" if number == 1 else f"{number} examples"
+        return f"closeness^{self.weight:g} to {what}"
+
+
+@_in_our_words
+@checked_dataclass(frozen=True, config=_STRICT)
 class SelectionRule:
     """The same rule on the same pool chooses the same rows.
 
@@ -211,6 +253,10 @@ class SelectionRule:
         and count towards the budget; excluded ones never are.
     pin_place: "first": before all others; "rank": where their score puts them.
     seed: 0 or more, for strategies that draw lots.
+    filter: the short text of a filter (`filtering.filter`); rows that do not pass are out. passing:
+        the rows that passed when it was applied to the project (`filters.packed_rows`; see
+        `filtering.settled`). So a rule goes on choosing the same rows, whatever is tagged or
+        decided later. closeness: to examples, a factor of the score beside complexity and quality.
     """
 
     strategy: StrictStr = "repr_filter"
@@ -234,6 +280,9 @@ class SelectionRule:
     pinned: Names = ()
     excluded: Names = ()
     pin_place: PinPlace = "first"
+    filter: StrictStr = ""
+    passing: StrictStr = ""
+    closeness: Closeness | None = None
 
     def __post_init__(self) -> None:
         find_strategy(self.strategy)
@@ -243,11 +292,13 @@ class SelectionRule:
             if least is not None and most is not None and least > most:
                 raise SelectionError(f"{low} {least} is greater than {high} {most}: swap them")
         a, b = self.complexity_weight, self.quality_weight
-        if min(a, b) < 0 or max(a, b) == 0:
+        if min(a, b) < 0 or (max(a, b) == 0 and self.closeness is None):
             raise SelectionError(
                 "the weights of complexity and quality must be 0 or more and not both 0, got "
                 f"{a:g} and {b:g}; 1 and 1 are the paper's"
             )
+        if self.passing and not self.filter:
+            raise SelectionError("the rule has rows that pass, but no filter: give the filter, too")
         both = sorted(set(self.pinned) & set(self.excluded))
         if both:
             raise SelectionError(
@@ -273,7 +324,8 @@ class SelectionRule:
 
     def to_json(self) -> str:
         """The rule as JSON text, with the version of this layout."""
-        return json.dumps({"version": RULE_VERSION, **asdict(self)}, ensure_ascii=False)
+        parts = {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
+        return json.dumps({"version": RULE_VERSION, **parts}, ensure_ascii=False)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> SelectionRule:
@@ -315,6 +367,8 @@ class SelectionRule:
         a, b = self.complexity_weight, self.quality_weight
         if (a, b) != (1.0, 1.0):
             parts.append(f"score: complexity^{a:g} x quality^{b:g}")
+        if self.closeness is not None:
+            parts.append(f"score x {self.closeness.describe()}")
         parts.extend(_describe_filters(self))
         parts.extend(quota.describe() for quota in self.quotas)
         if self.pinned:
@@ -354,6 +408,8 @@ def _describe_filters(rule: SelectionRule) -> list[str]:
         if least is not None or most is not None:
             parts.append(f"{_bounds_text(least, most)} {what}")
     parts.extend(condition.describe() for condition in rule.conditions)
+    if rule.filter:
+        parts.append(f"filter: {rule.filter}")
     if rule.include_no_response:
         parts.append("rows without a response included")
     return parts

@@ -31,7 +31,7 @@ from deita_core.selection.filters import rule_scores
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from studio.pool.loader import FILE_TYPES
-from studio.select.cache import pool_input
+from studio.select.cache import input_of, pool_input
 from studio.shell import state
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
 from studio.shell.text import escape
@@ -151,7 +151,8 @@ def _scores(
     """Evol scores under the rule of the first saved selection, or the paper's."""
     saved = first or second
     rule = SelectionRule() if saved is None else SelectionRule.from_json(saved.rule)
-    return rule_scores(rule, best_table(opened))
+    table = best_table(opened) if rule.closeness is None else input_of(opened, rule)
+    return rule_scores(rule, table)
 
 
 def evol_scores_of(opened: Opened, pair: Pair) -> NDArray[np.float64]:

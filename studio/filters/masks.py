@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -18,7 +19,9 @@ from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
 from deita_core.project.selections import selections_version
 from deita_core.project.vectors import EmbedderRecord
+from deita_core.selection.filters import packed_rows
 from deita_core.selection.pool_table import PoolTable
+from deita_core.selection.rule import SelectionRule
 from studio.select.cache import pool_input
 from studio.shell.resources import Opened, arrays
 
@@ -39,6 +42,18 @@ def mask_of(opened: Opened, text: str) -> NDArray[np.bool_]:
     wanted = parse_filter(text).strict()
     with _ONE_AT_A_TIME:
         return matching_rows(wanted, columns_of(opened, with_vectors=_needs_vectors(wanted)))
+
+
+def settled_rule(opened: Opened, rule: SelectionRule) -> SelectionRule:
+    """The rule with the rows that pass its filter as of now; DeitaError where it has none."""
+    if not rule.filter:
+        return rule
+    return replace(rule, passing=_packed(opened, rule.filter))
+
+
+@st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Opened: _as_of_now})
+def _packed(opened: Opened, text: str) -> str:
+    return packed_rows(mask_of(opened, text))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2, hash_funcs={Opened: _as_of_now})

@@ -15,7 +15,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.filtering import PoolColumns
 from deita_core.filtering.search import found_rows
+from deita_core.filtering.settling import with_closeness
 from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.progress import FilterProgress, finish
 from deita_core.project.pins import Pins, pins, pins_version
@@ -55,6 +57,19 @@ _OF_PINS = {Opened: lambda opened: (opened.key, pins_version(opened.project))}
 def pool_input(opened: Opened) -> PoolTable:
     """The pool as `select` takes it; raises SelectionError saying what is missing."""
     return selection_input(opened.project, arrays(opened))
+
+
+def input_of(opened: Opened, rule: SelectionRule) -> PoolTable:
+    """The same, with the closeness to the examples of the rule; raises FilterError, too."""
+    if rule.closeness is None:
+        return pool_input(opened)
+    return _input_close_to(opened, SelectionRule(closeness=rule.closeness))
+
+
+@st.cache_resource(show_spinner="Reading the examples", max_entries=2, hash_funcs=_OF_POOL)
+def _input_close_to(opened: Opened, rule: SelectionRule) -> PoolTable:
+    table = pool_input(opened)
+    return with_closeness(table, rule, PoolColumns(opened.project, table))
 
 
 @st.cache_data(show_spinner=False, max_entries=8, hash_funcs=_OF_PINS)
@@ -132,7 +147,7 @@ def _shown(
 
 def outcome(opened: Opened, rule: SelectionRule) -> Outcome:
     """What the rule selects from the pool as of now."""
-    table = pool_input(opened)
+    table = input_of(opened, rule)
 
     def describe(at: FilterProgress) -> tuple[float, str]:
         text = f"Selecting: {at.visited:,} rows visited, {at.kept:,} kept"
@@ -149,7 +164,7 @@ def changes_between(opened: Opened, before: SelectionRule, after: SelectionRule)
 
 def frontier_of(opened: Opened, rule: SelectionRule) -> Frontier:
     """What every threshold would give under the rest of the rule."""
-    table = pool_input(opened)
+    table = input_of(opened, rule)
     lowest = 0.0 if table.graph is None else max(table.graph.floor, 0.0)
     anywhere = replace(rule, threshold=max(lowest, 0.5))  # the same for every place of the slider
 
@@ -163,7 +178,7 @@ def frontier_of(opened: Opened, rule: SelectionRule) -> Frontier:
 def comparison(opened: Opened, rule: SelectionRule) -> Comparison:
     """The rule's selection beside the pool and a random selection of the same size."""
     found = outcome(opened, rule)
-    return _made(opened, "comparison", rule, lambda: compare(pool_input(opened), found))
+    return _made(opened, "comparison", rule, lambda: compare(input_of(opened, rule), found))
 
 
 def random_rows(opened: Opened, rule: SelectionRule) -> NDArray[np.int64]:
@@ -192,4 +207,4 @@ def diversity_of(opened: Opened, rule: SelectionRule) -> tuple[Diversity, Divers
 
 def effects(opened: Opened, rule: SelectionRule) -> tuple[AggregationEffect, ...]:
     """What each way of counting turns would give."""
-    return _made(opened, "effects", rule, lambda: aggregation_effects(rule, pool_input(opened)))
+    return _made(opened, "effects", rule, lambda: aggregation_effects(rule, input_of(opened, rule)))

@@ -26,7 +26,7 @@ from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
 from studio.rows.conversation import RowHeader, marked_differences, plain_text
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
-from studio.select.cache import current_pins, pool_input, rows_with
+from studio.select.cache import current_pins, input_of, pool_input, rows_with
 from studio.shell import state
 from studio.shell.person import told
 from studio.shell.resources import Opened, errors_shown, say
@@ -150,7 +150,7 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
         _conversations(opened, result, row, blocker, place)
     # Last: the first row that is asked about in a large pool takes seconds, the next ones none.
     with sentence, st.spinner("Looking for what would move it in or out"):
-        flip = flip_point(result.rule, pool_input(opened), row, result)
+        flip = flip_point(result.rule, input_of(opened, result.rule), row, result)
     sentence.markdown(f"What would change that: {escape(flip.sentence())}.")
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deita_core.errors import SelectionError
+from deita_core.project.views import views
 from deita_core.selection.rule import CONDITION_COLUMNS, EACH, Condition, Quota, SelectionRule
 from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.select.cache import current_pins, effects
@@ -37,6 +38,7 @@ _CONTROLS = {
     "complexity_weight": state.COMPLEXITY_WEIGHT,
     "quality_weight": state.QUALITY_WEIGHT,
     "pin_place": state.PIN_PLACE,
+    "filter": state.RULE_FILTER,
 }
 _ALWAYS_IN_VIEW = ("threshold", "budget", "budget_unit", "aggregation", "pinned", "excluded")
 
@@ -163,6 +165,7 @@ def _details(opened: Opened) -> None:
     with right:
         _weights()
     _names(opened)
+    _filter(opened)
     left, right = st.columns(2, gap="medium")
     with left:
         _conditions()
@@ -220,6 +223,38 @@ def _names(opened: Opened) -> None:
         if unknown:
             told = escape(", ".join(unknown))
             column.warning(f"Not in this pool, so not in this filter: {told}.")
+
+
+def _filter(opened: Opened) -> None:
+    """A filter as its short text, and what fills it in: the one of Explore, and saved views."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Only rows that pass this filter",
+            key=state.RULE_FILTER,
+            bind="query-params",
+            placeholder='e.g. quality=4..;tag=good;search="sour dough"',
+            help="Any column, search or closeness, as in the filters of Explore. A saved selection "
+            "keeps the rows that pass now, whatever is tagged or decided later.",
+        )
+        with st.popover("Fill in", icon=":material/bookmarks:"):
+            explored = str(st.session_state.get(state.FILTER, ""))
+            found = [("As filtered on Explore", explored)] if explored else []
+            found += [(one.name, one.filter) for one in views(opened.project)]
+            if not found:
+                st.caption("Filter the rows on Explore, or save a filter there as a view.")
+            for place, (name, text) in enumerate(found):
+                st.button(
+                    escape(name),
+                    key=f"rule_filter_{place}",
+                    type="tertiary",
+                    help=escape(text),
+                    on_click=_fill_in,
+                    args=(text,),
+                )
+
+
+def _fill_in(text: str) -> None:
+    st.session_state[state.RULE_FILTER] = text
 
 
 def _conditions() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from deita_core.errors import SelectionError
+from deita_core.filtering import PoolColumns, settled
+from deita_core.filtering.settling import with_closeness
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds.similarity import read_graph, write_graph_place
@@ -29,10 +31,13 @@ from deita_core.selection.rule import EACH, SelectionRule
 from deita_core.selection.strategies import find_strategy
 
 
-def selection_input(project: Project, arrays: PoolTable | None = None) -> PoolTable:
+def selection_input(
+    project: Project, arrays: PoolTable | None = None, *, rule: SelectionRule | None = None
+) -> PoolTable:
     """The pool as `select` takes it, with the vectors of the active embedder.
 
-    With the similarity graph and the clusters where the project has them.
+    With the similarity graph and the clusters where the project has them, and with the closeness
+    to the examples of the rule.
     Raises SelectionError when the pool is empty, not scored or not embedded, saying what to do.
     """
     arrays = load_pool_table(project) if arrays is None else arrays
@@ -45,7 +50,8 @@ def selection_input(project: Project, arrays: PoolTable | None = None) -> PoolTa
         raise SelectionError("no conversation has an embedding: embed the pool first")
     rows, vectors = load_vectors(project, embedder)
     graph, cluster = load_graph(project), load_clusters(project)
-    return arrays.with_vectors(vectors, rows, graph=graph, cluster=cluster)
+    table = arrays.with_vectors(vectors, rows, graph=graph, cluster=cluster)
+    return table if rule is None else with_closeness(table, rule, PoolColumns(project, table))
 
 
 def with_pins(rule: SelectionRule, project: Project) -> SelectionRule:
@@ -90,9 +96,9 @@ def select_and_save(
     project: Project, rule: SelectionRule, name: str, *, notes: str = "", replace: bool = False
 ) -> Outcome:
     """Apply a rule to the project's pool and keep the result under a name."""
-    table = selection_input(project)
+    table = selection_input(project, rule=rule)
     check_rule_names(rule, table)
-    outcome = select(rule, table)
+    outcome = select(settled(rule, PoolColumns(project, table)), table)
     save_outcome(project, outcome, name, notes=notes, replace=replace)
     return outcome
 
@@ -127,7 +133,8 @@ def save_outcome(
 class SelectSpec(JobSpec):
     """Selects with progress.
 
-    rule: JSON of a SelectionRule. name: what the selection is called; replaces one of it.
+    rule: JSON of a SelectionRule, of which a filter is settled. name: what the selection is
+    called; replaces one of it.
     """
 
     kind = "select"
@@ -140,8 +147,9 @@ class SelectSpec(JobSpec):
 
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Write the pool's columns and vectors, and where their similarity graph is."""
-        table = selection_input(project)
-        check_rule_names(SelectionRule.from_json(self.rule), table)
+        rule = SelectionRule.from_json(self.rule)
+        table = selection_input(project, rule=rule)
+        check_rule_names(rule, table)
         _write_table(table, folder)
         write_graph_place(project, folder)
         return len(table)
