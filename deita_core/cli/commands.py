@@ -39,6 +39,7 @@ from deita_core.cli.progress_bars import run_jobs
 from deita_core.errors import ExportError, FormatError, ModelError, PathError, ProjectError
 from deita_core.files import one_line
 from deita_core.filtering import PoolColumns, settled
+from deita_core.formats.manifest import TEXTS
 from deita_core.formats.read.layout import PoolRow
 from deita_core.formats.score_file import SCORE_FORMATS
 from deita_core.jobs.chains import (
@@ -443,10 +444,22 @@ def export(
     out: Path = OUT,
     format: str = EXPORT_FORMAT,
     license: str = LICENSE,
+    texts: str = choice("original", TEXTS, "corrected writes edited rows in their newest version"),
+    with_decisions: bool = flag(
+        "--with-decisions", "write tags, verdicts, reviewers and edits beside each row"
+    ),
     force: bool = FORCE,
 ) -> None:
     """Write a saved selection to a file."""
-    spec = ExportSpec(selection=selection, format=format, out=out, license=license, overwrite=force)
+    spec = ExportSpec(
+        selection=selection,
+        format=format,
+        out=out,
+        license=license,
+        texts="corrected" if texts == "corrected" else "original",
+        with_decisions=with_decisions,
+        overwrite=force,
+    )
     with target.opened() as project:
         print(f"{out}: {run_jobs(project, [spec], quiet=target.quiet)[0].message}")
 

@@ -88,6 +88,7 @@ def dataset_card(manifest: Manifest, statistics: CardStatistics, license: str = 
         _rule(manifest.selection),
         "## What is in it",
         _numbers(statistics),
+        *_review(manifest),
         "## How to load it",
         _loading(manifest),
         "## License",
@@ -179,6 +180,36 @@ def _numbers(statistics: CardStatistics) -> str:
         ]
         text += "\n\n" + _table(head, lines)
     return text + _counts("flag", statistics.flagged)
+
+
+def _review(manifest: Manifest) -> list[str]:
+    """A part on who reviewed how much and how well they agree, if anybody did."""
+    found, output = manifest.review, manifest.output
+    lines = []
+    if found is not None:
+        people = "person" if found.reviewers == 1 else "people"
+        lines.append(
+            f"{found.reviewed:,} of the rows selected were reviewed, by {found.reviewers:,} "
+            f"{people}."
+        )
+        if found.twice:
+            alpha = "unknown" if found.alpha is None else f"{found.alpha:.2f}"
+            raw = "unknown" if found.raw is None else f"{found.raw:.0%}"
+            lines.append(
+                f"{found.twice:,} have two verdicts or more: Krippendorff's alpha (ordinal) "
+                f"{alpha}, raw agreement {raw}."
+            )
+        lines.append(f"{found.edited:,} have a corrected text.")
+    if output.texts == "corrected":
+        lines.append("Texts: corrected, that is, edited rows are written in their newest version.")
+    elif found is not None:
+        lines.append("Texts: original, as they were imported.")
+    if output.with_decisions:
+        lines.append(
+            "Beside each row: version of its text, who edited it, whether it was pinned, tags, how "
+            "many said keep, drop and unsure, and the reviewers."
+        )
+    return ["## What people made of it", " ".join(lines)] if lines else []
 
 
 def _counts(what: str, rows: MappingType[str, int]) -> str:

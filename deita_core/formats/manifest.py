@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -88,8 +88,31 @@ class SelectionRecord(_Record):
     parameters: MappingType[str, JsonValue]
 
 
+Texts = Literal["original", "corrected"]
+TEXTS: tuple[Texts, ...] = get_args(Texts)
+
+
+class Review(_Record):
+    """What people reviewed of the rows selected. reviewed: rows with a verdict or another answer.
+
+    reviewers: people who gave one. twice: rows with two verdicts or more; alpha (Krippendorff's)
+    and raw: how far those agree, None where it is unknown. edited: rows with a corrected text.
+    """
+
+    reviewed: Count
+    reviewers: Count
+    twice: Count
+    alpha: float | None
+    raw: float | None
+    edited: Count
+
+
 class Output(_Record):
-    """The exported file. ids: of the rows written, in the order of the file."""
+    """The exported file. ids: of the rows written, in the order of the file.
+
+    texts: "corrected" where edited rows are written in their newest version. with_decisions:
+    what people made of each row stands beside it.
+    """
 
     format: str
     file_name: str
@@ -97,10 +120,20 @@ class Output(_Record):
     bytes: Count
     sha256: Sha256
     ids: tuple[str, ...]
+    texts: Texts = "original"
+    with_decisions: bool = False
+
+    @property
+    def carries_decisions(self) -> bool:
+        """Whether it holds what stands in the project's ledger alone."""
+        return self.with_decisions or self.texts == "corrected"
 
 
 class Manifest(_Record):
-    """All that makes an export again. created: ISO 8601 with time zone."""
+    """All that makes an export again. created: ISO 8601 with time zone.
+
+    review: None where nobody has reviewed or edited anything.
+    """
 
     kind: str = KIND
     schema_version: Count = SCHEMA_VERSION
@@ -111,10 +144,17 @@ class Manifest(_Record):
     selection: SelectionRecord
     versions: MappingType[str, str]
     output: Output
+    review: Review | None = None
 
     def to_json(self) -> str:
         """JSON text, indented, keys in a fixed order; ends with a line end."""
-        return json.dumps(self.model_dump(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        record = self.model_dump()
+        # What came later stays out where it says nothing, so that a manifest is as it was.
+        if self.review is None:
+            del record["review"]
+        if not self.output.carries_decisions:
+            del record["output"]["texts"], record["output"]["with_decisions"]
+        return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
     @staticmethod
     def from_json(text: str) -> Manifest:

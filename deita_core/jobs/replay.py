@@ -77,6 +77,12 @@ def replay_manifest(
         out = manifest_file.with_name(f"replayed-{manifest.output.file_name}")
     if out.resolve() == manifest_file.with_name(manifest.output.file_name).resolve():
         raise ExportError(f"{out} is the file to compare with: choose another --out")
+    if manifest.output.carries_decisions:
+        raise ExportError(
+            "this export holds corrected texts or decisions, which stand in the ledger of "
+            f"{manifest.project} and not in the manifest: export it from that project again, or "
+            "replay an export with original texts and without decisions"
+        )
     files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
     chosen = manifest.selection
     rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,24 +120,50 @@ def selection_rows(project: Project, selection: int) -> tuple[list[int], list[fl
     return [row for row, _ in found], [score for _, score in found]
 
 
-def write_selection(project: Project, selection: int, out: Path) -> int:
+# Verdicts and other answers of a queue, edits, tags, pins: what stands of them, by row.
+_DECIDED: Final = """
+LEFT JOIN (
+    SELECT row, count(*) FILTER (kind = 'keep') AS keep, count(*) FILTER (kind = 'drop') AS drop,
+           count(*) FILTER (kind = 'unsure') AS unsure,
+           list_sort(list(DISTINCT author)) AS reviewers
+    FROM standing WHERE NOT shared AND slot <> 'note' AND kind <> 'withdraw'
+    GROUP BY row) a USING (row)
+LEFT JOIN (SELECT row, version, value, author FROM standing WHERE slot = 'edit') e USING (row)
+LEFT JOIN (SELECT row, list_sort(list(value)) AS tags FROM standing WHERE kind = 'tag'
+           GROUP BY row) g USING (row)
+LEFT JOIN (SELECT row, kind FROM pins) p USING (row)
+"""
+_DECISIONS: Final = """
+, e.value AS edited, coalesce(e.version, 0) AS version, e.author AS edited_by, p.kind AS choice,
+coalesce(g.tags, []) AS tags, coalesce(a.keep, 0) AS keep, coalesce(a.drop, 0) AS drop,
+coalesce(a.unsure, 0) AS unsure, coalesce(a.reviewers, []) AS reviewers
+"""
+
+
+def write_selection(
+    project: Project, selection: int, out: Path, *, with_decisions: bool = False
+) -> int:
     """Write a selection's rows with all that an export needs as Parquet; returns their number.
 
     In the order kept: rank (from 1), id, messages, tools, original, source, position, language,
-    flags, evol_score, and the means over the turns of complexity and quality.
+    flags, evol_score, and the means over the turns of complexity and quality. with_decisions:
+    also the newest text where there is an edit (edited), version, edited_by, choice, tags, the
+    numbers of keep, drop and unsure, and reviewers.
     """
+    more, joined = (_DECISIONS, _DECIDED) if with_decisions else ("", "")
     return project.write_parquet(
-        """
+        f"""
         SELECT k.rank, c.id, c.messages, c.tools, c.original, s.name AS source, c.position,
-               c.language, c.flags, k.score AS evol_score, m.complexity, m.quality
+               c.language, c.flags, k.score AS evol_score, m.complexity, m.quality {more}
         FROM selection_rows k JOIN conversations c USING (row) JOIN sources s USING (source)
         LEFT JOIN (
             SELECT t.row, avg(t.score) FILTER (r.role = 'complexity') AS complexity,
                    avg(t.score) FILTER (r.role = 'quality') AS quality
             FROM scores t JOIN models r ON r.model = t.scorer
             WHERE r.active GROUP BY 1) m USING (row)
+        {joined}
         WHERE k.selection = ? ORDER BY k.rank
-        """,
+        """,  # noqa: S608 - only text of ours goes in
         out,
         selection,
     )

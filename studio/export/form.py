@@ -14,11 +14,13 @@ import streamlit as st
 
 from deita_core.errors import DeitaError
 from deita_core.files import private_folder
+from deita_core.formats.manifest import TEXTS, Texts
 from deita_core.formats.write import EXPORT_FORMATS
 from deita_core.formats.write.trainers import check_dataset_info
 from deita_core.jobs.kinds import ExportSpec
 from deita_core.jobs.kinds.export import card_path, manifest_path
 from deita_core.project.job_log import JobRecord
+from deita_core.project.ledger import decisions_version
 from deita_core.project.selections import SavedSelection
 from studio.shell.person import closed_to_role
 from studio.shell.resources import Opened, errors_shown, say
@@ -62,6 +64,7 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
             disabled=key == "original",
             key=f"export_scores-{key}",
         )
+    texts, with_decisions = _decisions(opened, fixed=key == "original")
     out = exports_folder(opened) / file_name
     usable = _is_usable(file_name)
     there = usable and any(map(Path.exists, (out, manifest_path(out), card_path(out))))
@@ -83,11 +86,36 @@ def export_form(opened: Opened, saved: list[SavedSelection]) -> None:
                 out=out,
                 with_scores=None if key == "original" else with_scores,
                 license=license or "other",
+                texts=texts,
+                with_decisions=with_decisions,
                 overwrite=replace,
             )
             opened.runner.submit([spec])
             say(f"Writing {file_name}")
             st.rerun()
+
+
+def _decisions(opened: Opened, *, fixed: bool) -> tuple[Texts, bool]:
+    """Which texts, and whether decisions stand beside the rows; asked once there are some."""
+    if not decisions_version(opened.project):
+        return "original", False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        texts = st.segmented_control(
+            "Texts",
+            TEXTS,
+            default="original",
+            required=True,
+            disabled=fixed,
+            key="export_texts",
+            help="Corrected: edited rows in their newest version. Manifest and card say which.",
+        )
+        with_decisions = st.toggle(
+            "With tags, verdicts and reviewers",
+            disabled=fixed,
+            key="export_decisions",
+            help="As fields or columns beside each row. A replay needs the project then.",
+        )
+    return ("original", False) if fixed else (texts, with_decisions)
 
 
 def _is_usable(file_name: str) -> bool:

@@ -18,6 +18,8 @@ from types import MappingProxyType
 from deita_core.errors import ExportError
 from deita_core.files import sha256_of, whole_file
 from deita_core.formats.write.export_format import (
+    DECISION_FIELDS,
+    SCORE_FIELDS,
     ExportFormat,
     ExportRow,
     JsonObject,
@@ -49,17 +51,25 @@ def export_format(key: str) -> ExportFormat:
 
 
 def write(
-    rows: Iterable[ExportRow], format: str, out: Path, *, with_scores: bool | None = None
+    rows: Iterable[ExportRow],
+    format: str,
+    out: Path,
+    *,
+    with_scores: bool | None = None,
+    with_decisions: bool = False,
 ) -> WriteReport:
     """Writes `rows` to `out`, whole or not at all, in the order given and streamed.
 
     format: a key of EXPORT_FORMATS. with_scores: also write id, scores and source of each row;
-    None is the format's default ("original" never has them). Raises ExportError for an unknown
-    format or an `out` that cannot be written.
+    None is the format's default ("original" never has them). with_decisions: also what people made
+    of each, which the rows then must hold. Raises ExportError for an unknown format or an `out`
+    that cannot be written.
     """
     try:
         with whole_file(out) as part:
-            return write_rows(rows, format, part, with_scores=with_scores)
+            return write_rows(
+                rows, format, part, with_scores=with_scores, with_decisions=with_decisions
+            )
     except OSError as error:
         raise ExportError(
             f"cannot write {out}: {error.strerror or error}; choose another folder or free space"
@@ -67,14 +77,20 @@ def write(
 
 
 def write_rows(
-    rows: Iterable[ExportRow], format: str, part: Path, *, with_scores: bool | None = None
+    rows: Iterable[ExportRow],
+    format: str,
+    part: Path,
+    *,
+    with_scores: bool | None = None,
+    with_decisions: bool = False,
 ) -> WriteReport:
     """`write` into a file that is there already, such as one of `whole_file`. Raises OSError."""
     chosen = export_format(format)
     scores = chosen.scores_by_default if with_scores is None else with_scores
     tally = _Tally(chosen)
     with part.open("wb") as file:
-        chosen.write(file, tally.records(rows, scores), scores)
+        beside = (SCORE_FIELDS if scores else {}) | (DECISION_FIELDS if with_decisions else {})
+        chosen.write(file, tally.records(rows, scores), beside)
     return WriteReport(
         tally.rows,
         tuple(tally.skipped),

@@ -30,9 +30,45 @@ SCORE_FIELDS = {
     "position": "int64",
 }
 
+# The fields that say what people made of a row, with their Arrow types.
+DECISION_FIELDS = {
+    "version": "int64",
+    "edited_by": "string",
+    "choice": "string",
+    "tags": "list<string>",
+    "keep": "int64",
+    "drop": "int64",
+    "unsure": "int64",
+    "reviewers": "list<string>",
+}
+
 
 class NotExpressibleError(ExportError):
     """This row cannot be written in this format without changing it; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowDecisions:
+    """What people made of a row.
+
+    version: of the text that is written, 0 for the imported one. edited_by: whose edit it is.
+    choice: "pinned" or "excluded" by hand, or None. tags: by name. keep, drop, unsure: verdicts
+    of reviewers. reviewers: who answered anything about it, by name.
+    """
+
+    version: int = 0
+    edited_by: str | None = None
+    choice: str | None = None
+    tags: tuple[str, ...] = ()
+    keep: int = 0
+    drop: int = 0
+    unsure: int = 0
+    reviewers: tuple[str, ...] = ()
+
+    def fields(self) -> JsonObject:
+        """The values of `DECISION_FIELDS`."""
+        values: JsonObject = {name: getattr(self, name) for name in DECISION_FIELDS}
+        return values | {"tags": list(self.tags), "reviewers": list(self.reviewers)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +77,7 @@ class ExportRow:
 
     raw: the original record as JSON text. source, position: its pool file and 0-based row there.
     rank: in the selection, from 1. evol_score, complexity, quality: None when not scored.
+    decisions: what people made of it; None where that is not asked for.
     """
 
     id: str
@@ -54,6 +91,7 @@ class ExportRow:
     quality: float | None
     language: str | None
     flags: tuple[str, ...]
+    decisions: RowDecisions | None = None
 
     def score_fields(self) -> JsonObject:
         """The values of `SCORE_FIELDS`; JSON has no NaN, so that one is None."""
@@ -100,7 +138,8 @@ class ExportFormat:
     """One export format, as the interface shows it and as `write` uses it.
 
     record: a row's record; raises NotExpressibleError. write: fills a binary file with records,
-    told whether they hold `SCORE_FIELDS`, too; scores_by_default: they do unless asked otherwise.
+    told the fields beside those of the chat, and their Arrow types (`SCORE_FIELDS`,
+    `DECISION_FIELDS`). scores_by_default: they hold scores unless asked otherwise.
     mapping: how the file is read back; None for the original records, which keep their own, and
     never hold scores. reasoning: there is a place for it; elsewhere it is left out and counted.
     change: what a record has otherwise than the row, or None. checks: by trainer, what is wrong
@@ -112,7 +151,7 @@ class ExportFormat:
     extension: str
     explanation: str
     record: Callable[[ExportRow], JsonObject]
-    write: Callable[[BinaryIO, Iterable[JsonObject], bool], None]
+    write: Callable[[BinaryIO, Iterable[JsonObject], MappingType[str, str]], None]
     trainers: tuple[str, ...] = ()
     scores_by_default: bool = True
     mapping: Mapping | None = None
@@ -128,7 +167,9 @@ class ExportFormat:
         if self.mapping is None:
             return record
         verify(record, self.mapping, row.conversation)
-        return record | row.score_fields() if with_scores else record
+        if with_scores:
+            record = record | row.score_fields()
+        return record if row.decisions is None else record | row.decisions.fields()
 
 
 def check_characters(conversation: Conversation) -> None:

@@ -27,6 +27,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
 from itertools import count, islice, zip_longest
 from typing import Any, BinaryIO
 
@@ -36,7 +37,6 @@ from deita_core.files import cell_text
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.read.trees import FLAT_TREE
 from deita_core.formats.write.export_format import (
-    SCORE_FIELDS,
     ExportFormat,
     ExportRow,
     JsonObject,
@@ -46,11 +46,12 @@ from deita_core.formats.write.export_format import (
 
 _CSV_FIELDS = ("messages", "tools", "instruction", "response")
 # Cells that are there to be looked at; the others are read back, and stay as they are.
-_SHOWN = ("instruction", "response", "source")
+_SHOWN = ("instruction", "response", "source", "edited_by")
 _ROWS_PER_GROUP = 1_000
+Fields = MappingType[str, str]
 
 
-def write_json_array(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+def write_json_array(file: BinaryIO, records: Iterable[JsonObject], beside: Fields) -> None:
     """A JSON array, one record per line, so that it can be compared and paged line by line."""
     start = b"[\n"
     for record in records:
@@ -59,13 +60,13 @@ def write_json_array(file: BinaryIO, records: Iterable[JsonObject], with_scores:
     file.write(b"[]\n" if start == b"[\n" else b"\n]\n")
 
 
-def write_json_lines(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+def write_json_lines(file: BinaryIO, records: Iterable[JsonObject], beside: Fields) -> None:
     """JSON Lines: one record per line."""
     for record in records:
         file.write(_json(record) + b"\n")
 
 
-def write_original(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+def write_original(file: BinaryIO, records: Iterable[JsonObject], beside: Fields) -> None:
     """The lines of JSON text that each record holds under "lines"."""
     for record in records:
         lines = record["lines"]
@@ -73,9 +74,9 @@ def write_original(file: BinaryIO, records: Iterable[JsonObject], with_scores: b
         file.write("".join(f"{line}\n" for line in lines).encode())
 
 
-def write_csv(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+def write_csv(file: BinaryIO, records: Iterable[JsonObject], beside: Fields) -> None:
     """UTF-8, comma, every text quoted: a bare carriage return inside a text survives."""
-    columns = (*_CSV_FIELDS, *(SCORE_FIELDS if with_scores else ()))
+    columns = (*_CSV_FIELDS, *beside)
     file.write(_csv_line(columns))
     for record in records:
         file.write(_csv_line(_cell(name, record[name]) for name in columns))
@@ -93,14 +94,14 @@ def _cell(name: str, value: JsonValue) -> JsonValue:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
-def write_parquet(file: BinaryIO, records: Iterable[JsonObject], with_scores: bool) -> None:
+def write_parquet(file: BinaryIO, records: Iterable[JsonObject], beside: Fields) -> None:
     """Row groups of 1,000 rows; memory holds one group."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     message = pa.struct([("role", pa.string()), ("content", pa.string())])
     fields = [("messages", pa.list_(message)), ("tools", pa.string())]
-    for name, kind in SCORE_FIELDS.items() if with_scores else ():
+    for name, kind in beside.items():
         is_list = kind == "list<string>"
         fields.append((name, pa.list_(pa.string()) if is_list else pa.type_for_alias(kind)))
     schema = pa.schema(fields)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,21 @@ from deita_core.formats.manifest import (
     ModelUse,
     Output,
     PoolFile,
+    Review,
     SelectionRecord,
+    Texts,
     current_versions,
     read_manifest,
 )
 from deita_core.formats.read.containers import Container
 from deita_core.formats.read.layout import Mapping
 from deita_core.formats.write import export_format, write_rows
-from deita_core.formats.write.export_format import ExportRow, WriteReport
+from deita_core.formats.write.export_format import (
+    DECISION_FIELDS,
+    ExportRow,
+    RowDecisions,
+    WriteReport,
+)
 from deita_core.formats.write.trainers import (
     DATASET_INFO,
     READABLE,
@@ -40,6 +48,7 @@ from deita_core.jobs.outputs import OutputSpec, output_file
 from deita_core.project import Project
 from deita_core.project.job_log import Progress, active_jobs
 from deita_core.project.pool import Source, sources
+from deita_core.project.reviewed import review_of
 from deita_core.project.scores import ScorerRecord, scorers
 from deita_core.project.selections import (
     SavedSelection,
@@ -54,8 +63,9 @@ class ExportSpec(OutputSpec):
     """Writes the file and what goes beside it.
 
     selection: its name. format: key of the export format. with_scores: None as it is usual in
-    that format. license: identifier for the card. An earlier file of the same export, unchanged
-    since, may be overwritten without asking.
+    that format. license: identifier for the card. texts: "corrected" writes edited rows in their
+    newest version. with_decisions: with what people made of each row beside it. An earlier file of
+    the same export, unchanged since, may be overwritten without asking.
     """
 
     kind = "export"
@@ -66,6 +76,8 @@ class ExportSpec(OutputSpec):
     format: str
     with_scores: bool | None = None
     license: str = "other"
+    texts: Texts = "original"
+    with_decisions: bool = False
 
     def companions(self) -> tuple[Path, ...]:
         """Manifest and card."""
@@ -82,7 +94,11 @@ class ExportSpec(OutputSpec):
 
     def check_words(self) -> None:
         """Raises ExportError for what can be told without a project."""
-        export_format(self.format)
+        if export_format(self.format).mapping is None and self._needs_decisions:
+            raise ExportError(
+                "original records stay as they are, without decisions and in their own texts: "
+                "choose another format"
+            )
         check_license(self.license)
         if self.out.name == DATASET_INFO:
             raise ExportError(
@@ -99,7 +115,13 @@ class ExportSpec(OutputSpec):
         if found is None or found.output.format != self.format:
             return False
         same = _made_from(found) == _made_from(manifest)
-        return same and found.output.with_scores == self._scores
+        how = (self._scores, self.texts, self.with_decisions)
+        there = found.output
+        return same and (there.with_scores, there.texts, there.with_decisions) == how
+
+    @property
+    def _needs_decisions(self) -> bool:
+        return self.with_decisions or self.texts == "corrected"
 
     @property
     def _scores(self) -> bool:
@@ -117,7 +139,8 @@ class ExportSpec(OutputSpec):
         saved = find_selection(project, self.selection)
         manifest = self._manifest(project)
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        return write_selection(project, saved.selection, folder / "rows.parquet")
+        rows = folder / "rows.parquet"
+        return write_selection(project, saved.selection, rows, with_decisions=self._needs_decisions)
 
     def work(self, channel: WorkerChannel) -> None:
         """The data, the manifest, the card, the entry in dataset_info.json."""
@@ -126,18 +149,24 @@ class ExportSpec(OutputSpec):
         written: list[str] = []
 
         def watched() -> Iterator[ExportRow]:
-            for row in read_export_rows(rows):
+            for row in self._rows(rows):
                 written.append(row.id)
                 channel.report(Progress(stage="writing", done=len(written), total=total))
                 yield row
 
         base = Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
         with output_file(self.out) as partial:
-            report = write_rows(watched(), self.format, partial, with_scores=self._scores)
+            report = write_rows(
+                watched(),
+                self.format,
+                partial,
+                with_scores=self._scores,
+                with_decisions=self.with_decisions,
+            )
             skipped = {identity for identity, _ in report.skipped}
             ids = tuple(identity for identity in written if identity not in skipped)
             manifest = self._finished(base, report, ids)
-            kept = (row for row in read_export_rows(rows) if row.id not in skipped)
+            kept = (row for row in self._rows(rows) if row.id not in skipped)
             card = dataset_card(manifest, card_statistics(kept), self.license or "other")
             self.check_again(folder, partial, overwrite=self._is_again(base))
             # Before the data, so that a file without its manifest is never of ours.
@@ -149,9 +178,20 @@ class ExportSpec(OutputSpec):
             merge_dataset_info(self.out.with_name(DATASET_INFO), entry)
         channel.report(Progress(done=total, total=total, result=_said(report)))
 
+    def _rows(self, path: Path) -> Iterator[ExportRow]:
+        """The rows in the texts asked for, and with decisions only where they are."""
+        for row, edited in read_export_rows(path):
+            if self.texts == "corrected" and edited is not None:
+                row = replace(row, conversation=edited)
+            elif row.decisions is not None:
+                row = replace(row, decisions=replace(row.decisions, version=0, edited_by=None))
+            yield row if self.with_decisions else replace(row, decisions=None)
+
     def _finished(self, base: Manifest, report: WriteReport, ids: tuple[str, ...]) -> Manifest:
         found = {
             "with_scores": self._scores,
+            "texts": self.texts,
+            "with_decisions": self.with_decisions,
             "bytes": report.bytes,
             "sha256": report.sha256,
             "ids": ids,
@@ -190,16 +230,27 @@ def is_earlier_export(out: Path, project: Project, selection: str) -> bool:
     return found is not None and (found.project, found.selection.name) == (project.name, selection)
 
 
-def read_export_rows(path: Path) -> Iterator[ExportRow]:
-    """The rows that `write_selection` wrote, one by one in their order."""
+def read_export_rows(path: Path) -> Iterator[tuple[ExportRow, Conversation | None]]:
+    """The rows that `write_selection` wrote, in their order, each with its corrected text."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(1024):
             for row in batch.to_pylist():
-                conversation = Conversation.from_json(row.pop("messages"), row.pop("tools"))
+                tools, said = row.pop("tools"), row.pop("edited", None)
+                conversation = Conversation.from_json(row.pop("messages"), tools)
+                edited = None if said is None else Conversation.from_json(said, tools)
                 raw, flags = row.pop("original"), tuple(row.pop("flags"))
-                yield ExportRow(conversation=conversation, raw=raw, flags=flags, **row)
+                decisions = _decisions(row) if "reviewers" in row else None
+                given = {"conversation": conversation, "raw": raw, "flags": flags, **row}
+                yield ExportRow(**given, decisions=decisions), edited
+
+
+def _decisions(row: dict[str, Any]) -> RowDecisions:
+    """Takes them out of the columns of a row."""
+    values = {name: row.pop(name) for name in DECISION_FIELDS}
+    values |= {name: tuple(values[name]) for name in ("tags", "reviewers")}
+    return RowDecisions(**values)
 
 
 def _manifest_of(project: Project, saved: SavedSelection, export: str, file_name: str) -> Manifest:
@@ -223,7 +274,17 @@ def _manifest_of(project: Project, saved: SavedSelection, export: str, file_name
             format=export, file_name=file_name, with_scores=False, bytes=0, sha256="0" * 64, ids=()
         ),
         versions=current_versions(VERSION),
+        review=_review_of(project, saved),
     )
+
+
+def _review_of(project: Project, saved: SavedSelection) -> Review | None:
+    found = review_of(project, saved.selection)
+    if found is None:
+        return None
+    figures = asdict(found)
+    unknown = {name: None for name in ("alpha", "raw") if isnan(figures[name])}
+    return Review.model_validate(figures | unknown)
 
 
 def _made_from(manifest: Manifest) -> tuple[object, ...]:
