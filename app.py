@@ -8,6 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from deita_core.files import PRIVATE_UMASK
 from studio.charts.map_chart import ensure_plotly
+from studio.review.queue_list import queues_said
 from studio.shell import state
 from studio.shell.conflicts import news_said
 from studio.shell.jobs_panel import jobs_panel
@@ -25,7 +26,7 @@ st.logo(HERE / "assets" / "logo.svg", size="large")
 
 def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
     """The pages in the order of the work; titles carry how far the project has come."""
-    pool = score = select = ""
+    pool = score = select = review = ""
     found = None
     if opened is not None:
         with errors_shown():  # the file may be broken
@@ -35,11 +36,13 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         tried = found.imported - found.unscored
         score = f"{100 * tried // found.imported} %" if found.imported else ""
         select = f"{found.selections} saved" if found.selections else ""
+        review = queues_said(opened)
     pages = (
         ("pool", pool, ":material/database:", "Load files and see what is in them."),
         ("score", score, ":material/speed:", "Complexity and quality of each turn."),
         ("explore", "", ":material/scatter_plot:", "The pool as a map."),
         ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
+        ("review", review, ":material/rate_review:", "People decide, row by row."),
         ("compare", "", ":material/compare_arrows:", "Two selections side by side."),
         ("export", "", ":material/download:", "Write a selection for a trainer."),
     )

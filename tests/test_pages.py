@@ -97,7 +97,9 @@ def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -
     assert "7 of 60 selected at similarity 0.99" in texts(page)
 
 
-@pytest.mark.parametrize("page", ["pool", "score", "explore", "select", "compare", "export"])
+@pytest.mark.parametrize(
+    "page", ["pool", "score", "explore", "select", "review", "compare", "export"]
+)
 def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: str) -> None:
     projects.mkdir()
     Project.open(projects / "empty.duckdb", create=True).close()
@@ -108,6 +110,7 @@ def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: st
         "score": "load a file on the Pool page",
         "explore": "load a file on the Pool page",
         "select": "needs scores and embeddings",
+        "review": "load a file on the Pool page",
         "compare": "load a file on the Pool page",
         "export": "no saved selection yet",
     }

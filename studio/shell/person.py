@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
+from urllib.parse import unquote
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
@@ -117,6 +118,24 @@ def closed_to_role(needs: Role, what: str) -> bool:
     role = "none" if person is None else person.role
     st.caption(f":material/lock: {what} takes the role {needs}; yours is {role}.")
     return True
+
+
+REVIEWER_COOKIE = "deita_reviewer"
+
+
+def reviewer_name() -> str:
+    """Under which name this session's decisions count; "" where nobody has said it yet.
+
+    Of who logged in it is the login's. Otherwise what was typed in this session, or in this
+    browser before: the card of the Review page leaves it in a cookie.
+    """
+    person = current_person()
+    if person is not None and person.email:
+        return person.label
+    if known := st.session_state.get(state.AUTHOR):
+        return str(known)
+    kept = st.context.cookies.get(REVIEWER_COOKIE)
+    return unquote(kept)[:100].strip() if isinstance(kept, str) else ""
 
 
 def told(do: Callable[Given, None]) -> Callable[Given, None]:
