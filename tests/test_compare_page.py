@@ -118,3 +118,18 @@ def test_without_a_saved_selection_the_page_says_where_to_make_one(projects: Pat
     projects.mkdir(exist_ok=True)
     prepared_project(projects / "topics.duckdb")
     assert "save one on the Select page first" in texts(compare_page())
+
+
+def test_a_part_is_opened_in_explore_as_a_filter(numbers: dict[str, str]) -> None:
+    page = compare_page(one=numbers["top"], other="pool")
+    page.button_group(key="compare_part").set_value("both").run()
+    page.button(key="compare_explore").click().run()
+    assert not page.exception, page.exception
+    assert page.session_state["filter"] == "selected.top=yes"
+    assert page.title[0].value == "Explore"
+    assert "**10** of 60 conversations pass the filter" in texts(page)
+
+
+def test_what_no_filter_can_name_is_not_opened_in_explore(numbers: dict[str, str]) -> None:
+    page = compare_page(one=numbers["top"], other="random")
+    assert not [button for button in page.button if button.key == "compare_explore"]

@@ -20,6 +20,7 @@ from deita_core.project.graphs import graph_key
 from deita_core.project.ledger import tag_rows
 from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pins import set_pins
+from deita_core.project.selections import find_selection, selection_rows
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection.filters import mean_scores
 from deita_core.selection.rule import SelectionRule
@@ -127,6 +128,12 @@ def test_a_selection_that_its_rule_no_longer_gives_says_only_what_was_kept(tmp_p
             cursor.execute("DELETE FROM selection_rows WHERE rank = 10")
         assert PoolColumns(project)["status.first"].names == ("kept", "not kept")
         assert len(rows("status.first=kept", PoolColumns(project))) == 9
+
+
+def test_the_rows_that_a_selection_holds_are_a_column(columns: PoolColumns):
+    kept, _ = selection_rows(columns.project, find_selection(columns.project, "first").selection)
+    assert rows("selected.first=yes", columns) == sorted(kept)
+    assert len(rows("selected.first=no", columns)) == ROWS - len(kept)
 
 
 def test_every_column_listed_is_there(columns: PoolColumns):

@@ -172,3 +172,25 @@ def test_preference_rows_are_typed(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["rows"] == 3
     assert main([*arguments, "--out", str(path.with_suffix(".json"))]) == 1
     assert ".jsonl" in capsys.readouterr().err
+
+
+def test_who_adjudicated_a_row_is_among_its_reviewers(project: Project, tmp_path: Path) -> None:
+    queue = reviewed(project)
+    judge = make_queue(project, "judge", [2], asks=["verdict"], adjudicates=queue)
+    answer(project, judge, [Decision(2, "keep")], reviewer="Cleo")
+    out = tmp_path / "kto.jsonl"
+    write_preferences(project, out, "kto", queue=queue, rule="adjudicated")
+    by_id = {line["id"]: line["reviewers"] for line in lines(out)}
+    assert by_id[conversation(2).id] == ["Ada", "Bea", "Cleo"]
+    assert by_id[conversation(0).id] == ["Ada", "Bea"]
+
+
+def test_rows_of_several_batches_come_in_order(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, out = reviewed(project), tmp_path / "kto.jsonl"
+    write_preferences(project, out, "kto", queue=queue)
+    whole = out.read_bytes()
+    monkeypatch.setattr("deita_core.jobs.preferences._AT_ONCE", 1)
+    write_preferences(project, tmp_path / "again.jsonl", "kto", queue=queue)
+    assert (tmp_path / "again.jsonl").read_bytes() == whole

@@ -12,6 +12,7 @@
 | flag, tag | names | what was noted of the row; what people call it |
 | decision | name | pinned, excluded or none, as decided by hand |
 | status.NAME | name | what became of the row in the saved selection NAME |
+| selected.NAME | name | "yes" where the saved selection NAME holds the row, else "no" |
 | record.FIELD | number or name | a field of the original record, as `project.columns` names it |
 """
 
@@ -51,6 +52,7 @@ NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_si
 NAMES: Final = ("language", "file", "cluster", "cluster_name", "flag", "tag", "decision")
 RECORD: Final = "record."
 STATUS: Final = "status."
+SELECTED: Final = "selected."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,8 +140,8 @@ class PoolColumns:
         """Every column there is; of the original records, up to 200 fields."""
         statuses = self.project.values("SELECT name FROM selections ORDER BY name")
         fields = record_fields(self.project)
-        own = [STATUS + name for name in statuses] + [RECORD + name for name in fields]
-        return [*NUMBERS, *NAMES, *own]
+        by_selection = [kind + name for name in statuses for kind in (STATUS, SELECTED)]
+        return [*NUMBERS, *NAMES, *by_selection, *(RECORD + name for name in fields)]
 
     def __getitem__(self, name: str) -> Column:
         """A column; FilterError for one that the pool does not have."""
@@ -167,7 +169,10 @@ class PoolColumns:
             return self._record(name.removeprefix(RECORD))
         if name.startswith(STATUS):
             return self._status(name.removeprefix(STATUS))
-        known = ", ".join((*NUMBERS, *NAMES, f"{RECORD}FIELD", f"{STATUS}SELECTION"))
+        if name.startswith(SELECTED):
+            return self._selected(name.removeprefix(SELECTED))
+        more = (f"{RECORD}FIELD", f"{STATUS}SELECTION", f"{SELECTED}SELECTION")
+        known = ", ".join((*NUMBERS, *NAMES, *more))
         raise FilterError(f"a pool has no column {name!r}; it has {known}")
 
     def _flags(self) -> Column:
@@ -247,6 +252,12 @@ class PoolColumns:
         codes = np.ones(len(self), np.int32)
         codes[kept] = 0
         return Column("name", codes, ("kept", "not kept"))
+
+    def _selected(self, name: str) -> Column:
+        kept, _ = selection_rows(self.project, find_selection(self.project, name).selection)
+        codes = np.zeros(len(self), np.int32)
+        codes[[row for row in kept if row < len(self)]] = 1
+        return Column("name", codes, ("no", "yes"))
 
 
 def embedder_of(record: EmbedderRecord) -> Embedder:

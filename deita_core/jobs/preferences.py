@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from deita_core.formats.write.trainers import (
 )
 from deita_core.jobs.outputs import output_file
 from deita_core.project import Project
-from deita_core.project.ledger import row_text
 from deita_core.project.queues import answers
 from deita_core.review.answers import Effect, effect_of
 
@@ -58,15 +57,24 @@ class PreferenceFile:
         return said
 
 
+# Who adjudicates a queue has reviewed its rows, too.
 _REVIEWED = """
 SELECT q.row, c.id, list_sort(list(DISTINCT s.author) FILTER (s.author IS NOT NULL))
 FROM queue_rows q JOIN conversations c USING (row)
-LEFT JOIN standing s ON s.row = q.row AND s.queue = q.queue AND s.slot = 'verdict'
-  AND s.kind <> 'withdraw'
-WHERE q.queue = ? GROUP BY ALL
+LEFT JOIN (FROM standing WHERE slot = 'verdict' AND kind <> 'withdraw' AND (
+    queue = $queue OR queue IN (SELECT queue FROM queues WHERE adjudicates = $queue))
+) s ON s.row = q.row
+WHERE q.queue = $queue GROUP BY ALL
 """
+_TEXTS = """
+SELECT c.row, c.messages, c.tools, coalesce(e.version, 0), coalesce(e.value, c.messages)
+FROM conversations c
+LEFT JOIN (FROM standing WHERE slot = 'edit') e USING (row)
+WHERE c.row IN (SELECT unnest(?::INTEGER[])) ORDER BY c.row
+"""
+_AT_ONCE = 1024  # rows of which the texts are in memory
 _EDITED = """
-SELECT s.row, c.id, s.version, s.author FROM standing s JOIN conversations c USING (row)
+SELECT s.row, c.id, s.author FROM standing s JOIN conversations c USING (row)
 WHERE s.slot = 'edit' AND s.version > 0
   AND (? IS NULL OR s.row IN (SELECT row FROM queue_rows WHERE queue = ?)) ORDER BY s.row
 """
@@ -131,20 +139,36 @@ def _nothing(kind: PreferenceKind, left_out: Counter[str]) -> ReviewError:
 def _verdicts(
     project: Project, queue: int, effect: Effect, layout: PreferenceLayout
 ) -> Iterator[_Source]:
-    known = {row: (identity, who) for row, identity, who in project.rows(_REVIEWED, queue)}
+    with project.reading() as cursor:
+        found = cursor.execute(_REVIEWED, {"queue": queue}).fetchall()
+    known = {row: (identity, who) for row, identity, who in found}
     kept = set(effect.pinned.tolist())
-    for row in sorted(kept.union(effect.excluded.tolist())):
+    for row, imported, version, newest in _texts(project, [*kept, *effect.excluded.tolist()]):
         identity, who = known[row]
-        version, text = row_text(project, row, None if row in kept else 0)
+        version, text = (version, newest) if row in kept else (0, imported)
         said: JsonObject = {"id": identity, "version": version, "reviewers": who or []}
         yield said, partial(_labelled, text, row in kept, layout)
 
 
 def _edits(project: Project, queue: int | None, layout: PreferenceLayout) -> Iterator[_Source]:
-    for row, identity, version, author in project.rows(_EDITED, queue, queue):
-        before, after = row_text(project, row, 0)[1], row_text(project, row, version)[1]
+    found = project.rows(_EDITED, queue, queue)
+    edited = {row: (identity, author) for row, identity, author in found}
+    for row, before, version, after in _texts(project, list(edited)):
+        identity, author = edited[row]
         said: JsonObject = {"id": identity, "version": version, "reviewers": [author]}
         yield said, partial(_pairs, before, after, layout)
+
+
+def _texts(
+    project: Project, rows: Sequence[int]
+) -> Iterator[tuple[int, Conversation, int, Conversation]]:
+    """Each row, ascending, with its imported text and the number and text of its newest version."""
+    wanted = sorted(rows)
+    for at in range(0, len(wanted), _AT_ONCE):
+        found = project.rows(_TEXTS, wanted[at : at + _AT_ONCE])
+        for row, imported, tools, version, newest in found:
+            before = Conversation.from_json(imported, tools)
+            yield row, before, version, Conversation.from_json(newest, tools)
 
 
 def _labelled(text: Conversation, wanted: bool, layout: PreferenceLayout) -> list[JsonObject]:

@@ -11,6 +11,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.filtering.columns import SELECTED
+from deita_core.filtering.filter import Filter, OneOf
 from deita_core.jobs.compare_sets import stability_of
 from deita_core.progress import finish
 from deita_core.project.selections import selections_version
@@ -29,6 +31,7 @@ from studio.charts.colours import CATEGORIES, OTHER, STATUS_STYLES, MapGroup
 from studio.charts.map_chart import clear_outline
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.compare.sets import Pair, Side, best_table, set_key
+from studio.filters.bar import set_filter
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state
@@ -91,11 +94,40 @@ def rows_view(opened: Opened, pair: Pair, found: SetComparison, inside: Rows | N
                 on_click=clear_outline,
                 args=(state.COMPARE_MAP,),
             )
+        if text := _part_as_filter(pair, str(part), found.pool):
+            st.button(
+                "Open in Explore",
+                icon=":material/travel_explore:",
+                key="compare_explore",
+                help="The same rows as a filter, which can be saved there as a view.",
+                on_click=_explore,
+                args=(text,),
+            )
     extra = {"rank in A": _ranks(found.a, found.pool), "rank in B": _ranks(found.b, found.pool)}
     rows = parts[str(part)]
     for row in rows_table(opened, rows, key=f"compare_rows_{part}", extra=extra).rows:
         with st.container(border=True):
             _explained(opened, pair, row, key="compare_conversation")
+
+
+def _part_as_filter(pair: Pair, part: str, pool: int) -> str:
+    """The rows of a part as the short text of a filter; empty where a filter cannot name them.
+
+    So it is with random rows, and with a file.
+    """
+    parts: list[OneOf] = []
+    for side, other in zip(pair, ("only B", "only A"), strict=True):
+        if side.saved is not None:
+            held = "no" if part == other else "yes"
+            parts.append(OneOf(column=f"{SELECTED}{side.saved.name}", names=(held,)))
+        elif len(side.rows.rows) < pool or part == other:
+            return ""
+    return Filter(parts=tuple(parts)).to_text()
+
+
+def _explore(text: str) -> None:
+    set_filter(text)
+    st.session_state[state.WANTED_PAGE] = "explore"
 
 
 def _explained(opened: Opened, pair: Pair, row: int, *, key: str) -> None:

@@ -31,10 +31,11 @@ Floats = NDArray[np.float64]
 def _car_steps(candidates: Candidates, limits: Limits) -> Steps:
     """Clustering and Ranking (arXiv 2402.18191, figure 2): the n1 best rows of all, and the n2
     best of each of sqrt(n / 2) clusters by k-means, each row once. Here n2 is 1, and n1 is what
-    the budget leaves: the best row of each cluster comes first, from the highest score down, then
-    all other rows from the highest score down; a row in no cluster is one of these. The published
-    program (IronBeliever/CaR, Clustering/cluster.py) clusters by the main axes that keep 95 % of
-    the variance, and ranks by a quality model of its own; here it is the evol score.
+    the budget leaves, which is our choice (the published program has neither number): the best row
+    of each cluster comes first, from the highest score down, then all other rows from the highest
+    score down; a row in no cluster is one of these. The published program (IronBeliever/CaR,
+    Clustering/cluster.py) clusters by the main axes that keep 95 % of the variance, and ranks by a
+    quality model of its own; here it is the evol score.
     """
     order = candidates.best_first()
     if len(order):
