@@ -3,6 +3,7 @@
 import streamlit as st
 
 from studio.review.queue_list import chosen_queue, no_queue_yet, queue_list
+from studio.review.reading import read_queue
 from studio.shell.resources import current, stop_without_rows
 
 opened = current()
@@ -15,3 +16,4 @@ queue = chosen_queue(opened)
 if queue is None:
     queue_list(opened)
     st.stop()
+read_queue(opened, queue)
