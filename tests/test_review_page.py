@@ -144,6 +144,7 @@ def test_a_verdict_is_kept_and_shows_the_next_row_and_undo_shows_it_again(path: 
     page = reading(path, guidelines="Keep *what teaches*.")
     assert "Keep *what teaches*." in texts(page)
     assert "**Row 0**" in texts(page)
+    assert "scored" not in texts(page)
     page.text_input(key="review_note_1_0").set_value("too short")
     page.button(key="review_drop").click().run()
     assert not page.exception, page.exception

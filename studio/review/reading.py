@@ -234,7 +234,7 @@ def _text(opened: Opened, queue: Queue, row: RowToReview) -> None:
         show_conversation(opened, row.row, key=f"review_{row.row}")
         return
     st.markdown(f"**Row {row.row}** · {escape(row.source)}")
-    conversation_view(row.text, key=f"review_{row.row}")
+    conversation_view(row.text, key=f"review_{row.row}", scores=None)
 
 
 def _after(opened: Opened, queue: Queue, name: str, reading: Reading) -> None:

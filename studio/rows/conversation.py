@@ -135,13 +135,14 @@ def conversation_view(
     conversation: Conversation,
     *,
     key: str,
-    scores: Sequence[TurnScore] = (),
+    scores: Sequence[TurnScore] | None = (),
     facts: RowHeader | None = None,
     original: str | None = None,
 ) -> None:
     """Draw the conversation; `key` keeps the chosen view and page apart from other viewers.
 
-    scores: by turn, in the order of `conversation.turns`; shorter or empty when not scored yet.
+    scores: by turn, in the order of `conversation.turns`; shorter or empty when not scored yet,
+    None where they stay hidden.
     original: the record as it was in the file, as text.
     """
     if facts is not None:
@@ -163,7 +164,11 @@ def conversation_view(
             with st.expander("Tools the assistant could call"):
                 _original(conversation.tools)
     for index in range(first, min(first + TURNS_PER_PAGE, len(turns))):
-        st.caption(turn_heading(index, len(turns), scores[index] if index < len(scores) else None))
+        if scores is None:
+            st.caption(f"**Turn {index + 1} of {len(turns)}**")
+        else:
+            score = scores[index] if index < len(scores) else None
+            st.caption(turn_heading(index, len(turns), score))
         for message in turns[index]:
             _message(message, view == "Plain")
         if conversation.turns[index].response is None:
