@@ -60,7 +60,8 @@ def new_project(page: Any, name: str) -> None:
     page.get_by_role("textbox", name="Name").fill(name)
     page.get_by_role("textbox", name="Name").press("Enter")
     page.get_by_role("button", name="Create").click()
-    page.get_by_text(name).first.wait_for()
+    page.get_by_text(f"Created “{name}”").wait_for()
+    settled(page)
 
 
 def choose(page: Any, box: str, option: str) -> None:
@@ -216,11 +217,12 @@ def test_fields_of_unknown_names_are_mapped_and_imported(page: Any, tmp_path: Pa
     page.get_by_role("heading", name="Pool", exact=True).wait_for()
     new_project(page, "Mapped")
     page.locator('input[type="file"]').set_input_files(str(file))
-    page.get_by_text("fragen.json").filter(visible=True).first.wait_for()
+    page.get_by_text("fragen.json is in no layout that is known").wait_for()
     settled(page)
     page.get_by_text("Column mapping: say yourself").click()
     settled(page)
     choose(page, "^Layout", "Alpaca")
+    settled(page)
     choose(page, "^instruction", "frage")
     choose(page, "^output", "antwort")
     page.get_by_role("button", name=re.compile("Import 1 file")).click()
