@@ -60,6 +60,7 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
 
 
 ensure_plotly(HERE / "static")
+st.session_state.pop(state.DIALOG, None)  # this run closes a dialog that does not open anew
 if not let_in():
     st.navigation(pages_with_state(None), position="hidden")
     st.stop()

@@ -213,9 +213,11 @@ def test_fields_of_unknown_names_are_mapped_and_imported(page: Any, tmp_path: Pa
     rows = [{"frage": f"Was ist Brot Nummer {n}?", "antwort": f"Laib {n}."} for n in range(12)]
     file = tmp_path / "fragen.json"
     file.write_text(json.dumps(rows), encoding="utf-8")
-    page.goto("/?project=journey")
-    page.get_by_role("heading", name="Pool", exact=True).wait_for()
+    page.goto("/")
+    page.get_by_role("heading", level=1).wait_for()
+    settled(page)
     new_project(page, "Mapped")
+    go(page, "Pool")
     page.locator('input[type="file"]').set_input_files(str(file))
     page.get_by_text("fragen.json is in no layout that is known").wait_for()
     settled(page)

@@ -131,3 +131,32 @@ def test_no_selection_is_made_by_looking(app: AppTest, projects: Path) -> None:
     st.cache_resource.clear()
     with Project.open(projects / "topics.duckdb") as project:
         assert selections(project) == []
+
+
+@pytest.mark.parametrize(("dialog", "runs"), [(False, 2), (True, 1)])
+def test_the_end_of_a_job_draws_the_page_again_unless_a_dialog_is_open(
+    dialog: bool, runs: int
+) -> None:
+    def page(dialog: bool) -> None:
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from studio.shell import state
+        from studio.shell.jobs_panel import jobs_panel
+
+        st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+        if dialog:
+            state.dialog("Name")(lambda: st.text_input("Name"))()
+        nothing_runs = SimpleNamespace(busy=False, records=lambda _: [])
+        jobs_panel(
+            SimpleNamespace(
+                key="topics", runner=nothing_runs, project=SimpleNamespace(closed=False)
+            )
+        )
+
+    app = AppTest.from_function(page, args=(dialog,))
+    app.session_state["jobs_seen"] = ("topics", (7,))
+    app.run()
+    assert not app.exception, app.exception
+    assert app.session_state["runs"] == runs

@@ -39,7 +39,7 @@ def new_queue_button(opened: Opened, label: str = "New queue") -> None:
         new_queue_dialog(opened, None)
 
 
-@st.dialog("New queue", width="medium")
+@state.dialog("New queue", width="medium")
 def new_queue_dialog(opened: Opened, rows: Sequence[int] | None) -> None:
     """Ask for everything that a queue is made of, and make it.
 

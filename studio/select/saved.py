@@ -36,7 +36,7 @@ def save_button(opened: Opened, result: Outcome) -> None:
         _ask_name(opened, result)
 
 
-@st.dialog("Save selection")
+@state.dialog("Save selection")
 def _ask_name(opened: Opened, result: Outcome) -> None:
     st.caption(f"{escape(result.sentence())}.")
     taken = {s.name: s for s in selections(opened.project)}
@@ -134,7 +134,7 @@ def _duplicate(opened: Opened, selection: SavedSelection) -> None:
     say(f"Copied “{selection.name}”.")
 
 
-@st.dialog("Name and notes")
+@state.dialog("Name and notes")
 def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
     name = st.text_input("Name", selection.name, max_chars=100)
     notes = st.text_area("Notes", selection.notes)
@@ -145,7 +145,7 @@ def _ask_new_name(opened: Opened, selection: SavedSelection) -> None:
             st.rerun()
 
 
-@st.dialog("Delete selection")
+@state.dialog("Delete selection")
 def _ask_delete(opened: Opened, selection: SavedSelection) -> None:
     st.markdown(
         f"Delete **{escape(selection.name)}**? Its rule and list of rows go; the conversations and "

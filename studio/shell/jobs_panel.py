@@ -7,6 +7,7 @@ import streamlit as st
 from deita_core.jobs.kinds import KINDS
 from deita_core.people import may
 from deita_core.project.job_log import RESUMABLE, JobRecord
+from studio.shell import state
 from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import duration, escape, plural
 
@@ -25,9 +26,14 @@ def _panel(opened: Opened) -> None:
     records = opened.runner.records(20)
     active = tuple(r.job for r in records if r.active)
     before = st.session_state.get(_SEEN)
-    st.session_state[_SEEN] = (opened.key, active)
     if before is not None and before[0] == opened.key and set(before[1]) - set(active):
-        st.rerun()  # something ended: the page's numbers have changed
+        # Something ended, so the page's numbers have changed; but what stands half typed in a
+        # dialog would be lost: the page runs again when that is closed.
+        if not state.dialog_is_open():
+            st.session_state[_SEEN] = (opened.key, active)
+            st.rerun()
+    else:
+        st.session_state[_SEEN] = (opened.key, active)
     for record in sorted((r for r in records if r.active), key=lambda r: r.job):
         _draw_active(opened, record)
     if not active and records and records[0].state in RESUMABLE:
@@ -50,7 +56,7 @@ def _one_job(opened: Opened, kind: str) -> None:
     found = [r for r in opened.runner.records(20) if r.active and r.kind == kind]
     for record in found:
         _draw_active(opened, record, place="page")
-    if not found:
+    if not found and not state.dialog_is_open():
         st.rerun()
 
 

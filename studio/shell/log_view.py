@@ -7,13 +7,14 @@ from functools import partial
 import streamlit as st
 
 from deita_core.project.log import LOG_FORMATS, log_entries, log_length, log_names, log_text
+from studio.shell import state
 from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import plural
 
 _AT_ONCE = 50
 
 
-@st.dialog("History", width="large")
+@state.dialog("History", width="large")
 @errors_shown()
 def show_log(opened: Opened) -> None:
     """Draw the log, newest first."""

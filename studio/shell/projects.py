@@ -178,7 +178,7 @@ def _manage(folder: Path, opened: Opened | None) -> None:
             ask[choice](opened)
 
 
-@st.dialog("New project")
+@state.dialog("New project")
 @errors_shown()
 def _ask_new(folder: Path) -> None:
     name = st.text_input("Name", max_chars=100, placeholder="e.g. Support chats, round 1")
@@ -188,7 +188,7 @@ def _ask_new(folder: Path) -> None:
         go_to_project(path, f"Created “{name}”. Load a pool to begin.")
 
 
-@st.dialog("Rename project")
+@state.dialog("Rename project")
 @errors_shown()
 def _ask_rename(opened: Opened) -> None:
     name = st.text_input("Name", opened.project.name, max_chars=100)
@@ -197,7 +197,7 @@ def _ask_rename(opened: Opened) -> None:
         st.rerun()
 
 
-@st.dialog("Duplicate project")
+@state.dialog("Duplicate project")
 @errors_shown()
 def _ask_duplicate(opened: Opened) -> None:
     name = st.text_input("Name of the copy", f"{opened.project.name} (copy)", max_chars=100)
@@ -208,7 +208,7 @@ def _ask_duplicate(opened: Opened) -> None:
         go_to_project(duplicate_project(opened.project, name), f"Made “{name}”.")
 
 
-@st.dialog("Delete project")
+@state.dialog("Delete project")
 @errors_shown()
 def _ask_delete(opened: Opened) -> None:
     name, path = opened.project.name, opened.project.path

@@ -13,11 +13,12 @@ from deita_core.project.snapshots import (
     make_snapshot,
     restore_snapshot,
 )
+from studio.shell import state
 from studio.shell.resources import Opened, close_project, errors_shown, go_to_project
 from studio.shell.text import escape, file_size
 
 
-@st.dialog("Snapshots")
+@state.dialog("Snapshots")
 @errors_shown()
 def ask_snapshots(opened: Opened) -> None:
     """What there is and what to do with it."""

@@ -11,8 +11,8 @@ through `bound_choice`, which writes the option's key instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Literal
+from functools import partial, wraps
+from typing import Literal, ParamSpec
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -67,6 +67,9 @@ NOTICE = "notice"
 PROBLEM = "problem"
 WANTED_PAGE = "wanted_page"
 NEXT_PROJECT = "next_project"
+DIALOG = "dialog_is_open"
+
+_P = ParamSpec("_P")
 
 
 def address_decides(key: str) -> bool:
@@ -137,3 +140,24 @@ def aggregation_control() -> str:
     chosen = bound_choice("Turns count as", names, key=AGGREGATION, default="sum")
     st.caption(explanations[chosen])
     return chosen
+
+
+def dialog(
+    title: str, *, width: Literal["small", "medium", "large"] = "small"
+) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """`st.dialog` that tells `dialog_is_open`, because a run of the page would close it."""
+
+    def decorated(draw: Callable[_P, None]) -> Callable[_P, None]:
+        @wraps(draw)
+        def noted(*args: _P.args, **kwargs: _P.kwargs) -> None:
+            st.session_state[DIALOG] = True
+            draw(*args, **kwargs)
+
+        return st.dialog(title, width=width, on_dismiss="rerun")(noted)
+
+    return decorated
+
+
+def dialog_is_open() -> bool:
+    """True from the drawing of a dialog to the next run of the page, which closes it."""
+    return bool(st.session_state.get(DIALOG))
