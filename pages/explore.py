@@ -7,6 +7,7 @@ from deita_core.errors import FilterError
 from deita_core.filtering.filter import Filter, Search
 from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
 from studio.charts.map_chart import clear_outline
+from studio.explore.bulk import bulk_bar
 from studio.explore.contamination import contamination_view
 from studio.explore.distributions import distributions_view
 from studio.explore.duplicates import duplicates_view
@@ -112,6 +113,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
             args=(state.EXPLORE_MAP,),
             icon=":material/close:",
         )
+bulk_bar(opened, rows, said if conditions else "")
 views = {
     "rows": ("Rows", lambda: row_table(opened, rows, key="explore_rows")),
     "clusters": ("Clusters", lambda: clusters_view(opened, rows)),

@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 
 from deita_core import people
 from deita_core.errors import ProjectError
-from deita_core.project.ledger import PINS_VERSION, append, check_rows, lines_of
+from deita_core.project.ledger import PINS_VERSION, Receipt, append, check_rows, lines_of
 from deita_core.project.store import Project
 from deita_core.review.decision import Kind
 
@@ -60,8 +60,10 @@ class Pins(tuple[Pin, ...]):
 
 def set_pins(
     project: Project, rows: Sequence[int], kind: PinKind | None, *, note: str = "", author: str = ""
-) -> None:
+) -> Receipt:
     """Pin or exclude these rows, whatever they were before; None takes them out of both lists.
+
+    The receipt's entry is what `ledger.undo` takes back.
 
     author: of who logged in, it is their own name whatever is given here.
     Raises ProjectError for a row that is not in the project, and changes nothing then.
@@ -71,7 +73,7 @@ def set_pins(
         raise ProjectError(f"a choice is {known}, or None to take it back; got {kind!r}")
     wanted = sorted({int(row) for row in rows})
     if not wanted:
-        return
+        return Receipt(0, 0)
     what = {"rows": wanted, "note": note} if note else {"rows": wanted}
     with project.transaction("reviewer", PIN_ACTIONS[kind], what, changes_data=False) as cursor:
         check_rows(cursor, wanted)
@@ -81,7 +83,9 @@ def set_pins(
                 [wanted],
             ).fetchall()
             wanted = [row for (row,) in held]
-        append(cursor, lines_of(wanted, _KINDS[kind], why=note), author=people.author(author))
+        lines = lines_of(wanted, _KINDS[kind], why=note)
+        entry = append(cursor, lines, author=people.author(author))
+    return Receipt(entry, len(wanted))
 
 
 def pins(project: Project) -> Pins:
