@@ -71,8 +71,9 @@ def choose(page: Any, box: str, option: str) -> None:
         field.click()
         field.fill(option)
         with contextlib.suppress(TimeoutError, AssertionError):
-            page.get_by_role("option", name=re.compile(option)).first.wait_for(timeout=5_000)
-            field.press("Enter")
+            page.get_by_role("option", name=re.compile(option)).first.click(timeout=5_000)
+            field.blur()  # what is only typed is gone then
+            settled(page)
             expect(field).to_have_value(option, timeout=5_000)
             return
         page.keyboard.press("Escape")
