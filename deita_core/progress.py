@@ -41,6 +41,14 @@ def told_as(
             yield change(step)
 
 
+class Stage(NamedTuple):
+    """what: is done now, in plain words. done: stages before it, of `total`."""
+
+    what: str
+    done: int
+    total: int
+
+
 class FilterProgress(NamedTuple):
     """visited: rows visited so far, of `total` candidates. kept: rows kept so far.
 

@@ -2,14 +2,13 @@
 
 import streamlit as st
 
+from studio.compare.kept import measures_view, stability_view
 from studio.compare.sets import chosen_sets, compared, evol_scores_of
 from studio.compare.views import (
     distributions_view,
     map_view,
-    measures_view,
     rows_view,
     shares_view,
-    stability_view,
 )
 from studio.shell import state
 from studio.shell.resources import current, stop_without_rows
@@ -34,7 +33,7 @@ with right:
         "rows": ("Rows", lambda: rows_view(opened, pair, found, inside)),
         "numbers": ("Distributions", lambda: distributions_view(opened, found, scores)),
         "shares": ("Shares", lambda: shares_view(found)),
-        "measures": ("Measures", lambda: measures_view(opened, found, scores)),
+        "measures": ("Measures", lambda: measures_view(opened, pair, found, scores)),
         "stability": ("Stability", lambda: stability_view(opened, pair)),
     }
     labels = {key: label for key, (label, _) in views.items()}

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deita_core.jobs import JobRunner
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import MeasuresSpec, StabilitySpec
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
+from deita_core.project.models import ModelIdentity, activate_model, register_model
 from deita_core.project.selections import selections
 from deita_core.selection.rule import SelectionRule
-from tests.builders import conversation, prepared_project, with_graph
+from tests.builders import Channel, conversation, prepared_project, with_graph
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -80,13 +84,17 @@ def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
         json.dumps({"messages": [{"role": m.role, "content": m.content} for m in one.messages]})
         for one in (conversation(3), conversation(8))
     ]
+    asked = {"role": "user", "content": "Nobody asked this."}
+    lines.append(json.dumps({"messages": [asked, {"role": "assistant", "content": "True."}]}))
     page = compare_page(one="file", other="pool")
     name = f"{'x' * 300} *b*.jsonl"
     page.file_uploader[0].set_value((name, "\n".join(lines).encode(), "text/plain"))
     page.run()
     assert not page.exception, page.exception
     said = texts(page).replace("\\", "")
-    assert "x *b*.jsonl: 2 read = 2 of the pool + 0 not in it" in said
+    assert "x *b*.jsonl: 3 read = 2 of the pool + 1 not in it" in said
+    assert "1 row of the file that the pool does not have" in [one.label for one in page.expander]
+    assert "2,Nobody asked this." in shown_tables(page)
     assert "x *b*.jsonl and the pool share 2 rows" in said
 
 
@@ -95,13 +103,85 @@ def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
     [
         ("rows", "rank in A"),
         ("shares", "share in A"),
-        ("measures", "NovelSum of 10 rows"),
-        ("stability", "the rule as it stands"),
+        ("measures", "mean evol score"),
     ],
 )
-def test_each_view_shows_its_table(numbers: dict[str, str], view: str, wanted: str) -> None:
+def test_each_view_shows_its_table(
+    numbers: dict[str, str], submitted: list[JobSpec], view: str, wanted: str
+) -> None:
     page = compare_page(compared=view)
     assert wanted in shown_tables(page)
+
+
+def test_what_takes_long_is_computed_by_a_job_that_is_asked_for_once(
+    numbers: dict[str, str], submitted: list[JobSpec]
+) -> None:
+    page = compare_page(one=numbers["top"], other="random", compared="measures")
+    assert submitted == [MeasuresSpec(a="top", b="random")]
+    assert "Takes longer: distance to the nearest row of the set" in texts(page)
+    page.run()
+    assert len(submitted) == 1
+    (button,) = [one for one in page.button if one.label == "Compute"]
+    button.click().run()
+    assert len(submitted) == 2
+
+
+def test_what_a_job_measured_is_shown_without_another(
+    numbers: dict[str, str], submitted: list[JobSpec], projects: Path
+) -> None:
+    done(projects, MeasuresSpec(a="top", b="pool"))
+    page = compare_page(one=numbers["top"], other="pool", compared="measures")
+    assert "NovelSum of 10 rows" in shown_tables(page)
+    assert submitted == []
+
+
+def test_against_random_rows_the_draws_stand_with_their_spread(
+    numbers: dict[str, str], submitted: list[JobSpec]
+) -> None:
+    page = compare_page(one=numbers["top"], other="random", compared="measures")
+    (table,) = page.table
+    assert list(table.value.columns) == ["A", "random", "better"]
+    assert " ± " in table.value.loc["mean evol score", "random"]
+
+
+def test_the_stability_is_kept_with_the_selection(
+    numbers: dict[str, str], submitted: list[JobSpec], projects: Path
+) -> None:
+    done(projects, StabilitySpec(selection=int(numbers["top"])))
+    page = compare_page(one=numbers["top"], other="pool", compared="stability")
+    assert "the rule as it stands" in shown_tables(page)
+    assert "have changed since" not in texts(page)
+    assert submitted == []
+
+
+def test_a_stability_of_other_scores_says_so_and_can_be_tried_again(
+    numbers: dict[str, str], submitted: list[JobSpec], projects: Path
+) -> None:
+    spec = StabilitySpec(selection=int(numbers["top"]))
+    done(projects, spec)
+    with Project.open(projects / "topics.duckdb") as project:
+        other = register_model(project, "quality", ModelIdentity(id="tests/other", revision="1"))
+        activate_model(project, other)
+    page = compare_page(one=numbers["top"], other="pool", compared="stability")
+    assert "the rule as it stands" in shown_tables(page)
+    assert "have changed since" in texts(page)
+    (button,) = [one for one in page.button if one.label == "Try again"]
+    button.click().run()
+    assert submitted == [spec]
+
+
+def done(projects: Path, spec: JobSpec) -> None:
+    """Run a job in this process, before the page opens the project."""
+    with Project.open(projects / "topics.duckdb") as project:
+        Channel(project, spec, projects / "job")
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
+    """What the page asks jobs for, in place of workers."""
+    asked: list[JobSpec] = []
+    monkeypatch.setattr(JobRunner, "submit", lambda runner, specs: asked.extend(specs))
+    return asked
 
 
 def test_the_distributions_say_how_they_are_read(numbers: dict[str, str]) -> None:

@@ -82,7 +82,7 @@ def test_a_selection_of_the_pool_leaves_the_rest_of_the_pool(project: Project):
 def test_random_rows_are_as_many_as_the_other_set_has(project: Project):
     found = finish(compare_named(project, "top", "random", seeds=(3, 4, 5)))
     assert (found.sets.b.name, len(found.sets.b.rows)) == ("random rows (seed 3)", 10)
-    assert len(found.measured.chance) == 2
+    assert len(found.measured.chance) == 3
 
 
 def test_a_file_from_elsewhere_is_matched_by_its_content(project: Project, tmp_path: Path):

@@ -16,8 +16,8 @@ from deita_core.cli.options import JSON, ProjectOptions, print_json, value
 from deita_core.errors import SelectionError
 from deita_core.files import one_line
 from deita_core.jobs.compare_sets import Compared, compare_named, comparison_table, stability_of
-from deita_core.progress import finish
-from deita_core.selection.analysis.compare import SEEDS, Measured, SetComparison
+from deita_core.progress import Stage, finish
+from deita_core.selection.analysis.compare import SEEDS, Figure, Measured, SetComparison
 from deita_core.selection.analysis.stability import Survival
 from deita_core.selection.pool_table import PoolTable
 
@@ -75,12 +75,16 @@ def _survived(one: Survival) -> str:
     return f"{one.share:7.1%}  {one.survived:,} rows, {one.rows:,} selected"
 
 
-def _run(steps: Generator[str, None, Result], quiet: bool) -> Result:
+def _run(steps: Generator[Stage, None, Result], quiet: bool) -> Result:
     """Runs them to their end, with what they are at on standard error."""
     from tqdm import tqdm
 
     with tqdm(desc="compare", disable=quiet, file=sys.stderr, bar_format="{desc}") as bar:
-        return finish(steps, lambda stage: bar.set_description_str(f"measuring: {stage}"))
+        return finish(steps, lambda at: bar.set_description_str(_stage(at)))
+
+
+def _stage(at: Stage) -> str:
+    return f"{at.done + 1} of {at.total}: {at.what}"
 
 
 def _lines(found: SetComparison, measured: Measured) -> list[str]:
@@ -89,7 +93,7 @@ def _lines(found: SetComparison, measured: Measured) -> list[str]:
     lines = [f"By chance the Jaccard index is {chance}.", ""]
     lines.append(_row("", found.a.name, found.b.name, "random"))
     lines += [
-        _row(one.label, *map(_number, (one.a, one.b, one.random_mean))) for one in measured.figures
+        _row(one.label, _number(one.a), _number(one.b), _random(one)) for one in measured.figures
     ]
     lines += ["", _row("median of", found.a.name, found.b.name, "KS distance")]
     for number in found.numbers:
@@ -106,6 +110,12 @@ def _lines(found: SetComparison, measured: Measured) -> list[str]:
 
 def _row(first: str, *others: str) -> str:
     return one_line(first)[:46].ljust(48) + "".join(one_line(o)[:18].rjust(20) for o in others)
+
+
+def _random(one: Figure) -> str:
+    """The mean over the draws with their standard deviation."""
+    spread = "" if one.random_sd is None else f" ± {one.random_sd:.2g}"
+    return _number(one.random_mean) + spread
 
 
 def _number(number: float | None) -> str:

@@ -6,10 +6,12 @@ whose conversations are matched with the pool by their content.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +20,17 @@ from deita_core.errors import PathError, SelectionError
 from deita_core.filtering import PoolColumns
 from deita_core.filtering.settling import with_closeness
 from deita_core.formats.read import PoolRow, read
+from deita_core.progress import Stage
 from deita_core.project import Project
-from deita_core.project.graphs import load_clusters, load_graph
+from deita_core.project.graphs import graph_key, load_clusters, load_graph
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, find_selection, selection_rows, selections
 from deita_core.project.vectors import embedders, load_vectors
 from deita_core.selection.analysis.compare import (
+    COVERED_AT,
     SEEDS,
+    Figure,
     Measured,
     RowSet,
     SetComparison,
@@ -44,6 +49,18 @@ Rows = NDArray[np.int64]
 POOL: Final = "pool"
 RANDOM: Final = "random"
 CLUSTER_SEED: Final = 1
+# Part of the key of what is kept: raise it when a measure or a change of a rule changes.
+_REVISION: Final = 1
+_NOT_IN_KEY: Final = (
+    "vectors",
+    "vector_rows",
+    "cluster",
+    "xy",
+    "admitted",
+    "closeness",
+    "closeness_to",
+)
+_TEXTS, _SHOWN = 200, 200  # texts of nobody's conversations that are kept, and characters of each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +69,8 @@ class FileSet:
 
     found: the set, each row once, in the order of the file. read: rows of the file, of which
     rejected could not be read, unknown are no conversation of the pool, and repeated were there
-    before; read = rows of the set + the three.
+    before; read = rows of the set + the three. unmatched: of the first 200 unknown ones the
+    position in the file, from 0, and how they begin.
     """
 
     found: RowSet
@@ -60,6 +78,7 @@ class FileSet:
     rejected: int
     unknown: int
     repeated: int
+    unmatched: tuple[tuple[int, str], ...] = ()
 
     def sentence(self) -> str:
         """How the rows add up (no full stop)."""
@@ -67,6 +86,19 @@ class FileSet:
             f"{self.found.name}: {self.read:,} read = {len(self.found.rows):,} of the pool + "
             f"{self.unknown:,} not in it + {self.repeated:,} repeated + {self.rejected:,} rejected"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """Two sets by name, compared. table, scores: the pool, and the evol score of each row, (n,).
+
+    files: what was read of those that are files.
+    """
+
+    sets: SetComparison
+    table: PoolTable
+    scores: NDArray[np.float64]
+    files: tuple[FileSet, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,23 +132,32 @@ def match_file(table: PoolTable, path: Path) -> FileSet:
 
     They are matched by the hash of roles, texts and tools alone, so the format may be another.
     """
-    ids: list[str] = []
-    rejected = 0
+    positions: dict[str, int] = {}
+    begins: list[str] = []
+    good = rejected = 0
     for row in read(path):
-        if isinstance(row, PoolRow):
-            ids.append(row.conversation.id)
-        else:
+        if not isinstance(row, PoolRow):
             rejected += 1
-    once = tuple(dict.fromkeys(ids))
-    rows = table.rows_of(once)
-    known = rows[rows >= 0]
+            continue
+        good += 1
+        if row.conversation.id not in positions:
+            positions[row.conversation.id] = row.position
+            begins.append(_begin(row))
+    rows = table.rows_of(tuple(positions))
+    known, unknown = rows[rows >= 0], np.flatnonzero(rows < 0)
+    places = list(positions.values())
     return FileSet(
         RowSet(path.name, known),
-        read=len(ids) + rejected,
+        read=good + rejected,
         rejected=rejected,
-        unknown=len(rows) - len(known),
-        repeated=len(ids) - len(once),
+        unknown=len(unknown),
+        repeated=good - len(positions),
+        unmatched=tuple((places[one], begins[one]) for one in unknown[:_TEXTS].tolist()),
     )
+
+
+def _begin(row: PoolRow) -> str:
+    return next((m.content[:_SHOWN] for m in row.conversation.messages if m.role == "user"), "")
 
 
 def compare_named(
@@ -126,11 +167,20 @@ def compare_named(
     *,
     seeds: Sequence[int] = SEEDS,
     table: PoolTable | None = None,
-) -> Generator[str, None, Compared]:
-    """Compares two sets by name; yields which measure it is at.
+) -> Generator[Stage, None, Compared]:
+    """Compares two sets by name, see `named_sets`, and measures them; yields what it is at."""
+    named = named_sets(project, a, b, seed=seeds[0], table=table)
+    measured = yield from measure_sets(named.table, named.sets, named.scores, seeds=seeds)
+    return Compared(named.sets, measured, named.files)
 
-    A set is the name of a saved selection, "pool", "random" (as many rows as the other, by the
-    first seed), or a file. Evol scores are those of the first saved selection's rule, or the
+
+def named_sets(
+    project: Project, a: str, b: str, *, seed: int = SEEDS[0], table: PoolTable | None = None
+) -> Named:
+    """Two sets by name.
+
+    A set is the name of a saved selection, "pool", "random" (as many rows as the other, drawn by
+    the seed), or a file. Evol scores are those of the first saved selection's rule, or the
     paper's. table: that of `comparison_table`, where it is at hand.
 
     Raises PathError for a name that is none of these.
@@ -154,13 +204,10 @@ def compare_named(
         if not sets:
             raise SelectionError("random rows of how many? Compare them with a set that has rows")
         count = len(next(iter(sets.values())).rows)
-        drawn = random_set(table, scores, count, seeds[0])
-        sets[RANDOM] = RowSet(f"random rows (seed {seeds[0]})", drawn)
-    # The first draw is a set of the comparison: the baseline shows the others.
-    more = seeds[1:] if RANDOM in sets and RANDOM not in saved and len(seeds) > 1 else seeds
+        drawn = random_set(table, scores, count, seed)
+        sets[RANDOM] = RowSet(f"random rows (seed {seed})", drawn)
     compared = compare_sets(table, sets[a], sets[b], scores)
-    measured = yield from measure_sets(table, compared, scores, seeds=more)
-    return Compared(compared, measured, tuple(files))
+    return Named(compared, table, scores, tuple(files))
 
 
 def saved_set(project: Project, saved: SavedSelection) -> RowSet:
@@ -182,7 +229,7 @@ def _file(name: str, saved: dict[str, SavedSelection]) -> Path:
 
 def stability_of(
     project: Project, name: str, *, table: PoolTable | None = None
-) -> Generator[str, None, tuple[Survival, ...]]:
+) -> Generator[Stage, None, tuple[Survival, ...]]:
     """The stability of a saved selection under each change that the project can try.
 
     Besides the changes of the rule: every other embedder that has vectors of this pool, under the
@@ -192,18 +239,40 @@ def stability_of(
     Raises ProjectError for a name that is not there.
     """
     saved = find_selection(project, name)
-    rule, rows = SelectionRule.from_json(saved.rule), saved_set(project, saved).rows
+    rule = SelectionRule.from_json(saved.rule)
+    rows, table = saved_set(project, saved).rows, stability_table(project, rule, table)
+    others = {model: load_vectors(project, number) for model, number in other_embedders(project)}
+    return (yield from stability_steps(rule, table, rows, others))
+
+
+def stability_table(
+    project: Project, rule: SelectionRule, table: PoolTable | None = None
+) -> PoolTable:
+    """What `stability_steps` takes: the pool, with the closeness that the rule asks for."""
     table = comparison_table(project) if table is None else table
-    table = with_closeness(table, rule, PoolColumns(project, table))
-    others: dict[tuple[Kind, str], PoolTable] = {}
-    for one in embedders(project):
-        if not one.active and one.embedded:
-            numbers, vectors = load_vectors(project, one.embedder)
-            others["embedder", f"embedder {one.model}"] = table.with_vectors(vectors, numbers)
+    return with_closeness(table, rule, PoolColumns(project, table))
+
+
+def other_embedders(project: Project) -> list[tuple[str, int]]:
+    """Name and number of each embedder that is not the active one and has vectors of the pool."""
+    return [(e.model, e.embedder) for e in embedders(project) if not e.active and e.embedded]
+
+
+def stability_steps(
+    rule: SelectionRule,
+    table: PoolTable,
+    rows: Rows,
+    others: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]],
+) -> Generator[Stage, None, tuple[Survival, ...]]:
+    """See `stability_of`. rows: (k,), of the selection. others: of each other embedder the rows
+    and their vectors."""
+    tables: dict[tuple[Kind, str], PoolTable] = {
+        ("embedder", f"embedder {model}"): table.with_vectors(vectors, numbers)
+        for model, (numbers, vectors) in others.items()
+    }
     if find_strategy(rule.strategy).needs_clusters and table.cluster is not None:
-        yield "clusters"
-        others["clusters", f"clusters from seed {CLUSTER_SEED}"] = _clustered_anew(table)
-    return (yield from stability(rule, table, rows, others))
+        tables["clusters", f"clusters from seed {CLUSTER_SEED}"] = _clustered_anew(table)
+    return (yield from stability(rule, table, rows, tables))
 
 
 def _clustered_anew(table: PoolTable) -> PoolTable:
@@ -213,3 +282,58 @@ def _clustered_anew(table: PoolTable) -> PoolTable:
     of_rows = np.full(len(table), -1, np.int32)
     of_rows[table.vector_rows] = cluster(table.vectors, number, seed=CLUSTER_SEED)
     return table.with_vectors(table.vectors, table.vector_rows, graph=table.graph, cluster=of_rows)
+
+
+# what is kept
+
+
+def measures_key(
+    project: Project,
+    table: PoolTable,
+    found: SetComparison,
+    scores: NDArray[np.float64],
+    seeds: Sequence[int] = SEEDS,
+) -> str:
+    """The key of the measures of two sets: the same for the same rows, scores and vectors."""
+    said = json.dumps([_REVISION, COVERED_AT, list(seeds)])
+    return _key(project, table, said, found.a.rows, found.b.rows, scores)
+
+
+def stability_key(project: Project, saved: SavedSelection, table: PoolTable, rows: Rows) -> str:
+    """The key of a selection's stability: the same for the same rule, rows, pool and embedders."""
+    rivals = [graph_key(project, number) for _, number in other_embedders(project)]
+    said = json.dumps([_REVISION, CLUSTER_SEED, saved.rule, rivals])
+    clusters = load_clusters(project)
+    return _key(project, table, said, rows, *([] if clusters is None else [clusters]))
+
+
+def _key(project: Project, table: PoolTable, said: str, *arrays: NDArray[Any]) -> str:
+    """A hash of all of them, of the pool's columns, and of what its vectors are."""
+    digest = hashlib.sha256(said.encode())
+    embedder = active_model(project, "embedding")
+    vectors = None if embedder is None else graph_key(project, embedder)
+    digest.update(json.dumps(vectors, sort_keys=True).encode())
+    columns = [getattr(table, one.name) for one in fields(table) if one.name not in _NOT_IN_KEY]
+    for one in (*columns, *arrays):
+        if isinstance(one, np.ndarray):
+            digest.update(f"{one.dtype} {one.shape};".encode())
+            digest.update(np.ascontiguousarray(one).tobytes())
+        elif isinstance(one, tuple):
+            digest.update(json.dumps(one).encode())
+    return digest.hexdigest()
+
+
+def measured_record(measured: Measured) -> dict[str, Any]:
+    """The measures as a value of JSON; `read_measured` is the inverse."""
+    return asdict(measured)
+
+
+def read_measured(record: Mapping[str, Any]) -> Measured:
+    """The measures from what `measured_record` gave."""
+    figures = (Figure(**{**one, "random": tuple(one["random"])}) for one in record["figures"])
+    return Measured(tuple(figures), tuple(record["chance"]), tuple(record["waiting"]))
+
+
+def read_stability(record: Sequence[Mapping[str, Any]]) -> tuple[Survival, ...]:
+    """The stability from its lines as values of JSON (`asdict` of each)."""
+    return tuple(Survival(**one) for one in record)

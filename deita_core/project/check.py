@@ -75,6 +75,7 @@ _RULES = (
     ),
     _Rule("selection_rows", _NO_ROW, "selected rows are not there"),
     _Rule("selection_rows", _missing("selections", "selection"), "rows are of no selection"),
+    _Rule("stabilities", _missing("selections", "selection"), "stabilities are of no selection"),
     _Rule("selection_rows", _doubled("selection_rows", "selection", "row"), "rows stand twice"),
     _Rule("selection_rows", _doubled("selection_rows", "selection", "rank"), "ranks stand twice"),
     _Rule("cluster_rows", _NO_ROW, "rows of clusters are not there"),

@@ -293,5 +293,5 @@ def _last_said(
 
 
 def _delete(cursor: duckdb.DuckDBPyConnection, selection: int) -> None:
-    cursor.execute("DELETE FROM selection_rows WHERE selection = ?", [selection])
-    cursor.execute("DELETE FROM selections WHERE selection = ?", [selection])
+    for table in ("selection_rows", "stabilities", "selections"):
+        cursor.execute(f"DELETE FROM {table} WHERE selection = ?", [selection])  # noqa: S608 - only names of ours go in

@@ -6,19 +6,16 @@ its matches with the pool are kept.
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deita_core.errors import SelectionError
 from deita_core.jobs.compare_sets import FileSet, match_file, saved_set
+from deita_core.project.graphs import load_clusters
 from deita_core.project.selections import SavedSelection, selections, selections_version
 from deita_core.selection.analysis.compare import (
     SEEDS,
@@ -30,11 +27,11 @@ from deita_core.selection.analysis.compare import (
 from deita_core.selection.filters import rule_scores
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.pool.loader import FILE_TYPES
+from studio.pool.loader import one_file
 from studio.select.cache import input_of, pool_input
 from studio.shell import state
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
-from studio.shell.text import escape
+from studio.shell.text import escape, plural
 
 POOL, RANDOM, FILE = "pool", "random", "file"
 _LABELS = {POOL: "The whole pool", RANDOM: "Random rows", FILE: "A file from elsewhere"}
@@ -42,10 +39,18 @@ _LABELS = {POOL: "The whole pool", RANDOM: "Random rows", FILE: "A file from els
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One of the two sets. saved: the selection that it is, if it is one."""
+    """One of the two sets. named: as a job knows it, see `named_sets`. saved: the selection that it
+    is, if it is one. file: what was read of it, if it is a file."""
 
     rows: RowSet
+    named: str
     saved: SavedSelection | None = None
+    file: FileSet | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """It is the first of several draws."""
+        return self.named == RANDOM and self.saved is None
 
     @property
     def rule(self) -> SelectionRule | None:
@@ -54,6 +59,12 @@ class Side:
 
 
 Pair = tuple[Side, Side]
+
+
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs=AS_OF_NOW)
+def light_table(opened: Opened) -> PoolTable:
+    """The pool with its clusters and without vectors, which take longest to read."""
+    return replace(arrays(opened), cluster=load_clusters(opened.project))
 
 
 def best_table(opened: Opened) -> PoolTable:
@@ -73,47 +84,69 @@ def chosen_sets(opened: Opened) -> Pair | None:
     options = {key: one.name for key, one in saved.items()} | _LABELS
     marked = next((key for key, one in saved.items() if one.current), next(iter(saved)))
     other = next((key for key in saved if key != marked), RANDOM)
-    sets: list[RowSet | None] = []
-    keys = []
+    sides: list[Side | None] = []
     columns = st.columns(2, gap="medium")
     for column, label, key, default in (
         (columns[0], "A", state.COMPARE_A, marked),
         (columns[1], "B", state.COMPARE_B, other),
     ):
         with column:
-            keys.append(state.bound_choice(label, options, key=key, default=default, kind="list"))
-            sets.append(_set_of(opened, keys[-1], saved.get(keys[-1]), key))
-    if keys == [RANDOM, RANDOM]:
-        st.info("Random rows of how many? Choose a set that has rows on one side.")
+            chosen = state.bound_choice(label, options, key=key, default=default, kind="list")
+            sides.append(_side_of(opened, chosen, saved.get(chosen), key))
+    return _drawn(opened, sides)
+
+
+def _side_of(opened: Opened, key: str, saved: SavedSelection | None, place: str) -> Side | None:
+    """What was chosen, random rows still without any; None for a file that is not there yet."""
+    if saved is not None:
+        return Side(_rows_of(opened, saved.selection), saved.name, saved)
+    if key == POOL:
+        return Side(RowSet("the pool", np.arange(len(arrays(opened)))), POOL)
+    if key == RANDOM:
+        return Side(RowSet(f"random rows (seed {SEEDS[0]})", np.empty(0, np.int64)), RANDOM)
+    given = one_file("File", key=f"compare_{place}")
+    if given is None:
+        st.caption("Its conversations are matched with the pool by their content.")
         return None
-    scores = _scores(opened, saved.get(keys[0]), saved.get(keys[1]))
-    for side, key in enumerate(keys):
-        there = sets[1 - side]
-        if key == RANDOM and there is not None:
-            drawn = random_set(best_table(opened), scores, len(there.rows), SEEDS[0])
-            sets[side] = RowSet(f"random rows (seed {SEEDS[0]})", drawn)
-    a, b = sets
+    with errors_shown():
+        found = _matched(opened, str(given), given.stat().st_mtime_ns)
+        _unmatched(found)
+        return Side(found.found, str(given), file=found)
+    return None
+
+
+def _unmatched(found: FileSet) -> None:
+    """How the rows of the file add up, and those that the pool does not have."""
+    st.caption(f"{escape(found.sentence())}.")
+    if not found.unknown:
+        return
+    with st.expander(f"{plural(found.unknown)} of the file that the pool does not have"):
+        shown = {
+            "row of the file": [position for position, _ in found.unmatched],
+            "how it begins": [text for _, text in found.unmatched],
+        }
+        st.dataframe(shown, hide_index=True, height=220, alt="Rows that the pool does not have")
+        if (more := found.unknown - len(found.unmatched)) > 0:
+            st.caption(f"The first {len(found.unmatched):,}; {more:,} more are not shown.")
+
+
+def _drawn(opened: Opened, sides: list[Side | None]) -> Pair | None:
+    """Both sets, random rows drawn as many as the other has; None where one is not known."""
+    a, b = sides
     if a is None or b is None:
         return None
-    return Side(a, saved.get(keys[0])), Side(b, saved.get(keys[1]))
-
-
-def _set_of(opened: Opened, key: str, saved: SavedSelection | None, place: str) -> RowSet | None:
-    """The rows of a choice; None for random rows, and for a file that is not there yet."""
-    if saved is not None:
-        return _rows_of(opened, saved.selection)
-    if key == POOL:
-        return RowSet("the pool", np.arange(len(arrays(opened))))
-    if key == FILE:
-        given = st.file_uploader("File", type=FILE_TYPES, key=f"compare_file_{place}")
-        if given is None:
-            st.caption("Its conversations are matched with the pool by their content.")
-            return None
-        with errors_shown():
-            found = _matched(opened, given)
-            st.caption(f"{escape(found.sentence())}.")
-            return found.found
-    return None
+    if a.is_random and b.is_random:
+        st.info("Random rows of how many? Choose a set that has rows on one side.")
+        return None
+    pair = a, b
+    if a.is_random or b.is_random:
+        count = len((b if a.is_random else a).rows.rows)
+        drawn = random_set(best_table(opened), evol_scores_of(opened, pair), count, SEEDS[0])
+        a, b = (
+            replace(one, rows=RowSet(one.rows.name, drawn)) if one.is_random else one
+            for one in pair
+        )
+    return a, b
 
 
 _SAVED = {Opened: lambda opened: (opened.key, selections_version(opened.project))}
@@ -125,39 +158,18 @@ def _rows_of(opened: Opened, selection: int) -> RowSet:
     return saved_set(opened.project, saved)
 
 
-@st.cache_resource(
-    show_spinner="Reading the file",
-    max_entries=4,
-    hash_funcs={**AS_OF_NOW, UploadedFile: lambda file: (file.file_id, file.name)},
-)
-def _matched(opened: Opened, given: UploadedFile) -> FileSet:
-    """What the pool has of an upload; the file is gone again afterwards.
-
-    On the disk it has a name of ours: one from a browser may be longer than a file's can be.
-    """
-    ending = re.search(r"(\.\w{1,8}){1,2}$", given.name)
-    with tempfile.TemporaryDirectory(prefix="deita-compare-") as folder:
-        path = Path(folder) / f"upload{ending[0] if ending else ''}"
-        given.seek(0)
-        with path.open("wb") as out:
-            shutil.copyfileobj(given, out, 1 << 20)
-        found = match_file(arrays(opened), path)
-    return replace(found, found=replace(found.found, name=given.name))
-
-
-def _scores(
-    opened: Opened, first: SavedSelection | None, second: SavedSelection | None
-) -> NDArray[np.float64]:
-    """Evol scores under the rule of the first saved selection, or the paper's."""
-    saved = first or second
-    rule = SelectionRule() if saved is None else SelectionRule.from_json(saved.rule)
-    table = best_table(opened) if rule.closeness is None else input_of(opened, rule)
-    return rule_scores(rule, table)
+@st.cache_resource(show_spinner="Reading the file", max_entries=4, hash_funcs=AS_OF_NOW)
+def _matched(opened: Opened, path: str, changed: int) -> FileSet:
+    """What the pool has of a file. changed: when the file was, so that it is read again."""
+    return match_file(arrays(opened), Path(path))
 
 
 def evol_scores_of(opened: Opened, pair: Pair) -> NDArray[np.float64]:
     """Evol scores of all rows, under the rule of A, or of B, or the paper's: (n,) float64."""
-    return _scores(opened, pair[0].saved, pair[1].saved)
+    saved = pair[0].saved or pair[1].saved
+    rule = SelectionRule() if saved is None else SelectionRule.from_json(saved.rule)
+    table = arrays(opened) if rule.closeness is None else input_of(opened, rule)
+    return rule_scores(rule, table)
 
 
 def set_key(one: RowSet) -> tuple[str, bytes]:
@@ -174,4 +186,4 @@ def compared(opened: Opened, pair: Pair, scores: NDArray[np.float64]) -> SetComp
     show_spinner="Comparing", max_entries=8, hash_funcs={**AS_OF_NOW, RowSet: set_key}
 )
 def _compared(opened: Opened, a: RowSet, b: RowSet, scores: NDArray[np.float64]) -> SetComparison:
-    return compare_sets(best_table(opened), a, b, scores)
+    return compare_sets(light_table(opened), a, b, scores)

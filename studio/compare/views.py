@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from typing import TypeVar
 
 import numpy as np
@@ -13,29 +12,23 @@ from numpy.typing import NDArray
 
 from deita_core.filtering.columns import SELECTED
 from deita_core.filtering.filter import Filter, OneOf
-from deita_core.jobs.compare_sets import stability_of
-from deita_core.progress import finish
-from deita_core.project.selections import selections_version
 from deita_core.selection.analysis.compare import (
-    Figure,
     RowSet,
     SetComparison,
-    measure_sets,
     numeric_columns,
 )
 from deita_core.selection.analysis.measures import distribution
-from deita_core.selection.analysis.stability import Survival
 from deita_core.selection.status import KEPT
 from studio.charts.charts import middles
 from studio.charts.colours import CATEGORIES, OTHER, STATUS_STYLES, MapGroup
 from studio.charts.map_chart import clear_outline
 from studio.charts.small_charts import Line, Panel, small_charts
-from studio.compare.sets import Pair, Side, best_table, set_key
+from studio.compare.sets import Pair, Side
 from studio.filters.bar import set_filter
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state
-from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, info, pool_map
+from studio.shell.resources import Opened, arrays, errors_shown, info, pool_map
 from studio.shell.text import escape
 
 Result = TypeVar("Result")
@@ -154,7 +147,7 @@ def _why(opened: Opened, side: Side, row: int) -> None:
 
 def distributions_view(opened: Opened, found: SetComparison, scores: NDArray[np.float64]) -> None:
     """Every numeric column in both sets, the one that differs most first."""
-    columns = numeric_columns(best_table(opened), scores)
+    columns = numeric_columns(arrays(opened), scores)
     panels = []
     for one in found.numbers:
         spread = distribution(one.column, columns[one.column], found.a.rows, found.b.rows)
@@ -198,89 +191,3 @@ def shares_view(found: SetComparison) -> None:
     st.dataframe(table, hide_index=True, column_config=shares, alt="Shares of both sets")
     if (more := len(found.shares) - _MOST_SHARES) > 0:
         st.caption(f"{more:,} more differ less.")
-
-
-def measures_view(opened: Opened, found: SetComparison, scores: NDArray[np.float64]) -> None:
-    """Means, diversity, coverage, Vendi and NovelSum of both sets and of random rows."""
-    box = _measured(opened, found.a, found.b)
-    if "made" not in box:
-        steps = measure_sets(best_table(opened), found, scores)
-        box["made"] = _with_progress(steps, "Measuring")
-    measured = box["made"]
-    chance = ", ".join(f"{one:.2f}" for one in measured.chance)
-    st.caption(
-        f"Random: the mean of {len(measured.chance)} seeded draws with as many rows as the smaller "
-        f"set; by chance the Jaccard index of A is {chance}. Distances are cosine distances."
-    )
-    table = {
-        "A": {one.label: _number(one.a) for one in measured.figures},
-        "B": {one.label: _number(one.b) for one in measured.figures},
-        "random": {one.label: _number(one.random_mean) for one in measured.figures},
-        "better": {one.label: _better(one) for one in measured.figures},
-    }
-    st.table(table, alt="Measures of both sets and of random rows")
-
-
-def _number(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "not known"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _better(one: Figure) -> str:
-    return one.better or "–"
-
-
-def stability_view(opened: Opened, pair: Pair) -> None:
-    """How much of each saved selection is left under other choices."""
-    sides = [side for side in pair if side.saved is not None]
-    if not sides:
-        st.caption("Only saved selections have a rule that can be changed.")
-    for side in {side.rows.name: side for side in sides}.values():
-        with errors_shown():
-            _stability(opened, side)
-
-
-def _stability(opened: Opened, side: Side) -> None:
-    name = side.rows.name
-    box = _survivals(opened, name)
-    if "made" not in box:
-        steps = stability_of(opened.project, name, table=best_table(opened))
-        box["made"] = _with_progress(steps, "Trying")
-    found = box["made"]
-    st.markdown(f"**{escape(name)}**: share of its rows that is selected again")
-    table = {
-        "survives": {escape(one.change): _survives(one) for one in found},
-        "rows": {escape(one.change): f"{one.survived:,} of {one.rows:,}" for one in found},
-    }
-    st.table(table, alt=f"Stability of {name}")
-    for one in found:
-        if one.reason:
-            st.caption(f"{escape(one.change)}: {escape(one.reason)}.")
-
-
-def _survives(one: Survival) -> str:
-    return "not tried" if one.reason else f"{one.share:.1%}"
-
-
-def _with_progress(steps: Generator[str, None, Result], what: str) -> Result:
-    """The result of the steps; a line says what they are at."""
-    line = st.empty()
-    result = finish(steps, lambda stage: line.caption(f"{what}: {escape(stage)} …"))
-    line.empty()
-    return result
-
-
-# Filled by who draws them, because a cached function cannot show its progress.
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={**AS_OF_NOW, RowSet: set_key})
-def _measured(opened: Opened, a: RowSet, b: RowSet) -> dict[str, object]:
-    return {}
-
-
-def _versions(opened: Opened) -> tuple[str, int, int]:
-    return opened.key, opened.project.data_version(), selections_version(opened.project)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={Opened: _versions})
-def _survivals(opened: Opened, name: str) -> dict[str, object]:
-    return {}

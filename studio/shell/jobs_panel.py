@@ -106,14 +106,14 @@ def _draw_stopped(opened: Opened, first: JobRecord) -> None:
 
 def describe_progress(record: JobRecord) -> str:
     """ "12,288 of 52,002 conversations, 404 a second, 1 min 38 s left"."""
-    progress = record.progress
+    progress, has_stages = record.progress, KINDS[record.kind].unit == "steps"
     if progress.total is None:
         parts = [progress.sentence()]
-    elif record.kind == "map":
+    elif has_stages:
         parts = [f"{progress.stage}, {progress.done:,} of {progress.total:,}"]
     else:
         parts = [f"{progress.done:,} of {progress.total:,} {KINDS[record.kind].unit}"]
-    if progress.rate and record.kind != "map":
+    if progress.rate and not has_stages:
         parts.append(f"{progress.rate:,.0f} a second")
     if record.seconds_left is not None:
         parts.append(f"{duration(record.seconds_left)} left")

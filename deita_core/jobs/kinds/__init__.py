@@ -2,6 +2,7 @@
 
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds.clusters import ClusterSpec
+from deita_core.jobs.kinds.comparing import MeasuresSpec, StabilitySpec
 from deita_core.jobs.kinds.contamination import ContaminationSpec
 from deita_core.jobs.kinds.duplicates import TextDuplicatesSpec
 from deita_core.jobs.kinds.export import ExportSpec
@@ -23,9 +24,11 @@ __all__ = [
     "ImportScoresSpec",
     "ImportSpec",
     "MapSpec",
+    "MeasuresSpec",
     "PilotSpec",
     "ScoreSpec",
     "SelectSpec",
+    "StabilitySpec",
     "TextDuplicatesSpec",
 ]
 
@@ -45,5 +48,7 @@ KINDS: dict[str, type[JobSpec]] = {
         ClusterSpec,
         TextDuplicatesSpec,
         ContaminationSpec,
+        MeasuresSpec,
+        StabilitySpec,
     )
 }

@@ -150,7 +150,7 @@ class SelectSpec(JobSpec):
         rule = SelectionRule.from_json(self.rule)
         table = selection_input(project, rule=rule)
         check_rule_names(rule, table)
-        _write_table(table, folder)
+        write_table(table, folder)
         write_graph_place(project, folder)
         return len(table)
 
@@ -159,7 +159,7 @@ class SelectSpec(JobSpec):
 
         folder, total = channel.get_input()
         outcome = finish(
-            select_steps(SelectionRule.from_json(self.rule), _read_table(folder)),
+            select_steps(SelectionRule.from_json(self.rule), read_table(folder)),
             lambda step: channel.report(
                 Progress(stage="selecting", done=step.visited, total=total, found=step.kept)
             ),
@@ -184,7 +184,7 @@ class SelectSpec(JobSpec):
         )
 
 
-def _write_table(table: PoolTable, folder: Path) -> None:
+def write_table(table: PoolTable, folder: Path) -> None:
     """The vectors as vectors.npy, the other columns as columns.npz, their names as names.json."""
     values = {field.name: getattr(table, field.name) for field in fields(table)}
     names = {name: value for name, value in values.items() if isinstance(value, tuple)}
@@ -194,7 +194,8 @@ def _write_table(table: PoolTable, folder: Path) -> None:
     np.savez(folder / "columns.npz", **columns)
 
 
-def _read_table(folder: Path) -> PoolTable:
+def read_table(folder: Path) -> PoolTable:
+    """What `write_table` wrote, with the similarity graph where it lies; vectors by memory map."""
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     with np.load(folder / "columns.npz") as columns:
         values: dict[str, Any] = {name: columns[name] for name in columns.files}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.progress import Stage
 from deita_core.selection.analysis.measures import (
     SAMPLE,
     VENDI_SAMPLE,
@@ -34,7 +35,7 @@ Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-SEEDS: Final = (0, 1, 2)
+SEEDS: Final = (0, 1, 2, 3, 4)
 COVERED_AT: Final = 0.8
 
 
@@ -104,6 +105,14 @@ class Figure:
         known = [value for value in self.random if value is not None]
         complete = known and len(known) == len(self.random)
         return sum(known) / len(known) if complete else None
+
+    @property
+    def random_sd(self) -> float | None:
+        """The standard deviation over the draws, with n - 1; None for fewer than two."""
+        known = [value for value in self.random if value is not None]
+        if len(known) < 2 or len(known) < len(self.random):
+            return None
+        return float(np.std(known, ddof=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,11 +299,13 @@ class _Measure:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """figures: measures of two sets and of random draws. chance: the Jaccard index of A with each
-    of the draws, which have as many rows as the smaller set.
+    of the draws, which have as many rows as the smaller set. waiting: labels of measures that take
+    long and were not asked for.
     """
 
     figures: tuple[Figure, ...]
     chance: tuple[float, ...]
+    waiting: tuple[str, ...] = ()
 
 
 def measure_sets(
@@ -304,12 +315,13 @@ def measure_sets(
     *,
     seeds: Sequence[int] = SEEDS,
     covered_at: float = COVERED_AT,
-) -> Generator[str, None, Measured]:
+    quick: bool = False,
+) -> Generator[Stage, None, Measured]:
     """The measures of two sets beside those of random rows; yields which one it is at.
 
-    seeds: of the random draws. covered_at: similarity from -1 to below 1, for the coverage. Vendi
-    and NovelSum grow with the number of rows, so all sets are measured on as many rows as the
-    smallest has, at most.
+    seeds: of the random draws. covered_at: similarity from -1 to below 1, for the coverage. quick:
+    only what takes no time. Vendi and NovelSum grow with the number of rows, so all sets are
+    measured on as many rows as the smallest has, at most.
     """
     a, b = found.a.rows, found.b.rows
     fewer = min(len(a), len(b))
@@ -317,12 +329,16 @@ def measure_sets(
     shared = (int(np.isin(a, draw).sum()) for draw in draws)
     sets = (a, b, *draws)
     fewest = min(len(embedded_places(table, rows)) for rows in sets)
+    means, diversity = _means(table, evol_scores), _diversity(table, fewest, covered_at)
+    asked = means if quick else (*means, *diversity)
     figures = []
-    for one in (*_means(table, evol_scores), *_diversity(table, fewest, covered_at)):
-        yield one.label
+    for done, one in enumerate(asked):
+        yield Stage(one.label, done, len(asked))
         of_a, of_b, *random = (one.of(rows) for rows in sets)
         figures.append(Figure(one.name, one.label, one.better, of_a, of_b, tuple(random)))
-    return Measured(tuple(figures), tuple(jaccard_of(n, len(a), fewer) for n in shared))
+    chance = tuple(jaccard_of(n, len(a), fewer) for n in shared)
+    waiting = tuple(one.label for one in diversity) if quick else ()
+    return Measured(tuple(figures), chance, waiting)
 
 
 def _means(table: PoolTable, evol_scores: Floats) -> tuple[_Measure, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_core.errors import SelectionError
+from deita_core.progress import Stage
 from deita_core.selection.evol import AGGREGATIONS
 from deita_core.selection.outcome import select
 from deita_core.selection.pool_table import PoolTable
@@ -50,8 +51,8 @@ def stability(
     table: PoolTable,
     rows: Rows,
     others: Mapping[tuple[Kind, str], PoolTable],
-) -> Generator[str, None, tuple[Survival, ...]]:
-    """Tries each change of `changes_of`, then each other table; yields what it is at.
+) -> Generator[Stage, None, tuple[Survival, ...]]:
+    """Tries each change of `changes_of`, then each other table; yields which one it is at.
 
     rows: (k,) int64, what the rule gave when it was saved. others: tables of the same pool, with
     another embedder's vectors, say, by the kind and the words of the change. The last line is
@@ -64,8 +65,8 @@ def stability(
     tries = [(kind, change, one, table) for kind, change, one in changes_of(rule)]
     tries += [(kind, change, rule, other) for (kind, change), other in others.items()]
     found = []
-    for kind, change, changed, pool in tries:
-        yield change
+    for done, (kind, change, changed, pool) in enumerate(tries):
+        yield Stage(change, done, len(tries))
         found.append(_survival(kind, change, changed, pool, rows))
     ready = max(int(np.count_nonzero(table.place >= 0)), len(rows))
     expected = len(rows) * len(rows) / ready

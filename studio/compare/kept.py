@@ -1,0 +1,169 @@
+"""What takes long is computed by a job and kept: measures of two sets, stability of a selection.
+
+The views show at once what takes no time, say what is being computed, and the rest when it is
+there. What is kept is found by its content, so nothing that was computed is computed again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.jobs.compare_sets import (
+    measures_key,
+    read_measured,
+    read_stability,
+    stability_key,
+)
+from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kinds import MeasuresSpec, StabilitySpec
+from deita_core.people import may
+from deita_core.progress import finish
+from deita_core.project.measured import kept_measures, kept_stability
+from deita_core.project.selections import SavedSelection
+from deita_core.selection.analysis.compare import Figure, Measured, SetComparison, measure_sets
+from deita_core.selection.analysis.stability import Survival
+from studio.compare.sets import Pair, Side, best_table
+from studio.shell import state
+from studio.shell.jobs_panel import active_job
+from studio.shell.person import told
+from studio.shell.resources import Opened, arrays, errors_shown
+from studio.shell.text import escape
+
+
+def measures_view(
+    opened: Opened, pair: Pair, found: SetComparison, scores: NDArray[np.float64]
+) -> None:
+    """Means, diversity, coverage, Vendi and NovelSum of both sets and of random rows."""
+    key = measures_key(opened.project, arrays(opened), found, scores)
+    kept = kept_measures(opened.project, key)
+    if kept is None:
+        measured = finish(measure_sets(best_table(opened), found, scores, quick=True))
+    else:
+        measured = read_measured(kept.found)
+    _measures_table(pair, measured)
+    if measured.waiting:
+        st.caption(f"Takes longer: {escape(', '.join(measured.waiting))}.")
+        computed(opened, MeasuresSpec(a=pair[0].named, b=pair[1].named), key)
+
+
+def _measures_table(pair: Pair, measured: Measured) -> None:
+    chance = [f"{one:.2f}" for one in measured.chance]
+    draws = len(chance)
+    st.caption(
+        f"Random: mean ± standard deviation of {draws} seeded draws with as many rows as the "
+        f"smaller set; by chance the Jaccard index of A is {min(chance)} to {max(chance)}. "
+        "Distances are cosine distances."
+    )
+    sides = {
+        name: {one.label: number_text(one.a if name == "A" else one.b) for one in measured.figures}
+        for name, side in zip(("A", "B"), pair, strict=True)
+        if not side.is_random  # the draws say more than the first of them
+    }
+    table = {
+        **sides,
+        "random": {one.label: _random(one) for one in measured.figures},
+        "better": {one.label: one.better or "–" for one in measured.figures},
+    }
+    st.table(table, alt="Measures of both sets and of random rows")
+
+
+def number_text(value: float | None) -> str:
+    """A figure of any size, short."""
+    if value is None or math.isnan(value):
+        return "not known"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _random(one: Figure) -> str:
+    spread = "" if one.random_sd is None else f" ± {one.random_sd:.2g}"
+    return number_text(one.random_mean) + spread
+
+
+def stability_view(opened: Opened, pair: Pair) -> None:
+    """How much of each saved selection is left under other choices."""
+    sides = [side for side in pair if side.saved is not None]
+    if not sides:
+        st.caption("Only saved selections have a rule that can be changed.")
+    for side in {side.rows.name: side for side in sides}.values():
+        if side.saved is not None:
+            with errors_shown():
+                _stability(opened, side, side.saved)
+
+
+def _stability(opened: Opened, side: Side, saved: SavedSelection) -> None:
+    st.markdown(f"**{escape(saved.name)}**: share of its rows that is selected again")
+    if not len(side.rows.rows):
+        st.caption("It holds no rows: there is nothing to try.")
+        return
+    key = stability_key(opened.project, saved, arrays(opened), side.rows.rows)
+    kept = kept_stability(opened.project, saved.selection)
+    if kept is not None:
+        stability_table(saved.name, read_stability(kept.found))
+    spec = StabilitySpec(selection=saved.selection)
+    if kept is None:
+        st.caption("The rule is applied again with one thing changed at a time.")
+        computed(opened, spec, key)
+    elif kept.key != key:
+        when = f"{kept.made:%Y-%m-%d %H:%M}"
+        st.caption(f"As of {when} UTC: scores, pool, vectors or clusters have changed since.")
+        if not active_job(opened, spec.kind):
+            _again(opened, spec, "Try again")
+
+
+def stability_table(name: str, found: tuple[Survival, ...]) -> None:
+    """What is left under each change; why one could not be tried stands below."""
+    table = {
+        "survives": {escape(one.change): _survives(one) for one in found},
+        "rows": {escape(one.change): f"{one.survived:,} of {one.rows:,}" for one in found},
+    }
+    st.table(table, alt=f"Stability of {name}")
+    for one in found:
+        if one.reason:
+            st.caption(f"{escape(one.change)}: {escape(one.reason)}.")
+
+
+def _survives(one: Survival) -> str:
+    return "not tried" if one.reason else f"{one.share:.1%}"
+
+
+def computed(opened: Opened, spec: JobSpec, key: str) -> None:
+    """Have it computed: at once the first time that this session sees the key, then by a button.
+
+    So that a job that was cancelled does not come again by itself.
+    """
+    asked = st.session_state.setdefault(state.COMPARE_ASKED, set())
+    if key not in asked and may("curator"):
+        asked.add(key)
+        if not _under_way(opened, spec):
+            opened.runner.submit([spec])
+    if not active_job(opened, spec.kind):
+        _again(opened, spec, "Compute")
+
+
+def _under_way(opened: Opened, spec: JobSpec) -> bool:
+    parameters = spec.to_json()
+    return any(
+        record.active and record.kind == spec.kind and dict(record.parameters) == parameters
+        for record in opened.runner.records(20)
+    )
+
+
+def _submit(opened: Opened, spec: JobSpec) -> None:
+    opened.runner.submit([spec])
+
+
+def _again(opened: Opened, spec: JobSpec, label: str) -> None:
+    if not may("curator"):
+        st.caption("It is not computed yet; a curator can have it done.")
+        return
+    st.button(
+        label,
+        key=f"compute_{hash(spec):x}",
+        icon=":material/play_arrow:",
+        on_click=told(_submit),
+        args=(opened, spec),
+    )
