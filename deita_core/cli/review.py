@@ -48,6 +48,7 @@ from deita_core.project.ledger import (
     tags,
     undo,
 )
+from deita_core.project.queue_state import make_adjudication
 from deita_core.project.queues import (
     Queue,
     answer,
@@ -63,7 +64,7 @@ from deita_core.project.queues import (
 )
 from deita_core.project.selections import find_selection, selection_rows
 from deita_core.review.agreement import ReviewerAgreement, reviewer_agreement
-from deita_core.review.answers import ACTING_RULES, disagreeing, uncertain
+from deita_core.review.answers import ACTING_RULES, uncertain
 from deita_core.review.calibration import Calibration
 from deita_core.review.decision import ASKS, KINDS, read_decisions
 from deita_core.review.queue_rule import QUEUE_KINDS, QueueRule
@@ -199,20 +200,9 @@ def _print_claimed(project: Project, queue: Queue, reviewer: str, most: int) -> 
 def _make_adjudication(
     project: Project, queue: Queue, name: str, reviewer: str, as_json: bool
 ) -> None:
-    rows = disagreeing(answers(project, queue.queue)).tolist()
-    if not rows:
-        raise ReviewError(f"nobody differs in {queue.name!r}: there is nothing to adjudicate")
-    number = make_queue(
-        project,
-        name,
-        rows,
-        guidelines=queue.guidelines,
-        blind=queue.blind,
-        adjudicates=queue.queue,
-        author=reviewer,
-    )
-    made = {"queue": number, "name": name, "rows": len(rows)}
-    said = f"{one_line(name)}: {len(rows):,} rows on which reviewers differ"
+    number, rows = make_adjudication(project, queue, name, author=reviewer)
+    made = {"queue": number, "name": name, "rows": rows}
+    said = f"{one_line(name)}: {rows:,} rows on which reviewers differ"
     _say(made if as_json else said)
 
 

@@ -67,9 +67,10 @@ def _selection(project: Project, name: str | None) -> SavedSelection:
     return current
 
 
-def _pool(project: Project) -> PoolTable:
+def _pool(project: Project, table: PoolTable | None = None) -> PoolTable:
     """The pool with its clusters, where there are any."""
-    return replace(load_pool_table(project), cluster=load_clusters(project))
+    table = load_pool_table(project) if table is None else table
+    return replace(table, cluster=load_clusters(project))
 
 
 def _least_mass(project: Project) -> Values:
@@ -100,13 +101,16 @@ def _rank_difference(project: Project, dimension: Dimension) -> Values:
 # what answers say about the scorers
 
 
-def calibrations(project: Project, queue: int | None = None) -> list[Calibration]:
+def calibrations(
+    project: Project, queue: int | None = None, table: PoolTable | None = None
+) -> list[Calibration]:
     """Every scorer that is active against people's scores, and the others after them.
 
-    queue: only what was answered in it. Dimensions that nobody scored are left out. Scores outside
+    queue: only what was answered in it. table: the pool, where it is loaded already. Dimensions that nobody scored are left out. Scores outside
     1 to 6 (a length, a rank) are compared all the same; look at Spearman alone there.
     """
-    table, found = _pool(project), []
+    table = _pool(project, table)
+    found = []
     for dimension in DIMENSIONS:
         people = people_scores(project, dimension, queue)
         if np.isnan(people).all():

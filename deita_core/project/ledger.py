@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from deita_core import people
 from deita_core.conversation import Conversation
@@ -452,14 +452,16 @@ def tags_of(project: Project, row: int) -> list[str]:
     )
 
 
-_LINES = """
+_WANTED = """
+($queue IS NULL OR q.name = $queue) AND ($author IS NULL OR d.author = $author)
+  AND ($kind IS NULL OR d.kind = $kind) AND ($row IS NULL OR d.row = $row)
+"""
+_LINES = f"""
 SELECT d.number, d.entry, d.made, d.who, d.session, d.author, d.row, c.id, d.version, d.kind,
        d.value, d.why, d.replaces, q.name AS queue, d.client
 FROM decisions d LEFT JOIN conversations c USING (row) LEFT JOIN queues q USING (queue)
-WHERE ($queue IS NULL OR q.name = $queue) AND ($author IS NULL OR d.author = $author)
-  AND ($kind IS NULL OR d.kind = $kind) AND ($row IS NULL OR d.row = $row)
-ORDER BY d.number DESC LIMIT $limit
-"""
+WHERE {_WANTED} ORDER BY d.number DESC LIMIT $limit OFFSET $offset
+"""  # noqa: S608 - only text of ours goes in
 
 
 def ledger_lines(
@@ -470,12 +472,38 @@ def ledger_lines(
     kind: str | None = None,
     row: int | None = None,
     limit: int | None = None,
+    offset: int = 0,
 ) -> list[LedgerLine]:
     """Lines of the ledger, newest first; of one queue, author, kind or row."""
-    given = {"queue": queue, "author": author, "kind": kind, "row": row, "limit": limit}
+    given = {"queue": queue, "author": author, "kind": kind, "row": row}
     with project.reading() as cursor:
-        found = cursor.execute(_LINES, given).fetchall()
+        found = cursor.execute(_LINES, given | {"limit": limit, "offset": offset}).fetchall()
     return [LedgerLine(*line) for line in found]
+
+
+def ledger_length(
+    project: Project,
+    *,
+    queue: str | None = None,
+    author: str | None = None,
+    kind: str | None = None,
+    row: int | None = None,
+) -> int:
+    """How many lines there are of this queue, author, kind and row."""
+    given = {"queue": queue, "author": author, "kind": kind, "row": row}
+    query = f"SELECT count(*) FROM decisions d LEFT JOIN queues q USING (queue) WHERE {_WANTED}"  # noqa: S608 - only text of ours goes in
+    with project.reading() as cursor:
+        return int(cursor.execute(query, given).fetchall()[0][0])
+
+
+def ledger_names(
+    project: Project, column: Literal["author", "kind"], queue: int | None = None
+) -> list[str]:
+    """Every author, or every kind, in the ledger; of one queue, or of all."""
+    return project.values(
+        f"SELECT DISTINCT {column} FROM decisions WHERE ? IS NULL OR queue = ? ORDER BY 1",  # noqa: S608 - only names of ours go in
+        *(queue, queue),
+    )
 
 
 def decisions_version(project: Project) -> int:

@@ -47,6 +47,7 @@ LEASE_MINUTES: Final = 30
 PAUSE: Final = timedelta(minutes=5)  # a longer gap between two answers is a break
 QUEUES_VERSION: Final = "queues_version"
 ANSWER, CLAIM = "answer in a queue", "claim rows of a queue"
+GIVE_BACK, APPLY = "give rows back", "apply verdicts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ def release(project: Project, queue: int, reviewer: str = "") -> int:
     """Give back every row of a queue that a reviewer holds; returns how many those are."""
     name = people.reviewer(reviewer)
     what: dict[str, Any] = {}
-    with project.transaction("reviewer", "give rows back", what, changes_data=False) as cursor:
+    with project.transaction("reviewer", GIVE_BACK, what, changes_data=False) as cursor:
         given = [queue, name]
         held = whole_number(
             cursor, "SELECT count(*) FROM leases WHERE queue = ? AND reviewer = ?", *given
@@ -520,7 +521,7 @@ def apply_verdicts(project: Project, queue: int, rule: str, *, author: str = "")
         (effect.excluded, "excluded", "exclude"),
     )
     name = project.values("SELECT name FROM queues WHERE queue = ?", queue)[0]
-    with project.transaction("curator", "apply verdicts", what, changes_data=False) as cursor:
+    with project.transaction("curator", APPLY, what, changes_data=False) as cursor:
         present = dict(cursor.execute("SELECT row, kind FROM pins").fetchall())
         parts = [
             lines_of(

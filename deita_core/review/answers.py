@@ -5,7 +5,7 @@ Verdicts are numbers here, 0 drop, 1 unsure, 2 keep, in the order that agreement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, get_args
@@ -56,6 +56,13 @@ class Answers:
         """The (r, u) answers to "verdict", "complexity", "quality" or "label"."""
         values: Values = getattr(self, ask)
         return values
+
+    def whole(self, asks: Sequence[str]) -> NDArray[np.bool_]:
+        """Who has answered which row whole: (r, u) bool, every one of `asks` answered."""
+        found = np.ones(self.verdict.shape, np.bool_)
+        for ask in asks:
+            found &= np.isfinite(self.of(ask))
+        return found
 
     def words(self, ask: str) -> tuple[str, ...]:
         """What the values of an answer mean, from 0 (scores: from 1)."""
@@ -164,3 +171,10 @@ def uncertain(answers: Answers, least: float = 2 / 3) -> Rows:
     keep, drop, given = _counts(answers)
     full = (given > 0) & (given >= answers.needed)
     return answers.rows[full & (np.maximum(keep, drop) < least * given - 1e-9)]
+
+
+def answered_once(answers: Answers, asks: Sequence[str]) -> Rows:
+    """Rows that one reviewer alone has answered and that ask for no other, in the queue's order."""
+    once = (answers.whole(asks).sum(axis=0) == 1) & (answers.needed == 1)
+    rows: Rows = answers.rows[once]
+    return rows

@@ -1,0 +1,164 @@
+"""Where a queue stands beside its answers: who holds which rows, what waits, what followed.
+
+The answers themselves, and what changes them, are in `project.queues`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from deita_core.errors import ReviewError
+from deita_core.project.ledger import UNDO
+from deita_core.project.log import log_entries
+from deita_core.project.queues import APPLY, GIVE_BACK, Queue, answers, make_queue
+from deita_core.project.review_rows import Said
+from deita_core.project.store import Project, now, whole_number
+from deita_core.review.answers import disagreeing
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A row that a reviewer holds until a time, in UTC."""
+
+    row: int
+    reviewer: str
+    until: datetime
+
+
+def leases(project: Project, queue: int) -> list[Lease]:
+    """The rows of a queue that somebody holds now, in the order of the queue."""
+    found = project.rows(
+        "SELECT l.row, l.reviewer, l.until FROM leases l JOIN queue_rows q USING (queue, row) "
+        "WHERE l.queue = ? AND l.until > ? ORDER BY q.place, l.reviewer",
+        *(queue, now()),
+    )
+    return [Lease(*line) for line in found]
+
+
+def end_leases(project: Project, queue: int, reviewer: str) -> int:
+    """Take back every row of a queue that a reviewer holds, whoever that is; how many those are."""
+    what: dict[str, Any] = {}
+    given = [queue, reviewer]
+    with project.transaction("curator", GIVE_BACK, what, changes_data=False) as cursor:
+        held = whole_number(
+            cursor, "SELECT count(*) FROM leases WHERE queue = ? AND reviewer = ?", *given
+        )
+        cursor.execute("DELETE FROM leases WHERE queue = ? AND reviewer = ?", given)
+        if held:
+            what |= {"queue": queue, "reviewer": reviewer, "rows": held}
+    return held
+
+
+_WAITING: Final = """
+WITH stands AS (
+    FROM decisions WHERE queue IS NOT NULL
+    QUALIFY number = max(number) OVER (PARTITION BY queue, row, slot, author)),
+whole AS (
+    SELECT s.queue, s.row, s.author FROM stands s JOIN queues q USING (queue)
+    WHERE s.kind <> 'withdraw' AND list_contains(q.asks, s.slot)
+    GROUP BY s.queue, s.row, s.author, q.asks HAVING count(*) = len(q.asks))
+SELECT r.queue, r.row FROM queue_rows r LEFT JOIN whole w USING (queue, row)
+GROUP BY r.queue, r.row, r.reviewers
+HAVING count(w.author) < r.reviewers AND count(*) FILTER (w.author = ?) = 0
+"""
+
+
+def waiting_for(project: Project, reviewer: str) -> frozenset[tuple[int, int]]:
+    """Queue and row of everything that this reviewer may still be asked for, in all queues.
+
+    Those are rows with fewer answers than they ask for, none of them theirs: what others said of
+    them stays hidden from them.
+    """
+    return frozenset(project.rows(_WAITING, reviewer))
+
+
+def said_of_row(project: Project, queue: int, row: int) -> list[Said]:
+    """What stands of all answers and notes on a row of a queue, adjudicators' at the end."""
+    found = project.rows(
+        "SELECT s.author, s.slot, s.kind, s.value, s.why "
+        "FROM standing s JOIN queues q USING (queue) "
+        "WHERE (s.queue = ? OR q.adjudicates = ?) AND s.row = ? AND NOT s.shared "
+        "AND s.kind <> 'withdraw' ORDER BY s.queue <> ?, s.author, s.number",
+        *(queue, queue, row, queue),
+    )
+    return [Said(*line) for line in found]
+
+
+def make_adjudication(
+    project: Project, queue: Queue, name: str, *, author: str = ""
+) -> tuple[int, int]:
+    """Make a queue of the rows on which the reviewers of another differ; its number and its rows.
+
+    Raises ReviewError when nobody differs, and as `make_queue` does.
+    """
+    rows = disagreeing(answers(project, queue.queue)).tolist()
+    if not rows:
+        raise ReviewError(f"nobody differs in {queue.name!r}: there is nothing to adjudicate")
+    number = make_queue(
+        project,
+        name,
+        rows,
+        guidelines=queue.guidelines,
+        blind=queue.blind,
+        adjudicates=queue.queue,
+        author=author,
+    )
+    return number, len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Verdicts that became pins and exclusions. lines: of the entry; standing: those of them that
+    nothing has replaced since. made: UTC."""
+
+    entry: int
+    rule: str
+    who: str
+    made: datetime
+    lines: int
+    standing: int
+
+
+def applied_verdicts(project: Project, queue: int) -> Applied | None:
+    """When the verdicts of a queue were last applied; None when nothing stands of it."""
+    for entry in log_entries(project, action=APPLY):
+        if entry.what.get("queue") != queue or "entry" not in entry.what:
+            continue
+        number = entry.what["entry"]
+        standing = project.number("SELECT count(*) FROM standing WHERE entry = ?", number)
+        if standing:
+            made = (entry.what["rule"], entry.who, entry.made, entry.what["rows"])
+            return Applied(number, *made, standing)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LastEntry:
+    """What somebody decided last in one go, and still stands."""
+
+    entry: int
+    lines: int
+    row: int
+    kind: str
+    value: str
+    queue: str | None
+
+
+def last_entry_of(project: Project, author: str, queue: int | None = None) -> LastEntry | None:
+    """The newest entry of an author of which something stands; what undid another is left out.
+
+    queue: only what was decided in it; None: everywhere.
+    """
+    found = project.rows(
+        "SELECT s.entry, count(*), min(s.row), arg_min(s.kind, s.number), "
+        "arg_min(s.value, s.number), any_value(q.name) "
+        "FROM standing s LEFT JOIN queues q USING (queue) "
+        "WHERE s.author = ? AND (? IS NULL OR s.queue = ?) AND s.entry NOT IN ("
+        "    SELECT (what ->> 'entry')::BIGINT FROM log WHERE action = ? "
+        "    AND what ->> 'entry' IS NOT NULL) "
+        "GROUP BY s.entry ORDER BY s.entry DESC LIMIT 1",
+        *(author, queue, queue, UNDO),
+    )
+    return LastEntry(*found[0]) if found else None
