@@ -106,8 +106,9 @@ def calibrations(
 ) -> list[Calibration]:
     """Every scorer that is active against people's scores, and the others after them.
 
-    queue: only what was answered in it. table: the pool, where it is loaded already. Dimensions that nobody scored are left out. Scores outside
-    1 to 6 (a length, a rank) are compared all the same; look at Spearman alone there.
+    queue: only what was answered in it. table: the pool, where it is loaded already. Dimensions
+    that nobody scored are left out. Scores outside 1 to 6 (a length, a rank) are compared all the
+    same; look at Spearman alone there.
     """
     table = _pool(project, table)
     found = []

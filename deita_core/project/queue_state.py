@@ -108,6 +108,11 @@ def make_adjudication(
     return number, len(rows)
 
 
+def standing_lines(project: Project, entry: int) -> int:
+    """How many lines of an entry of the ledger nothing has replaced since: what undoing it does."""
+    return project.number("SELECT count(*) FROM standing WHERE entry = ?", entry)
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """Verdicts that became pins and exclusions. lines: of the entry; standing: those of them that
@@ -127,8 +132,7 @@ def applied_verdicts(project: Project, queue: int) -> Applied | None:
         if entry.what.get("queue") != queue or "entry" not in entry.what:
             continue
         number = entry.what["entry"]
-        standing = project.number("SELECT count(*) FROM standing WHERE entry = ?", number)
-        if standing:
+        if standing := standing_lines(project, number):
             made = (entry.what["rule"], entry.who, entry.made, entry.what["rows"])
             return Applied(number, *made, standing)
     return None
@@ -136,14 +140,14 @@ def applied_verdicts(project: Project, queue: int) -> Applied | None:
 
 @dataclass(frozen=True, slots=True)
 class LastEntry:
-    """What somebody decided last in one go, and still stands."""
+    """What somebody decided last in one go, and still stands: its first line, and how many."""
 
     entry: int
     lines: int
+    rows: int
     row: int
     kind: str
     value: str
-    queue: str | None
 
 
 def last_entry_of(project: Project, author: str, queue: int | None = None) -> LastEntry | None:
@@ -152,9 +156,8 @@ def last_entry_of(project: Project, author: str, queue: int | None = None) -> La
     queue: only what was decided in it; None: everywhere.
     """
     found = project.rows(
-        "SELECT s.entry, count(*), min(s.row), arg_min(s.kind, s.number), "
-        "arg_min(s.value, s.number), any_value(q.name) "
-        "FROM standing s LEFT JOIN queues q USING (queue) "
+        "SELECT s.entry, count(*), count(DISTINCT s.row), min(s.row), arg_min(s.kind, s.number), "
+        "arg_min(s.value, s.number) FROM standing s "
         "WHERE s.author = ? AND (? IS NULL OR s.queue = ?) AND s.entry NOT IN ("
         "    SELECT (what ->> 'entry')::BIGINT FROM log WHERE action = ? "
         "    AND what ->> 'entry' IS NOT NULL) "
