@@ -83,5 +83,6 @@ if notice := st.session_state.pop(state.NOTICE, None):
     st.toast(escape(notice))
 if problem := st.session_state.pop(state.PROBLEM, None):
     st.error(escape(problem))
+st.session_state[state.MARKED] = ()  # each page says anew what it searches for
 with news_said(opened), page_shown(opened):
     page.run()

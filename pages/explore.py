@@ -12,6 +12,7 @@ from studio.explore.contamination import contamination_view
 from studio.explore.distributions import distributions_view
 from studio.explore.duplicates import duplicates_view
 from studio.filters.bar import filter_bar
+from studio.filters.found import search_for
 from studio.filters.masks import mask_of
 from studio.rows.clusters import cluster_of_rows, clusters_view
 from studio.rows.table import row_table, show_conversation
@@ -78,6 +79,7 @@ if text:
     try:
         mask &= mask_of(opened, Filter(parts=(Search(query=text),)).to_text())
         conditions.append(f"contain “{escape(text)}”")
+        search_for(text)
         ringed = np.flatnonzero(mask) if np.count_nonzero(mask) <= _MOST_RINGED else None
     except FilterError as error:
         st.error(escape(str(error)))

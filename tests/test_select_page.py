@@ -240,7 +240,7 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
     monkeypatch.setattr(
         "studio.shell.resources.load_pool_table", lambda *_: loaded.append("arrays")
     )
-    monkeypatch.setattr("studio.select.cache.selection_input", lambda *_: loaded.append("all"))
+    monkeypatch.setattr("studio.shell.resources.selection_input", lambda *_: loaded.append("all"))
     ran(page.button(key="Make current-1").click().run())
     choose(page, "row_in_focus_map_" + str(project_file), 11)
     ran(page.button(key="map_pins_excluded").click().run())

@@ -28,9 +28,9 @@ from deita_core.selection.filters import rule_scores
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
 from studio.pool.loader import one_file
-from studio.select.cache import input_of, pool_input
+from studio.select.cache import input_of
 from studio.shell import state
-from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
+from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, pool_input, stop_without
 from studio.shell.text import escape, plural
 
 POOL, RANDOM, FILE = "pool", "random", "file"

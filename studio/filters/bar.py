@@ -28,6 +28,7 @@ from deita_core.filtering.filter import (
 )
 from deita_core.people import may
 from deita_core.project.views import delete_view, save_view, views
+from studio.filters.found import search_for
 from studio.filters.masks import column_names, columns_of, mask_of
 from studio.shell import state
 from studio.shell.person import told
@@ -60,6 +61,7 @@ def filter_bar(opened: Opened) -> NDArray[np.bool_] | None:
             st.button("Clear", key="filter_clear", type="tertiary", on_click=set_filter, args=("",))
     if not wanted:
         return None
+    search_for(*(part.query for part in wanted.parts if isinstance(part, Search)))
     try:
         return mask_of(opened, wanted.to_text())
     except DeitaError as error:

@@ -22,8 +22,7 @@ from deita_core.project.vectors import EmbedderRecord
 from deita_core.selection.filters import packed_rows
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.select.cache import pool_input
-from studio.shell.resources import Opened, arrays
+from studio.shell.resources import Opened, arrays, pool_input
 
 # An embedder is for one thread at a time, and all sessions share it.
 _ONE_AT_A_TIME = threading.Lock()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,14 +18,18 @@ from typing import Literal
 import streamlit as st
 
 from deita_core.conversation import Conversation, Message
+from deita_core.filtering.search import Hit
 from deita_core.similarity.words import words as words_of
 from studio.charts.colours import STATUS_STYLES
 from studio.shell.text import (
+    Spans,
     escape,
     escape_badge,
     is_right_to_left,
     markdown_right_to_left,
+    marked_html,
     plain_right_to_left,
+    plural,
     safe_markdown,
 )
 
@@ -95,6 +100,8 @@ def _markdown(words: list[str], marked: list[bool], text: str) -> str:
 
 TURNS_PER_PAGE = 10
 MOST_CHARACTERS = 20_000
+_MOST_TURNS_NAMED = 12
+_PLAIN = "white-space: pre-wrap; overflow-wrap: anywhere"
 _VIEWS = ("Formatted", "Plain", "Original record")
 # Of each role, its name and picture.
 _ROLES = {
@@ -138,12 +145,14 @@ def conversation_view(
     scores: Sequence[TurnScore] | None = (),
     facts: RowHeader | None = None,
     original: str | None = None,
+    hits: Sequence[Hit] = (),
 ) -> None:
     """Draw the conversation; `key` keeps the chosen view and page apart from other viewers.
 
     scores: by turn, in the order of `conversation.turns`; shorter or empty when not scored yet,
     None where they stay hidden.
     original: the record as it was in the file, as text.
+    hits: what a search found, in reading order and apart from each other; they are marked.
     """
     if facts is not None:
         _facts(facts)
@@ -156,10 +165,15 @@ def conversation_view(
         _original(original)
         return
     prelude, turns = split_turns(conversation.messages)
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for hit in hits:
+        spans[hit.message].append((hit.start, hit.end))
+    if hits:
+        st.caption(hits_told(hits, prelude, turns))
     first = _first_turn(len(turns), key)
     if first == 0:
-        for message in prelude:
-            _message(message, view == "Plain")
+        for number, message in enumerate(prelude):
+            _message(message, view == "Plain", spans[number])
         if conversation.tools:
             with st.expander("Tools the assistant could call"):
                 _original(conversation.tools)
@@ -169,8 +183,9 @@ def conversation_view(
         else:
             score = scores[index] if index < len(scores) else None
             st.caption(turn_heading(index, len(turns), score))
-        for message in turns[index]:
-            _message(message, view == "Plain")
+        before = len(prelude) + sum(map(len, turns[:index]))
+        for number, message in enumerate(turns[index], before):
+            _message(message, view == "Plain", spans[number])
         if conversation.turns[index].response is None:
             st.caption("No response.")
 
@@ -186,6 +201,22 @@ def split_turns(
     bounds = [*starts, len(messages)]
     turns = tuple(tuple(messages[a:b]) for a, b in pairwise(bounds))
     return tuple(messages[: bounds[0]]), turns
+
+
+def hits_told(
+    hits: Sequence[Hit], prelude: Sequence[Message], turns: Sequence[Sequence[Message]]
+) -> str:
+    """How many hits there are, and of a long chat in which turns: "3 hits, in turns 1 and 12"."""
+    count = plural(len(hits), "hit", "hits")
+    if len(turns) <= TURNS_PER_PAGE:
+        return f"{count} of the search marked."
+    turn_of = [0] * len(prelude) + [n for n, turn in enumerate(turns, 1) for _ in turn]
+    found = sorted({turn_of[hit.message] for hit in hits} - {0})
+    if not found:
+        return f"{count} of the search, before the first turn."
+    listed = ", ".join(map(str, found[:_MOST_TURNS_NAMED]))
+    more = f" and {len(found) - _MOST_TURNS_NAMED} more" if len(found) > _MOST_TURNS_NAMED else ""
+    return f"{count} of the search, in turn{'s' if len(found) > 1 else ''} {listed}{more}."
 
 
 def turn_heading(index: int, count: int, score: TurnScore | None) -> str:
@@ -236,7 +267,7 @@ def _first_turn(turns: int, key: str) -> int:
     return first
 
 
-def _message(message: Message, plain: bool) -> None:
+def _message(message: Message, plain: bool, spans: Spans = ()) -> None:
     name, avatar = _ROLES[message.role]
     with st.chat_message(name, avatar=avatar):
         st.markdown(f":small[**{name}**]")
@@ -244,12 +275,13 @@ def _message(message: Message, plain: bool) -> None:
             with st.expander("Reasoning (neither scored nor embedded)"):
                 _text(message.reasoning[:MOST_CHARACTERS], plain)
         text = message.content[:MOST_CHARACTERS]
+        shown = [(a, min(b, len(text))) for a, b in spans if a < len(text)]
         if not text.strip():
             st.caption("(empty)")
         elif message.role in ("function_call", "tool") and not plain:
             _original(text)
         else:
-            _text(text, plain)
+            _text(text, plain, shown)
         if len(message.content) > MOST_CHARACTERS:
             st.caption(
                 f"The first {MOST_CHARACTERS:,} of {len(message.content):,} characters; "
@@ -257,14 +289,18 @@ def _message(message: Message, plain: bool) -> None:
             )
 
 
-def _text(text: str, plain: bool) -> None:
+def _text(text: str, plain: bool, spans: Spans = ()) -> None:
+    if plain and spans:
+        # As `st.text` looks, which cannot mark anything.
+        st.html(f'<div dir="auto" style="{_PLAIN}">{marked_html(text, spans)}</div>')
+        return
     rtl = is_right_to_left(text)
     alignment: Literal["left", "right"] = "right" if rtl else "left"
     if plain:
         shown = plain_right_to_left(text) if rtl else text
         st.text(shown, width="stretch", text_alignment=alignment)
     else:
-        shown = safe_markdown(text)
+        shown = safe_markdown(text, spans)
         shown = markdown_right_to_left(shown) if rtl else shown
         st.markdown(shown, width="stretch", text_alignment=alignment, anchors=False)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
+from studio.filters.found import excerpts, hits_in
 from studio.rows.conversation import RowHeader, TurnScore, conversation_view, page_chosen
 from studio.shell.resources import Opened, arrays, scores
 from studio.shell.text import escape, plural
@@ -110,6 +111,10 @@ def _table(
     opened: Opened, shown: list[int], aggregation: str, extra: dict[str, NDArray[Any]]
 ) -> pd.DataFrame:
     table = table_of(opened.project, shown)
+    if (around := excerpts(opened, shown)) is not None:
+        table["preview"] = [
+            text or said for text, said in zip(around, table["preview"], strict=True)
+        ]
     cut = arrays(opened).truncated[shown]
     table["flags"] = [
         [*flags, TRUNCATED] if is_cut else list(flags)
@@ -141,6 +146,7 @@ def show_conversation(
             flags=(*stored.flags, TRUNCATED) if arrays(opened).truncated[row] else stored.flags,
         ),
         original=stored.original,
+        hits=hits_in(stored.conversation),
     )
     if stored.notes:
         st.caption("On import: " + escape("; ".join(stored.notes)))

@@ -22,8 +22,8 @@ from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group, middles
 from studio.charts.colours import INK, STATUS_STYLES
 from studio.charts.small_charts import Line, Panel, small_charts
-from studio.select.cache import comparison, diversity_of, pool_input, random_rows
-from studio.shell.resources import Opened
+from studio.select.cache import comparison, diversity_of, random_rows
+from studio.shell.resources import Opened, pool_input
 from studio.shell.text import escape
 
 _SHOWN = 10

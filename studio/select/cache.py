@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from deita_core.filtering import PoolColumns
 from deita_core.filtering.search import found_rows
 from deita_core.filtering.settling import with_closeness
-from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.progress import FilterProgress, finish
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
@@ -41,7 +40,7 @@ from deita_core.selection.analysis.thresholds import Frontier, frontier_steps
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.shell.resources import AS_OF_NOW, Opened, arrays
+from studio.shell.resources import AS_OF_NOW, Opened, pool_input
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
@@ -51,12 +50,6 @@ _PATIENCE_SECONDS = 0.7
 # What the cache looks at of its arguments.
 _OF_POOL = {**AS_OF_NOW, SelectionRule: SelectionRule.to_json}
 _OF_PINS = {Opened: lambda opened: (opened.key, pins_version(opened.project))}
-
-
-@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1, hash_funcs=_OF_POOL)
-def pool_input(opened: Opened) -> PoolTable:
-    """The pool as `select` takes it; raises SelectionError saying what is missing."""
-    return selection_input(opened.project, arrays(opened))
 
 
 def input_of(opened: Opened, rule: SelectionRule) -> PoolTable:

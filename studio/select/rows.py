@@ -24,12 +24,13 @@ from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
+from studio.filters.found import search_for
 from studio.rows.conversation import RowHeader, marked_differences, plain_text
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
-from studio.select.cache import current_pins, input_of, pool_input, rows_with
+from studio.select.cache import current_pins, input_of, rows_with
 from studio.shell import state
 from studio.shell.person import told
-from studio.shell.resources import Opened, errors_shown, say
+from studio.shell.resources import Opened, errors_shown, pool_input, say
 from studio.shell.text import escape, plural
 
 _LABELS = np.array([status.label for status in STATUSES], object)
@@ -64,6 +65,7 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
     if text:
         with errors_shown():
             rows = rows[np.isin(rows, rows_with(opened, text))]
+            search_for(text)
             st.caption(f"Rows of any kind that contain “{escape(text)}”.")
     if inside is not None:
         rows = rows[np.isin(rows, inside)]

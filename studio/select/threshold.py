@@ -13,9 +13,9 @@ from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.charts.charts import Histogram
 from studio.charts.colours import CATEGORIES, INK, OTHER, PLAIN, STATUS_STYLES, MapGroup
 from studio.charts.small_charts import Line, Mark, Panel, small_charts
-from studio.select.cache import Scale, frontier_of, pool_input, scale
+from studio.select.cache import Scale, frontier_of, scale
 from studio.shell import state
-from studio.shell.resources import Opened, say
+from studio.shell.resources import Opened, pool_input, say
 
 _KEPT, _ALERT = STATUS_STYLES[KEPT].shade, STATUS_STYLES[NEAR_DUPLICATE].shade
 _GROUPS = (

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from deita_core.errors import DeitaError
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds import GraphSpec
+from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.people import may
 from deita_core.project import Project
 from deita_core.project.browse import ProjectInfo, previews, project_info
@@ -145,6 +146,12 @@ def _with_selections(opened: Opened) -> tuple[str, int, int]:
 def arrays(opened: Opened) -> PoolTable:
     """The pool's columns as of now."""
     return load_pool_table(opened.project)
+
+
+@st.cache_resource(show_spinner="Loading the embeddings", max_entries=1, hash_funcs=AS_OF_NOW)
+def pool_input(opened: Opened) -> PoolTable:
+    """The pool with its vectors, as `select` takes it; SelectionError says what is missing."""
+    return selection_input(opened.project, arrays(opened))
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Opened: _with_selections})

@@ -9,9 +9,10 @@ emphasis, links) and takes the rest literally. `escape` takes everything literal
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # Invisible and not a space: breaks a pattern apart without changing what is seen.
 _JOINER = "\u2060"
@@ -31,6 +32,13 @@ _DOLLAR = re.compile(r"(\\*)\$")
 _TABLE_RULE = re.compile(r"^[\s|:-]+$")
 _BULLET = re.compile(r"^\s*[-*+]\s+")
 _NUMBER = re.compile(r"^\s*(\d{1,9})([.)])(?=\s)")
+_INDENTED = re.compile(r" {4}|\t")
+_BLOCK = re.compile(r"[\s>#]*(?:(?:[-*+]|\d{1,9}[.)])\s+)?")
+# What a mark may not stand in: code, addresses, where a link leads.
+_WHOLE = (_INLINE_CODE, _ADDRESS, re.compile(r"\]\u2060?\([^)]*\)?|^\s*\[[^\]]*\]:.*"))
+# Background alone is hardly seen on white.
+_MARK, _END = ":orange-background[:orange[", "]]\u2060"
+_MARK_HTML = '<mark style="background: #ffa42166; color: inherit; padding: 0 2px">'
 _LINE_START = re.compile(r"^(\s*(?:>\s*|#{1,6}\s+)*)(.*)$", re.DOTALL)
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&=\"'])")
 
@@ -93,11 +101,18 @@ def escape_badge(text: str) -> str:
     return escape(text).replace(r"\[", "[").replace(r"\]", "]")
 
 
-def safe_markdown(text: str) -> str:
-    """Markdown with images, formulas, directives, diagrams and large headings taken out."""
+Spans = Sequence[tuple[int, int]]
+
+
+def safe_markdown(text: str, spans: Spans = ()) -> str:
+    """Markdown with images, formulas, directives, diagrams and large headings taken out.
+
+    spans: first character and end of what is to be marked, ascending, apart from each other. What
+    is in code, in an address or across the signs of Markdown stays as it is, unmarked.
+    """
     lines: list[str] = []
-    fence = ""
-    for line in text.splitlines():
+    fence, at = "", 0
+    for line, whole in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
         mark = _FENCE.match(line)
         if fence:
             closes = mark and mark[1].startswith(fence) and not mark[2].strip()
@@ -107,7 +122,11 @@ def safe_markdown(text: str) -> str:
             fence = mark[1]
             lines.append(line.replace(mark[2], _language(mark[2])) if mark[2].strip() else line)
         else:
-            lines.append(_safe_line(line))
+            inside = [(max(0, a - at), min(len(line), b - at)) for a, b in spans]
+            lines.append(
+                _marked(line, _safe_line(line), [one for one in inside if one[0] < one[1]])
+            )
+        at += len(whole)
     if fence:
         lines.append(fence)
     # Last and everywhere, code too: whatever this reading of Markdown missed, no image is fetched.
@@ -169,6 +188,60 @@ def _safe_prose(text: str) -> str:
     """Prose between pieces of code; addresses in it stay whole, other targets are no links."""
     text = _TARGET.sub(lambda found: found[0] + _JOINER, text)
     return _between(_ADDRESS, text, _literal, lambda address: address.replace("$", "%24"))
+
+
+def _marked(line: str, shown: str, spans: Spans) -> str:
+    """A line made safe, with what was at these places of it before marked.
+
+    Marks are only put in: without them the line is what it was, so nothing in it comes to life.
+    """
+    places = _places(line, shown) if spans and not _INDENTED.match(line) else None
+    if places is None:
+        return shown
+    begins = _BLOCK.match(line)
+    whole = [found.span() for pattern in _WHOLE for found in pattern.finditer(shown)]
+    for start, end in reversed(spans):
+        start = max(start, begins.end() if begins else 0)
+        while start > 0 and line[start - 1] in "\\:":
+            start -= 1  # a sign before the mark would keep it from being one
+        if start >= end or line[end - 1] == "\\":
+            continue
+        first, last = (places[start - 1] + 1 if start else 0), places[end - 1] + 1
+        piece = shown[first:last]
+        if any(first < b and a < last for a, b in whole) or not _stands_alone(piece):
+            continue
+        shown = f"{shown[:first]}{_MARK}{piece}{_END}{shown[last:]}"
+    return shown
+
+
+def _places(line: str, shown: str) -> list[int] | None:
+    """Where each character of a line is after `_safe_line`, which puts some in between."""
+    places, at = [], 0
+    for sign in line:
+        at = shown.find(sign, at) + 1
+        if not at:
+            return None
+        places.append(at - 1)
+    return places
+
+
+def _stands_alone(piece: str) -> bool:
+    """Whether brackets open and close within it, and it is of one cell of a table."""
+    depth = 0
+    for sign in re.sub(r"\\.", "", piece):
+        depth += (sign == "[") - (sign == "]")
+        if depth < 0 or sign in "|`":
+            return False
+    return depth == 0
+
+
+def marked_html(text: str, spans: Spans) -> str:
+    """Plain text as HTML with the spans marked; every sign of the text is taken literally."""
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [html.escape(text[at:start]), _MARK_HTML, html.escape(text[start:end]), "</mark>"]
+        at = end
+    return "".join([*parts, html.escape(text[at:])])
 
 
 def _between(
