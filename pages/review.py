@@ -4,6 +4,7 @@ import streamlit as st
 
 from deita_core.project.ledger import ledger_length
 from studio.review.agreement import agreement_view
+from studio.review.calibration import calibration_view
 from studio.review.decisions import decisions_view
 from studio.review.progress import progress_view
 from studio.review.queue_list import chosen_queue, no_queue_yet, queue_list
@@ -30,6 +31,7 @@ else:
         "review": ("Review", lambda: read_queue(opened, queue)),
         "progress": ("Progress", lambda: progress_view(opened, queue)),
         "agreement": ("Agreement", lambda: agreement_view(opened, queue)),
+        "calibration": ("Calibration", lambda: calibration_view(opened, queue)),
         "decisions": ("Decisions", lambda: decisions_view(opened, queue)),
     }
 labels = {key: label for key, (label, _) in views.items()}

@@ -1,4 +1,4 @@
-"""The views of a queue through app.py: progress, agreement and what the verdicts do, decisions."""
+"""The views of a queue through app.py: progress, agreement, calibration, decisions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deita_core.jobs.kinds.select_rows import select_and_save
+from deita_core.jobs.review import calibrations, cost_for, write_labelled
 from deita_core.people import Person, Role
 from deita_core.project import Project
 from deita_core.project.ledger import ledger_lines, line_record
@@ -17,6 +19,7 @@ from deita_core.project.pins import pins, set_pins
 from deita_core.project.queue_state import leases
 from deita_core.project.queues import answer, answers, claim, make_queue, queue_rows
 from deita_core.review.decision import Decision
+from deita_core.selection.rule import SelectionRule
 from studio.review.decisions import decisions_csv, decisions_jsonl
 from studio.shell.resources import open_at
 from tests.builders import prepared_project
@@ -143,7 +146,7 @@ def test_a_row_that_differs_tells_what_each_said_and_becomes_the_adjudicators(
     page = view("agreement")
     assert "Rows on which they differ · 5" in texts(page)
     said = texts(page)
-    assert "Cid: quality 4" in said
+    assert "**Cid**: keep, quality 4" in said
     assert "Tell me about bread, item 10." in said
     clicked(page, "adjudicate_make")
     assert queue_rows(project_of(path), 2) == [10, 11, 12, 13, 14]
@@ -188,6 +191,62 @@ def test_an_adjudicators_queue_acts_through_the_one_that_it_settles(path: Path) 
     clicked(page, "verdicts_other")
     assert page.button_group(key="verdicts_rule").value == "adjudicated"
     assert page.query_params["queue"] == "1"
+
+
+# calibration
+
+
+def test_people_are_held_against_a_scorer_with_the_figures_of_the_core(path: Path) -> None:
+    page = view("calibration")
+    with Project.open(path) as project:
+        (wanted,) = calibrations(project, 1)
+    assert "**Quality by tests/quality**" in texts(page)
+    assert metrics(page)["Spearman with people"] == f"{wanted.whole.spearman:.2f}"
+    assert metrics(page)["Within one point"] == f"{wanted.whole.within_one:.0%}"
+    assert metrics(page)["Bias"] == f"{wanted.whole.bias:+.2f} points"
+    assert page.dataframe[0].value["rows"].sum() == 5
+    errors = page.dataframe[1].value
+    assert errors["row"].tolist() == [row for row in wanted.rows.tolist() if row != 14]
+    assert "1 row waits for an answer of your own" in texts(page)
+    assert len(view("calibration", "Ada").dataframe[1].value) == 5
+
+
+def test_the_rows_where_it_errs_open_in_explore(path: Path) -> None:
+    page = view("calibration", "Ada")
+    rows = page.dataframe[1].value["row"].tolist()
+    clicked(page, "calibration_explore")
+    assert page.query_params["filter"].startswith("where=row IN (")
+    assert "**5** of 60 conversations pass the filter" in texts(page)
+    assert sorted(page.dataframe[-1].value["row"].tolist()) == sorted(rows)
+
+
+def test_the_cost_tells_which_rows_would_enter_or_leave_a_saved_selection(path: Path) -> None:
+    with Project.open(path) as project:
+        select_and_save(project, SelectionRule("top_score", budget=10), "ten")
+        wanted = cost_for(project, "ten", 1)
+    assert len(wanted)
+    page = view("calibration", "Ada")
+    page.selectbox(key="calibration_selection").set_value("ten").run()
+    assert not page.exception, page.exception
+    assert wanted.sentence()[1:] in texts(page)
+    listed = page.dataframe[-1].value
+    assert listed[listed["becomes"] == "enters"]["row"].tolist() == wanted.entered.tolist()
+    assert listed[listed["becomes"] == "leaves"]["row"].tolist() == wanted.left.tolist()
+
+
+def test_the_labelled_rows_are_counted_as_they_are_written(path: Path, tmp_path: Path) -> None:
+    with Project.open(path) as project:
+        done = write_labelled(project, tmp_path / "labelled.jsonl", 1)
+    assert done.rows == len((tmp_path / "labelled.jsonl").read_text().splitlines()) == 4
+    page = view("calibration")
+    assert "4 labelled rows; 1 rows of several turns or of none left out." in texts(page)
+    assert page.download_button(key="calibration_labelled").label == "Labelled rows"
+
+
+def test_a_queue_without_scores_says_what_calibration_needs(path: Path) -> None:
+    with Project.open(path) as project:
+        make_queue(project, "second", [1, 2])
+    assert "does not ask for complexity or quality" in texts(view("calibration", queue="2"))
 
 
 # decisions

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from deita_core.conversation import Conversation
 from deita_core.errors import ReviewError
 from deita_core.jobs.kinds.select_rows import selection_input
 from deita_core.jobs.outputs import output_file
 from deita_core.project import Project
 from deita_core.project.graphs import load_clusters
-from deita_core.project.ledger import row_text
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.queues import people_scores
@@ -159,14 +159,33 @@ class LabelledFile:
 
 
 _LABELLED = """
-SELECT s.row, c.id, s.version, avg(s.value::INTEGER) FILTER (s.slot = 'complexity'),
-       avg(s.value::INTEGER) FILTER (s.slot = 'quality'), count(DISTINCT s.author)
-FROM standing s JOIN conversations c USING (row)
-WHERE s.slot IN ('complexity', 'quality') AND s.kind <> 'withdraw'
-  AND (? IS NULL OR s.queue = ?)
-GROUP BY s.row, c.id, s.version
-QUALIFY s.version = max(s.version) OVER (PARTITION BY s.row) ORDER BY s.row
+WITH scored AS (
+    SELECT row, version, avg(value::INTEGER) FILTER (slot = 'complexity') AS complexity,
+           avg(value::INTEGER) FILTER (slot = 'quality') AS quality,
+           count(DISTINCT author) AS reviewers
+    FROM standing WHERE slot IN ('complexity', 'quality') AND kind <> 'withdraw'
+      AND ($queue IS NULL OR queue = $queue)
+    GROUP BY row, version QUALIFY version = max(version) OVER (PARTITION BY row))
 """
+_LABELLED_ROWS = f"""
+{_LABELLED}
+SELECT c.id, s.version, s.complexity, s.quality, s.reviewers, coalesce(e.value, c.messages), c.tools
+FROM scored s JOIN conversations c USING (row)
+LEFT JOIN decisions e ON e.row = s.row AND e.slot = 'edit' AND e.version = s.version
+WHERE c.turns = 1 ORDER BY s.row
+"""  # noqa: S608 - only text of ours goes in
+_LABELLED_COUNTS = f"""
+{_LABELLED}
+SELECT count(*) FILTER (c.turns = 1), count(*) FILTER (c.turns <> 1)
+FROM scored s JOIN conversations c USING (row)
+"""  # noqa: S608 - only text of ours goes in
+
+
+def labelled_counts(project: Project, queue: int | None = None) -> LabelledFile:
+    """What `write_labelled` would write."""
+    with project.reading() as cursor:
+        found = cursor.execute(_LABELLED_COUNTS, {"queue": queue}).fetchall()
+    return LabelledFile(*found[0])
 
 
 def write_labelled(project: Project, out: Path, queue: int | None = None) -> LabelledFile:
@@ -176,24 +195,19 @@ def write_labelled(project: Project, out: Path, queue: int | None = None) -> Lab
     who scored this version, null for none), reviewers (how many). A score of a conversation is not
     spread over its turns, so only rows of one turn are written.
     """
-    written = left_out = 0
+    with project.reading() as cursor:
+        found = cursor.execute(_LABELLED_ROWS, {"queue": queue}).fetchall()
     with output_file(out) as partial, partial.open("w", encoding="utf-8") as file:
-        for row, identity, version, complexity, quality, reviewers in project.rows(
-            _LABELLED, queue, queue
-        ):
-            turns = row_text(project, row, version)[1].turns
-            if len(turns) != 1:
-                left_out += 1
-                continue
+        for identity, version, complexity, quality, reviewers, messages, tools in found:
+            (turn,) = Conversation.from_json(messages, tools).turns
             record = {
                 "id": identity,
                 "version": version,
-                "instruction": turns[0].instruction,
-                "response": turns[0].response,
+                "instruction": turn.instruction,
+                "response": turn.response,
                 "complexity": complexity,
                 "quality": quality,
                 "reviewers": reviewers,
             }
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            written += 1
-    return LabelledFile(written, left_out)
+    return labelled_counts(project, queue)

@@ -230,9 +230,18 @@ def _table(opened: Opened, queue: Queue, given: Answers, part: Rows) -> None:
     for place in lines_chosen(table, key=key, alt=alt, columns=columns, height=245):
         row = int(part[place])
         with st.container(border=True):
-            for one in said_of_row(opened.project, queue.queue, row):
-                st.markdown(escape(one.sentence()))
+            _all_said(opened, queue, row)
             read_row(opened, row, key="differ_row", queue=queue)
+
+
+def _all_said(opened: Opened, queue: Queue, row: int) -> None:
+    """A line for each person: their answers, reasons and notes."""
+    by: dict[str, list[str]] = {}
+    for one in said_of_row(opened.project, queue.queue, row):
+        said = one.sentence().removeprefix(f"{one.author}: ")
+        by.setdefault(one.author, []).append(said)
+    lines = [f"**{escape(name)}**: {escape(', '.join(said))}" for name, said in by.items()]
+    st.markdown("  \n".join(lines))
 
 
 def _said(queue: Queue, given: Answers, line: int, place: int) -> str:
