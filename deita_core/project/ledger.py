@@ -329,16 +329,31 @@ def _lines_back(cursor: duckdb.DuckDBPyConnection, entry: int) -> pa.Table:
 
 
 def edit_row(
-    project: Project, row: int, text: Conversation, *, of: int, why: str = "", author: str = ""
+    project: Project,
+    row: int,
+    text: Conversation,
+    *,
+    of: int,
+    why: str = "",
+    author: str = "",
+    client: str = "",
 ) -> int:
     """Keep a corrected text of a row as its newest version; returns the version's number.
 
-    of: the version that was corrected. Raises ReviewError when there is a newer one by now, when
-    nothing changed, or when the roles of the messages or the tools are others.
+    of: the version that was corrected. client: as of a `Decision`; an edit that came before is left
+    as it is. Raises ReviewError when there is a newer one by now, when nothing changed, or when the
+    roles of the messages or the tools are others.
     """
     what: dict[str, Any] = {}
     with project.transaction("reviewer", "edit a row", what, changes_data=False) as cursor:
         check_rows(cursor, [row])
+        if client:
+            known = cursor.execute(
+                "SELECT version FROM decisions WHERE client = ? AND slot = 'edit' AND row = ?",
+                [client, row],
+            ).fetchall()
+            if known:
+                return int(known[0][0])
         newest, author_of, before = _newest(cursor, row)
         if newest != of:
             raise ReviewError(
@@ -349,17 +364,19 @@ def edit_row(
             raise ReviewError(f"an edit of row {row} keeps its messages: change their texts alone")
         if text.id == before.id:
             raise ReviewError(f"the text of row {row} is the same as before: change it first")
-        lines = lines_of_edit(row, newest + 1, text, why)
+        lines = lines_of_edit(row, newest + 1, text, why, client)
         entry = append(cursor, lines, author=check_word(people.reviewer(author), "name"))
         what |= {"row": row, "version": newest + 1, "entry": entry}
     return newest + 1
 
 
-def lines_of_edit(row: int, version: int, text: Conversation, why: str) -> pa.Table:
+def lines_of_edit(
+    row: int, version: int, text: Conversation, why: str, client: str = ""
+) -> pa.Table:
     """The line of an edit, as `append` takes it."""
     import pyarrow as pa
 
-    lines = lines_of([row], "edit", text.to_json(), why=why)
+    lines = lines_of([row], "edit", text.to_json(), why=why, client=client)
     place = lines.column_names.index("version")
     return lines.set_column(place, "version", pa.array([version], pa.int32()))
 

@@ -99,3 +99,17 @@ def _decided(
         else:
             own[row].append(Said(author, slot, kind, value, why))
     return tags, own
+
+
+def said_in_queue(project: Project, queue: int, rows: Sequence[int]) -> dict[int, list[Said]]:
+    """What everybody decided of these rows in a queue, by row; for those who may see it."""
+    said: dict[int, list[Said]] = defaultdict(list)
+    found = project.rows(
+        "SELECT row, author, slot, kind, value, why FROM standing WHERE queue = ? AND NOT shared "
+        "AND kind <> 'withdraw' AND row IN (SELECT unnest(?::INTEGER[])) "
+        "ORDER BY row, author, slot",
+        *(queue, list(map(int, rows))),
+    )
+    for row, *facts in found:
+        said[row].append(Said(*facts))
+    return dict(said)
