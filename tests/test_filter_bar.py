@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deita_core.filtering.filter import Bounds, Filter, Where
 from deita_core.project.pins import set_pins
+from deita_core.project.views import views
 from studio.charts.colours import colour_by_category, greyed
+from studio.filters.bar import fitting
+from studio.filters.examples import parse_examples, written_examples
 from tests.builders import prepared_project, with_graph
 from tests.fakes import HashEmbedder
 from tests.test_pages import APP, opened, texts
@@ -29,8 +33,9 @@ def explore(app: AppTest, **address: str) -> AppTest:
     return opened(app.run(), "explore")
 
 
-def chips(page: AppTest) -> list[str]:
-    return [b.label.replace("\\", "") for b in page.button if b.key.startswith("filter_chip")]
+def chips(page: AppTest, place: str = "filter") -> list[str]:
+    found = [b for b in page.button if (b.key or "").startswith(f"{place}_chip")]
+    return [button.label.replace("\\", "") for button in found]
 
 
 def test_the_address_filters_and_each_part_is_a_chip(app: AppTest) -> None:
@@ -52,11 +57,11 @@ def test_a_chip_takes_its_part_out_of_filter_and_address(app: AppTest) -> None:
 def test_a_filter_is_added_by_kind_of_column(app: AppTest) -> None:
     page = explore(app)
     page.selectbox(key="filter_column").set_value("cluster").run()
-    page.multiselect(key="names_cluster").set_value(["1", "3"]).run()
-    page.button(key="filter_add").click().run()
+    page.multiselect(key="filter_names_cluster").set_value(["1", "3"]).run()
+    page.button(key="filter_do").click().run()
     page.selectbox(key="filter_column").set_value("record.id").run()
-    page.number_input(key="high_record.id").set_value(9.0).run()
-    page.button(key="filter_add").click().run()
+    page.number_input(key="filter_high_record.id").set_value(9.0).run()
+    page.button(key="filter_do").click().run()
     assert not page.exception, page.exception
     assert chips(page) == ["cluster 1 or 3", "id at most 9"]
     assert page.query_params["filter"] == "cluster=1,3;record.id=..9"
@@ -103,15 +108,92 @@ def test_the_embedder_stays_loaded_when_a_row_is_pinned(app: AppTest, monkeypatc
 
 def test_a_view_is_saved_chosen_again_and_deleted(app: AppTest, projects: Path) -> None:
     page = explore(app, filter="cluster=2")
-    page.text_input(key="view_name").set_value("second").run()
-    page.button(key="view_save").click().run()
+    page.text_input(key="filter_name").set_value("second").run()
+    page.button(key="filter_save").click().run()
     page.button(key="filter_chip_0").click().run()
     assert chips(page) == []
-    page.button(key="view_1").click().run()
+    page.button(key="filter_view_1").click().run()
     assert chips(page) == ["cluster 2"]
-    page.button(key="view_delete_1").click().run()
+    page.button(key="filter_view_1_delete").click().run()
     assert not page.exception, page.exception
-    assert [b.key for b in page.button if b.key == "view_1"] == []
+    assert [b.key for b in page.button if b.key == "filter_view_1"] == []
+
+
+def test_a_filter_is_typed_as_text_and_a_wrong_one_changes_nothing(app: AppTest) -> None:
+    page = explore(app, filter="turns=1..")
+    page.selectbox(key="filter_column").set_value("text").run()
+    page.text_input(key="filter_text_text").set_value("cluster=2;quality=x..").run()
+    page.button(key="filter_do").click().run()
+    assert "'x' of quality is not a number" in texts(page)
+    assert page.query_params["filter"] == "turns=1.."
+    page.text_input(key="filter_text_text").set_value("cluster=2;row=..20;turns=1..").run()
+    page.button(key="filter_do").click().run()
+    assert page.query_params["filter"] == "turns=1..;cluster=2;row=..20"
+
+
+def test_a_long_filter_keeps_to_one_line_and_every_chip(app: AppTest) -> None:
+    parts = [Bounds(column="characters", low=low) for low in range(9)]
+    assert 1 <= fitting(parts) < 9
+    assert fitting(parts[:2]) == 2
+    assert fitting([Where(sql="x" * 900)]) == 1
+    assert len(chips(explore(app, filter=Filter(parts=tuple(parts)).to_text()))) == 9
+
+
+def test_a_view_is_renamed_and_replaced(app: AppTest) -> None:
+    page = explore(app, filter="cluster=2")
+    for _ in range(2):
+        page.text_input(key="filter_name").set_value("second").run()
+        page.button(key="filter_save").click().run()
+    project = page.session_state["opened_project"].project
+    (view,) = views(project)
+    key = f"filter_view_{view.view}"
+    page.toggle(key=f"{key}_rename").set_value(True).run()
+    page.text_input(key=f"{key}_name").set_value("another").run()
+    assert not page.exception, page.exception
+    assert [(one.name, one.filter) for one in views(project)] == [("another", "cluster=2")]
+    assert page.button(key=key).label == "another"
+
+
+def select(app: AppTest, **address: str) -> AppTest:
+    app.query_params["project"] = "topics"
+    for key, value in address.items():
+        app.query_params[key] = value
+    return opened(app.run(), "select")
+
+
+def test_the_rule_on_select_has_the_same_chips(app: AppTest) -> None:
+    page = select(app, only="cluster=2;where=row < 20", strategy="top_score", budget="50")
+    assert chips(page, "only") == ["cluster 2", "WHERE row < 20"]
+    assert "3 of 60 selected" in texts(page)  # one of the four has no score
+    page.button(key="only_chip_1").click().run()
+    assert page.query_params["only"] == "cluster=2"
+    assert "11 of 60 selected" in texts(page)
+
+
+def test_the_rule_takes_the_filter_of_explore_or_a_view(app: AppTest) -> None:
+    page = explore(app, filter="where=row < 20")
+    page = opened(page, "select")
+    page.button(key="only_explored").click().run()
+    assert page.query_params["only"] == "where=row < 20"
+    assert page.query_params["filter"] == "where=row < 20"
+
+
+def test_closeness_to_examples_is_a_score_of_the_rule(app: AppTest, monkeypatch) -> None:
+    class OfThePool(HashEmbedder):
+        id = "tests/embedder"
+
+    monkeypatch.setattr("studio.filters.masks.embedder_of", lambda record: OfThePool())
+    page = select(app, examples="bake bread\n\nbake a cake\n", c="2")
+    assert "score x closeness^2 to 2 examples" in texts(page)
+    page.text_area(key="examples").set_value("\n".join(map(str, range(51)))).run()
+    assert "closeness takes 1 to 50 examples with a text each, got 51" in texts(page)
+
+
+@pytest.mark.parametrize(
+    "examples", [(), ("one",), ("one", "two"), ("of two\nlines",), ("of two\nlines", "one")]
+)
+def test_examples_are_read_back_from_what_is_written(examples: tuple[str, ...]) -> None:
+    assert parse_examples(written_examples(examples)) == examples
 
 
 def test_rows_outside_are_grey_and_groups_keep_their_totals() -> None:

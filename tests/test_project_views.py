@@ -8,7 +8,14 @@ from deita_core.errors import PermissionDeniedError, ProjectError
 from deita_core.people import Person, acting_as
 from deita_core.project import Project
 from deita_core.project.log import log_entries
-from deita_core.project.views import delete_view, find_view, save_view, views, views_version
+from deita_core.project.views import (
+    delete_view,
+    find_view,
+    rename_view,
+    save_view,
+    views,
+    views_version,
+)
 
 
 def test_a_view_comes_back_as_it_was_saved(project: Project):
@@ -24,6 +31,15 @@ def test_a_name_that_is_taken_is_replaced_only_when_asked(project: Project):
         save_view(project, "good", "quality=5..")
     save_view(project, "good", "quality=5..", replace=True)
     assert [view.filter for view in views(project)] == ["quality=5.."]
+
+
+def test_a_view_takes_another_name_that_is_free(project: Project):
+    save_view(project, "good", "quality=4..", author="Ada")
+    save_view(project, "bad", "quality=..2")
+    with pytest.raises(ProjectError, match="a view 'bad' already: choose another name"):
+        rename_view(project, "good", "bad")
+    rename_view(project, "good", " best ")
+    assert [(view.name, view.author) for view in views(project)] == [("bad", ""), ("best", "Ada")]
 
 
 def test_an_unknown_view_names_those_there_are(project: Project):

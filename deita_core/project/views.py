@@ -17,7 +17,7 @@ from deita_core.project.store import Project, check_name, count_up, none_such, n
 
 _COUNTER: Final = "views_version"
 # Actions of the log.
-SAVE, DELETE = "save a view", "delete a view"
+SAVE, RENAME, DELETE = "save a view", "rename a view", "delete a view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,19 @@ def find_view(project: Project, name: str) -> View:
     if name not in known:
         raise ProjectError(none_such("view", name, known, "save it first"))
     return known[name]
+
+
+def rename_view(project: Project, name: str, new: str) -> None:
+    """Give a view another name. ProjectError when there is none, or when the new name is taken."""
+    view = find_view(project, name)
+    new = check_name(new, "view")
+    what: Mapping[str, Any] = {"name": new, "before": name, "view": view.view}
+    with project.transaction("reviewer", RENAME, what, changes_data=False) as cursor:
+        query = "SELECT view FROM views WHERE name = ? AND view <> ?"
+        if cursor.execute(query, [new, view.view]).fetchall():
+            raise ProjectError(f"there is a view {new!r} already: choose another name")
+        cursor.execute("UPDATE views SET name = ? WHERE view = ?", [new, view.view])
+        count_up(cursor, _COUNTER)
 
 
 def delete_view(project: Project, name: str) -> None:

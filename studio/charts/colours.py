@@ -77,7 +77,7 @@ _LOOKS: dict[str, tuple[Shade, float, BadgeColour]] = {
     "below_cut": (Shade("#858E98", "#76818C"), 0.5, "gray"),
     "pinned": (Shade("#3B1F8F", "#E4DCFF"), 1.0, "violet"),
     "excluded": (Shade("#B3123F", "#FF94AD"), 0.9, "red"),
-    "filtered": (Shade("#A8935C", "#76673A"), 0.4, "gray"),
+    "filtered": (Shade("#A8935C", "#76673A"), 0.2, "gray"),
     "not_scored": (NO_SCORE, 0.4, "gray"),
     "not_embedded": (NO_SCORE, 0.4, "gray"),
     "over_quota": (Shade("#8C7A1E", "#8F8340"), 0.5, "yellow"),

@@ -86,7 +86,7 @@ def bulk_dialog(opened: Opened, action: _Action, rows: Rows, said: str) -> None:
             else:
                 _ask_pin(opened, action, rows)
 
-    st.dialog(title)(body)()
+    state.dialog(title)(body)()
 
 
 def _ask_tag(opened: Opened, rows: Rows) -> None:

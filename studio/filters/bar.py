@@ -6,7 +6,7 @@ holds that cannot be read is said and left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -27,7 +27,7 @@ from deita_core.filtering.filter import (
     parse_filter,
 )
 from deita_core.people import may
-from deita_core.project.views import delete_view, save_view, views
+from deita_core.project.views import View, delete_view, rename_view, save_view, views
 from studio.filters.found import search_for
 from studio.filters.masks import column_names, columns_of, mask_of
 from studio.shell import state
@@ -37,28 +37,14 @@ from studio.shell.text import escape
 
 # More names than this are searched for by a text instead of chosen from a list.
 _MOST_NAMES = 200
-_SEARCH, _MEANING, _SQL = "words", "meaning", "SQL"
+_SEARCH, _MEANING, _SQL, _TEXT = "words", "meaning", "SQL", "text"
+# In pixels: the line for chips where the window is 1,280 wide, a chip without letters, a letter.
+_ROOM, _CHIP, _LETTER = 420, 54, 7
 
 
 def filter_bar(opened: Opened) -> NDArray[np.bool_] | None:
-    """Draw the bar; the rows that pass, (n,) bool, or None where nothing is filtered."""
-    wanted = current_filter()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        with st.popover("Filter", icon=":material/filter_alt:"), errors_shown():
-            _add(opened)
-        with st.popover("Views", icon=":material/bookmarks:"):
-            _views(opened, wanted)
-        for place, part in enumerate(wanted.parts):
-            st.button(
-                escape(_short(part.describe())),
-                key=f"filter_chip_{place}",
-                icon=":material/close:",
-                help=f"Take out: {escape(part.describe())}",
-                on_click=_take_out,
-                args=(part,),
-            )
-        if len(wanted.parts) > 1:
-            st.button("Clear", key="filter_clear", type="tertiary", on_click=set_filter, args=("",))
+    """Draw the bar of Explore; the rows that pass, (n,) bool, or None where nothing is filtered."""
+    wanted = filter_chips(opened)
     if not wanted:
         return None
     search_for(*(part.query for part in wanted.parts if isinstance(part, Search)))
@@ -69,41 +55,90 @@ def filter_bar(opened: Opened) -> NDArray[np.bool_] | None:
         return None
 
 
-def current_filter() -> Filter:
+def filter_chips(opened: Opened, place: str = state.FILTER) -> Filter:
+    """Draw one line with the filter of a place as chips, what adds one, and the saved views.
+
+    place: the key under which the session and the address hold the filter's text: of Explore, or
+    of the rule on Select.
+    """
+    wanted = current_filter(place)
+    shown = fitting(wanted.parts)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        adding = st.popover("Filter", icon=":material/filter_alt:", key=f"{place}_add")
+        with adding, errors_shown():
+            _add(opened, place)
+        with st.popover("Views", icon=":material/bookmarks:", key=f"{place}_views"):
+            _views(opened, wanted, place)
+        for number, part in enumerate(wanted.parts[:shown]):
+            _chip(place, number, part)
+        if shown < len(wanted.parts):
+            with st.popover(f"{len(wanted.parts) - shown} more", key=f"{place}_more"):
+                for number, part in enumerate(wanted.parts[shown:], shown):
+                    _chip(place, number, part)
+        if len(wanted.parts) > 1:
+            key = f"{place}_clear"
+            st.button("Clear", key=key, type="tertiary", on_click=set_filter, args=("", place))
+    return wanted
+
+
+def _chip(place: str, number: int, part: Part) -> None:
+    st.button(
+        escape(_short(part.describe())),
+        key=f"{place}_chip_{number}",
+        icon=":material/close:",
+        help=f"Take out: {escape(part.describe())}",
+        on_click=_take_out,
+        args=(part, place),
+    )
+
+
+def fitting(parts: Sequence[Part]) -> int:
+    """How many chips fit into the line."""
+    room = _ROOM
+    for number, part in enumerate(parts):
+        room -= _CHIP + _LETTER * len(_short(part.describe()))
+        if room < 0 and number:
+            return number
+    return len(parts)
+
+
+def current_filter(place: str = state.FILTER) -> Filter:
     """The filter that holds now; after a link or Back it is the address's."""
-    if state.address_decides(state.FILTER):
-        found = parse_filter(st.query_params.get(state.FILTER, ""))
+    if state.address_decides(place):
+        found = parse_filter(st.query_params.get(place, ""))
         for problem in found.problems:
             st.toast(f"The address has a filter that cannot be read: {escape(problem)}")
-        st.session_state[state.FILTER] = found.filter.to_text()
-    text = str(st.session_state[state.FILTER])
-    state.put_in_address(state.FILTER, text or None)
+        st.session_state[place] = found.filter.to_text()
+    text = str(st.session_state[place])
+    state.put_in_address(place, text or None)
     return parse_filter(text).filter
 
 
-def set_filter(text: str) -> None:
+def set_filter(text: str, place: str = state.FILTER) -> None:
     """Let the filter of this short text hold from the next run on; for callbacks."""
-    st.session_state[state.FILTER] = text
+    st.session_state[place] = text
 
 
-def _take_out(part: Part) -> None:
-    set_filter(parse_filter(str(st.session_state[state.FILTER])).filter.without(part).to_text())
+def _take_out(part: Part, place: str) -> None:
+    set_filter(parse_filter(str(st.session_state[place])).filter.without(part).to_text(), place)
 
 
-def put_in_filter(part: Part, *, instead_of: Callable[[Part], bool] | None = None) -> None:
-    """Let rows have to pass this part, too, from the next run on; for callbacks.
+def put_in_filter(
+    *parts: Part, instead_of: Callable[[Part], bool] | None = None, place: str = state.FILTER
+) -> None:
+    """Let rows have to pass these parts, too, from the next run on; for callbacks.
 
-    instead_of: which parts it takes the place of.
+    instead_of: which parts they take the place of.
     """
-    wanted = parse_filter(str(st.session_state[state.FILTER])).filter
+    wanted = parse_filter(str(st.session_state.get(place, ""))).filter
     for one in wanted.parts:
         if instead_of is not None and instead_of(one):
             wanted = wanted.without(one)
-    set_filter(wanted.and_(part).to_text())
+    set_filter(wanted.and_(*parts).to_text(), place)
 
 
-def _put_in(make: Callable[[], Part]) -> None:
-    put_in_filter(make())
+def _put_in(make: Callable[[], Sequence[Part]], place: str) -> None:
+    put_in_filter(*make(), place=place)
 
 
 def _short(text: str) -> str:
@@ -112,54 +147,64 @@ def _short(text: str) -> str:
 
 # adding a part
 
+Made = Callable[[], Sequence[Part]]
 
-def _add(opened: Opened) -> None:
-    kinds = [_SEARCH, _MEANING, _SQL]
+
+def _add(opened: Opened, place: str) -> None:
+    kinds = [_SEARCH, _MEANING, _SQL, _TEXT]
     named = [*kinds, *column_names(opened)]
     labels = {_SEARCH: "Words in the text", _MEANING: "Close in meaning", _SQL: "A line of SQL"}
+    labels[_TEXT] = "A filter as text"
     chosen = st.selectbox(
         "What to filter by",
         named,
         format_func=lambda name: escape(labels.get(name) or column_text(name)),
-        key="filter_column",
+        key=f"{place}_column",
     )
     if chosen in kinds:
-        made = _typed(chosen)
+        made = _typed(chosen, place)
     else:
         column = columns_of(opened, with_vectors=chosen.startswith(("status.", "nearest")))[chosen]
-        made = _bounds(chosen, column) if column.kind == "number" else _names(chosen, column)
+        made = (
+            _bounds(chosen, column, place)
+            if column.kind == "number"
+            else _names(chosen, column, place)
+        )
     st.button(
         "Add the filter",
-        key="filter_add",
+        key=f"{place}_do",
         type="primary",
         icon=":material/add:",
         disabled=made is None,
         on_click=told(_put_in),
-        args=(made,),
+        args=(made, place),
     )
 
 
-def _typed(kind: str) -> Callable[[], Part] | None:
+def _typed(kind: str, place: str) -> Made | None:
     hints = {
         _SEARCH: ("Words", 'sourdough "rye flour" /b[ae]k(e|ing)/'),
         _MEANING: ("About", "questions about baking bread"),
         _SQL: ("WHERE", "quality > 4 AND language = 'de'"),
+        _TEXT: ("Filter", "quality=4..;tag=good,fine;search=bread"),
     }
     label, example = hints[kind]
-    text = st.text_input(label, placeholder=f"e.g. {example}", key=f"filter_text_{kind}").strip()
+    text = st.text_input(label, placeholder=f"e.g. {example}", key=f"{place}_text_{kind}").strip()
     most = None
     if kind == _MEANING:
-        most = st.number_input("The closest", 1, 1_000_000, 100, key="filter_most")
+        most = st.number_input("The closest", 1, 1_000_000, 100, key=f"{place}_most")
     if not text:
         return None
     if kind == _SEARCH:
-        return lambda: Search(query=text)
+        return lambda: [Search(query=text)]
     if kind == _SQL:
-        return lambda: Where(sql=text)
-    return lambda: Near(texts=(text,), most=most)
+        return lambda: [Where(sql=text)]
+    if kind == _TEXT:
+        return lambda: parse_filter(text).strict().parts
+    return lambda: [Near(texts=(text,), most=most)]
 
 
-def _bounds(name: str, column: Column) -> Callable[[], Part] | None:
+def _bounds(name: str, column: Column, place: str) -> Made | None:
     known = column.values[np.isfinite(column.values)]
     if not len(known):
         st.caption("No row has a value here.")
@@ -167,66 +212,108 @@ def _bounds(name: str, column: Column) -> Callable[[], Part] | None:
     least, most = float(known.min()), float(known.max())
     st.caption(f"From {least:g} to {most:g} in this pool.")
     first, second = st.columns(2)
-    low = first.number_input("At least", value=None, placeholder=f"{least:g}", key=f"low_{name}")
-    high = second.number_input("At most", value=None, placeholder=f"{most:g}", key=f"high_{name}")
+    low = first.number_input(
+        "At least", value=None, placeholder=f"{least:g}", key=f"{place}_low_{name}"
+    )
+    high = second.number_input(
+        "At most", value=None, placeholder=f"{most:g}", key=f"{place}_high_{name}"
+    )
     if low is None and high is None:
         return None
     ends = (None if low is None else float(low), None if high is None else float(high))
-    return lambda: Bounds(column=name, low=ends[0], high=ends[1])
+    return lambda: [Bounds(column=name, low=ends[0], high=ends[1])]
 
 
-def _names(name: str, column: Column) -> Callable[[], Part] | None:
-    without = st.toggle("Without these", key=f"without_{name}")
+def _names(name: str, column: Column, place: str) -> Made | None:
+    without = st.toggle("Without these", key=f"{place}_without_{name}")
     if len(column.names) > _MOST_NAMES:
-        text = st.text_input("Contains", key=f"contains_{name}")
-        return (lambda: Contains(column=name, text=text, without=without)) if text else None
-    names = st.multiselect("Names", column.names, format_func=escape, key=f"names_{name}")
-    return (lambda: OneOf(column=name, names=tuple(names), without=without)) if names else None
+        text = st.text_input("Contains", key=f"{place}_contains_{name}")
+        return (lambda: [Contains(column=name, text=text, without=without)]) if text else None
+    names = st.multiselect("Names", column.names, format_func=escape, key=f"{place}_names_{name}")
+    return (lambda: [OneOf(column=name, names=tuple(names), without=without)]) if names else None
 
 
 # views
 
 
-def _views(opened: Opened, wanted: Filter) -> None:
+def _views(opened: Opened, wanted: Filter, place: str) -> None:
     found = views(opened.project)
+    explored = str(st.session_state.get(state.FILTER, "")) if place != state.FILTER else ""
+    if explored:
+        st.button(
+            "As filtered on Explore",
+            key=f"{place}_explored",
+            icon=":material/scatter_plot:",
+            type="tertiary",
+            help=escape(parse_filter(explored).filter.describe()),
+            on_click=set_filter,
+            args=(explored, place),
+        )
     if not found:
         st.caption("No views yet: filter the rows, and save the filter under a name.")
     for view in found:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                escape(_short(view.name)),
-                key=f"view_{view.view}",
-                type="tertiary",
-                help=escape(parse_filter(view.filter).filter.describe()),
-                on_click=set_filter,
-                args=(view.filter,),
-            )
-            st.space("stretch")
-            st.button(
-                "",
-                key=f"view_delete_{view.view}",
-                type="tertiary",
-                icon=":material/delete:",
-                help="Delete the view; the rows stay",
-                disabled=not may("reviewer"),
-                on_click=told(_delete),
-                args=(opened, view.name),
-            )
+        _view(opened, view, place)
     if wanted and may("reviewer"):
-        name = st.text_input("Save this filter as", max_chars=100, key="view_name").strip()
+        name = st.text_input("Save this filter as", max_chars=100, key=f"{place}_name").strip()
+        taken = name in {view.name for view in found}
         st.button(
-            "Save the view",
-            key="view_save",
+            f"Replace “{escape(_short(name))}”" if taken else "Save the view",
+            key=f"{place}_save",
             icon=":material/bookmark_add:",
             disabled=not name,
             on_click=told(_save),
-            args=(opened, name, wanted.to_text()),
+            args=(opened, name, wanted.to_text(), taken),
         )
 
 
-def _save(opened: Opened, name: str, text: str) -> None:
-    save_view(opened.project, name, text, author=str(st.session_state.get(state.AUTHOR, "")))
-    say(f"Saved the view “{name}”.")
+def _view(opened: Opened, view: View, place: str) -> None:
+    """One view: to choose, rename and delete."""
+    key = f"{place}_view_{view.view}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            escape(_short(view.name)),
+            key=key,
+            type="tertiary",
+            help=escape(parse_filter(view.filter).filter.describe()),
+            on_click=set_filter,
+            args=(view.filter, place),
+        )
+        if not may("reviewer"):
+            return
+        st.space("stretch")
+        renaming = st.toggle("Rename", key=f"{key}_rename")
+        st.button(
+            "",
+            key=f"{key}_delete",
+            type="tertiary",
+            icon=":material/delete:",
+            help="Delete the view; the rows stay",
+            on_click=told(_delete),
+            args=(opened, view.name),
+        )
+    if renaming:
+        st.text_input(
+            "New name",
+            view.name,
+            max_chars=100,
+            key=f"{key}_name",
+            on_change=told(_rename),
+            args=(opened, view.name, key),
+        )
+
+
+def _save(opened: Opened, name: str, text: str, replace: bool) -> None:
+    author = str(st.session_state.get(state.AUTHOR, ""))
+    save_view(opened.project, name, text, author=author, replace=replace)
+    say(f"{'Replaced' if replace else 'Saved'} the view “{name}”.")
+
+
+def _rename(opened: Opened, name: str, key: str) -> None:
+    new = str(st.session_state[f"{key}_name"]).strip()
+    if new and new != name:
+        rename_view(opened.project, name, new)
+        say(f"The view “{name}” is called “{new}” now.")
+    st.session_state[f"{key}_rename"] = False
 
 
 def _delete(opened: Opened, name: str) -> None:

@@ -15,9 +15,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.filtering import PoolColumns
 from deita_core.filtering.search import found_rows
-from deita_core.filtering.settling import with_closeness
 from deita_core.progress import FilterProgress, finish
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
@@ -40,6 +38,7 @@ from deita_core.selection.analysis.thresholds import Frontier, frontier_steps
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
+from studio.filters.masks import close_to_examples
 from studio.shell.resources import AS_OF_NOW, Opened, pool_input
 
 Progress = TypeVar("Progress")
@@ -61,8 +60,7 @@ def input_of(opened: Opened, rule: SelectionRule) -> PoolTable:
 
 @st.cache_resource(show_spinner="Reading the examples", max_entries=2, hash_funcs=_OF_POOL)
 def _input_close_to(opened: Opened, rule: SelectionRule) -> PoolTable:
-    table = pool_input(opened)
-    return with_closeness(table, rule, PoolColumns(opened.project, table))
+    return close_to_examples(opened, rule)
 
 
 @st.cache_data(show_spinner=False, max_entries=8, hash_funcs=_OF_PINS)

@@ -14,9 +14,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deita_core.errors import SelectionError
-from deita_core.project.views import views
-from deita_core.selection.rule import CONDITION_COLUMNS, EACH, Condition, Quota, SelectionRule
+from deita_core.selection.rule import (
+    CONDITION_COLUMNS,
+    EACH,
+    Closeness,
+    Condition,
+    Quota,
+    SelectionRule,
+)
 from deita_core.selection.strategies import STRATEGIES, find_strategy
+from studio.filters.bar import filter_chips
+from studio.filters.examples import EXAMPLES_HELP, parse_examples, written_examples
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
 from studio.shell import state
@@ -54,6 +62,7 @@ def rule_form(opened: Opened) -> SelectionRule | None:
         with third:
             aggregation_control()
             effect = st.container()
+        filter_chips(opened, state.RULE_FILTER)
         with st.expander("Strategy, score, filters and quotas", icon=":material/tune:"):
             _details(opened)
     by_hand = current_pins(opened)
@@ -64,6 +73,7 @@ def rule_form(opened: Opened) -> SelectionRule | None:
             seed=st.session_state[state.SEED] if held["strategy"] == "random" else 0,
             conditions=tuple(map(parse_condition, st.session_state[state.CONDITIONS])),
             quotas=tuple(map(parse_quota, st.session_state[state.QUOTAS])),
+            closeness=_closeness_of_rule(),
             pinned=by_hand.pinned,
             excluded=by_hand.excluded,
         )
@@ -88,6 +98,9 @@ def load_rule(rule: SelectionRule) -> None:
         st.session_state[key] = list(value) if isinstance(value, tuple) else value
     st.session_state[state.THRESHOLD] = max(0.0, rule.threshold)  # the slider begins there
     st.session_state[state.SEED] = rule.seed
+    near = rule.closeness
+    st.session_state[state.EXAMPLES] = written_examples(near.examples if near else ())
+    st.session_state[state.CLOSENESS_WEIGHT] = near.weight if near else 1.0
     conditions = (*rule.conditions, *_bounds(rule))
     st.session_state[state.CONDITIONS] = [one.describe() for one in conditions]
     st.session_state[state.QUOTAS] = [one.describe() for one in rule.quotas]
@@ -165,7 +178,6 @@ def _details(opened: Opened) -> None:
     with right:
         _weights()
     _names(opened)
-    _filter(opened)
     left, right = st.columns(2, gap="medium")
     with left:
         _conditions()
@@ -194,6 +206,7 @@ def _weights() -> None:
             ("Weight of quality", state.QUALITY_WEIGHT),
         ):
             st.slider(label, 0.0, 3.0, value=1.0, step=0.1, key=key, bind="query-params")
+    _closeness()
     a, b = st.session_state[state.COMPLEXITY_WEIGHT], st.session_state[state.QUALITY_WEIGHT]
     if (a, b) == (1.0, 1.0):
         said = "complexity x quality, as in the paper"
@@ -225,36 +238,40 @@ def _names(opened: Opened) -> None:
             column.warning(f"Not in this pool, so not in this filter: {told}.")
 
 
-def _filter(opened: Opened) -> None:
-    """A filter as its short text, and what fills it in: the one of Explore, and saved views."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Only rows that pass this filter",
-            key=state.RULE_FILTER,
-            bind="query-params",
-            placeholder='e.g. quality=4..;tag=good;search="sour dough"',
-            help="Any column, search or closeness, as in the filters of Explore. A saved selection "
-            "keeps the rows that pass now, whatever is tagged or decided later.",
+def _closeness() -> None:
+    """Examples of the target task, whose closeness is a factor of the score."""
+    label = "Closeness to examples"
+    if count := len(parse_examples(str(st.session_state.get(state.EXAMPLES, "")))):
+        label += f" · {count}"
+    with st.popover(label, icon=":material/my_location:", key="closeness"):
+        st.caption(
+            "Rows score the more, the closer they are in meaning to one of these prompts of the "
+            "task that you train for."
         )
-        with st.popover("Fill in", icon=":material/bookmarks:"):
-            explored = str(st.session_state.get(state.FILTER, ""))
-            found = [("As filtered on Explore", explored)] if explored else []
-            found += [(one.name, one.filter) for one in views(opened.project)]
-            if not found:
-                st.caption("Filter the rows on Explore, or save a filter there as a view.")
-            for place, (name, text) in enumerate(found):
-                st.button(
-                    escape(name),
-                    key=f"rule_filter_{place}",
-                    type="tertiary",
-                    help=escape(text),
-                    on_click=_fill_in,
-                    args=(text,),
-                )
+        st.text_area(
+            "Examples, one a line",
+            key=state.EXAMPLES,
+            bind="query-params",
+            height=200,
+            placeholder="5 to 50 prompts are good",
+            help=EXAMPLES_HELP,
+        )
+        st.slider(
+            "Weight of closeness",
+            0.1,
+            5.0,
+            value=1.0,
+            step=0.1,
+            key=state.CLOSENESS_WEIGHT,
+            bind="query-params",
+            help="The score is multiplied by the similarity to the power of this.",
+        )
 
 
-def _fill_in(text: str) -> None:
-    st.session_state[state.RULE_FILTER] = text
+def _closeness_of_rule() -> Closeness | None:
+    examples = parse_examples(str(st.session_state[state.EXAMPLES]))
+    weight = float(st.session_state[state.CLOSENESS_WEIGHT])
+    return Closeness(examples, weight) if examples else None
 
 
 def _conditions() -> None:
