@@ -110,13 +110,13 @@ def calibrations(
     that nobody scored are left out. Scores outside 1 to 6 (a length, a rank) are compared all the
     same; look at Spearman alone there.
     """
-    table = _pool(project, table)
-    found = []
+    table, found = _pool(project, table), []
+    known = sorted(scorers(project), key=lambda one: not one.active)
     for dimension in DIMENSIONS:
         people = people_scores(project, dimension, queue)
         if np.isnan(people).all():
             continue
-        for one in sorted(scorers(project), key=lambda one: not one.active):
+        for one in known:
             if one.dimension == dimension:
                 scores = _row_scores(project, one.scorer, len(table))
                 found.append(

@@ -72,7 +72,7 @@ def _agreement(opened: Opened, queue: Queue) -> None:
         st.caption(f"{escape(one.sentence())}.")
         return
     _figures(one)
-    left, middle, right = st.columns([4, 3, 4])
+    left, middle, right = st.columns([4, 3, 5])
     with left:
         _pairs(one)
     with middle:
@@ -106,7 +106,7 @@ def _figures(one: ReviewerAgreement) -> None:
         border=True,
         help="The share of equal ones among the pairs of answers to the same row.",
     )
-    third.metric("Rows with two answers or more", f"{one.rows:,}", border=True)
+    third.metric("Answered twice or more", f"{one.rows:,}", border=True)
     fourth.metric("Rows that differ", f"{len(one.differ):,}", border=True)
     if math.isnan(one.alpha):
         st.caption("Alpha is unknown, because all answers are the same.")

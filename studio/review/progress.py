@@ -72,15 +72,21 @@ def _time_left(found: QueueProgress, open_to: list[int]) -> str:
 def _figures(found: QueueProgress, open_to: list[int], held: list[Lease]) -> None:
     st.progress(found.done / max(found.rows, 1), f"{found.sentence()}")
     one, two, three, four = st.columns(4)
-    one.metric("Rows done", f"{found.done:,} of {found.rows:,}", border=True)
-    two.metric("Answers", f"{found.answers:,} of {found.needed:,}", border=True)
-    three.metric("Claimed now", plural(len({lease.row for lease in held})), border=True)
+    one.metric("Rows that wait", f"{found.rows - found.done:,}", border=True)
+    two.metric("Claimed now", f"{len({lease.row for lease in held}):,}", border=True)
+    paces = [one.per_hour for one in found.reviewers if math.isfinite(one.per_hour)]
+    three.metric(
+        "Rows an hour",
+        f"{sum(paces):,.0f}" if paces else "–",
+        border=True,
+        help="All reviewers together. Breaks of more than five minutes do not count.",
+    )
     four.metric(
         "Time left",
         _time_left(found, open_to),
         border=True,
         help="The answers that are missing, when everybody who has rows left goes on at their "
-        "pace. Breaks of more than five minutes do not count.",
+        "pace.",
     )
 
 
