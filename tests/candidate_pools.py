@@ -63,7 +63,7 @@ def with_columns(table: PoolTable, **columns: object) -> PoolTable:
     for name, values in columns.items():
         whole[name] = values
         if isinstance(values, np.ndarray):
-            whole[name] = np.zeros(len(table), values.dtype)
+            whole[name] = np.zeros((len(table), *values.shape[1:]), values.dtype)
             whole[name][table.vector_rows] = values
     return replace(table, **whole)
 
@@ -107,6 +107,8 @@ def pools(draw: some.DrawFn, *, with_graph: bool | None = None) -> tuple[Candida
         instruction_characters=column(some.integers(0, 3)).astype(np.int32),
         response_characters=column(some.integers(0, 3)).astype(np.int32),
         cluster=column(some.integers(-1, 2)).astype(np.int32),
+        tags=np.column_stack([column(some.integers(0, 2)) == 0 for _ in range(3)]),
+        tag_names=("a", "b", "c"),
         pinned=pinned,
         quotas=draw(
             some.just(NO_QUOTAS) | some.builds(_quota, some.just(column(some.integers(-1, 1))))

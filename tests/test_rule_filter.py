@@ -12,7 +12,7 @@ import pytest
 from deita_core.cli import main
 from deita_core.errors import FilterError, SelectionError
 from deita_core.filtering import PoolColumns, settled
-from deita_core.filtering.settling import with_closeness
+from deita_core.filtering.settling import for_rule
 from deita_core.jobs.kinds.select_rows import select_and_save, selection_input
 from deita_core.project import Project
 from deita_core.project.ledger import tag_rows
@@ -115,7 +115,7 @@ def close_to(project: Project, rule: SelectionRule) -> PoolTable:
     texts = [conversation(row).text for row in range(59)]
     add_embeddings(project, number, vector_table(embedder.embed(texts).vectors))
     table = selection_input(project)
-    return with_closeness(table, rule, PoolColumns(project, table, load=lambda record: embedder))
+    return for_rule(table, rule, PoolColumns(project, table, load=lambda record: embedder))
 
 
 def test_closeness_is_a_factor_of_the_score_with_its_weight(project: Project) -> None:
@@ -191,3 +191,13 @@ def test_a_filter_that_cannot_be_read_is_told_before_any_work(
     assert main([*run, "--search", "/(/", "--quiet"]) == 1
     assert not (tmp_path / "a.duckdb").exists()
     assert "/(/" in capsys.readouterr().err
+
+
+def test_mig_over_tags_reads_the_tags_of_the_project(project: Project) -> None:
+    with pytest.raises(SelectionError, match="no row has one: tag rows first"):
+        select_and_save(project, SelectionRule("mig_tags", budget=3), "early")
+    tag_rows(project, list(range(20)), "first", author="eva")
+    tag_rows(project, [21, 22], "second", author="eva")
+    kept = select_and_save(project, SelectionRule("mig_tags", budget=6), "spread").kept
+    assert {21, 22} & set(kept)
+    assert set(kept) <= {*range(20), 21, 22}

@@ -42,6 +42,8 @@ def pool(rows: int = 60, seed: int = 0) -> PoolTable:
         flag_names=(),
         graph=naive_graph(vectors[numbers], -1.0),
         cluster=draw.integers(-1, 3, rows).astype(np.int32),
+        tags=draw.random((rows, 3)) < 0.4,
+        tag_names=("easy", "long", "odd"),
         ids=np.array([f"id{row}" for row in range(rows)]),
         characters=characters.sum(axis=0, dtype=np.int32),
         instruction_characters=characters[0],
@@ -105,9 +107,11 @@ def test_what_it_needs_is_missed_when_it_is_not_there(name):
     bare = pool()
     object.__setattr__(bare, "graph", None)
     object.__setattr__(bare, "cluster", None)
+    object.__setattr__(bare, "tags", None)
     strategy = find_strategy(name)
-    if strategy.needs_graph or strategy.needs_clusters:
-        with pytest.raises(SelectionError, match="similarity graph"):
+    if strategy.needs_graph or strategy.needs_clusters or strategy.needs_tags:
+        missing = "no row has one: tag rows first" if strategy.needs_tags else "similarity graph"
+        with pytest.raises(SelectionError, match=missing):
             select(SelectionRule(name, 0.5, 20), bare)
     else:
         assert len(select(SelectionRule(name, 0.9, 20), bare).kept) > 0

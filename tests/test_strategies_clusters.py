@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import Candidates, Limits
-from deita_core.selection.strategies.clusters import CAR, MIG, spread_of
+from deita_core.selection.strategies.clusters import CAR, MIG, MIG_TAGS, spread_of
 from deita_core.selection.strategies.deduplication import cluster_centroids
 from tests.candidate_pools import NaiveRoom, changed, column, made, pools, run
 
@@ -28,10 +30,27 @@ def naive_car(candidates: Candidates, limits: Limits) -> list[int]:
 
 
 def naive_mig(candidates: Candidates, limits: Limits) -> list[int]:
-    room, cluster = NaiveRoom(candidates, limits), column(candidates, "cluster")
-    spread = spread_of(cluster_centroids(candidates.table.vectors, cluster), limits.threshold)
+    cluster = column(candidates, "cluster")
+    centroids = cluster_centroids(candidates.table.vectors, cluster)
+    carries = np.array([[one == c for c in range(len(centroids))] for one in cluster], float)
+    return naive_information(candidates, limits, carries, spread_of(centroids, limits.threshold))
+
+
+def naive_mig_tags(candidates: Candidates, limits: Limits) -> list[int]:
+    tags, vectors = column(candidates, "tags"), candidates.table.vectors.astype(np.float64)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    sums = np.array([units[one].sum(axis=0) for one in tags.T])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    centroids = np.where(lengths > 1e-6, sums / np.maximum(lengths, 1e-6), 0.0)
+    carries = tags / np.maximum(tags.sum(axis=1, keepdims=True), 1)
+    return naive_information(candidates, limits, carries, spread_of(centroids, limits.threshold))
+
+
+def naive_information(candidates, limits, carries, spread) -> list[int]:
+    """The loop of mig/sampler.py; carries: (m, labels), each row's shares of its labels."""
+    room = NaiveRoom(candidates, limits)
     score = np.maximum(np.nan_to_num(candidates.scores), 0.0)
-    brings = np.where((cluster >= 0)[:, None], score[:, None] * spread[cluster], 0.0)
+    brings = score[:, None] * (carries @ spread)
     left = [row for row in candidates.best_first().tolist() if row not in room.rows]
     if room.is_enough():
         return room.take_in_order(left)
@@ -55,6 +74,30 @@ def test_car_selects_what_its_plain_loop_selects(pool):
 def test_mig_selects_what_its_plain_loop_selects(pool):
     if clustered(pool[0]):
         assert run(MIG, *pool).kept.tolist() == naive_mig(*pool)
+
+
+@given(pools())
+@settings(deadline=None)
+def test_mig_over_tags_selects_what_its_plain_loop_selects(pool):
+    if column(pool[0], "tags").any():
+        assert run(MIG_TAGS, *pool).kept.tolist() == naive_mig_tags(*pool)
+
+
+def test_mig_over_tags_turns_to_a_tag_of_which_it_knows_less():
+    limits = Limits(0.9, 2)
+    tags = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]], np.bool_)
+    pool = changed(two_clusters(limits), tags=tags, tag_names=("a", "b"))
+    pool = replace(pool, scores=np.array([9.0, 8, 7, 8, 2]))
+    assert run(MIG_TAGS, pool, limits).kept.tolist() == [0, 3]
+
+
+def test_a_row_of_two_tags_carries_half_of_its_score_to_each():
+    limits = Limits(0.9, 2)
+    tags = np.array([[1, 0], [0, 0], [0, 0], [1, 1], [0, 1]], np.bool_)
+    pool = changed(two_clusters(limits), tags=tags, tag_names=("a", "b"))
+    for score, second in ((12.0, 3), (8.0, 4)):
+        scored = replace(pool, scores=np.array([20.0, 1, 1, score, 5]))
+        assert run(MIG_TAGS, scored, limits).kept.tolist() == [0, second]
 
 
 def two_clusters(limits: Limits) -> Candidates:

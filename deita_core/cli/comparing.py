@@ -114,8 +114,10 @@ def _row(first: str, *others: str) -> str:
 
 def _random(one: Figure) -> str:
     """The mean over the draws with their standard deviation."""
-    spread = "" if one.random_sd is None else f" ± {one.random_sd:.2g}"
-    return _number(one.random_mean) + spread
+    if not one.random_sd:
+        return _number(one.random_mean)
+    spread = f"{one.random_sd:,.0f}" if one.random_sd >= 100 else f"{one.random_sd:.2g}"
+    return f"{_number(one.random_mean)} ± {spread}"
 
 
 def _number(number: float | None) -> str:

@@ -45,6 +45,7 @@ from deita_core.selection.outcome import select
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import CONDITION_COLUMNS, SelectionRule
 from deita_core.selection.status import STATUSES
+from deita_core.selection.strategies import find_strategy
 
 Kind = Literal["number", "name", "names"]
 
@@ -245,7 +246,8 @@ class PoolColumns:
         saved = find_selection(self.project, name)
         kept = selection_rows(self.project, saved.selection)[0]
         rule = SelectionRule.from_json(saved.rule)
-        if rule.closeness is None:  # that would take a model
+        strategy = find_strategy(rule.strategy)
+        if rule.closeness is None and not strategy.needs_tags:  # a model; tags as they were then
             outcome = select(rule, self.with_vectors)
             if sorted(outcome.kept.tolist()) == sorted(kept):
                 return _coded(outcome.trace.status, tuple(status.label for status in STATUSES))

@@ -16,6 +16,7 @@ from deita_core.filtering.nearness import closeness
 from deita_core.selection.filters import packed_rows
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
+from deita_core.selection.strategies import find_strategy
 
 
 def filter_of(rule: SelectionRule) -> Filter:
@@ -34,11 +35,20 @@ def settled(rule: SelectionRule, columns: PoolColumns) -> SelectionRule:
     return replace(rule, passing=packed_rows(matching_rows(filter_of(rule), columns)))
 
 
-def with_closeness(table: PoolTable, rule: SelectionRule, columns: PoolColumns) -> PoolTable:
-    """The table with the closeness to the rule's examples, if it has some.
+def needs_more(rule: SelectionRule) -> bool:
+    """Does the rule ask for something that `for_rule` puts into the table?"""
+    return rule.closeness is not None or find_strategy(rule.strategy).needs_tags
+
+
+def for_rule(table: PoolTable, rule: SelectionRule, columns: PoolColumns) -> PoolTable:
+    """The table with what the rule asks of the project: the closeness to its examples, if it has
+    some, and the tags of the rows as of now, if its strategy looks at them.
 
     The pool's embedder reads the examples. Raises FilterError or ModelError where it cannot.
     """
+    if find_strategy(rule.strategy).needs_tags and table.tags is None:
+        tags = columns["tag"]
+        table = replace(table, tags=tags.values, tag_names=tags.names)
     if rule.closeness is None or table.closeness_to == rule.closeness.examples:
         return table
     examples = rule.closeness.examples

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from deita_core.errors import PathError, SelectionError
 from deita_core.filtering import PoolColumns
-from deita_core.filtering.settling import with_closeness
+from deita_core.filtering.settling import for_rule
 from deita_core.formats.read import PoolRow, read
 from deita_core.progress import Stage
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, load_clusters, load_graph
+from deita_core.project.ledger import decisions_version
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, find_selection, selection_rows, selections
@@ -51,15 +52,8 @@ RANDOM: Final = "random"
 CLUSTER_SEED: Final = 1
 # Part of the key of what is kept: raise it when a measure or a change of a rule changes.
 _REVISION: Final = 1
-_NOT_IN_KEY: Final = (
-    "vectors",
-    "vector_rows",
-    "cluster",
-    "xy",
-    "admitted",
-    "closeness",
-    "closeness_to",
-)
+_BY_RULE: Final = ("admitted", "closeness", "closeness_to", "tags", "tag_names")
+_NOT_IN_KEY: Final = ("vectors", "vector_rows", "cluster", "xy", *_BY_RULE)
 _TEXTS, _SHOWN = 200, 200  # texts of nobody's conversations that are kept, and characters of each
 
 
@@ -189,7 +183,7 @@ def named_sets(
     saved = {one.name: one for one in selections(project)}
     named = [saved[name] for name in (a, b) if name in saved]
     rule = SelectionRule.from_json(named[0].rule) if named else SelectionRule()
-    table = with_closeness(table, rule, PoolColumns(project, table))
+    table = for_rule(table, rule, PoolColumns(project, table))
     scores, files = rule_scores(rule, table), []
     sets: dict[str, RowSet] = {}
     for name in dict.fromkeys((a, b)):
@@ -250,7 +244,7 @@ def stability_table(
 ) -> PoolTable:
     """What `stability_steps` takes: the pool, with the closeness that the rule asks for."""
     table = comparison_table(project) if table is None else table
-    return with_closeness(table, rule, PoolColumns(project, table))
+    return for_rule(table, rule, PoolColumns(project, table))
 
 
 def other_embedders(project: Project) -> list[tuple[str, int]]:
@@ -302,7 +296,9 @@ def measures_key(
 def stability_key(project: Project, saved: SavedSelection, table: PoolTable, rows: Rows) -> str:
     """The key of a selection's stability: the same for the same rule, rows, pool and embedders."""
     rivals = [graph_key(project, number) for _, number in other_embedders(project)]
-    said = json.dumps([_REVISION, CLUSTER_SEED, saved.rule, rivals])
+    looks = find_strategy(SelectionRule.from_json(saved.rule).strategy).needs_tags
+    tags = decisions_version(project) if looks else 0
+    said = json.dumps([_REVISION, CLUSTER_SEED, saved.rule, rivals, tags])
     clusters = load_clusters(project)
     return _key(project, table, said, rows, *([] if clusters is None else [clusters]))
 

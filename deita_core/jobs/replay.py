@@ -35,6 +35,7 @@ from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
 from deita_core.scoring.protocol import DIMENSIONS
 from deita_core.selection.rule import SelectionRule
+from deita_core.selection.strategies import find_strategy
 
 RunJobs = Callable[[Project, Sequence[JobSpec]], object]
 
@@ -86,6 +87,11 @@ def replay_manifest(
     files = [locate(file, manifest_file, pool_dirs) for file in manifest.pool]
     chosen = manifest.selection
     rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
+    if find_strategy(rule.strategy).needs_tags:
+        raise ExportError(
+            f"{rule.strategy} looks at tags, which stand in the ledger of {manifest.project} and "
+            "not in the manifest: export it from that project again"
+        )
     models = _model_jobs(manifest, rule)
     output = manifest.output
     export = ExportSpec(

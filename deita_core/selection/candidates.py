@@ -139,6 +139,17 @@ class Candidates:
         of_places: NDArray[np.int32] = cluster[self.rows]
         return of_places
 
+    def tags(self) -> NDArray[np.bool_]:
+        """Which tags each place has: (m, k); SelectionError when no row has one."""
+        tags = self.table.tags
+        if tags is None or not tags[self.rows].any():
+            raise SelectionError(
+                "this strategy looks at tags, and no row has one: tag rows first (on the Explore "
+                "page, or by `tag` on the command line), or choose a strategy that needs none"
+            )
+        of_places: NDArray[np.bool_] = tags[self.rows]
+        return of_places
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -165,7 +176,8 @@ class Strategy:
     source: where it comes from and what it does, in one or two sentences.
     steps: a generator of progress that returns the trace, by place like its candidates.
     uses_threshold: the threshold of the rule changes something. uses_score: scores do more than
-    break ties or choose the first row. needs_graph, needs_clusters: SelectionError without them.
+    break ties or choose the first row. needs_graph, needs_clusters, needs_tags: SelectionError
+    without them.
     duplicate_of: what its near-duplicates are too close to, e.g. "a better one"; "" without any.
     """
 
@@ -178,6 +190,7 @@ class Strategy:
     uses_score: bool = False
     needs_graph: bool = False
     needs_clusters: bool = False
+    needs_tags: bool = False
     duplicate_of: str = ""
 
 

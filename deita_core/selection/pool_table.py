@@ -78,7 +78,8 @@ class PoolTable:
     their rows, ascending. graph: the similarity graph of `vectors`. cluster: (n,) int32, -1 for
     none. admitted: (n,) bool, rows let through by something outside a rule (a lasso, a query);
     None: all of them. closeness: (n,) float64, NaN without a vector, the similarity to the most
-    similar of the texts `closeness_to`; None: not known.
+    similar of the texts `closeness_to`; None: not known. tags: (n, k) bool, which of the k
+    `tag_names` a row has; None: not known.
     """
 
     turns: NDArray[np.integer]
@@ -106,6 +107,8 @@ class PoolTable:
     admitted: NDArray[np.bool_] | None = None
     closeness: NDArray[np.float64] | None = None
     closeness_to: tuple[str, ...] = ()
+    tags: NDArray[np.bool_] | None = None
+    tag_names: tuple[str, ...] = ()
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +117,11 @@ class PoolTable:
             column = getattr(self, name)
             if column is not None and column.shape != (rows,):
                 raise SelectionError(f"{name} must be ({rows},) like turns, got {column.shape}")
+        if self.tags is not None and self.tags.shape != (rows, len(self.tag_names)):
+            raise SelectionError(
+                f"tags must be ({rows}, {len(self.tag_names)}), a column for each of tag_names, "
+                f"got {self.tags.shape}"
+            )
         vectors, numbers = as_embeddings(self.vectors), self.vector_rows
         object.__setattr__(self, "vectors", vectors)
         if numbers.shape != (len(vectors),):

@@ -26,7 +26,7 @@ from deita_core.project.measured import kept_measures, kept_stability
 from deita_core.project.selections import SavedSelection
 from deita_core.selection.analysis.compare import Figure, Measured, SetComparison, measure_sets
 from deita_core.selection.analysis.stability import Survival
-from studio.compare.sets import Pair, Side, best_table
+from studio.compare.sets import Pair, Side
 from studio.shell import state
 from studio.shell.jobs_panel import active_job
 from studio.shell.person import told
@@ -41,7 +41,7 @@ def measures_view(
     key = measures_key(opened.project, arrays(opened), found, scores)
     kept = kept_measures(opened.project, key)
     if kept is None:
-        measured = finish(measure_sets(best_table(opened), found, scores, quick=True))
+        measured = finish(measure_sets(arrays(opened), found, scores, quick=True))
     else:
         measured = read_measured(kept.found)
     _measures_table(pair, measured)
@@ -79,8 +79,10 @@ def number_text(value: float | None) -> str:
 
 
 def _random(one: Figure) -> str:
-    spread = "" if one.random_sd is None else f" ± {one.random_sd:.2g}"
-    return number_text(one.random_mean) + spread
+    if not one.random_sd:
+        return number_text(one.random_mean)
+    spread = f"{one.random_sd:,.0f}" if one.random_sd >= 100 else f"{one.random_sd:.2g}"
+    return f"{number_text(one.random_mean)} ± {spread}"
 
 
 def stability_view(opened: Opened, pair: Pair) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.errors import SelectionError
 from deita_core.jobs.compare_sets import FileSet, match_file, saved_set
 from deita_core.project.graphs import load_clusters
 from deita_core.project.selections import SavedSelection, selections, selections_version
@@ -30,7 +29,7 @@ from deita_core.selection.rule import SelectionRule
 from studio.pool.loader import one_file
 from studio.select.cache import input_of
 from studio.shell import state
-from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, pool_input, stop_without
+from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
 from studio.shell.text import escape, plural
 
 POOL, RANDOM, FILE = "pool", "random", "file"
@@ -65,14 +64,6 @@ Pair = tuple[Side, Side]
 def light_table(opened: Opened) -> PoolTable:
     """The pool with its clusters and without vectors, which take longest to read."""
     return replace(arrays(opened), cluster=load_clusters(opened.project))
-
-
-def best_table(opened: Opened) -> PoolTable:
-    """The pool with its vectors, or without where it is not scored or not embedded yet."""
-    try:
-        return pool_input(opened)
-    except SelectionError:
-        return arrays(opened)
 
 
 def chosen_sets(opened: Opened) -> Pair | None:
@@ -141,7 +132,7 @@ def _drawn(opened: Opened, sides: list[Side | None]) -> Pair | None:
     pair = a, b
     if a.is_random or b.is_random:
         count = len((b if a.is_random else a).rows.rows)
-        drawn = random_set(best_table(opened), evol_scores_of(opened, pair), count, SEEDS[0])
+        drawn = random_set(arrays(opened), evol_scores_of(opened, pair), count, SEEDS[0])
         a, b = (
             replace(one, rows=RowSet(one.rows.name, drawn)) if one.is_random else one
             for one in pair

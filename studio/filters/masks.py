@@ -15,7 +15,7 @@ from deita_core.errors import SelectionError
 from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
 from deita_core.filtering.columns import embedder_of
 from deita_core.filtering.filter import Near, Search, Where
-from deita_core.filtering.settling import with_closeness
+from deita_core.filtering.settling import for_rule
 from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
 from deita_core.project.selections import selections_version
@@ -51,14 +51,14 @@ def settled_rule(opened: Opened, rule: SelectionRule) -> SelectionRule:
     return replace(rule, passing=_packed(opened, rule.filter))
 
 
-def close_to_examples(opened: Opened, rule: SelectionRule) -> PoolTable:
-    """The pool with its vectors, and with the closeness to the examples of the rule.
+def table_for(opened: Opened, rule: SelectionRule) -> PoolTable:
+    """The pool with its vectors, and with what the rule asks of the project (see `for_rule`).
 
-    Raises FilterError where they cannot be embedded, SelectionError where vectors are missing.
+    Raises FilterError where examples cannot be embedded, SelectionError where vectors are missing.
     """
     with _ONE_AT_A_TIME:
         table = pool_input(opened)
-        return with_closeness(table, rule, PoolColumns(opened.project, table, load=_embedder))
+        return for_rule(table, rule, PoolColumns(opened.project, table, load=_embedder))
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Opened: _as_of_now})

@@ -16,7 +16,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from deita_core.filtering.search import found_rows
+from deita_core.filtering.settling import needs_more
 from deita_core.progress import FilterProgress, finish
+from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import Pins, pins, pins_version
 from deita_core.selection.analysis.changes import Changes, changes
 from deita_core.selection.analysis.measures import (
@@ -38,7 +40,8 @@ from deita_core.selection.analysis.thresholds import Frontier, frontier_steps
 from deita_core.selection.outcome import Outcome, select_steps
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.filters.masks import close_to_examples
+from deita_core.selection.strategies import find_strategy
+from studio.filters.masks import table_for
 from studio.shell.resources import AS_OF_NOW, Opened, pool_input
 
 Progress = TypeVar("Progress")
@@ -52,15 +55,23 @@ _OF_PINS = {Opened: lambda opened: (opened.key, pins_version(opened.project))}
 
 
 def input_of(opened: Opened, rule: SelectionRule) -> PoolTable:
-    """The same, with the closeness to the examples of the rule; raises FilterError, too."""
-    if rule.closeness is None:
+    """The same, with the closeness to the examples of the rule, and the tags that its strategy
+    looks at; raises FilterError, too."""
+    if not needs_more(rule):
         return pool_input(opened)
-    return _input_close_to(opened, SelectionRule(closeness=rule.closeness))
+    asked = SelectionRule(rule.strategy, closeness=rule.closeness)
+    return _input_for(opened, asked, _tags_version(opened, rule))
 
 
-@st.cache_resource(show_spinner="Reading the examples", max_entries=2, hash_funcs=_OF_POOL)
-def _input_close_to(opened: Opened, rule: SelectionRule) -> PoolTable:
-    return close_to_examples(opened, rule)
+@st.cache_resource(show_spinner="Reading examples and tags", max_entries=2, hash_funcs=_OF_POOL)
+def _input_for(opened: Opened, rule: SelectionRule, tags: int) -> PoolTable:
+    return table_for(opened, rule)
+
+
+def _tags_version(opened: Opened, rule: SelectionRule) -> int:
+    """What grows when tags change; 0 where the rule does not look at them."""
+    looks = find_strategy(rule.strategy).needs_tags
+    return decisions_version(opened.project) if looks else 0
 
 
 @st.cache_data(show_spinner=False, max_entries=8, hash_funcs=_OF_PINS)
@@ -97,17 +108,18 @@ def scale(opened: Opened) -> Scale | None:
 # Both are filled by `_made`, because a cached function cannot show its progress. They are apart,
 # so that a drag of the slider does not drive out what took longer.
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=_OF_POOL)
-def _outcomes(opened: Opened, rule: SelectionRule) -> dict[str, object]:
+def _outcomes(opened: Opened, rule: SelectionRule, tags: int) -> dict[str, object]:
     return {}
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_OF_POOL)
-def _others(opened: Opened, what: str, rule: SelectionRule) -> dict[str, object]:
+def _others(opened: Opened, what: str, rule: SelectionRule, tags: int) -> dict[str, object]:
     return {}
 
 
 def _made(opened: Opened, what: str, rule: SelectionRule, make: Callable[[], Result]) -> Result:
-    box = _outcomes(opened, rule) if what == "outcome" else _others(opened, what, rule)
+    tags = _tags_version(opened, rule)
+    box = _outcomes(opened, rule, tags) if what == "outcome" else _others(opened, what, rule, tags)
     if "made" not in box:
         box["made"] = make()
     result: Result = box["made"]  # type: ignore[assignment]

@@ -12,7 +12,7 @@ import numpy as np
 
 from deita_core.errors import SelectionError
 from deita_core.filtering import PoolColumns, settled
-from deita_core.filtering.settling import with_closeness
+from deita_core.filtering.settling import for_rule
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds.similarity import read_graph, write_graph_place
@@ -51,7 +51,7 @@ def selection_input(
     rows, vectors = load_vectors(project, embedder)
     graph, cluster = load_graph(project), load_clusters(project)
     table = arrays.with_vectors(vectors, rows, graph=graph, cluster=cluster)
-    return table if rule is None else with_closeness(table, rule, PoolColumns(project, table))
+    return table if rule is None else for_rule(table, rule, PoolColumns(project, table))
 
 
 def with_pins(rule: SelectionRule, project: Project) -> SelectionRule:

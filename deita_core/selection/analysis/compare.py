@@ -20,7 +20,6 @@ from deita_core.selection.analysis.measures import (
     SAMPLE,
     VENDI_SAMPLE,
     coverage,
-    embedded_places,
     mean_or_nan,
     nearest_distance,
     pool_distance,
@@ -189,8 +188,11 @@ def compare_sets(table: PoolTable, a: RowSet, b: RowSet, evol_scores: Floats) ->
 def random_set(table: PoolTable, evol_scores: Floats, count: int, seed: int) -> Rows:
     """`count` rows drawn by a seed from those that have an evol score and a vector, or from all
     where these are too few: (count,) int64, fewer where the pool has fewer.
+
+    The same rows whether the table has its vectors or only knows which rows were embedded.
     """
-    ready = np.flatnonzero((table.place >= 0) & ~np.isnan(evol_scores))
+    embedded = table.place >= 0 if table.has_vector is None else table.has_vector
+    ready = np.flatnonzero(embedded & ~np.isnan(evol_scores))
     if len(ready) < count:
         ready = np.arange(len(table))
     drawn: Rows = ready[random_order(ready, seed)[:count]]
@@ -320,15 +322,16 @@ def measure_sets(
     """The measures of two sets beside those of random rows; yields which one it is at.
 
     seeds: of the random draws. covered_at: similarity from -1 to below 1, for the coverage. quick:
-    only what takes no time. Vendi and NovelSum grow with the number of rows, so all sets are
-    measured on as many rows as the smallest has, at most.
+    only what takes no time, and no vectors. Vendi and NovelSum grow with the number of rows, so
+    all sets are measured on as many rows as the smallest has, at most.
     """
     a, b = found.a.rows, found.b.rows
     fewer = min(len(a), len(b))
     draws = [random_set(table, evol_scores, fewer, seed) for seed in seeds]
     shared = (int(np.isin(a, draw).sum()) for draw in draws)
     sets = (a, b, *draws)
-    fewest = min(len(embedded_places(table, rows)) for rows in sets)
+    known = table.has_vector if quick and table.has_vector is not None else table.place >= 0
+    fewest = min(int(np.count_nonzero(known[rows])) for rows in sets)
     means, diversity = _means(table, evol_scores), _diversity(table, fewest, covered_at)
     asked = means if quick else (*means, *diversity)
     figures = []

@@ -6,7 +6,7 @@ from typing import Final
 
 from deita_core.errors import SelectionError
 from deita_core.selection.candidates import Strategy
-from deita_core.selection.strategies.clusters import CAR, MIG
+from deita_core.selection.strategies.clusters import CAR, MIG, MIG_TAGS
 from deita_core.selection.strategies.coverage import FACILITY_LOCATION, K_CENTER, QDIT
 from deita_core.selection.strategies.deduplication import (
     DISTILABEL,
@@ -33,6 +33,7 @@ STRATEGIES: Final[tuple[Strategy, ...]] = (
     QDIT,
     CAR,
     MIG,
+    MIG_TAGS,
     DS2,
     SEMDEDUP,
     NEMO_CURATOR,

@@ -90,10 +90,17 @@ def cluster_centroids(
     Zero where the rows cancel each other out, and for a cluster without rows.
     """
     members = np.flatnonzero(cluster >= 0)
-    centroids = np.zeros((int(cluster.max()) + 1, vectors.shape[1]))
-    for start in range(0, len(members), _BLOCK):
-        part = members[start : start + _BLOCK]
-        np.add.at(centroids, cluster[part], unit_rows(vectors, part))
+    return group_centroids(vectors, members, cluster[members], int(cluster.max()) + 1)
+
+
+def group_centroids(
+    vectors: NDArray[np.floating], rows: Rows, group: NDArray[np.integer], groups: int
+) -> NDArray[np.float64]:
+    """The same of groups that may share rows: rows, group: (k,), a row and a group it is in."""
+    centroids = np.zeros((groups, vectors.shape[1]))
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        np.add.at(centroids, group[part], unit_rows(vectors, rows[part]))
     lengths = np.linalg.norm(centroids, axis=1)
     # Rows that cancel each other out have no centre: all are equally far from it.
     centroids *= np.where(lengths > _NO_CENTRE, 1 / np.maximum(lengths, _NO_CENTRE), 0.0)[:, None]

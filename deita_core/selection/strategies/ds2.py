@@ -138,7 +138,8 @@ def correct_ratings(given: Ints, nearest: NDArray[np.integer], distance: Floats)
     for kind in range(len(kinds)):
         rows = np.flatnonzero(of == kind)
         wrong = 1.0 - min(right[kind], 1.0)
-        wrong = min(max(wrong, _LEAST_WRONG), _MOST_WRONG)
+        if not 0.0 < wrong < 1.0:  # as in docta/core/knn.py: all or none cannot be
+            wrong = _MOST_WRONG if wrong >= 1.0 else _LEAST_WRONG
         doubted = rows[doubt[rows] >= np.percentile(doubt[rows], 100 * (1.0 - wrong))]
         corrected[doubted] = kinds[votes[doubted].argmax(axis=1)]
     return corrected
@@ -190,7 +191,8 @@ def solve_transition(seen: tuple[Floats, Floats, Floats]) -> tuple[Floats, Float
     true rating, (k,), under which singles, pairs and triples are seen as often as they were.
 
     Least squares on softmaxes, from a matrix that favours its diagonal, as in docta/core/hoc.py;
-    that takes steps by Adam from a random prior, this L-BFGS from an even one.
+    that adds up the three norms and takes steps by Adam from a random prior, this adds up their
+    squares, which are smooth at the solution, and takes L-BFGS from an even prior.
     """
     from scipy.optimize import minimize
 
