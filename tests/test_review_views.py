@@ -86,10 +86,11 @@ def test_the_progress_tells_the_rows_that_wait_and_who_could_answer_them(path: P
 
 
 def test_claimed_rows_of_somebody_who_left_are_given_back(path: Path) -> None:
-    with Project.open(path) as project:
-        claim(project, 1, "Dan", 2)
     page = view("progress")
+    claim(project_of(path), 1, "Dan", 2)
+    page.run()
     assert metrics(page)["Claimed now"] == "2"
+    assert page.dataframe[0].value.set_index("reviewer")["claimed"]["Dan"] == 2
     assert page.dataframe[1].value["claimed by"][0].startswith("Dan until ")
     assert "2 rows of Dan given back" in page_after_toast(clicked(page, "release_0"))
     assert leases(project_of(path), 1) == []

@@ -13,7 +13,7 @@ from deita_core.errors import ReviewError
 from deita_core.project.ledger import UNDO
 from deita_core.project.log import log_entries
 from deita_core.project.queues import APPLY, GIVE_BACK, Queue, answers, make_queue
-from deita_core.project.review_rows import Said
+from deita_core.project.review_rows import Said, said_in_queue
 from deita_core.project.store import Project, now, whole_number
 from deita_core.review.answers import disagreeing
 
@@ -76,14 +76,9 @@ def waiting_for(project: Project, reviewer: str) -> frozenset[tuple[int, int]]:
 
 def said_of_row(project: Project, queue: int, row: int) -> list[Said]:
     """What stands of all answers and notes on a row of a queue, adjudicators' at the end."""
-    found = project.rows(
-        "SELECT s.author, s.slot, s.kind, s.value, s.why "
-        "FROM standing s JOIN queues q USING (queue) "
-        "WHERE (s.queue = ? OR q.adjudicates = ?) AND s.row = ? AND NOT s.shared "
-        "AND s.kind <> 'withdraw' ORDER BY s.queue <> ?, s.author, s.number",
-        *(queue, queue, row, queue),
-    )
-    return [Said(*line) for line in found]
+    settling = project.values("SELECT queue FROM queues WHERE adjudicates = ? ORDER BY 1", queue)
+    found = (said_in_queue(project, one, [row]) for one in (queue, *settling))
+    return [said for one in found for said in one.get(row, [])]
 
 
 def make_adjudication(

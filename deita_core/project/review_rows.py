@@ -107,7 +107,7 @@ def said_in_queue(project: Project, queue: int, rows: Sequence[int]) -> dict[int
     found = project.rows(
         "SELECT row, author, slot, kind, value, why FROM standing WHERE queue = ? AND NOT shared "
         "AND kind <> 'withdraw' AND row IN (SELECT unnest(?::INTEGER[])) "
-        "ORDER BY row, author, slot",
+        "ORDER BY row, author, number",
         *(queue, list(map(int, rows))),
     )
     for row, *facts in found:

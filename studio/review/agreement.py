@@ -268,15 +268,18 @@ def _verdict(value: float) -> str:
 def _adjudicate(opened: Opened, queue: Queue, count: int) -> None:
     if not may("curator") or queue.adjudicates is not None:
         return
-    with st.popover("New queue for an adjudicator", icon=":material/gavel:"):
+    known = queues(opened.project)
+    # Another key once the queue is made, so that it closes.
+    key = f"adjudicate_{len(known)}"
+    with st.popover("New queue for an adjudicator", icon=":material/gavel:", key=key):
         st.markdown(
             f"{plural(count)}, each decided by one person, whose verdict settles it: it is what "
             "the rule “adjudicated” takes."
         )
-        taken = {one.name for one in queues(opened.project)}
+        taken = {one.name for one in known}
         name = f"{queue.name[:80]}: settled"
         start = next(n for n in (name, *(f"{name} {i}" for i in range(2, 99))) if n not in taken)
-        wanted = st.text_input("Name", start, max_chars=100, key="adjudicate_name").strip()
+        wanted = st.text_input("Name", start, max_chars=100, key=f"{key}_name").strip()
         st.button(
             "Make the queue",
             type="primary",

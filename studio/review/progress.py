@@ -18,7 +18,6 @@ from deita_core.project.queue_state import Lease, end_leases, leases
 from deita_core.project.queues import Queue, QueueProgress, ask_more, progress, release
 from deita_core.review.answers import Answers, answered_once, disagreeing, uncertain
 from studio.review.answered import answers_of, read_row
-from studio.review.queue_list import as_reviewed
 from studio.rows.conversation import page_chosen
 from studio.rows.table import PAGE, lines_chosen
 from studio.shell.person import reviewer_name, told
@@ -30,24 +29,25 @@ Rows = NDArray[np.int64]
 
 def progress_view(opened: Opened, queue: Queue) -> None:
     """Draw the figures of the queue, its reviewers, the rows that wait, and what to do about it."""
-    found, held = _progress(opened, queue.queue), leases(opened.project, queue.queue)
-    given = answers_of(opened, queue.queue)
     with errors_shown():
-        _figures(found, _open_to(queue, found, given), held)
-        st.subheader("Reviewers", anchor=False)
-        if found.reviewers:
-            _reviewers(found, _open_to(queue, found, given), held)
-        else:
-            st.caption("Nobody has answered or claimed a row yet.")
+        st.fragment(_live, run_every="10s")(opened, queue)
+        given, held = answers_of(opened, queue.queue), leases(opened.project, queue.queue)
         _give_back(opened, queue, held)
         if may("curator"):
             _more(opened, queue, given)
         _waiting(opened, queue, given, held)
 
 
-@st.cache_data(show_spinner=False, max_entries=8, hash_funcs={Opened: as_reviewed})
-def _progress(opened: Opened, queue: int) -> QueueProgress:
-    return progress(opened.project, queue)
+def _live(opened: Opened, queue: Queue) -> None:
+    """What is drawn again every few seconds, while others review."""
+    found, held = progress(opened.project, queue.queue), leases(opened.project, queue.queue)
+    open_to = _open_to(queue, found, answers_of(opened, queue.queue))
+    _figures(found, open_to, held)
+    st.subheader("Reviewers", anchor=False)
+    if found.reviewers:
+        _reviewers(found, open_to, held)
+    else:
+        st.caption("Nobody has answered or claimed a row yet.")
 
 
 def _open_to(queue: Queue, found: QueueProgress, given: Answers) -> list[int]:
