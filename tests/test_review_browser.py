@@ -59,6 +59,10 @@ def test_twenty_rows_by_key_with_a_reload_lose_and_double_nothing(
 ) -> None:
     said_by_key(page, 0, 8)
     page.reload()  # some of the last ones are not sent yet
+    shows(page, 8)
+    page.keyboard.press("b")
+    shows(page, 7)
+    page.keyboard.press("l")
     said_by_key(page, 8, 20)
     shows(page, 20)
     assert page.locator(f"{CARD} :is(img, b b)").count() == 0

@@ -113,3 +113,12 @@ def said_in_queue(project: Project, queue: int, rows: Sequence[int]) -> dict[int
     for row, *facts in found:
         said[row].append(Said(*facts))
     return dict(said)
+
+
+def last_answered(project: Project, queue: int, reviewer: str = "", most: int = 5) -> list[int]:
+    """The rows of a queue about which a reviewer decided last, the last one last."""
+    return project.values(
+        "SELECT row FROM (SELECT row, max(number) AS number FROM decisions "
+        "WHERE queue = ? AND author = ? GROUP BY row ORDER BY 2 DESC LIMIT ?) ORDER BY number",
+        *(queue, people.reviewer(reviewer), most),
+    )

@@ -31,7 +31,13 @@ from deita_core.project.queues import (
     progress,
     verdicts_of_others,
 )
-from deita_core.project.review_rows import RowToReview, Said, rows_to_review, said_in_queue
+from deita_core.project.review_rows import (
+    RowToReview,
+    Said,
+    last_answered,
+    rows_to_review,
+    said_in_queue,
+)
 from deita_core.project.selections import selections
 from deita_core.review.decision import read_decisions
 from deita_core.selection.rule import SelectionRule
@@ -89,19 +95,22 @@ def review_card(opened: Opened, queue: Queue, reviewer: str) -> None:
 def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> dict[str, Any]:
     """Rows claimed for the reviewer, and everything that the card says about them and the queue.
 
-    handled: what became of what the browser sent last. Scores and others' answers are only there
-    for rows that the reviewer has answered whole; scores from the start where the queue is not
-    blind, and what an adjudicator decides upon.
+    handled: what became of what the browser sent last; with NOTHING the card begins, and gets the
+    rows that were decided last, so that one can go back to them. Scores and others' answers are
+    only there for rows that the reviewer has answered whole; scores from the start where the queue
+    is not blind, and what an adjudicator decides upon.
     """
     project = opened.project
     claimed = claim(project, queue.queue, reviewer, AHEAD + handled["later"])
     rows = rows_to_review(project, queue.queue, claimed, reviewer)
+    begins = not handled["number"]
+    decided = last_answered(project, queue.queue, reviewer) if begins else handled["rows"]
     answered = [
-        one.row
-        for one in rows_to_review(project, queue.queue, handled["rows"], reviewer)
+        one
+        for one in rows_to_review(project, queue.queue, decided, reviewer)
         if {said.slot for said in one.own} >= set(queue.asks)
     ]
-    facts = _facts(opened, [*([] if queue.blind else claimed), *answered])
+    facts = _facts(opened, [*([] if queue.blind else claimed), *(one.row for one in answered)])
     judged: Mapping[int, list[Said]] = {}
     if queue.adjudicates is not None:
         judged = said_in_queue(project, queue.adjudicates, claimed)
@@ -116,13 +125,14 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
         "minutes": LEASE_MINUTES,
         "more": len(claimed) >= AHEAD + handled["later"],
         "rows": [_row(one, facts.get(one.row, []), judged.get(one.row, ())) for one in rows],
+        "before": [_row(one, [], ()) for one in answered] if begins else [],
         "after": [
             {
-                "row": row,
-                "facts": facts.get(row, []),
-                "others": _others(project, queue.queue, row, reviewer),
+                "row": one.row,
+                "facts": facts.get(one.row, []),
+                "others": _others(project, queue.queue, one.row, reviewer),
             }
-            for row in answered
+            for one in answered
         ],
         "receipt": {name: handled[name] for name in ("number", "taken", "refused", "problem")},
         "tags": [one.tag for one in tags(project)[:_MOST_TAGS]],
@@ -182,6 +192,8 @@ def _messages(text: Conversation) -> tuple[list[dict[str, str]], int]:
 def _facts(opened: Opened, rows: Sequence[int]) -> dict[int, list[str]]:
     """Scores of these rows, and what a saved selection did with them and why: the current one,
     or the newest."""
+    if not rows:
+        return {}
     known, count = scores(opened), len(arrays(opened))
     found = {
         row: [
@@ -193,7 +205,7 @@ def _facts(opened: Opened, rows: Sequence[int]) -> dict[int, list[str]]:
         if row < count
     }
     saved = selections(opened.project)
-    if found and saved:
+    if saved:
         chosen = next((one for one in saved if one.current), saved[0])
         with suppress(DeitaError):  # a selection of before may not fit the pool of now
             result = outcome(opened, SelectionRule.from_json(chosen.rule))

@@ -84,7 +84,7 @@ class Card {
   start() {
     const { cookie, reviewer, guidelines, own } = this.data;
     if (cookie) document.cookie = `${cookie}=${encodeURIComponent(reviewer)}; path=/; max-age=31536000; SameSite=Lax`;
-    this.guide.replaceChildren(guidelines ? markdown(guidelines) : "This queue has no guidelines.");
+    this.guide.replaceChildren(markdown(guidelines));
     this.guide.hidden = !guidelines || own > 0 || this.outbox.items.size > 0;
     this.drawTools();
     this.drawAnswers();
@@ -94,6 +94,11 @@ class Card {
   take(data, refused) {
     const back = refused.map(({ item }) => item.row);
     for (const row of data.rows) this.rows.set(row.row, { ...this.rows.get(row.row), ...row });
+    for (const row of data.before) {
+      if (this.rows.has(row.row)) continue;
+      this.rows.set(row.row, row);
+      this.past.push(row.row);
+    }
     const sent = new Set(data.rows.map((row) => row.row));
     for (const row of back) if (!sent.has(row)) this.forget(row);
     for (const { row, facts, others } of data.after) {
@@ -102,7 +107,7 @@ class Card {
     for (const entry of this.rows.values()) {
       const waiting = this.outbox.of(entry.row);
       if (!waiting.length) entry.counted = this.isWhole(entry);
-      else if (sent.has(entry.row)) {
+      else if (sent.has(entry.row) || entry.counted === undefined) {
         entry.counted = this.isWhole(entry);
         for (const item of waiting) this.apply(entry, item);
       }
@@ -117,6 +122,8 @@ class Card {
     const kept = this.order.filter((row) => stays(row) && !this.isWhole(this.rows.get(row)));
     const fresh = [...sent].filter((row) => !kept.includes(row) && !this.isWhole(this.rows.get(row)));
     this.past = this.past.filter((row) => !fresh.includes(row));
+    // Decided before a reload, and not in the ledger yet.
+    this.past.push(...[...sent].filter((row) => this.isWhole(this.rows.get(row)) && !this.past.includes(row)));
     this.looking = Math.min(this.looking, this.past.length - 1);
     const now = [...kept.filter((row) => !this.putOff.has(row)), ...fresh.filter((row) => !back.includes(row))];
     const first = fresh.filter((row) => back.includes(row));
@@ -303,7 +310,7 @@ class Card {
     }
     if (action === "tag" || action === "note") this.more.querySelector(`[data-input="${action}"]`).focus();
     else if (action === "correct") this.correct();
-    else if (action === "guidelines") this.guide.hidden = !this.guide.hidden;
+    else if (action === "guidelines") this.guide.hidden = !this.guide.hidden || !this.data.guidelines;
     else if (action === "formatted") this.format();
     else if (!this.ranOut()) this[action]();
     this.draw();
@@ -372,8 +379,10 @@ class Card {
       this.keyPanel.hidden = !this.keyPanel.hidden;
       this.drawKeys();
     });
+    const guide = tool("guidelines", "Guidelines", "What to look for");
+    guide.hidden = !this.data.guidelines;
     this.tools.replaceChildren(
-      tool("guidelines", "Guidelines", "What to look for"),
+      guide,
       tool("formatted", "Formatted", "Show Markdown as it is meant; links and pictures are left as text"),
       keys,
       name,
@@ -464,11 +473,14 @@ class Card {
     tag.querySelector("input").setAttribute("list", known.id);
     this.tagsKnown = known;
     const correct = this.button("Correct", "correct", "Change the texts: a new version, the original stays");
-    const save = this.button("Save the correction", null, "Ctrl+Enter");
+    const save = this.button("Save the correction", null);
     save.dataset.correcting = "";
+    save.className = "deita-card-main";
+    save.append(element("kbd", "", "Ctrl Enter"));
     save.addEventListener("click", () => this.save());
-    const leave = this.button("Leave it as it was", null, "Escape");
+    const leave = this.button("Leave it as it was", null);
     leave.dataset.correcting = "";
+    leave.append(element("kbd", "", "Esc"));
     leave.addEventListener("click", () => this.leave());
     this.more.replaceChildren(tag, known, field("note", "Note: why", 2000), correct, save, leave);
   }
@@ -539,7 +551,7 @@ class Card {
       made.push(element("p", "deita-card-hint", `${entry.left.toLocaleString("en")} characters more are not shown here; Explore has the whole row.`));
     }
     this.turns.replaceChildren(...made);
-    if (this.correcting) this.turns.querySelector("textarea")?.focus();
+    if (this.correcting) [...this.turns.querySelectorAll("textarea")].at(-1)?.focus();
   }
 
   turn(entry, message, at) {
@@ -640,9 +652,10 @@ class Card {
 
   drawKept() {
     const waiting = this.outbox.items.size;
-    const { problem } = this.outbox;
+    const { problem, tries } = this.outbox;
     this.kept.dataset.waiting = String(waiting);
-    if (problem) this.kept.textContent = `${waiting} not kept yet, and tried again: ${problem}`;
+    if (tries > 1) this.kept.textContent = `${waiting} wait in this browser: the server does not answer yet`;
+    else if (problem) this.kept.textContent = `${waiting} not kept yet, and tried again: ${problem}`;
     else this.kept.textContent = waiting ? `${waiting} on the way` : "all kept";
   }
 

@@ -13,7 +13,7 @@ class Outbox {
     this.items = new Map();
     this.number = Date.now();
     this.awaited = null; // number of the message that has no receipt yet
-    this.covers = 0; // how many items there were when it was sent
+    this.tries = 0; // how many messages had no receipt, the last one with them
     this.timer = null;
     this.problem = "";
     this.last = 0;
@@ -63,6 +63,7 @@ class Outbox {
   now() {
     clearTimeout(this.timer);
     this.awaited = ++this.number;
+    this.tries++;
     this.timer = setTimeout(() => this.now(), RESEND);
     this.send({ number: this.number, items: [...this.items.values()].slice(0, MOST_AT_ONCE) });
   }
@@ -80,6 +81,7 @@ class Outbox {
     }
     if (this.awaited !== null && number >= this.awaited) {
       this.awaited = null;
+      this.tries = 0;
       clearTimeout(this.timer);
       this.timer = null;
       this.problem = problem;

@@ -110,11 +110,35 @@ function differences(before, after) {
   const b = now.slice(start, now.length - end);
   const marked = element("div", "deita-card-text");
   marked.append(now.slice(0, start).join(""));
-  for (const [tag, words] of steps(a, b)) {
+  for (const [tag, words] of gathered(steps(a, b))) {
     marked.append(tag ? element(tag, "", words.join("")) : words.join(""));
   }
   marked.append(now.slice(now.length - end).join(""));
   return marked;
+}
+
+// Changes with only blanks between them as one: what was taken out, then what was put in.
+function gathered(found) {
+  const whole = [];
+  let taken = [];
+  let put = [];
+  const end = () => {
+    if (taken.length) whole.push(["del", taken]);
+    if (put.length) whole.push(["ins", put]);
+    taken = [];
+    put = [];
+  };
+  found.forEach(([tag, words], at) => {
+    const between = !tag && words.join("").trim() === "" && (taken.length || put.length) && at < found.length - 1;
+    if (tag === "del" || between) taken = [...taken, ...words];
+    if (tag === "ins" || between) put = [...put, ...words];
+    if (!tag && !between) {
+      end();
+      whole.push(["", words]);
+    }
+  });
+  end();
+  return whole;
 }
 
 function steps(a, b) {
