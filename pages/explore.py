@@ -5,53 +5,24 @@ import streamlit as st
 
 from deita_core.errors import FilterError
 from deita_core.filtering.filter import Filter, Search
-from studio.charts.colours import Coloured, colour_by_category, colour_by_score, greyed
+from studio.charts.colours import greyed
 from studio.charts.map_chart import clear_outline
 from studio.explore.bulk import bulk_bar
+from studio.explore.colouring import COLOURINGS, colouring, legend_filter
 from studio.explore.contamination import contamination_view
 from studio.explore.distributions import distributions_view
 from studio.explore.duplicates import duplicates_view
 from studio.filters.bar import filter_bar
 from studio.filters.found import search_for
 from studio.filters.masks import mask_of
-from studio.rows.clusters import cluster_of_rows, clusters_view
+from studio.rows.clusters import clusters_view
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
-from studio.shell.resources import Opened, arrays, current, pool_map, scores, stop_without_rows
+from studio.shell.resources import arrays, current, pool_map, stop_without_rows
 from studio.shell.text import escape
 
-COLOURINGS = ("evol", "complexity", "quality", "language", "file", "turns", "flag", "cluster")
 # More rings would hide what they stand around.
 _MOST_RINGED = 5000
-_TURNS = np.array(["1 turn", "2 turns", "3 to 5 turns", "6 to 10 turns", "more than 10 turns"])
-
-
-def colouring(opened: Opened, name: str) -> Coloured:
-    """Codes (n,) uint8 of the rows under one of `COLOURINGS`, and their groups."""
-    pool = arrays(opened)
-    match name:
-        case "complexity" | "quality":
-            return colour_by_score(scores(opened)[name])
-        case "evol":
-            values = scores(opened)["evol score"]
-            known = values[np.isfinite(values)]
-            # A few very long chats would leave one colour to all others.
-            high = float(np.quantile(known, 0.98)) if len(known) else None
-            return colour_by_score(values, high=high)
-        case "language":
-            names = np.asarray(pool.language_names)[pool.language]
-        case "file":
-            names = np.asarray(pool.source_names)[pool.source]
-        case "cluster":
-            names = cluster_of_rows(opened)
-        case "turns":
-            names = _TURNS[np.searchsorted([1, 2, 5, 10], pool.turns)]
-        case _:
-            names = np.full(len(pool), "no flag", object)
-            for flag in pool.flag_names:
-                names[pool.has_flag(flag)] = flag
-    return colour_by_category(names.tolist())
-
 
 opened = current()
 
@@ -90,7 +61,8 @@ if mapped.any():
     coloured = colouring(opened, how)
     if passing is not None:
         coloured = greyed(coloured, passing)
-    event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed)
+    pick = legend_filter(opened, how, coloured)
+    event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed, on_pick=pick)
     if event.has_outline:
         inside = event.rows_inside(pool.xy, coloured[0])
         rows = inside[mask[inside]]

@@ -102,6 +102,8 @@ CATEGORIES = (
     Shade("#4A5B78", "#93A8CC"),
 )
 OTHER = Shade("#858E98", "#76818C")
+# Rows that a filter leaves out: so pale that even many of them over each other are not "other".
+OUTSIDE = MapGroup("filtered out", Shade("#D5D9DD", "#343A41"), 0.4)
 
 # Scores from low to high. The far end stands out from the background: dark on light, bright on
 # dark, so "more ink" means "more score" in both themes.
@@ -170,6 +172,9 @@ def greyed(coloured: Coloured, mask: NDArray[np.bool_]) -> Coloured:
     """
     codes, groups = coloured
     totals = np.bincount(codes, minlength=len(groups)).tolist()
-    known = [replace(group, total=total) for group, total in zip(groups, totals, strict=True)]
-    outside = MapGroup("filtered out", OTHER, 0.12)
-    return np.where(mask, codes, len(groups)).astype(np.uint8), (*known, outside)
+    known = [
+        # What is left stands out, be it few rows in a pale colour.
+        replace(group, total=total, opacity=0.85 + 0.15 * group.opacity)
+        for group, total in zip(groups, totals, strict=True)
+    ]
+    return np.where(mask, codes, len(groups)).astype(np.uint8), (*known, OUTSIDE)

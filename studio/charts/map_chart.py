@@ -12,7 +12,7 @@ import json
 import shutil
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version as installed_version
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from deita_core.conversation import without_surrogates
 from deita_core.files import whole_file
 from studio.charts import component
-from studio.charts.colours import MapGroup, legend
+from studio.charts.colours import OUTSIDE, MapGroup, legend
 
 _MAP = (
     "map.html",
@@ -109,6 +109,7 @@ def map_chart(
     hover_texts: bytes = b"",
     names: Sequence[MapName] = (),
     height: int = 620,
+    on_pick: Callable[[int], None] | None = None,
 ) -> MapEvent:
     """Draw the map and return what the user has done to it.
 
@@ -118,6 +119,8 @@ def map_chart(
     zoom and outline; when it changes, the map starts afresh and old events are dropped.
     highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
     names: written where they fit without covering each other, the largest first.
+    on_pick: gets the code of the group whose name in the legend was clicked, in a callback before
+    the page is drawn again; without it the legend only hides groups.
     Outline, view and hidden groups are there again when the user comes back from another page.
     """
     # One component per version, so that neither side can mistake the rows of one for another's.
@@ -131,9 +134,16 @@ def map_chart(
         codes, groups,
         version=version, highlight=highlight, names=names, unplaced=unplaced, height=height,
         cleared=st.session_state.get(_CLEARED + place, 0),
+        picks=[n for n, one in enumerate(groups) if on_pick is not None and one != OUTSIDE],
         key=place,
         library_url=f"{root}app/static/{_plotly_name()}",
     )  # fmt: skip
+
+    def picked() -> None:
+        asked = _current(st.session_state[place].get("picked"), version).get("code")
+        if on_pick is not None and isinstance(asked, int) and 0 <= asked < len(groups):
+            on_pick(asked)
+
     with st.container(gap=None):
         # Apart from the colours: Streamlit does not send again what the browser has already.
         data = places_payload(xy, name=place, hover_texts=hover_texts)
@@ -147,6 +157,7 @@ def map_chart(
             on_selection_change=lambda: None,
             on_clicked_change=lambda: None,
             on_hidden_change=lambda: None,
+            on_picked_change=picked,
         )
     state = st.session_state.get(_LAST + place, {}) | {k: v for k, v in sent.items() if v}
     st.session_state[_LAST + place] = state
@@ -198,13 +209,15 @@ def map_payload(
     unplaced: int = 0,
     height: int = 620,
     cleared: int = 0,
+    picks: Sequence[int] = (),
     key: str = "",
     library_url: str = "",
 ) -> bytes:
     """The message that `map.js` draws upon the places named `key`: header, highlight, codes.
 
     codes: (n,) uint8, one byte a row: all that is sent when colours change. unplaced: rows
-    without a place. cleared: how often the outline was removed from Python. key: also the map's
+    without a place. cleared: how often the outline was removed from Python.
+    picks: codes of the groups whose names in the legend can be clicked. key: also the map's
     name in the browser's memory. library_url: of plotly.min.js.
     Raises ValueError when shapes do not fit together or a code has no group.
     """
@@ -232,6 +245,7 @@ def map_payload(
         "caption": describe_map(groups, counts, unplaced=unplaced),
         "height": height,
         "cleared": cleared,
+        "picks": list(picks),
         "key": key,
         "vertices": _MOST_VERTICES,
         "plotly": library_url,

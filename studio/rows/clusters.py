@@ -21,19 +21,26 @@ from studio.shell.person import told
 from studio.shell.resources import Opened, arrays, errors_shown, say
 from studio.shell.text import plural
 
-_NONE = "no cluster"
+NO_CLUSTER = "no cluster"
 
 
 def cluster_of_rows(opened: Opened) -> NDArray[Any]:
-    """The name of each row's cluster: (n,) of text; its number stands before names used twice."""
-    found, codes = clusters(opened.project), load_clusters(opened.project)
+    """The label of each row's cluster: (n,) of text."""
+    codes = load_clusters(opened.project)
     if codes is None:
-        return np.full(len(arrays(opened)), _NONE, object)
-    given = {one.cluster: one.name for one in found}
+        return np.full(len(arrays(opened)), NO_CLUSTER, object)
+    return np.array([*cluster_labels(opened), NO_CLUSTER], object)[codes]  # code -1 is the last one
+
+
+def cluster_labels(opened: Opened) -> list[str]:
+    """The name of each cluster, by number; the number stands before names used twice."""
+    codes = load_clusters(opened.project)
+    if codes is None:
+        return []
+    given = {one.cluster: one.name for one in clusters(opened.project)}
     names = [given.get(n, f"cluster {n}") for n in range(int(codes.max(initial=-1)) + 1)]
     twice = {name for name in names if names.count(name) > 1}
-    names = [f"{n}: {name}" if name in twice else name for n, name in enumerate(names)]
-    return np.array([*names, _NONE], object)[codes]  # code -1 is the last one
+    return [f"{n}: {name}" if name in twice else name for n, name in enumerate(names)]
 
 
 def clusters_view(opened: Opened, rows: NDArray[np.int64]) -> None:

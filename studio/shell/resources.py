@@ -8,7 +8,7 @@ change them. What only the Select page caches is in `studio/select/cache.py`.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -177,8 +177,12 @@ def pool_map(
     key: str,
     highlight: NDArray[np.int64] | None = None,
     height: int = 620,
+    on_pick: Callable[[int], None] | None = None,
 ) -> MapEvent:
-    """Draw the map of the pool in these colours; what the user has done to it."""
+    """Draw the map of the pool in these colours; what the user has done to it.
+
+    on_pick: gets the code of a group that was chosen in the legend.
+    """
     xy = arrays(opened).xy
     return map_chart(
         xy,
@@ -189,6 +193,7 @@ def pool_map(
         hover_texts=_hover_texts(opened.key, len(xy)),
         names=_cluster_names(opened),
         height=height,
+        on_pick=on_pick,
     )
 
 

@@ -1,6 +1,6 @@
 // The map: takes colours (written by map_chart.py) and draws its places with points.js; Plotly
 // lies over them for lasso, box, moving and zooming. It sends back only what the user did: outline,
-// clicked row, hidden groups.
+// clicked row, hidden groups, the group chosen in the legend.
 
 const instances = new WeakMap();
 // What each map last showed, by key: so that a map taken off the page and put back looks the same.
@@ -47,6 +47,7 @@ class RowMap {
 
   async update(component) {
     this.send = component.setStateValue;
+    this.tell = component.setTriggerValue;
     if (component.data instanceof Uint8Array) await this.show(component.data);
   }
 
@@ -187,18 +188,30 @@ class RowMap {
     const { header } = this.data;
     const colours = this.dark ? header.dark : header.light;
     this.legend.replaceChildren(...header.labels.map((label, code) => {
-      const chip = document.createElement("button");
-      chip.type = "button";
-      chip.title = "Show or hide: " + label;
-      chip.dataset.code = code;
-      chip.setAttribute("aria-pressed", String(!this.hidden.has(code)));
+      const chip = document.createElement("span");
+      const [number, total] = [header.counts[code], header.totals[code]];
+      const shown = !this.hidden.has(code);
+      const toggle = document.createElement("button");
+      toggle.type = "button";
+      toggle.title = (shown ? "Hide: " : "Show: ") + label;
+      toggle.dataset.code = code;
+      toggle.setAttribute("aria-pressed", String(shown));
       const dot = document.createElement("i");
       dot.style.background = colours[code];
       const count = document.createElement("span");
-      const [number, total] = [header.counts[code], header.totals[code]];
       count.textContent = number.toLocaleString("en-US");
       if (total !== null) count.textContent += ` of ${total.toLocaleString("en-US")}`;
-      chip.append(dot, label, count);
+      toggle.append(dot);
+      chip.append(toggle);
+      if (header.picks.includes(code)) {
+        const pick = document.createElement("button");
+        pick.type = "button";
+        pick.title = "Filter: only " + label;
+        pick.dataset.pick = code;
+        pick.append(label, count);
+        toggle.setAttribute("aria-label", toggle.title);
+        chip.append(pick);
+      } else toggle.append(label, count);
       chip.hidden = number === 0 && !total;
       return chip;
     }));
@@ -227,7 +240,9 @@ class RowMap {
       if (!button || !this.listening) return;
       if (button.dataset.drag) this.setDrag(button.dataset.drag);
       else if (button.dataset.do) this.act(button.dataset.do);
-      else if (button.dataset.code) this.toggle(Number(button.dataset.code));
+      else if (button.dataset.pick) {
+        this.tell("picked", { version: this.data.header.version, code: Number(button.dataset.pick) });
+      } else if (button.dataset.code) this.toggle(Number(button.dataset.code));
     });
     this.frame.addEventListener("keydown", (event) => this.onKey(event));
     this.frame.addEventListener("mouseleave", () => this.leave());
