@@ -210,6 +210,17 @@ def test_a_part_is_opened_in_explore_as_a_filter(numbers: dict[str, str]) -> Non
     assert "**10** of 60 conversations pass the filter" in texts(page)
 
 
-def test_what_no_filter_can_name_is_not_opened_in_explore(numbers: dict[str, str]) -> None:
+def test_what_no_filter_knows_is_tagged_and_opened_in_explore(
+    numbers: dict[str, str], projects: Path
+) -> None:
     page = compare_page(one=numbers["top"], other="random")
     assert not [button for button in page.button if button.key == "compare_explore"]
+    page.button_group(key="compare_part").set_value("only B").run()
+    page.text_input(key="compare_tag").set_value("by chance").run()
+    (button,) = [one for one in page.button if one.key == "compare_tag_rows"]
+    rows = int(button.label.split()[1])
+    button.click().run()
+    assert not page.exception, page.exception
+    assert page.session_state["filter"] == "tag=by chance"
+    assert page.title[0].value == "Explore"
+    assert f"**{rows}** of 60 conversations pass the filter" in texts(page)

@@ -151,3 +151,9 @@ def test_no_thread_is_left_behind(columns: PoolColumns):
     for _ in range(5):
         where_mask("true", columns)
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("line", ["1; DROP TABLE conversations", "true; SELECT 2"])
+def test_more_than_one_statement_is_no_condition(line):
+    with pytest.raises(FilterError, match="must be one condition"):
+        where_mask(line, None)

@@ -15,7 +15,12 @@ from typer import Argument
 from deita_core.cli.options import JSON, ProjectOptions, print_json, value
 from deita_core.errors import SelectionError
 from deita_core.files import one_line
-from deita_core.jobs.compare_sets import Compared, compare_named, comparison_table, stability_of
+from deita_core.jobs.compare_sets import (
+    Compared,
+    compare_named,
+    comparison_table,
+    kept_stability_of,
+)
 from deita_core.progress import Stage, finish
 from deita_core.selection.analysis.compare import SEEDS, Figure, Measured, SetComparison
 from deita_core.selection.analysis.stability import Survival
@@ -60,7 +65,7 @@ def show_stability(
 ) -> None:
     """Say how much of a selection survives another threshold, aggregation, seed or embedder."""
     with target.opened() as project:
-        found = _run(stability_of(project, name), target.quiet or as_json)
+        found = _run(kept_stability_of(project, name), target.quiet or as_json)
     if as_json:
         print_json({"name": name, "changes": [asdict(one) for one in found]})
         return
@@ -79,8 +84,19 @@ def _run(steps: Generator[Stage, None, Result], quiet: bool) -> Result:
     """Runs them to their end, with what they are at on standard error."""
     from tqdm import tqdm
 
-    with tqdm(desc="compare", disable=quiet, file=sys.stderr, bar_format="{desc}") as bar:
-        return finish(steps, lambda at: bar.set_description_str(_stage(at)))
+    bar: tqdm[Any] | None = None
+
+    def tell(at: Stage) -> None:
+        nonlocal bar
+        if bar is None:  # not before the names are known to be good
+            bar = tqdm(disable=quiet, file=sys.stderr, bar_format="{desc}", leave=False)
+        bar.set_description_str(_stage(at))
+
+    try:
+        return finish(steps, tell)
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _stage(at: Stage) -> str:

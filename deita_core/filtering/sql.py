@@ -66,6 +66,10 @@ _FUNCTIONS: Final = """
 """
 FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
 _BEFORE: Final = "SELECT row FROM pool WHERE "
+_NO_CONDITION: Final = (
+    "the line of SQL must be one condition, as in quality > 4 AND language = 'de': leave out what "
+    "orders, groups, limits, joins or follows a semicolon"
+)
 _CONFIG: Final[dict[str, Any]] = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
@@ -165,6 +169,8 @@ def _checked(line: str, sandbox: duckdb.DuckDBPyConnection) -> set[str]:
     ((text,),) = sandbox.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
     tree = json.loads(text)
     if tree["error"]:
+        if tree["error_type"] == "not implemented":  # it was read, and is not one SELECT
+            raise FilterError(_NO_CONDITION)
         place = _at(int(tree.get("position") or -1) - len(_BEFORE), line)
         raise FilterError(f"the line of SQL cannot be read{place}: {tree['error_message']}")
     statements = tree["statements"]
@@ -173,10 +179,7 @@ def _checked(line: str, sandbox: duckdb.DuckDBPyConnection) -> set[str]:
         node.get(part) for part in ("modifiers", "group_expressions", "having", "qualify", "sample")
     )
     if len(statements) != 1 or extra:
-        raise FilterError(
-            "the line of SQL must be one condition, as in quality > 4 AND language = 'de': leave "
-            "out what orders, groups, limits or joins"
-        )
+        raise FilterError(_NO_CONDITION)
     return set(_named(node, line))
 
 

@@ -24,6 +24,7 @@ from deita_core.progress import Stage
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, load_clusters, load_graph
 from deita_core.project.ledger import decisions_version
+from deita_core.project.measured import keep_stability, kept_stability
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, find_selection, selection_rows, selections
@@ -237,6 +238,20 @@ def stability_of(
     rows, table = saved_set(project, saved).rows, stability_table(project, rule, table)
     others = {model: load_vectors(project, number) for model, number in other_embedders(project)}
     return (yield from stability_steps(rule, table, rows, others))
+
+
+def kept_stability_of(project: Project, name: str) -> Generator[Stage, None, tuple[Survival, ...]]:
+    """The stability kept with the selection, where nothing that it is made from has changed since;
+    else that of `stability_of`, which is kept from now on."""
+    saved = find_selection(project, name)
+    table = comparison_table(project)
+    key = stability_key(project, saved, table, saved_set(project, saved).rows)
+    kept = kept_stability(project, saved.selection)
+    if kept is not None and kept.key == key:
+        return read_stability(kept.found)
+    found = yield from stability_of(project, name, table=table)
+    keep_stability(project, saved.selection, key, [asdict(one) for one in found])
+    return found
 
 
 def stability_table(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from deita_core.filtering.columns import SELECTED
 from deita_core.filtering.filter import Filter, OneOf
+from deita_core.people import may
+from deita_core.project.ledger import tag_rows
 from deita_core.selection.analysis.compare import (
     RowSet,
     SetComparison,
@@ -28,8 +30,9 @@ from studio.filters.bar import set_filter
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, arrays, errors_shown, info, pool_map
-from studio.shell.text import escape
+from studio.shell.text import escape, plural
 
 Result = TypeVar("Result")
 Rows = NDArray[np.int64]
@@ -37,6 +40,7 @@ Rows = NDArray[np.int64]
 _A, _B = CATEGORIES[0], CATEGORIES[1]
 _NEITHER, _BOTH, _ONLY_A, _ONLY_B = range(4)
 _MOST_SHARES = 60
+_LONGEST_TAG = 100
 
 
 def map_view(opened: Opened, pair: Pair, found: SetComparison) -> Rows | None:
@@ -87,7 +91,11 @@ def rows_view(opened: Opened, pair: Pair, found: SetComparison, inside: Rows | N
                 on_click=clear_outline,
                 args=(state.COMPARE_MAP,),
             )
-        if text := _part_as_filter(pair, str(part), found.pool):
+        rows = parts[str(part)]
+        text = _part_as_filter(pair, str(part), found.pool)
+        if not text and len(rows) and may("reviewer"):
+            _tag_form(opened, rows, f"{part} of {found.a.name} and {found.b.name}")
+        if text:
             st.button(
                 "Open in Explore",
                 icon=":material/travel_explore:",
@@ -97,7 +105,6 @@ def rows_view(opened: Opened, pair: Pair, found: SetComparison, inside: Rows | N
                 args=(text,),
             )
     extra = {"rank in A": _ranks(found.a, found.pool), "rank in B": _ranks(found.b, found.pool)}
-    rows = parts[str(part)]
     for row in rows_table(opened, rows, key=f"compare_rows_{part}", extra=extra).rows:
         with st.container(border=True):
             _explained(opened, pair, row, key="compare_conversation")
@@ -116,6 +123,28 @@ def _part_as_filter(pair: Pair, part: str, pool: int) -> str:
         elif len(side.rows.rows) < pool or part == other:
             return ""
     return Filter(parts=tuple(parts)).to_text()
+
+
+def _tag_form(opened: Opened, rows: Rows, name: str) -> None:
+    """Random rows and those of a file are told apart by nothing that a filter knows: give them a
+    tag, and open that."""
+    with st.popover("Open in Explore", icon=":material/travel_explore:"):
+        st.caption("No filter knows these rows yet. A tag on each makes them one.")
+        st.text_input("Tag", name[:_LONGEST_TAG], max_chars=_LONGEST_TAG, key="compare_tag")
+        st.button(
+            f"Tag {plural(len(rows))} and open them",
+            key="compare_tag_rows",
+            icon=":material/label:",
+            on_click=told(_tag_and_explore),
+            args=(opened, rows),
+        )
+
+
+def _tag_and_explore(opened: Opened, rows: Rows) -> None:
+    tag = str(st.session_state["compare_tag"]).strip()
+    author = str(st.session_state.get(state.AUTHOR, ""))
+    tag_rows(opened.project, rows.tolist(), tag, why="compared", author=author)
+    _explore(Filter(parts=(OneOf(column="tag", names=(tag,)),)).to_text())
 
 
 def _explore(text: str) -> None:
