@@ -123,7 +123,10 @@ def test_the_ledger_and_labelled_rows_are_written_to_files(typed: Typed, tmp_pat
         (2, "note", "fine"),
         (5, "quality", "3"),
     ]
-    assert "must end in .jsonl" in typed.says("decisions", "--out", f"{out}.csv", status=1)
+    table = out.with_suffix(".csv")
+    assert typed.says("decisions", "--out", str(table)) == f"{table}: 4 decisions\n"
+    assert len(table.read_text().splitlines()) == 5
+    assert "must end in .jsonl or .csv" in typed.says("decisions", "--out", f"{out}.txt", status=1)
     labelled = tmp_path / "labelled.jsonl"
     assert typed.says("decisions", "--labelled", str(labelled)) == (
         f"{labelled}: 2 labelled rows; 1 rows of several turns or of none left out\n"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 
 import pytest
@@ -14,15 +11,15 @@ from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.jobs.review import calibrations, cost_for, write_labelled
 from deita_core.people import Person, Role
 from deita_core.project import Project
-from deita_core.project.ledger import ledger_lines, line_record
+from deita_core.project.ledger import edit_row
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.queue_state import leases
 from deita_core.project.queues import answer, answers, claim, make_queue, queue_rows
 from deita_core.review.decision import Decision
 from deita_core.selection.rule import SelectionRule
-from studio.review.decisions import decisions_csv, decisions_jsonl
 from studio.shell.resources import open_at
 from tests.builders import prepared_project
+from tests.test_ledger import corrected
 from tests.test_pages import APP, opened, texts
 
 VERDICTS = {"Ada": "kkddu", "Bob": "kkdkk", "Cid": "kddu"}
@@ -299,15 +296,17 @@ def test_without_a_queue_the_decisions_are_there_too(projects: Path) -> None:
     assert page.dataframe[0].value["what"].tolist() == ["pin"]
 
 
-def test_csv_and_json_lines_have_the_same_lines(path: Path) -> None:
+def test_a_corrected_text_is_read_in_its_version(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Project.open(path) as project:
-        answer(project, 1, [Decision(10, "note", '=cmd("x"),\n"y"')], reviewer="Dan")
-        lines = ledger_lines(project)[::-1]
-    told = [json.loads(line) for line in decisions_jsonl(lines).splitlines()]
-    assert told == [line_record(line) for line in lines]
-    table = list(csv.DictReader(io.StringIO(decisions_csv(lines))))
-    assert [int(one["number"]) for one in table] == [one["number"] for one in told]
-    assert table[-1]["value"] == '\'=cmd("x"),\n"y"'
+        edit_row(project, 20, corrected(20, "Quite another answer."), of=0, author="Ada")
+    what = view("decisions", "Bob", queue="all").dataframe[0].value["what"]
+    assert what[0] == "corrected text, version 1"
+    first_line(monkeypatch, "decisions")
+    said = texts(view("decisions", "Bob", queue="all"))
+    assert "**Row 20** · version 1 of its text" in said
+    assert "Quite another answer." in said
 
 
 @pytest.mark.parametrize(

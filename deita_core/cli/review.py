@@ -41,13 +41,12 @@ from deita_core.project.ledger import (
     Receipt,
     decide,
     ledger_lines,
-    line_json,
-    line_record,
     row_text,
     tag_rows,
     tags,
     undo,
 )
+from deita_core.project.ledger_text import LEDGER_FORMATS, LedgerFormat, ledger_text, line_record
 from deita_core.project.queue_state import make_adjudication
 from deita_core.project.queues import (
     Queue,
@@ -242,7 +241,7 @@ def decisions(
     reviewer: str | None = value(None, "NAME", "only this reviewer's; with --add, whose they are"),
     kind: str | None = choice(None, KINDS, "only of this kind"),
     last: int = value(50, "N", "how many lines, counted from the newest"),
-    out: Path | None = value(None, "FILE", "write all of them instead, as .jsonl"),
+    out: Path | None = value(None, "FILE", "write all of them instead, as .jsonl or .csv"),
     add: Path | None = value(None, "FILE", "append the decisions of this .jsonl file"),
     take_back: int | None = value(None, "ENTRY", "bring back what stood before this entry"),
     labelled: Path | None = value(None, "FILE", "write people's scores to train a scorer on"),
@@ -264,11 +263,11 @@ def decisions(
             written = write_labelled(project, absolute(labelled), number)
             _say(asdict(written) if as_json else f"{labelled}: {written.sentence()}")
         elif out is not None:
-            _check_json_lines(out)
+            format = _ledger_format(out)
             check_output(absolute(out), keep=kept_files(project), overwrite=force)
             lines = ledger_lines(project, queue=queue, author=reviewer, kind=kind)[::-1]
             with output_file(absolute(out)) as partial:
-                partial.write_text("".join(f"{line_json(one)}\n" for one in lines), "utf-8")
+                partial.write_text(ledger_text(lines, format), "utf-8")
             _say({"lines": len(lines)} if as_json else f"{out}: {len(lines):,} decisions")
         else:
             lines = ledger_lines(project, queue=queue, author=reviewer, kind=kind, limit=last)
@@ -307,6 +306,13 @@ def preferences(
             rule=by,
         )
         _say(asdict(written) if as_json else f"{out}: {written.sentence()}")
+
+
+def _ledger_format(out: Path) -> LedgerFormat:
+    for format in LEDGER_FORMATS:
+        if out.suffix == f".{format}":
+            return format
+    raise ExportError(f"{out} must end in .jsonl or .csv: choose another name")
 
 
 def _check_json_lines(out: Path) -> None:

@@ -9,7 +9,6 @@ Decisions leave the data version alone, and have a counter of their own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -526,15 +525,3 @@ def ledger_names(
 def decisions_version(project: Project) -> int:
     """A number that grows with every appended entry: the key of what depends on decisions."""
     return project.counter(DECISIONS_VERSION)
-
-
-def line_record(line: LedgerLine) -> dict[str, Any]:
-    """A line as a JSON object, its time in ISO 8601 with a Z."""
-    record = {name: getattr(line, name) for name in LedgerLine.__dataclass_fields__}
-    record["made"] = f"{line.made.isoformat(timespec='milliseconds')}Z"
-    return record
-
-
-def line_json(line: LedgerLine) -> str:
-    """A line of JSON Lines."""
-    return json.dumps(line_record(line), ensure_ascii=False)

@@ -61,7 +61,7 @@ def read_row(
     said = f" · version {version} of its text" if version else ""
     st.markdown(f"**Row {row}**{said}")
     text = row_text(opened.project, row, version)[1]
-    conversation_view(text, key=f"{key}_{version}", scores=None if hidden else ())
+    conversation_view(text, key=f"{key}_{version}", scores=None)
 
 
 def explore_button(rows: Sequence[int], *, key: str, label: str = "Open in Explore") -> None:

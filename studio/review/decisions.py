@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from deita_core.files import cell_text
 from deita_core.people import current_person, may
 from deita_core.people import reviewer as reviewer_label
 from deita_core.project.ledger import (
@@ -19,10 +15,9 @@ from deita_core.project.ledger import (
     ledger_length,
     ledger_lines,
     ledger_names,
-    line_json,
-    line_record,
     undo,
 )
+from deita_core.project.ledger_text import LEDGER_FORMATS, ledger_text
 from deita_core.project.queue_state import last_entry_of, standing_lines
 from deita_core.project.queues import Queue, queues
 from deita_core.review.decision import VERDICTS
@@ -213,36 +208,16 @@ def _undo(opened: Opened, entry: int) -> None:
 
 def _downloads(opened: Opened, wanted: _Wanted) -> None:
     closed = bool(withheld(opened)) and not may("curator")
-    for name, text_of, mime in (
-        ("CSV", decisions_csv, "text/csv"),
-        ("JSONL", decisions_jsonl, "application/jsonl"),
-    ):
+    for format in LEDGER_FORMATS:
         st.download_button(
-            name,
-            data=lambda text_of=text_of: text_of(wanted.lines(opened)[::-1]),
-            file_name=f"{opened.project.path.stem}-decisions.{name.lower()}",
-            mime=mime,
+            format.upper(),
+            data=lambda format=format: ledger_text(wanted.lines(opened)[::-1], format),
+            file_name=f"{opened.project.path.stem}-decisions.{format}",
             icon=":material/download:",
-            key=f"decisions_{name.lower()}",
+            key=f"decisions_{format}",
             on_click="ignore",
             disabled=closed,
             help="Once you have answered every row that waits for you."
             if closed
             else "All of these decisions, the oldest first.",
         )
-
-
-def decisions_jsonl(lines: Sequence[LedgerLine]) -> str:
-    """The decisions as JSON Lines, as `decisions --out` writes them."""
-    return "".join(f"{line_json(line)}\n" for line in lines)
-
-
-def decisions_csv(lines: Sequence[LedgerLine]) -> str:
-    """The same fields as CSV with a header; texts are safe for a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(LedgerLine.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        record = line_record(line).items()
-        writer.writerow({k: cell_text(v) if isinstance(v, str) else v for k, v in record})
-    return out.getvalue()
