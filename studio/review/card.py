@@ -52,7 +52,6 @@ MOST_CHARACTERS: Final = 60_000  # of one row; twenty of them wait in a browser
 _MOST_LATER: Final = 200
 _MOST_SENT: Final = 500
 _MOST_TAGS: Final = 200
-_MOST_SAID_AFTER: Final = 10
 _FILES: Final = ("card.html", "card.css", "texts.js", "keys.js", "outbox.js", "card.js")
 _FOLDER: Final = Path(__file__).parent / "card_component"
 
@@ -61,19 +60,18 @@ class Handled(TypedDict):
     """What became of what a browser sent last.
 
     number: its number. taken: ids of what is in the ledger now. refused: client and why of what
-    can never be. problem: why the rest is not kept yet, "" for nothing. rows: those decided about.
-    later: how many rows the browser has put off.
+    can never be. problem: why the rest is not kept yet, "" for nothing. later: how many rows the
+    browser has put off.
     """
 
     number: int
     taken: list[str]
     refused: list[dict[str, str]]
     problem: str
-    rows: list[int]
     later: int
 
 
-NOTHING: Final = Handled(number=0, taken=[], refused=[], problem="", rows=[], later=0)
+NOTHING: Final = Handled(number=0, taken=[], refused=[], problem="", later=0)
 
 
 @st.fragment
@@ -95,16 +93,15 @@ def review_card(opened: Opened, queue: Queue, reviewer: str) -> None:
 def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> dict[str, Any]:
     """Rows claimed for the reviewer, and everything that the card says about them and the queue.
 
-    handled: what became of what the browser sent last; with NOTHING the card begins, and gets the
-    rows that were decided last, so that one can go back to them. Scores and others' answers are
-    only there for rows that the reviewer has answered whole; scores from the start where the queue
-    is not blind, and what an adjudicator decides upon.
+    handled: what became of what the browser sent last. `before` are the rows decided last, so that
+    one can go back to them. Scores and others' answers are only there for rows that the reviewer
+    has answered whole; scores from the start where the queue is not blind, and what an adjudicator
+    decides upon.
     """
     project = opened.project
     claimed = claim(project, queue.queue, reviewer, AHEAD + handled["later"])
     rows = rows_to_review(project, queue.queue, claimed, reviewer)
-    begins = not handled["number"]
-    decided = last_answered(project, queue.queue, reviewer) if begins else handled["rows"]
+    decided = last_answered(project, queue.queue, reviewer)
     answered = [
         one
         for one in rows_to_review(project, queue.queue, decided, reviewer)
@@ -125,7 +122,7 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
         "minutes": LEASE_MINUTES,
         "more": len(claimed) >= AHEAD + handled["later"],
         "rows": [_row(one, facts.get(one.row, []), judged.get(one.row, ())) for one in rows],
-        "before": [_row(one, [], ()) for one in answered] if begins else [],
+        "before": [_row(one, [], ()) for one in answered],
         "after": [
             {
                 "row": one.row,
@@ -241,7 +238,6 @@ def take_sent(project: Project, queue: int, reviewer: str, sent: object) -> Hand
         taken=[],
         refused=[],
         problem="",
-        rows=[],
         later=_whole(given.get("later"), _MOST_LATER),
     )
     try:
@@ -253,9 +249,6 @@ def take_sent(project: Project, queue: int, reviewer: str, sent: object) -> Hand
                 _keep(project, queue, reviewer, list(run), handled)
     except DeitaError as error:
         handled["problem"] = str(error)
-    taken = set(handled["taken"])
-    rows = [item["row"] for item in items if item["client"] in taken]
-    handled["rows"] = list(dict.fromkeys(rows))[-_MOST_SAID_AFTER:]
     return handled
 
 

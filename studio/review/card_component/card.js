@@ -662,7 +662,8 @@ class Card {
   drawAfter(entry) {
     const decided = entry && this.isWhole(entry) ? entry : this.rows.get(this.past.at(-1));
     if (!decided) return this.after.replaceChildren();
-    const own = Object.entries(decided.own).map(([slot, value]) => (slot === "verdict" ? value : `${slot} ${value}`));
+    const slots = [...this.data.asks, "note"].filter((slot) => slot in decided.own);
+    const own = slots.map((slot) => (slot === "verdict" ? "" : `${slot} `) + decided.own[slot]);
     const parts = [`${decided === entry ? "Row" : "Last: row"} ${decided.row}`, `you: ${own.join(", ")}`];
     const after = decided.after ?? { facts: [], others: [] };
     this.after.replaceChildren(...[...parts, ...after.others, ...after.facts].map((text) => element("span", "", text)));
