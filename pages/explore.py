@@ -15,6 +15,7 @@ from studio.explore.duplicates import duplicates_view
 from studio.filters.bar import filter_bar
 from studio.filters.found import search_for
 from studio.filters.masks import mask_of
+from studio.filters.meaning import closest_first
 from studio.rows.clusters import clusters_view
 from studio.rows.table import row_table, show_conversation
 from studio.shell import state
@@ -69,13 +70,14 @@ if mapped.any():
         conditions.insert(0, "are inside your outline")
     if event.clicked is not None and not event.has_outline:
         with st.container(border=True):
-            show_conversation(opened, event.clicked, key="explore_clicked")
+            show_conversation(opened, event.clicked, key="explore_clicked", like=True)
 else:
     st.info(
         "There is no map yet: it is drawn once the conversations are embedded.",
         icon=":material/scatter_plot:",
     )
 
+rows = closest_first(opened, rows)
 said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditions)}"
 with st.container(horizontal=True, vertical_alignment="center"):
     hint = "Filter, search, or draw a lasso or a box on the map, to see fewer rows."
@@ -89,7 +91,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         )
 bulk_bar(opened, rows, said if conditions else "")
 views = {
-    "rows": ("Rows", lambda: row_table(opened, rows, key="explore_rows")),
+    "rows": ("Rows", lambda: row_table(opened, rows, key="explore_rows", like=True)),
     "clusters": ("Clusters", lambda: clusters_view(opened, rows)),
     "distributions": ("Distributions", lambda: distributions_view(opened, rows)),
     "duplicates": ("Near-duplicates", lambda: duplicates_view(opened, rows)),

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from deita_core.filtering.filter import Bounds, Filter, Where
+from deita_core.filtering import PoolColumns
+from deita_core.filtering.filter import Bounds, Filter, Near, OneOf, Where
+from deita_core.filtering.nearness import near_rows
+from deita_core.project.browse import stored_row
 from deita_core.project.pins import set_pins
 from deita_core.project.views import views
 from studio.charts.colours import colour_by_category, greyed
 from studio.filters.bar import fitting
 from studio.filters.examples import parse_examples, written_examples
+from studio.shell.resources import open_at
 from tests.builders import prepared_project, with_graph
 from tests.fakes import HashEmbedder
 from tests.test_pages import APP, opened, texts
@@ -89,16 +93,66 @@ def test_a_line_of_sql_that_is_wrong_is_an_error_on_the_page(app: AppTest) -> No
     assert chips(page) == ["WHERE nothing > 2"]
 
 
+class OfThePool(HashEmbedder):
+    id = "tests/embedder"
+
+
+@pytest.fixture
+def embedding(monkeypatch) -> None:
+    monkeypatch.setattr("studio.filters.masks.embedder_of", lambda record: OfThePool())
+
+
+def test_rows_about_a_text_or_like_examples_are_a_chip(app: AppTest, embedding: None) -> None:
+    page = explore(app, filter="turns=1..;meaning=cakes")
+    page.text_area(key="filter_near").set_value("baking bread").run()
+    page.number_input(key="filter_most").set_value(7).run()
+    assert page.button(key="filter_near_do").label == "Rows about this"
+    page.button(key="filter_near_do").click().run()
+    assert chips(page) == ["turns at least 1", "about “baking bread”, the closest 7"]
+    assert "**7** of 60 conversations pass the filter" in texts(page)
+    page.text_area(key="filter_near").set_value("bread\nrivers").run()
+    assert page.button(key="filter_near_do").label == "Rows like these 2"
+    page.text_area(key="filter_near").set_value("\n".join(map(str, range(51)))).run()
+    page.button(key="filter_near_do").click().run()
+    assert "51 examples are too many: give 50 at most" in texts(page)
+    assert len(chips(page)) == 2
+
+
+def test_what_is_close_is_listed_closest_first(app: AppTest, embedding: None) -> None:
+    page = explore(app, filter="meaning=baking bread#9")
+    project = page.session_state["opened_project"].project
+    near = Near(texts=("baking bread",), most=9)
+    expected = near_rows(near, PoolColumns(project, load=lambda record: OfThePool()))
+    assert page.dataframe[0].value["row"].tolist() == expected.tolist()
+
+
+def test_a_conversation_leads_to_the_rows_like_it(projects: Path) -> None:
+    def page(path: str) -> None:
+        from pathlib import Path
+
+        import streamlit as st
+
+        from studio.filters.meaning import like_this_button
+        from studio.shell.resources import open_project
+
+        like_this_button(open_project(Path(path)), 7, key="like")
+        st.markdown(st.session_state.get("filter", ""))
+
+    path = with_graph(prepared_project(projects / "topics.duckdb"))
+    shown = AppTest.from_function(page, args=(str(path),), default_timeout=60).run()
+    shown.button(key="like").click().run()
+    row = stored_row(open_at(str(path)).project, 7)
+    assert shown.markdown[0].value == f"like={row.id}"
+
+
 def test_the_embedder_stays_loaded_when_a_row_is_pinned(app: AppTest, monkeypatch) -> None:
     loaded = []
 
-    class OfThePool(HashEmbedder):
-        id = "tests/embedder"
+    def load(record: object) -> OfThePool:
+        loaded.append(record)
+        return OfThePool()
 
-        def __init__(self) -> None:
-            loaded.append(self)
-
-    monkeypatch.setattr("studio.filters.masks.embedder_of", lambda record: OfThePool())
+    monkeypatch.setattr("studio.filters.masks.embedder_of", load)
     page = explore(app, filter="meaning=bread")
     set_pins(page.session_state["opened_project"].project, [1], "pinned")
     page.run()
@@ -134,7 +188,7 @@ def test_a_filter_is_typed_as_text_and_a_wrong_one_changes_nothing(app: AppTest)
 def test_a_long_filter_keeps_to_one_line_and_every_chip(app: AppTest) -> None:
     parts = [Bounds(column="characters", low=low) for low in range(9)]
     assert 1 <= fitting(parts) < 9
-    assert fitting(parts[:2]) == 2
+    assert fitting([Bounds(column="turns", low=1), OneOf(column="tag", names=("a",))]) == 2
     assert fitting([Where(sql="x" * 900)]) == 1
     assert len(chips(explore(app, filter=Filter(parts=tuple(parts)).to_text()))) == 9
 
@@ -178,11 +232,7 @@ def test_the_rule_takes_the_filter_of_explore_or_a_view(app: AppTest) -> None:
     assert page.query_params["filter"] == "where=row < 20"
 
 
-def test_closeness_to_examples_is_a_score_of_the_rule(app: AppTest, monkeypatch) -> None:
-    class OfThePool(HashEmbedder):
-        id = "tests/embedder"
-
-    monkeypatch.setattr("studio.filters.masks.embedder_of", lambda record: OfThePool())
+def test_closeness_to_examples_is_a_score_of_the_rule(app: AppTest, embedding: None) -> None:
     page = select(app, examples="bake bread\n\nbake a cake\n", c="2")
     assert "score x closeness^2 to 2 examples" in texts(page)
     page.text_area(key="examples").set_value("\n".join(map(str, range(51)))).run()

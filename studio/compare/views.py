@@ -26,7 +26,7 @@ from studio.charts.colours import CATEGORIES, OTHER, STATUS_STYLES, MapGroup
 from studio.charts.map_chart import clear_outline
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.compare.sets import Pair, Side
-from studio.filters.bar import set_filter
+from studio.filters.current import set_filter
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state

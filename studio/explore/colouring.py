@@ -19,7 +19,7 @@ from studio.charts.colours import (
     colour_by_category,
     colour_by_score,
 )
-from studio.filters.bar import put_in_filter
+from studio.filters.current import put_in_filter
 from studio.filters.masks import columns_of
 from studio.rows.clusters import NO_CLUSTER, cluster_labels, cluster_of_rows
 from studio.shell.person import told

@@ -32,7 +32,7 @@ from deita_core.project.contamination import (
 from deita_core.project.models import active_model
 from deita_core.similarity.contamination import RUN, SHORTEST
 from studio.explore.spread import Rows
-from studio.filters.bar import put_in_filter
+from studio.filters.current import put_in_filter
 from studio.pool.loader import one_file
 from studio.rows.conversation import marked_run, page_chosen, plain_text
 from studio.rows.table import PAGE, lines_chosen

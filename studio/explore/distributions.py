@@ -42,7 +42,7 @@ from studio.explore.spread import (
     stretch,
     within_tails,
 )
-from studio.filters.bar import put_in_filter
+from studio.filters.current import put_in_filter
 from studio.filters.masks import columns_of
 from studio.shell import state
 from studio.shell.person import told

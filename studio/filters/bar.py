@@ -18,7 +18,6 @@ from deita_core.filtering.filter import (
     Bounds,
     Contains,
     Filter,
-    Near,
     OneOf,
     Part,
     Search,
@@ -28,8 +27,10 @@ from deita_core.filtering.filter import (
 )
 from deita_core.people import may
 from deita_core.project.views import View, delete_view, rename_view, save_view, views
+from studio.filters.current import current_filter, put_in_filter, set_filter
 from studio.filters.found import search_for
 from studio.filters.masks import column_names, columns_of, mask_of
+from studio.filters.meaning import by_meaning
 from studio.shell import state
 from studio.shell.person import told
 from studio.shell.resources import Opened, errors_shown, say
@@ -37,9 +38,9 @@ from studio.shell.text import escape
 
 # More names than this are searched for by a text instead of chosen from a list.
 _MOST_NAMES = 200
-_SEARCH, _MEANING, _SQL, _TEXT = "words", "meaning", "SQL", "text"
+_SEARCH, _SQL, _TEXT = "words", "SQL", "text"
 # In pixels: the line for chips where the window is 1,280 wide, a chip without letters, a letter.
-_ROOM, _CHIP, _LETTER = 420, 54, 7
+_ROOM, _CHIP, _LETTER = 290, 54, 7
 
 
 def filter_bar(opened: Opened) -> NDArray[np.bool_] | None:
@@ -67,6 +68,8 @@ def filter_chips(opened: Opened, place: str = state.FILTER) -> Filter:
         adding = st.popover("Filter", icon=":material/filter_alt:", key=f"{place}_add")
         with adding, errors_shown():
             _add(opened, place)
+        with st.popover("By meaning", icon=":material/join_inner:", key=f"{place}_meaning"):
+            by_meaning(place)
         with st.popover("Views", icon=":material/bookmarks:", key=f"{place}_views"):
             _views(opened, wanted, place)
         for number, part in enumerate(wanted.parts[:shown]):
@@ -102,39 +105,8 @@ def fitting(parts: Sequence[Part]) -> int:
     return len(parts)
 
 
-def current_filter(place: str = state.FILTER) -> Filter:
-    """The filter that holds now; after a link or Back it is the address's."""
-    if state.address_decides(place):
-        found = parse_filter(st.query_params.get(place, ""))
-        for problem in found.problems:
-            st.toast(f"The address has a filter that cannot be read: {escape(problem)}")
-        st.session_state[place] = found.filter.to_text()
-    text = str(st.session_state[place])
-    state.put_in_address(place, text or None)
-    return parse_filter(text).filter
-
-
-def set_filter(text: str, place: str = state.FILTER) -> None:
-    """Let the filter of this short text hold from the next run on; for callbacks."""
-    st.session_state[place] = text
-
-
 def _take_out(part: Part, place: str) -> None:
     set_filter(parse_filter(str(st.session_state[place])).filter.without(part).to_text(), place)
-
-
-def put_in_filter(
-    *parts: Part, instead_of: Callable[[Part], bool] | None = None, place: str = state.FILTER
-) -> None:
-    """Let rows have to pass these parts, too, from the next run on; for callbacks.
-
-    instead_of: which parts they take the place of.
-    """
-    wanted = parse_filter(str(st.session_state.get(place, ""))).filter
-    for one in wanted.parts:
-        if instead_of is not None and instead_of(one):
-            wanted = wanted.without(one)
-    set_filter(wanted.and_(*parts).to_text(), place)
 
 
 def _put_in(make: Callable[[], Sequence[Part]], place: str) -> None:
@@ -151,10 +123,13 @@ Made = Callable[[], Sequence[Part]]
 
 
 def _add(opened: Opened, place: str) -> None:
-    kinds = [_SEARCH, _MEANING, _SQL, _TEXT]
+    kinds = [_SEARCH, _SQL, _TEXT]
     named = [*kinds, *column_names(opened)]
-    labels = {_SEARCH: "Words in the text", _MEANING: "Close in meaning", _SQL: "A line of SQL"}
-    labels[_TEXT] = "A filter as text"
+    labels = {
+        _SEARCH: "Words in the text",
+        _SQL: "A line of SQL",
+        _TEXT: "A filter as text",
+    }
     chosen = st.selectbox(
         "What to filter by",
         named,
@@ -184,24 +159,18 @@ def _add(opened: Opened, place: str) -> None:
 def _typed(kind: str, place: str) -> Made | None:
     hints = {
         _SEARCH: ("Words", 'sourdough "rye flour" /b[ae]k(e|ing)/'),
-        _MEANING: ("About", "questions about baking bread"),
         _SQL: ("WHERE", "quality > 4 AND language = 'de'"),
         _TEXT: ("Filter", "quality=4..;tag=good,fine;search=bread"),
     }
     label, example = hints[kind]
     text = st.text_input(label, placeholder=f"e.g. {example}", key=f"{place}_text_{kind}").strip()
-    most = None
-    if kind == _MEANING:
-        most = st.number_input("The closest", 1, 1_000_000, 100, key=f"{place}_most")
     if not text:
         return None
     if kind == _SEARCH:
         return lambda: [Search(query=text)]
     if kind == _SQL:
         return lambda: [Where(sql=text)]
-    if kind == _TEXT:
-        return lambda: parse_filter(text).strict().parts
-    return lambda: [Near(texts=(text,), most=most)]
+    return lambda: parse_filter(text).strict().parts
 
 
 def _bounds(name: str, column: Column, place: str) -> Made | None:

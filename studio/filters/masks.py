@@ -15,6 +15,7 @@ from deita_core.errors import SelectionError
 from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
 from deita_core.filtering.columns import embedder_of
 from deita_core.filtering.filter import Near, Search, Where
+from deita_core.filtering.nearness import near_rows
 from deita_core.filtering.settling import for_rule
 from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
@@ -23,7 +24,7 @@ from deita_core.project.vectors import EmbedderRecord
 from deita_core.selection.filters import packed_rows
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.shell.resources import Opened, arrays, pool_input
+from studio.shell.resources import AS_OF_NOW, Opened, arrays, pool_input
 
 # An embedder is for one thread at a time, and all sessions share it.
 _ONE_AT_A_TIME = threading.Lock()
@@ -42,6 +43,16 @@ def mask_of(opened: Opened, text: str) -> NDArray[np.bool_]:
     wanted = parse_filter(text).strict()
     with _ONE_AT_A_TIME:
         return matching_rows(wanted, columns_of(opened, with_vectors=_needs_vectors(wanted)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
+def nearest_first(opened: Opened, text: str) -> NDArray[np.int64]:
+    """Rows that pass the one closeness of this short text, the closest first: (k,) int64."""
+    (part,) = parse_filter(text).strict().parts
+    if not isinstance(part, Near):
+        raise TypeError(f"a filter of one closeness is ordered by it, got {text!r}")
+    with _ONE_AT_A_TIME:
+        return near_rows(part, columns_of(opened, with_vectors=True))
 
 
 def settled_rule(opened: Opened, rule: SelectionRule) -> SelectionRule:

@@ -16,7 +16,7 @@ from deita_core.project.ledger import row_text
 from deita_core.project.queue_state import waiting_for
 from deita_core.project.queues import Queue, answers
 from deita_core.review.answers import Answers
-from studio.filters.bar import set_filter
+from studio.filters.current import set_filter
 from studio.review.queue_list import as_reviewed
 from studio.rows.conversation import conversation_view
 from studio.rows.table import show_conversation

@@ -14,7 +14,7 @@ from deita_core.people import may
 from deita_core.project.clusters import ClusterFacts, cluster_facts, clusters, rename_cluster
 from deita_core.project.graphs import load_clusters
 from deita_core.project.selections import selections, selections_version
-from studio.filters.bar import put_in_filter
+from studio.filters.current import put_in_filter
 from studio.rows.table import lines_chosen
 from studio.shell.jobs_panel import active_job
 from studio.shell.person import told

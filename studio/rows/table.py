@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deita_core.project.browse import stored_row, table_of
 from deita_core.project.scores import turn_scores
 from studio.filters.found import excerpts, hits_in
+from studio.filters.meaning import like_this_button
 from studio.rows.conversation import RowHeader, TurnScore, conversation_view, page_chosen
 from studio.shell.resources import Opened, arrays, scores
 from studio.shell.text import escape, plural
@@ -30,14 +31,18 @@ def row_table(
     key: str,
     aggregation: str = "sum",
     extra: dict[str, NDArray[Any]] | None = None,
+    like: bool = False,
 ) -> None:
     """Draw the rows in their order, 50 a page, and the conversation of the row chosen.
 
-    extra: more columns by name, (n,) over the whole pool, shown first.
+    extra: more columns by name, (n,) over the whole pool, shown first. like: see
+    `show_conversation`.
     """
     for row in rows_table(opened, rows, key=key, aggregation=aggregation, extra=extra).rows:
         with st.container(border=True):
-            show_conversation(opened, row, key=f"{key}_conversation", aggregation=aggregation)
+            show_conversation(
+                opened, row, key=f"{key}_conversation", aggregation=aggregation, like=like
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +134,25 @@ def _table(
 
 
 def show_conversation(
-    opened: Opened, row: int, *, key: str, aggregation: str = "sum", facts: RowHeader | None = None
+    opened: Opened,
+    row: int,
+    *,
+    key: str,
+    aggregation: str = "sum",
+    facts: RowHeader | None = None,
+    like: bool = False,
 ) -> None:
-    """One conversation with its scores, facts and original record."""
+    """One conversation with its scores, facts and original record.
+
+    like: offer to filter Explore to the rows like it.
+    """
     stored = stored_row(opened.project, row)
     evol = float(scores(opened, aggregation)["evol score"][row])
-    st.markdown(f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        where = f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file"
+        st.markdown(where, width="stretch")
+        if like:
+            like_this_button(opened, row, key=f"{key}_like")
     conversation_view(
         stored.conversation,
         key=key,

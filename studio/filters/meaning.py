@@ -1,0 +1,86 @@
+"""Filters by closeness in meaning: to a text, to examples of a task, to a row; and their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from deita_core.filtering.filter import USUAL_MOST, Filter, Near
+from deita_core.project.browse import stored_row
+from studio.filters.current import current_filter, put_in_filter
+from studio.filters.examples import EXAMPLES_HELP, parse_examples
+from studio.filters.masks import nearest_first
+from studio.shell import state
+from studio.shell.person import told
+from studio.shell.resources import Opened, arrays
+
+
+def by_meaning(place: str) -> None:
+    """Draw what filters to the rows closest in meaning to a text, or to examples of a task."""
+    text = st.text_area(
+        "About, or like these examples",
+        key=f"{place}_near",
+        height=150,
+        placeholder="questions about baking bread\n\n… or 5 to 50 prompts of your task, one a line",
+        help=f"One line is a search by meaning. Of several, each names the rows closest to it in "
+        f"turn. {EXAMPLES_HELP}",
+    )
+    left, right = st.columns(2, vertical_alignment="bottom")
+    most = left.number_input(
+        "The closest", 1, None, USUAL_MOST, key=f"{place}_most", placeholder="any number of"
+    )
+    least = right.number_input(
+        "Similarity at least", -1.0, 1.0, None, 0.05, key=f"{place}_least", placeholder="any"
+    )
+    examples = parse_examples(text)
+    label = f"Rows like these {len(examples)}" if len(examples) > 1 else "Rows about this"
+    st.button(
+        label,
+        key=f"{place}_near_do",
+        type="primary",
+        icon=":material/join_inner:",
+        disabled=not examples or (most is None and least is None),
+        on_click=told(_put_near),
+        args=(examples, most, least, place),
+    )
+    if place == state.FILTER:
+        st.caption("Each conversation that you read here has a button for the rows like it.")
+
+
+def _put_near(examples: tuple[str, ...], most: int | None, least: float | None, place: str) -> None:
+    part = Near(texts=examples, most=most, least=least)
+    put_in_filter(part, instead_of=lambda one: isinstance(one, Near), place=place)
+
+
+def like_this_button(opened: Opened, row: int, *, key: str) -> None:
+    """Offer to filter Explore to the rows closest in meaning to this one."""
+    has_vector = arrays(opened).has_vector
+    if has_vector is not None and has_vector[row]:
+        st.button(
+            "Rows like this one",
+            key=key,
+            icon=":material/join_inner:",
+            help=f"The {USUAL_MOST} conversations closest in meaning, the closest first.",
+            on_click=told(_put_like),
+            args=(opened, row),
+        )
+
+
+def _put_like(opened: Opened, row: int) -> None:
+    part = Near(ids=(stored_row(opened.project, row).id,))
+    put_in_filter(part, instead_of=lambda one: isinstance(one, Near))
+
+
+def closest_first(
+    opened: Opened, rows: NDArray[np.int64], place: str = state.FILTER
+) -> NDArray[np.int64]:
+    """The rows, those that the filter's closeness names first in front; otherwise as they are."""
+    near = [part for part in current_filter(place).parts if isinstance(part, Near)]
+    if not near or not len(rows):
+        return rows
+    order = nearest_first(opened, Filter(parts=(near[0],)).to_text())
+    rank = np.full(len(arrays(opened)), len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    ordered: NDArray[np.int64] = rows[np.argsort(rank[rows], kind="stable")]
+    return ordered
