@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from numpy.typing import NDArray
 
 from deita_core.conversation import Conversation, Message
@@ -33,6 +34,7 @@ from deita_core.project.scores import add_scores
 from deita_core.project.vectors import add_embeddings, load_vectors, set_map
 from deita_core.similarity.graph import save_graph
 from deita_core.similarity.graph_build import build_graph
+from tests.workers import work_in_threads
 
 _TOPICS = ("bread", "rivers", "matrices", "poems", "taxes")
 
@@ -99,7 +101,8 @@ def _imported(name: str, pool: str) -> Path:
     folder.mkdir(exist_ok=True)
     file, path = folder / "pool.jsonl", folder / name
     file.write_text(pool, encoding="utf-8")
-    with Project.open(path, create=True) as project:
+    with pytest.MonkeyPatch.context() as patch, Project.open(path, create=True) as project:
+        work_in_threads(patch)
         runner = JobRunner(project)
         runner.start()
         runner.submit([ImportSpec(sources=register_files(project, [file]))])

@@ -57,6 +57,16 @@ def _pages_of_the_frame() -> type[PagesManager]:
     return Framed
 
 
+@pytest.fixture(scope="module")
+def jobs_here() -> Iterator[None]:
+    """Jobs of this file run in threads: for tests of what jobs do, not of how they are run."""
+    from tests.workers import work_in_threads
+
+    with pytest.MonkeyPatch.context() as patch:
+        work_in_threads(patch)
+        yield
+
+
 @pytest.fixture(params=[True, False], ids=["bf16 screen", "fp32 screen"])
 def either_screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast product of pairs in bfloat16, and in float32, whatever this machine would take."""
@@ -108,8 +118,15 @@ def running(chromium: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the app of the browser tests runs: with projects/ and data/ as it makes them."""
-    return tmp_path_factory.mktemp("app")
+    """Where the app of the browser tests runs: with projects/ and data/ as it makes them.
+
+    There is a project already, or a first start would prepare the sample project.
+    """
+    from tests.builders import prepared_project
+
+    folder = tmp_path_factory.mktemp("app")
+    prepared_project(folder / "projects" / "topics.duckdb")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +138,18 @@ def app_address(app_folder: Path) -> Iterator[str]:
         yield address
 
 
+# They take longest, and start first: else one of them runs alone at the end.
+LONG_FILES = (
+    "test_browser.py",
+    "test_score_browser.py",
+    "test_replay.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright's event loop stays with the thread once it has begun."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Files with browser tests come last: Playwright's event loop stays with its thread.
+
+    `make test` hands out whole files in this order.
+    """
+    browser = {item.path for item in items if item.get_closest_marker("browser") is not None}
+    items.sort(key=lambda item: (item.path in browser, item.path.name not in LONG_FILES))

@@ -14,11 +14,25 @@ from playwright.sync_api import Error, TimeoutError, expect
 
 from deita_core.formats.read import read
 from deita_core.formats.read.layout import PoolRow
+from tests.browser import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 POOL_FILE = Path(__file__).parents[1] / "sample" / "languages.jsonl"
 MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
+
+
+@pytest.fixture(scope="module")
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without any project."""
+    return tmp_path_factory.mktemp("first-start")
+
+
+@pytest.fixture(scope="module")
+def app_address(app_folder: Path) -> Iterator[str]:
+    """An app of its own, for its first start."""
+    with served("deita_core", "app", port="--port", folder=app_folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from deita_core.project.selections import selections
 from tests.builders import prepared_project
 from tests.documents import commands
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:

@@ -20,6 +20,8 @@ from deita_core.project.selections import save_selection
 from deita_core.project.vectors import add_embeddings
 from tests.builders import Channel, prepared_project, vector_table, with_graph
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 TOPICS = ["bread", "rivers", "matrices", "poems", "taxes"]
 
 

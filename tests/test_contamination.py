@@ -37,6 +37,8 @@ from deita_core.similarity.words import words
 from tests.builders import Channel, imported_project
 from tests.fakes import HashEmbedder
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 QUESTION = (
     "Compose an engaging travel blog post about a recent trip to the islands, highlighting "
     "cultural experiences and attractions that nobody should miss."

@@ -16,6 +16,8 @@ from deita_core.jobs.kinds import EmbedSpec, ImportSpec, ScoreSpec
 from tests.documents import ROOT, blocks, sections, text_of
 from tests.fakes import HashEmbedder, LengthScorer
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 
 def test_the_python_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fake = "tests.fakes:LengthScorer"

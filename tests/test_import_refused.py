@@ -16,6 +16,8 @@ from deita_core.project import Project
 from deita_core.project.pool import set_source_facts, sources
 from tests.builders import prepared_project
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 ROLES = ("UTILISATEUR", "L'ASSISTANT")
 
 

@@ -23,6 +23,8 @@ from deita_core.project.job_log import add_job
 from deita_core.selection.rule import SelectionRule
 from tests.builders import Channel, prepared_project
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

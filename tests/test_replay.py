@@ -13,6 +13,8 @@ from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError
 from deita_core.jobs.replay import replay_manifest
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 WORDS = ("rivers", "bread", "prime numbers", "taxes", "poems", "bicycles")
 
 

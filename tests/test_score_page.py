@@ -25,6 +25,8 @@ from tests.builders import conversation, prepared_project
 from tests.test_pages import texts
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 APP = str(Path(__file__).parents[1] / "app.py")
 
 
