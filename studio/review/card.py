@@ -52,7 +52,8 @@ MOST_CHARACTERS: Final = 60_000  # of one row; twenty of them wait in a browser
 _MOST_LATER: Final = 200
 _MOST_SENT: Final = 500
 _MOST_TAGS: Final = 200
-_FILES: Final = ("card.html", "card.css", "texts.js", "keys.js", "outbox.js", "card.js")
+_SCRIPTS: Final = ("texts", "turns", "decisions", "keys", "outbox", "card")
+_FILES: Final = ("card.html", "card.css", *(f"{name}.js" for name in _SCRIPTS))
 _FOLDER: Final = Path(__file__).parent / "card_component"
 
 

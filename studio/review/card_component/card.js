@@ -2,25 +2,19 @@
 // once. What was decided goes through the outbox; what the server says comes in by update().
 
 const FEW = 8; // rows left here when more are asked for
-const SHOWN_MESSAGES = 12;
-const ROLES = {
-  system: "System", user: "User", assistant: "Assistant",
-  function_call: "Function call", tool: "Tool result",
-};
-const VERDICTS = ["keep", "unsure", "drop"];
 const FORMATTED_KEPT = "deita-review-formatted";
 const cards = new WeakMap();
-
-const slotOf = ({ kind, value }) =>
-  VERDICTS.includes(kind) ? "verdict" : kind === "withdraw" ? value : kind;
 
 class Card {
   constructor(root) {
     this.root = root;
     const part = (name) => root.querySelector(`.deita-card-${name}`);
-    for (const name of ["bar", "progress", "kept", "tools", "alert", "about", "turns", "answers", "more", "after"]) {
+    for (const name of ["bar", "progress", "kept", "tools", "alert", "about", "answers", "more", "after"]) {
       this[name] = part(name);
     }
+    this.turns = new Turns(part("turns"), {
+      save: () => this.save(), leave: () => this.leave(), again: () => this.outbox.now(),
+    });
     this.guide = root.querySelector('[data-panel="guidelines"]');
     this.keyPanel = root.querySelector('[data-panel="keys"]');
     this.keys = new Keys();
@@ -109,7 +103,7 @@ class Card {
       if (!waiting.length) entry.counted = this.isWhole(entry);
       else if (sent.has(entry.row) || entry.counted === undefined) {
         entry.counted = this.isWhole(entry);
-        for (const item of waiting) this.apply(entry, item);
+        for (const item of waiting) applyTo(entry, item);
       }
     }
     this.arrange(sent, back);
@@ -129,7 +123,7 @@ class Card {
     const first = fresh.filter((row) => back.includes(row));
     this.order = [...first, ...now, ...kept.filter((row) => this.putOff.has(row))];
     if (before !== undefined && !this.order.includes(before) && !this.isWhole(this.rows.get(before))) {
-      this.say(`Row ${before} is not yours any more: its time ran out, and somebody else has it.`);
+      this.say(`Row ${before} does not wait for you any more: it was answered elsewhere, or its time ran out and somebody else has it.`);
     }
   }
 
@@ -154,39 +148,13 @@ class Card {
     return this.order.filter((row) => this.putOff.has(row)).length;
   }
 
-  apply(entry, item) {
-    const { kind, value } = item;
-    if (kind === "edit") {
-      entry.original ??= entry.messages;
-      entry.messages = entry.messages.map((message, at) => ({ ...message, text: item.texts[at] }));
-      entry.version = item.of + 1;
-    } else if (kind === "tag") entry.tags = [...new Set([...entry.tags, value])];
-    else if (kind === "untag") entry.tags = entry.tags.filter((tag) => tag !== value);
-    else {
-      entry.own = { ...entry.own };
-      if (kind === "withdraw") delete entry.own[value];
-      else entry.own[slotOf(item)] = value || kind;
-    }
-  }
-
-  // What brings back the state before an item.
-  backOf(entry, item) {
-    const { row, kind, value } = item;
-    if (kind === "edit") return { row, kind, of: item.of + 1, texts: entry.messages.map((one) => one.text) };
-    if (kind === "tag" || kind === "untag") return { row, kind: kind === "tag" ? "untag" : "tag", value };
-    const slot = slotOf(item);
-    const said = entry.own[slot];
-    if (said === undefined) return { row, kind: "withdraw", value: slot };
-    return slot === "verdict" ? { row, kind: said, value: "" } : { row, kind: slot, value: said };
-  }
-
   // ---- deciding
 
   do(entry, given) {
     const item = { row: entry.row, ...given };
     if (item.kind !== "edit") item.version = entry.version;
-    this.undoing.push(this.backOf(entry, item));
-    this.apply(entry, item);
+    this.undoing.push(backOf(entry, item));
+    applyTo(entry, item);
     this.outbox.add(item);
   }
 
@@ -255,7 +223,7 @@ class Card {
     const item = this.undoing.pop();
     const entry = item && this.rows.get(item.row);
     if (!entry) return;
-    this.apply(entry, item);
+    applyTo(entry, item);
     if (item.kind !== "edit") item.version = entry.version;
     this.outbox.add(item);
     if (this.isWhole(entry)) {
@@ -335,7 +303,7 @@ class Card {
 
   save() {
     const entry = this.rows.get(this.correcting.row);
-    const texts = [...this.turns.querySelectorAll("textarea")].map((area) => area.value);
+    const texts = this.turns.corrected();
     const { of } = this.correcting;
     this.correcting = null;
     const changed = entry && texts.some((text, at) => text !== entry.messages[at].text);
@@ -354,8 +322,9 @@ class Card {
       : [entry?.row, entry?.version, this.formatted, empty].join(" ");
     if (mark !== this.drawn) {
       const moved = this.drawnRow !== entry?.row;
-      this.drawTurns(entry);
-      if (moved) this.turns.scrollTop = 0;
+      if (!entry) this.turns.empty(this.fetching() ? "The next rows are on their way …" : "Nothing is left for you in this queue.");
+      else this.turns.draw(entry, { correcting: Boolean(this.correcting), formatted: this.formatted });
+      if (moved) this.turns.toTop();
       this.drawnRow = entry?.row;
     }
     this.drawn = mark;
@@ -399,11 +368,9 @@ class Card {
     });
   }
 
-  // A button with its key on it.
+  // A button that does an action, with its key on it; or one that does nothing yet.
   button(label, action, title = "") {
-    const made = element("button", "", element("span", "", label));
-    made.type = "button";
-    made.title = title;
+    const made = plainButton(label, title);
     if (!action) return made;
     made.dataset.action = action;
     made.append(element("kbd", "", this.keys.of[action].toUpperCase()));
@@ -527,77 +494,6 @@ class Card {
 
   fetching() {
     return this.data.more || this.outbox.items.size > 0 || this.outbox.awaited !== null;
-  }
-
-  drawTurns(entry) {
-    if (!entry) {
-      const text = this.fetching() ? "The next rows are on their way …" : "Nothing is left for you in this queue.";
-      const again = this.button("Look again", null, "Others may have given rows back");
-      again.addEventListener("click", () => this.outbox.now());
-      this.turns.replaceChildren(element("div", "deita-card-empty", element("p", "", text), again));
-      return;
-    }
-    const shown = this.correcting ? entry.messages.length : SHOWN_MESSAGES;
-    const made = entry.messages.slice(0, shown).map((message, at) => this.turn(entry, message, at));
-    const rest = entry.messages.length - made.length;
-    if (rest > 0) {
-      const more = this.button(`Show ${rest} more message${rest > 1 ? "s" : ""}`, null);
-      more.addEventListener("click", () => {
-        more.replaceWith(...entry.messages.slice(shown).map((message, at) => this.turn(entry, message, shown + at)));
-      });
-      made.push(more);
-    }
-    if (entry.left) {
-      made.push(element("p", "deita-card-hint", `${entry.left.toLocaleString("en")} characters more are not shown here; Explore has the whole row.`));
-    }
-    this.turns.replaceChildren(...made);
-    if (this.correcting) [...this.turns.querySelectorAll("textarea")].at(-1)?.focus();
-  }
-
-  turn(entry, message, at) {
-    const length = message.text.length;
-    const title = element("summary", "", ROLES[message.role] ?? message.role);
-    if (length > FOLDED) title.append(element("span", "", `${length.toLocaleString("en")} characters`));
-    const turn = element("details", "deita-card-turn", title);
-    turn.dataset.role = message.role;
-    turn.open = true;
-    if (this.correcting) {
-      const area = element("textarea", "", message.text);
-      area.setAttribute("aria-label", ROLES[message.role] ?? message.role);
-      area.rows = 2;
-      area.addEventListener("keydown", (event) => {
-        if (event.key === "Escape") this.leave();
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.save();
-      });
-      turn.append(area);
-      return turn;
-    }
-    if (message.reasoning) {
-      turn.append(element("details", "deita-card-fold", element("summary", "", "Reasoning (neither scored nor embedded)"), written(message.reasoning)));
-    }
-    turn.append(this.body(message));
-    const before = entry.original?.[at]?.text;
-    if (before !== undefined && before !== message.text) {
-      const fold = element("details", "deita-card-fold", element("summary", "", "The original, with what was changed"), differences(before, message.text));
-      fold.open = true;
-      turn.append(fold);
-    }
-    return turn;
-  }
-
-  body(message) {
-    const { text } = message;
-    const how = { code: message.role === "tool" || message.role === "function_call", formatted: this.formatted };
-    const body = element("div", "deita-card-body");
-    if (!text.trim()) body.append(element("p", "deita-card-hint", "(empty)"));
-    else if (text.length <= FOLDED * 1.2) body.append(written(text, how));
-    else {
-      const cut = text.lastIndexOf(" ", FOLDED) > FOLDED / 2 ? text.lastIndexOf(" ", FOLDED) : FOLDED;
-      const all = this.button(`Show all ${text.length.toLocaleString("en")} characters`, null);
-      all.addEventListener("click", () => body.replaceChildren(written(text, how)));
-      body.append(written(text.slice(0, cut) + " …", how), all);
-    }
-    return body;
   }
 
   drawState(entry) {

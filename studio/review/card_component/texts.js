@@ -1,12 +1,18 @@
 // Texts of a pool as nodes: every one of them is set as text, never as markup.
 
-const FOLDED = 1500; // characters of a message that are shown at first
 const MOST_CELLS = 4e6; // of the table that finds the words in which two texts differ
 
 function element(tag, style, ...children) {
   const made = document.createElement(tag);
   if (style) made.className = style;
   made.append(...children);
+  return made;
+}
+
+function plainButton(label, title = "") {
+  const made = element("button", "", element("span", "", label));
+  made.type = "button";
+  made.title = title;
   return made;
 }
 
