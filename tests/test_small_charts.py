@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio.charts.charts import count_by_group
-from studio.charts.small_charts import Line, Mark, Panel, panel_data
+from studio.charts.small_charts import Line, Mark, Panel, panel_data, read_brush
 
 X = np.array([0.5, 0.75, 1.0])
 BARS = count_by_group(np.array([1.0, 2.0, 2.0, 6.0]), np.array([0, 1, 1, 1]), 2, bins=5)
@@ -55,3 +55,18 @@ def page_with_charts() -> None:
 
 def test_a_page_with_charts_runs() -> None:
     assert not AppTest.from_function(page_with_charts, default_timeout=20).run().exception
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"panel": 1, "low": 3, "high": 2.5}, (1, 2.5, 3.0)),
+        ({"panel": 2, "low": 1, "high": 2}, None),
+        ({"panel": "1", "low": 1, "high": 2}, None),
+        ({"panel": 0, "low": float("nan"), "high": 2}, None),
+        ({"panel": 0, "low": 1}, None),
+        ("brush", None),
+    ],
+)
+def test_a_brush_is_read_and_what_is_none_dropped(sent, read):
+    assert read_brush(sent, 2) == read

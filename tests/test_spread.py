@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from deita_core.filtering.columns import Column
-from studio.explore.spread import correlations, edges_of, groups_of, spread, stretch, within_tails
+from studio.explore.spread import (
+    correlations,
+    edges_of,
+    groups_of,
+    spread,
+    stretch,
+    whole_bins,
+    within_tails,
+)
 
 NAN = np.nan
 ROWS = np.arange(7)
@@ -86,3 +94,11 @@ def test_the_correlation_is_of_ranks_over_the_rows(sizes: list[int], expected: f
 def test_a_stretch_of_the_axis_is_a_filter_that_is_open_where_the_last_bin_is() -> None:
     assert stretch("quality", 2.00004, 3.14159, top=5).describe() == "quality 2 to 3.142"
     assert stretch("quality", 2, 5.2, top=5).describe() == "quality at least 2"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [(1.2, 1.2, (1, 2)), (1.2, 2.1, (1, 3)), (1, 2, (1, 2)), (-5, 0.5, (0, 1)), (9, 9, (3, 4))],
+)
+def test_a_brush_takes_whole_bins_and_a_click_one(low: float, high: float, ends: tuple) -> None:
+    assert whole_bins(np.arange(5.0), low, high) == ends

@@ -18,6 +18,7 @@ from studio.charts import component
 from studio.charts.charts import Histogram
 from studio.charts.colours import PLAIN, MapGroup, Shade, legend
 
+_AS_IT_IS = ("title", "note", "alt", "unit", "bare", "pick", "brush", "height")
 _FILES = ("charts.html", "charts.css", "theme.js", "charts.js")
 
 
@@ -49,7 +50,7 @@ class Panel:
 
     unit: "share" for values in [0, 1] to be read as percent. extent: of the x axis; default: of
     the bars or lines. from_zero: the y axis starts at 0. bare: without axes. pick: a click sends
-    its place on the x axis.
+    its place on the x axis. brush: what is dragged over is sent; a click is a stretch of no width.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Panel:
     from_zero: bool = True
     bare: bool = False
     pick: bool = False
+    brush: bool = False
     height: int = 130
 
 
@@ -72,11 +74,13 @@ def small_charts(
     *,
     key: str,
     on_pick: Callable[[float], None] | None = None,
+    on_brush: Callable[[int, float, float], None] | None = None,
 ) -> None:
     """Draw the panels below each other.
 
     groups: of the bars, in the order of the rows of their counts. on_pick: gets the place on the
-    x axis that was clicked, in a callback before the page is drawn again.
+    x axis that was clicked, on_brush the number of the panel and the ends of the stretch of its x
+    axis that was dragged over; both in a callback before the page is drawn again.
     """
 
     def picked() -> None:
@@ -84,16 +88,35 @@ def small_charts(
         if on_pick is not None and isinstance(place, int | float):
             on_pick(float(place))
 
+    def brushed() -> None:
+        found = read_brush(st.session_state[key].get("brushed"), len(panels))
+        if on_brush is not None and found is not None and panels[found[0]].brush:
+            on_brush(*found)
+
     component("deita_charts", "chart_component", *_FILES)(
         key=key,
         data={"panels": list(map(panel_data, panels)), **legend(groups)},
         on_picked_change=picked,
+        on_brushed_change=brushed,
     )
+
+
+def read_brush(value: object, panels: int) -> tuple[int, float, float] | None:
+    """Number of the panel, low and high end; None for what is no brush of one of these panels."""
+    if not isinstance(value, dict):
+        return None
+    panel, ends = value.get("panel"), (value.get("low"), value.get("high"))
+    if not isinstance(panel, int) or not 0 <= panel < panels:
+        return None
+    if not all(isinstance(end, int | float) and np.isfinite(end) for end in ends):
+        return None
+    low, high = sorted(map(float, ends))
+    return panel, low, high
 
 
 def panel_data(panel: Panel) -> dict[str, Any]:
     """The panel as `charts.js` takes it."""
-    bars, as_it_is = panel.bars, ("title", "note", "alt", "unit", "bare", "pick", "height")
+    bars, as_it_is = panel.bars, _AS_IT_IS
     return {
         **{name: getattr(panel, name) for name in as_it_is},
         "x": _x_extent(panel),

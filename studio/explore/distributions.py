@@ -6,6 +6,7 @@ does is a selection by length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -40,6 +41,7 @@ from studio.explore.spread import (
     is_spread,
     spread,
     stretch,
+    whole_bins,
     within_tails,
 )
 from studio.filters.current import put_in_filter
@@ -83,25 +85,29 @@ def distributions_view(opened: Opened, rows: Rows) -> None:
 
 
 def _every(opened: Opened, rows: Rows) -> None:
-    panels = _panels(opened, rows)
+    names, panels = _panels(opened, rows)
     some = len(rows) < len(arrays(opened))
     st.caption(
         "The rows in view; the whole pool is dashed. The outermost values count in the last bin."
         if some
         else "The whole pool. The outermost values count in the last bin."
     )
+    st.caption("Drag over a stretch of an axis, or click a place of it, to filter by it.")
     half = -(-len(panels) // 2)
     for place, (column, part) in enumerate(
         zip(st.columns(2), (panels[:half], panels[half:]), strict=True)
     ):
+        first = place * half
+        brush = partial(_filter_to_bins, opened, names[first : first + half])
         with column:
-            small_charts(part, key=f"distributions_every_{place}")
+            small_charts(part, key=f"distributions_every_{place}", on_brush=brush)
 
 
 @st.cache_data(show_spinner=False, max_entries=8, hash_funcs=_VIEWED)
-def _panels(opened: Opened, rows: Rows) -> list[Panel]:
+def _panels(opened: Opened, rows: Rows) -> tuple[list[str], list[Panel]]:
+    """The columns that have something to draw, and their panels."""
     some = len(rows) < len(arrays(opened))
-    panels = []
+    names, panels = [], []
     for name in number_names(opened):
         values = numbers(opened, name)
         if not is_spread(values):
@@ -116,11 +122,18 @@ def _panels(opened: Opened, rows: Rows) -> list[Panel]:
             note += f", pool {_short(pool.median)}"
         alt = f"Share of the rows in view and of the pool by {text}"
         extent = (float(edges[0]), float(edges[-1]))
-        title = text[:1].upper() + text[1:]
+        title, drawn = text[:1].upper() + text[1:], tuple(lines)
+        names.append(name)
         panels.append(
-            Panel(title, alt, note, lines=tuple(lines), unit="share", extent=extent, height=84)
+            Panel(title, alt, note, lines=drawn, unit="share", extent=extent, brush=True, height=84)
         )
-    return panels
+    return names, panels
+
+
+def _filter_to_bins(
+    opened: Opened, names: Sequence[str], panel: int, low: float, high: float
+) -> None:
+    _filter_to(names[panel], edges_of(numbers(opened, names[panel])), low, high)
 
 
 # one column, by groups
@@ -182,7 +195,7 @@ def _brushed(
         # Another key when the view changes, so that what was dragged over is not drawn again.
         key=f"distributions_one_{name}_{hash(rows.tobytes()):x}",
         alt=f"Share of the rows by {title}, in view and in the pool",
-        on_brush=partial(_filter_to, name, float(edges[-1])),
+        on_brush=partial(_filter_to, name, edges),
     )
     st.caption(
         "Drag over a stretch of the axis to filter by it. The last bin holds what lies above it."
@@ -190,8 +203,8 @@ def _brushed(
 
 
 @told
-def _filter_to(name: str, top: float, low: float, high: float) -> None:
-    part = stretch(name, low, high, top)
+def _filter_to(name: str, edges: NDArray[np.float64], low: float, high: float) -> None:
+    part = stretch(name, *whole_bins(edges, low, high), float(edges[-1]))
     put_in_filter(part, instead_of=lambda one: isinstance(one, Bounds) and one.column == name)
 
 

@@ -94,6 +94,13 @@ def groups_of(column: Column, rows: Rows, most: int) -> list[Group]:
     return [*found[:most], Group(f"other ({len(found) - most} more)", rest)]
 
 
+def whole_bins(edges: Floats, low: float, high: float) -> tuple[float, float]:
+    """The edges around a stretch that was dragged over; around one bin for a click."""
+    first = np.clip(np.searchsorted(edges, low, side="right") - 1, 0, len(edges) - 2)
+    last = np.clip(np.searchsorted(edges, high, side="left"), first + 1, len(edges) - 1)
+    return float(edges[first]), float(edges[last])
+
+
 def stretch(column: str, low: float, high: float, top: float) -> Bounds:
     """The filter for a stretch of the axis, its ends rounded to four digits.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from deita_core.filtering.filter import Bounds
 from deita_core.selection.analysis.measures import (
     Distribution,
     Diversity,
@@ -18,11 +20,16 @@ from deita_core.selection.analysis.measures import (
 )
 from deita_core.selection.filters import mean_scores
 from deita_core.selection.outcome import Outcome
+from deita_core.selection.rule import SelectionRule
 from deita_core.selection.status import KEPT, STATUSES
 from studio.charts.charts import count_by_group, middles
 from studio.charts.colours import INK, STATUS_STYLES
 from studio.charts.small_charts import Line, Panel, small_charts
+from studio.explore.spread import stretch, whole_bins
+from studio.filters.current import put_in_filter
 from studio.select.cache import comparison, diversity_of, random_rows
+from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, pool_input
 from studio.shell.text import escape
 
@@ -37,7 +44,7 @@ def status_distributions(opened: Opened, result: Outcome) -> None:
     means, tokens = mean_scores(table), table.tokens.astype(np.float64)
     drawn = random_rows(opened, result.rule)
     how = f"{result.rule.aggregation} over turns"
-    panels = []
+    panels, columns = [], []
     for name, note, values, extent in (
         ("Evol score", f"{how}; {_TAILS}", result.scores, _bulk(result.scores)),
         ("Complexity", "1 to 6", means.complexity, _SCORES),
@@ -48,8 +55,33 @@ def status_distributions(opened: Opened, result: Outcome) -> None:
         random = count_by_group(values[drawn], extent=extent).counts[0].astype(np.float64)
         line = Line("random selection", middles(bars.edges), random, INK, dashed=True)
         alt = f"Status of the rows by {name.lower()}; dashed, a random selection of as many"
-        panels.append(Panel(name, alt, note, bars=bars, lines=(line,)))
-    small_charts(panels, STATUS_STYLES, key="select-distributions")
+        # A filter knows the evol score as the sum over the turns alone.
+        brush = name != "Evol score" or _is_plain(result.rule)
+        columns.append((name.lower().replace(" ", "_"), bars.edges))
+        panels.append(Panel(name, alt, note, bars=bars, lines=(line,), brush=brush))
+    small_charts(
+        panels, STATUS_STYLES, key="select-distributions", on_brush=partial(_filter_to, columns)
+    )
+    st.caption("Drag over a stretch, or click a bar, to select only from it.")
+
+
+def _is_plain(rule: SelectionRule) -> bool:
+    weights = rule.complexity_weight, rule.quality_weight
+    return (rule.aggregation, weights, rule.closeness) == ("sum", (1.0, 1.0), None)
+
+
+@told
+def _filter_to(
+    columns: Sequence[tuple[str, NDArray[np.float64]]], panel: int, low: float, high: float
+) -> None:
+    """Let the rule choose only from this stretch of a column."""
+    name, edges = columns[panel]
+    part = stretch(name, *whole_bins(edges, low, high), float(edges[-1]))
+    put_in_filter(
+        part,
+        instead_of=lambda one: isinstance(one, Bounds) and one.column == name,
+        place=state.RULE_FILTER,
+    )
 
 
 def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:

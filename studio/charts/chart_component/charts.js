@@ -1,6 +1,7 @@
 
 // Small charts in SVG: bars stacked by group, lines, marks at a place of the x axis. They are drawn
-// anew in a few milliseconds, which a chart library does not do. Sends back where one was clicked.
+// anew in a few milliseconds, which a chart library does not do. Sends back where one was clicked, and what was
+// dragged over.
 const shown = new WeakMap();
 const AXIS = { left: 38, right: 6, top: 6, bottom: 20 };
 const BARE = { left: 0, right: 0, top: 14, bottom: 0 };
@@ -103,6 +104,11 @@ class Charts {
     root.addEventListener("mousemove", (event) => this.hover(event));
     root.addEventListener("mouseleave", () => (this.tip.hidden = true));
     root.addEventListener("click", (event) => this.click(event));
+    root.addEventListener("mousedown", (event) => this.press(event));
+    this.onMove = (event) => this.drag(event);
+    this.onRelease = (event) => this.release(event);
+    window.addEventListener("mousemove", this.onMove);
+    window.addEventListener("mouseup", this.onRelease);
   }
 
   update(component) {
@@ -125,10 +131,11 @@ class Charts {
       const caption = panel.title
         ? `<figcaption>${escaped(panel.title)} <span>${escaped(panel.note)}</span></figcaption>` : "";
       return `<figure data-panel="${i}">${caption}
-        <svg role="img" aria-label="${escaped(panel.alt)}" height="${panel.height}" class="${panel.pick ? "pick" : ""}">
+        <svg role="img" aria-label="${escaped(panel.alt)}" height="${panel.height}" class="${panel.pick ? "pick" : panel.brush ? "brushed" : ""}">
         ${drawAxes(panel, at, width)}${panel.bars ? drawBars(panel.bars, at, colours) : ""}
         ${panel.lines.map((line) => drawLine(line, at, tone(line))).join("")}
         ${panel.marks.map((mark) => drawMark(mark, at, tone(mark), width)).join("")}
+        <rect class="brush" y="${at.edge.top}" height="${at.inner.height}" width="0"/>
         <line class="guide" y1="${at.edge.top}" y2="${at.edge.top + at.inner.height}"/></svg></figure>`;
     }).join("");
     this.root.append(this.tip);
@@ -183,8 +190,39 @@ class Charts {
     if (here?.panel.pick) this.send("picked", here.x);
   }
 
+  // A press on a panel begins a brush; a release in the same place is a click on one bar.
+  press(event) {
+    const here = this.place(event);
+    if (event.button !== 0 || !here?.panel.brush) return;
+    const { figure, at, x } = here;
+    this.brush = { figure, at, panel: Number(figure.dataset.panel), from: x, to: x };
+    event.preventDefault(); // no text is marked meanwhile
+  }
+
+  drag(event) {
+    if (!this.brush) return;
+    const { figure, at } = this.brush;
+    const left = figure.querySelector("svg").getBoundingClientRect().left;
+    this.brush.to = at.back(event.clientX - left);
+    const [low, high] = [this.brush.from, this.brush.to].sort((a, b) => a - b).map(at.across);
+    const drawn = figure.querySelector(".brush");
+    drawn.setAttribute("x", low);
+    drawn.setAttribute("width", high - low);
+  }
+
+  release() {
+    if (!this.brush) return;
+    const { figure, panel, from, to } = this.brush;
+    this.brush = null;
+    figure.querySelector(".brush")?.setAttribute("width", 0);
+    const [low, high] = [from, to].sort((a, b) => a - b);
+    this.send("brushed", { panel, low, high });
+  }
+
   close() {
     this.observer.disconnect();
+    window.removeEventListener("mousemove", this.onMove);
+    window.removeEventListener("mouseup", this.onRelease);
   }
 }
 
