@@ -22,7 +22,7 @@ from deita_core.cli.options import (
     repeated,
     value,
 )
-from deita_core.errors import ExportError, ProjectError, ReviewError
+from deita_core.errors import ExportError, PathError, ProjectError, ReviewError
 from deita_core.files import one_line
 from deita_core.formats.write.preferences import (
     PREFERENCE_LAYOUTS,
@@ -321,6 +321,8 @@ def _check_json_lines(out: Path) -> None:
 
 
 def _add(project: Project, file: Path, queue: int | None, reviewer: str, as_json: bool) -> None:
+    if not file.is_file():
+        raise PathError(f"there is no file {file}: check the path")
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         items = [json.loads(line) for line in lines if line.strip()]

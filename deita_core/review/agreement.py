@@ -81,9 +81,11 @@ class ReviewerAgreement:
         alpha = "alpha unknown (all answers are the same)"
         if np.isfinite(self.alpha):
             alpha = f"Krippendorff's alpha {self.alpha:.2f}"
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        differ = "1 row differs" if len(self.differ) == 1 else f"{len(self.differ):,} rows differ"
         return (
-            f"{self.ask}: {alpha}, raw agreement {self.raw:.0%} over {self.rows:,} rows with two "
-            f"answers or more; {len(self.differ):,} rows differ"
+            f"{self.ask}: {alpha}, raw agreement {self.raw:.0%} over {rows} with two answers or "
+            f"more; {differ}"
         )
 
 

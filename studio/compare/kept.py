@@ -51,11 +51,11 @@ def measures_view(
 
 
 def _measures_table(pair: Pair, measured: Measured) -> None:
-    chance = [f"{one:.2f}" for one in measured.chance]
-    draws = len(chance)
+    draws, chance = len(measured.chance), sorted({f"{one:.2f}" for one in measured.chance})
+    between = " to ".join(dict.fromkeys((chance[0], chance[-1])))
     st.caption(
         f"Random: mean ± standard deviation of {draws} seeded draws with as many rows as the "
-        f"smaller set; by chance the Jaccard index of A is {min(chance)} to {max(chance)}. "
+        f"smaller set; by chance the Jaccard index of A is {between}. "
         "Distances are cosine distances."
     )
     sides = {

@@ -95,23 +95,28 @@ def _side_of(opened: Opened, key: str, saved: SavedSelection | None, place: str)
         return Side(RowSet("the pool", np.arange(len(arrays(opened)))), POOL)
     if key == RANDOM:
         return Side(RowSet(f"random rows (seed {SEEDS[0]})", np.empty(0, np.int64)), RANDOM)
-    given = one_file("File", key=f"compare_{place}")
-    if given is None:
-        st.caption("Its conversations are matched with the pool by their content.")
-        return None
-    with errors_shown():
-        found = _matched(opened, str(given), given.stat().st_mtime_ns)
-        _unmatched(found)
-        return Side(found.found, str(given), file=found)
+    with st.container(horizontal=True):
+        with st.popover("Choose the file", icon=":material/upload_file:"):
+            given = one_file("File", key=f"compare_{place}")
+        if given is None:
+            st.caption("Its conversations are matched with the pool by their content.")
+            return None
+        with errors_shown():
+            return _file_side(opened, given)
     return None
 
 
-def _unmatched(found: FileSet) -> None:
-    """How the rows of the file add up, and those that the pool does not have."""
+def _file_side(opened: Opened, given: Path) -> Side:
+    found = _matched(opened, str(given), given.stat().st_mtime_ns)
+    if found.unknown:
+        _unmatched(found)
     st.caption(f"{escape(found.sentence())}.")
-    if not found.unknown:
-        return
-    with st.expander(f"{plural(found.unknown)} of the file that the pool does not have"):
+    return Side(found.found, str(given), file=found)
+
+
+def _unmatched(found: FileSet) -> None:
+    """The rows of the file that the pool does not have."""
+    with st.popover(f"{plural(found.unknown)} not in the pool"):
         shown = {
             "row of the file": [position for position, _ in found.unmatched],
             "how it begins": [text for _, text in found.unmatched],
