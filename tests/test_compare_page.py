@@ -164,9 +164,17 @@ def test_a_stability_of_other_scores_says_so_and_can_be_tried_again(
     page = compare_page(one=numbers["top"], other="pool", compared="stability")
     assert "the rule as it stands" in shown_tables(page)
     assert "have changed since" in texts(page)
-    (button,) = [one for one in page.button if one.label == "Try again"]
+    (button,) = [one for one in page.button if one.label == "Try top again"]
     button.click().run()
     assert submitted == [spec]
+
+
+def test_two_selections_are_tried_at_once_and_show_their_jobs_once(
+    numbers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JobRunner, "start", lambda runner: [])
+    page = compare_page(one=numbers["top"], other=numbers["lots *now*"], compared="stability")
+    assert texts(page).count("Stability: waiting") == 2
 
 
 def done(projects: Path, spec: JobSpec) -> None:

@@ -47,7 +47,10 @@ def measures_view(
     _measures_table(pair, measured)
     if measured.waiting:
         st.caption(f"Takes longer: {escape(', '.join(measured.waiting))}.")
-        computed(opened, MeasuresSpec(a=pair[0].named, b=pair[1].named), key)
+        spec = MeasuresSpec(a=pair[0].named, b=pair[1].named)
+        _ask_once(opened, spec, key)
+        if not active_job(opened, spec.kind):
+            _again(opened, spec, "Compute")
 
 
 def _measures_table(pair: Pair, measured: Measured) -> None:
@@ -87,33 +90,40 @@ def _random(one: Figure) -> str:
 
 def stability_view(opened: Opened, pair: Pair) -> None:
     """How much of each saved selection is left under other choices."""
-    sides = [side for side in pair if side.saved is not None]
+    sides = {side.rows.name: side for side in pair if side.saved is not None}
     if not sides:
         st.caption("Only saved selections have a rule that can be changed.")
-    for side in {side.rows.name: side for side in sides}.values():
+    missing: list[tuple[JobSpec, str]] = []
+    for side in sides.values():
         if side.saved is not None:
             with errors_shown():
-                _stability(opened, side, side.saved)
+                missing += _stability(opened, side, side.saved)
+    for spec, _ in missing:
+        if active_job(opened, spec.kind):  # draws those of all selections
+            return
+    for spec, label in missing:
+        _again(opened, spec, label)
 
 
-def _stability(opened: Opened, side: Side, saved: SavedSelection) -> None:
+def _stability(opened: Opened, side: Side, saved: SavedSelection) -> list[tuple[JobSpec, str]]:
+    """Show what is kept; the job that is missing, if any, with what its button says."""
     st.markdown(f"**{escape(saved.name)}**: share of its rows that is selected again")
     if not len(side.rows.rows):
         st.caption("It holds no rows: there is nothing to try.")
-        return
+        return []
     key = stability_key(opened.project, saved, arrays(opened), side.rows.rows)
     kept = kept_stability(opened.project, saved.selection)
-    if kept is not None:
-        stability_table(saved.name, read_stability(kept.found))
     spec = StabilitySpec(selection=saved.selection)
     if kept is None:
         st.caption("The rule is applied again with one thing changed at a time.")
-        computed(opened, spec, key)
-    elif kept.key != key:
-        when = f"{kept.made:%Y-%m-%d %H:%M}"
-        st.caption(f"As of {when} UTC: scores, pool, vectors or clusters have changed since.")
-        if not active_job(opened, spec.kind):
-            _again(opened, spec, "Try again")
+        _ask_once(opened, spec, key)
+        return [(spec, f"Try {escape(saved.name)}")]
+    stability_table(saved.name, read_stability(kept.found))
+    if kept.key == key:
+        return []
+    when = f"{kept.made:%Y-%m-%d %H:%M}"
+    st.caption(f"As of {when} UTC: scores, pool, vectors or clusters have changed since.")
+    return [(spec, f"Try {escape(saved.name)} again")]
 
 
 def stability_table(name: str, found: tuple[Survival, ...]) -> None:
@@ -132,18 +142,14 @@ def _survives(one: Survival) -> str:
     return "not tried" if one.reason else f"{one.share:.1%}"
 
 
-def computed(opened: Opened, spec: JobSpec, key: str) -> None:
-    """Have it computed: at once the first time that this session sees the key, then by a button.
-
-    So that a job that was cancelled does not come again by itself.
-    """
+def _ask_once(opened: Opened, spec: JobSpec, key: str) -> None:
+    """Queue the job the first time that this session sees the key, so that one that was cancelled
+    does not come again by itself."""
     asked = st.session_state.setdefault(state.COMPARE_ASKED, set())
     if key not in asked and may("curator"):
         asked.add(key)
         if not _under_way(opened, spec):
             opened.runner.submit([spec])
-    if not active_job(opened, spec.kind):
-        _again(opened, spec, "Compute")
 
 
 def _under_way(opened: Opened, spec: JobSpec) -> bool:
