@@ -28,6 +28,7 @@ from deita_core.filtering.nearness import closeness
 from deita_core.formats.read import read
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
+from deita_core.project.ledger import tag_rows, undo
 from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source
 from deita_core.selection.pool_table import PoolTable
@@ -95,6 +96,12 @@ def measure(path: Path, embedder: MiniLM) -> list[tuple[str, float]]:
             found.append((f"{what} ({run():,} rows)", timed(run)))
         near = Near(texts=("how to bake bread",))
         found.append(("closeness as a column", timed(lambda: closeness(near, columns))))
+        every = range(len(columns))
+
+        def tag_and_undo() -> None:
+            undo(project, tag_rows(project, every, "all of them").entry)
+
+        found.append(("all rows tagged, and that undone", timed(tag_and_undo)))
     return found
 
 
