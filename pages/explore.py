@@ -6,7 +6,7 @@ import streamlit as st
 from deita_core.errors import FilterError
 from deita_core.filtering.filter import Filter, Search
 from studio.charts.colours import greyed
-from studio.charts.map_chart import clear_outline
+from studio.charts.map_chart import MapEvent, clear_outline
 from studio.explore.bulk import bulk_bar
 from studio.explore.colouring import COLOURINGS, colouring, legend_filter
 from studio.explore.contamination import contamination_view
@@ -17,32 +17,42 @@ from studio.filters.found import search_for
 from studio.filters.masks import mask_of
 from studio.filters.meaning import closest_first
 from studio.rows.clusters import clusters_view
-from studio.rows.table import row_table, show_conversation
+from studio.rows.pane import in_order, map_and_pane, order_control, rows_pane, split_control
 from studio.shell import state
 from studio.shell.resources import arrays, current, pool_map, stop_without_rows
 from studio.shell.text import escape
 
 # More rings would hide what they stand around.
 _MOST_RINGED = 5000
+PANE = 770  # pixels; with what stands above it, a window 1,000 high
+VIEWS = {
+    "rows": ("Rows", None),
+    "clusters": ("Clusters", clusters_view),
+    "distributions": ("Distributions", distributions_view),
+    "duplicates": ("Near-duplicates", duplicates_view),
+    "contamination": ("Contamination", contamination_view),
+}
 
 opened = current()
 
-st.title("Explore")
-found = stop_without_rows(opened)
-
-pool = arrays(opened)
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    names = {name: name for name in COLOURINGS} | {"evol": "evol score"}
-    how = state.bound_choice("Colour by", names, key=state.COLOUR)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Explore", width="content")
+    found = stop_without_rows(opened)
+    labels = {key: label for key, (label, _) in VIEWS.items()}
+    view = state.bound_choice("View", labels, key=state.EXPLORE_VIEW, show_label=False)
     text = st.text_input(
         "Search in the text",
         type="search",
-        placeholder="e.g. sourdough",
+        placeholder="Search in the text, e.g. sourdough",
         key=state.SEARCH,
         persist_state="session",
+        label_visibility="collapsed",
     )
 
-passing = filter_bar(opened)
+pool = arrays(opened)
+with st.container(horizontal=True, vertical_alignment="center"):
+    passing = filter_bar(opened)
+    split = split_control(state.EXPLORE_SPLIT)
 mask, conditions, ringed = np.ones(len(pool), np.bool_), [], None
 if passing is not None:
     mask = passing.copy()
@@ -55,48 +65,49 @@ if text:
         ringed = np.flatnonzero(mask) if np.count_nonzero(mask) <= _MOST_RINGED else None
     except FilterError as error:
         st.error(escape(str(error)))
-rows = np.flatnonzero(mask)
+rows, event = np.flatnonzero(mask), MapEvent()
 
-mapped = ~np.isnan(pool.xy[:, 0])
-if mapped.any():
-    coloured = colouring(opened, how)
-    if passing is not None:
-        coloured = greyed(coloured, passing)
-    pick = legend_filter(opened, how, coloured)
-    event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed, on_pick=pick)
-    if event.has_outline:
-        inside = event.rows_inside(pool.xy, coloured[0])
-        rows = inside[mask[inside]]
-        conditions.insert(0, "are inside your outline")
-    if event.clicked is not None and not event.has_outline:
-        with st.container(border=True):
-            show_conversation(opened, event.clicked, key="explore_clicked", like=True)
-else:
-    st.info(
-        "There is no map yet: it is drawn once the conversations are embedded.",
-        icon=":material/scatter_plot:",
-    )
-
-rows = closest_first(opened, rows)
-said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditions)}"
-with st.container(horizontal=True, vertical_alignment="center"):
-    hint = "Filter, search, or draw a lasso or a box on the map, to see fewer rows."
-    st.markdown(said if conditions else hint)
-    if mapped.any() and event.has_outline:
-        st.button(
-            "Clear the outline",
-            on_click=clear_outline,
-            args=(state.EXPLORE_MAP,),
-            icon=":material/close:",
+left, right = map_and_pane(split)
+with left:
+    names = {name: f"Coloured by {name}" for name in COLOURINGS}
+    names["evol"] = "Coloured by evol score"
+    how = state.bound_choice("Colour by", names, key=state.COLOUR, kind="list", show_label=False)
+    if np.isfinite(pool.xy[:, 0]).any():
+        coloured = colouring(opened, how)
+        if passing is not None:
+            coloured = greyed(coloured, passing)
+        pick = legend_filter(opened, how, coloured)
+        event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed, on_pick=pick)
+        if event.has_outline:
+            inside = event.rows_inside(pool.xy, coloured[0])
+            rows = inside[mask[inside]]
+            conditions.insert(0, "are inside your outline")
+    else:
+        st.info(
+            "There is no map yet: it is drawn once the conversations are embedded.",
+            icon=":material/scatter_plot:",
         )
-bulk_bar(opened, rows, said if conditions else "")
-views = {
-    "rows": ("Rows", lambda: row_table(opened, rows, key="explore_rows", like=True)),
-    "clusters": ("Clusters", lambda: clusters_view(opened, rows)),
-    "distributions": ("Distributions", lambda: distributions_view(opened, rows)),
-    "duplicates": ("Near-duplicates", lambda: duplicates_view(opened, rows)),
-    "contamination": ("Contamination", lambda: contamination_view(opened, rows)),
-}
-labels = {key: label for key, (label, _) in views.items()}
-view = state.bound_choice("View", labels, key=state.EXPLORE_VIEW, show_label=False)
-views[view][1]()
+
+said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditions)}"
+with right:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        bulk_bar(opened, rows, said if conditions else "")
+        order = order_control() if view == "rows" else ""
+    if conditions:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(said, width="stretch")
+            if event.has_outline:
+                st.button(
+                    "Clear the outline",
+                    on_click=clear_outline,
+                    args=(state.EXPLORE_MAP,),
+                    icon=":material/close:",
+                    type="tertiary",
+                )
+    height, (_, draw) = PANE - 52 if conditions else PANE, VIEWS[view]
+    if draw is None:
+        ordered = in_order(opened, closest_first(opened, rows), order)
+        rows_pane(opened, ordered, key="explore_rows", clicked=event.clicked, height=height)
+    else:
+        with st.container(height=height, border=False):
+            draw(opened, rows)

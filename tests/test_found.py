@@ -19,6 +19,7 @@ from studio.shell.text import marked_html, safe_markdown
 from tests.builders import prepared_project
 from tests.test_filter_bar import explore
 from tests.test_pages import APP, opened, texts
+from tests.test_row_list import listed
 
 MARK, END = ":orange-background[:orange[", "]]\u2060"
 SIGNS = "ab![]()`~$:\\ \n#-|<>*1.http/"
@@ -107,7 +108,7 @@ def test_a_search_is_marked_in_list_and_conversation_and_on_no_other_page(path: 
     page = explore(AppTest.from_file(APP, default_timeout=60), filter='search="item 5."')
     page.text_input(key="search_text").set_value("bread").run()
     assert not page.exception, page.exception
-    (shown,) = page.dataframe[0].value["preview"]
+    ((shown, _, _),) = listed(page)["lines"]
     assert "«bread»" in shown.lower()
     page = opened(page, "select")
     assert "«" not in "".join(page.dataframe[0].value["preview"])

@@ -53,18 +53,19 @@ def _put_near(examples: tuple[str, ...], most: int | None, least: float | None, 
     put_in_filter(part, instead_of=lambda one: isinstance(one, Near), place=place)
 
 
-def like_this_button(opened: Opened, row: int, *, key: str) -> None:
-    """Offer to filter Explore to the rows closest in meaning to this one."""
+def like_this_button(opened: Opened, row: int, *, key: str) -> bool:
+    """Offer to filter Explore to the rows closest in meaning to this one; true if just done."""
     has_vector = arrays(opened).has_vector
-    if has_vector is not None and has_vector[row]:
-        st.button(
-            "Rows like this one",
-            key=key,
-            icon=":material/join_inner:",
-            help=f"The {USUAL_MOST} conversations closest in meaning, the closest first.",
-            on_click=told(_put_like),
-            args=(opened, row),
-        )
+    if has_vector is None or not has_vector[row]:
+        return False
+    return st.button(
+        "Rows like this one",
+        key=key,
+        icon=":material/join_inner:",
+        help=f"The {USUAL_MOST} conversations closest in meaning, the closest first.",
+        on_click=told(_put_like),
+        args=(opened, row),
+    )
 
 
 def _put_like(opened: Opened, row: int) -> None:

@@ -154,13 +154,16 @@ def conversation_view(
     original: the record as it was in the file, as text.
     hits: what a search found, in reading order and apart from each other; they are marked.
     """
-    if facts is not None:
-        _facts(facts)
     views = _VIEWS if original is not None else _VIEWS[:2]
-    view = st.segmented_control(
-        "View", views, default=views[0], required=True, key=f"{key}_view",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if facts is not None:
+            _facts(facts)
+        view = st.segmented_control(
+            "View", views, default=views[0], required=True, key=f"{key}_view",
+            label_visibility="collapsed", width="content",
+        )  # fmt: skip
+    if facts is not None and facts.reason:
+        st.markdown(escape(facts.reason))
     if view == _VIEWS[2] and original is not None:
         _original(original)
         return
@@ -238,18 +241,15 @@ def _score(name: str, value: float | None, reason: str | None) -> str:
 
 
 def _facts(facts: RowHeader) -> None:
-    with st.container(horizontal=True, gap="small"):
-        if facts.status is not None:
-            style = STATUS_STYLES[facts.status]
-            st.badge(style.label, color=style.badge)
-        if facts.evol_score is not None:
-            st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
-        if facts.language:
-            st.badge(escape_badge(facts.language), color="gray")
-        for flag in facts.flags:
-            st.badge(escape_badge(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
-    if facts.reason:
-        st.markdown(escape(facts.reason))
+    if facts.status is not None:
+        style = STATUS_STYLES[facts.status]
+        st.badge(style.label, color=style.badge)
+    if facts.evol_score is not None:
+        st.badge(f"evol score {facts.evol_score:.2f}", color="primary")
+    if facts.language:
+        st.badge(escape_badge(facts.language), color="gray")
+    for flag in facts.flags:
+        st.badge(escape_badge(flag.replace("_", " ")), icon=":material/flag:", color="yellow")
 
 
 def page_chosen(count: int, size: int, *, key: str) -> int:

@@ -141,18 +141,17 @@ def show_conversation(
     aggregation: str = "sum",
     facts: RowHeader | None = None,
     like: bool = False,
-) -> None:
+) -> bool:
     """One conversation with its scores, facts and original record.
 
-    like: offer to filter Explore to the rows like it.
+    like: offer to filter Explore to the rows like it; true when that was done just now.
     """
     stored = stored_row(opened.project, row)
     evol = float(scores(opened, aggregation)["evol score"][row])
     with st.container(horizontal=True, vertical_alignment="center"):
         where = f"**Row {row}** · {escape(stored.source)}, row {stored.position} of the file"
         st.markdown(where, width="stretch")
-        if like:
-            like_this_button(opened, row, key=f"{key}_like")
+        filtered = like and like_this_button(opened, row, key=f"{key}_like")
     conversation_view(
         stored.conversation,
         key=key,
@@ -168,6 +167,7 @@ def show_conversation(
     )
     if stored.notes:
         st.caption("On import: " + escape("; ".join(stored.notes)))
+    return filtered
 
 
 def _turn_scores(opened: Opened, row: int, turns: int) -> list[TurnScore]:

@@ -52,6 +52,9 @@ REVIEW_VIEW = "doing"
 EXPLORE_VIEW = "shown"
 DISTRIBUTIONS = "spread"
 DUPLICATES_BY = "alike"
+ORDER = "order"
+EXPLORE_SPLIT = "wide"
+SELECT_SPLIT = "split"
 
 # In the session, kept across pages.
 OPENED = "opened_project"
