@@ -21,6 +21,7 @@ from studio.shell.resources import open_at
 from tests.builders import prepared_project, with_graph
 from tests.fakes import HashEmbedder
 from tests.test_pages import APP, opened, texts
+from tests.test_row_list import row_numbers
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_what_is_close_is_listed_closest_first(app: AppTest, embedding: None) ->
     project = page.session_state["opened_project"].project
     near = Near(texts=("baking bread",), most=9)
     expected = near_rows(near, PoolColumns(project, load=lambda record: OfThePool()))
-    assert page.dataframe[0].value["row"].tolist() == expected.tolist()
+    assert row_numbers(page) == expected.tolist()
 
 
 def test_a_conversation_leads_to_the_rows_like_it(projects: Path) -> None:
