@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 # Software drawing, and no attempt of the browser to reach the network by itself.
 FLAGS = [
@@ -66,6 +68,29 @@ def served(
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+@contextmanager
+def app_on(folder: Path, address: str = "") -> Iterator[tuple[psutil.Popen, str]]:
+    """The app on the projects of `folder`, at a free address or the given one, ended at the end.
+
+    Yields its process, to be killed, and its address.
+    """
+    address = address or f"http://127.0.0.1:{free_port()}"
+    app = ["-m", "deita_core", "app", "--port", address.rpartition(":")[2]]
+    own = {"DEITA_PROJECTS_DIR": str(folder), "STREAMLIT_SERVER_HEADLESS": "true"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **own}
+    quiet = subprocess.DEVNULL
+    server = psutil.Popen(
+        [sys.executable, *app], cwd=folder, env=environment, stdout=quiet, stderr=quiet
+    )
+    try:
+        wait_until_it_answers(f"{address}/_stcore/health")
+        yield server, address
+    finally:
+        if server.is_running():
+            server.terminate()
+        server.wait(60)
 
 
 def wait_until_it_answers(url: str) -> None:

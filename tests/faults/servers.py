@@ -6,15 +6,11 @@ itself, and end as if nothing had been.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 
 import psutil
@@ -23,8 +19,8 @@ from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import EmbedSpec, GraphSpec, MapSpec, ScoreSpec
 from deita_core.project import Project
 from deita_core.project.job_log import active_jobs, add_job
-from tests.browser import free_port, wait_until_it_answers
-from tests.faults.kills import PROJECT, ROOT, Stages, Trial
+from tests.browser import app_on
+from tests.faults.kills import PROJECT, Stages, Trial
 
 # The app does these as the command line does.
 JOBS: dict[str, JobSpec] = {
@@ -52,7 +48,7 @@ class Servers(Stages):
         with Project.open(folder / PROJECT) as project:
             job = add_job(project, JOBS[stage].kind, JOBS[stage].to_json())
         work = folder / f"{PROJECT}.work" / f"job-{job}"
-        with _server(folder) as (server, address):
+        with app_on(folder) as (server, address):
             page.goto(f"{address}/?project={Path(PROJECT).stem}")
             _wait(work.exists)
             time.sleep(moment)
@@ -61,7 +57,7 @@ class Servers(Stages):
             _, alive = psutil.wait_procs(family, timeout=60)
         if alive:
             return Trial(stage, "server", moment, f"{alive} went on after the server was gone")
-        with _server(folder, address):
+        with app_on(folder, address):
             page.reload()
             _wait(lambda: not work.exists())
             time.sleep(1)  # the job's end is written after its folder has gone
@@ -70,25 +66,6 @@ class Servers(Stages):
             left = [record.state for record in active_jobs(project)]
         wrong = f"jobs are left: {left}" if left else self.differing(stage, folder)
         return Trial(stage, "server", moment, wrong)
-
-
-@contextmanager
-def _server(folder: Path, address: str = "") -> Iterator[tuple[psutil.Popen, str]]:
-    """The app on the projects of `folder`, at a free address or the given one, ended at the end."""
-    address = address or f"http://127.0.0.1:{free_port()}"
-    app = ["-m", "deita_core", "app", "--port", address.rpartition(":")[2]]
-    own = {"DEITA_PROJECTS_DIR": str(folder), "STREAMLIT_SERVER_HEADLESS": "true"}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **own}
-    server = psutil.Popen(
-        [sys.executable, *app], cwd=folder, env=environment, stdout=DEVNULL, stderr=DEVNULL
-    )
-    try:
-        wait_until_it_answers(f"{address}/_stcore/health")
-        yield server, address
-    finally:
-        if server.is_running():
-            server.terminate()
-        server.wait(60)
 
 
 def _wait(done: Any, seconds: float = 240) -> None:
