@@ -7,11 +7,13 @@ import streamlit as st
 
 from deita_core.errors import DeitaError, SelectionError
 from studio.charts.colours import STATUS_STYLES
+from studio.charts.map_chart import MapEvent
 from studio.filters.masks import settled_rule
-from studio.select.baseline import baseline_line, baseline_view, status_distributions
+from studio.rows.pane import map_and_pane, split_control
+from studio.select.baseline import baseline_view, status_distributions
 from studio.select.cache import changes_between, outcome
 from studio.select.history import history_of, undo_buttons
-from studio.select.rows import changes_view, pins_view, row_in_focus, rows_view
+from studio.select.rows import changes_view, clicked_row, pins_view, rows_view
 from studio.select.rule_form import rule_form
 from studio.select.saved import save_button, saved_selections
 from studio.select.threshold import frontier_view, graph_notice
@@ -22,13 +24,36 @@ from studio.shell.text import escape
 opened = current()
 found = info(opened)
 
-st.title("Select")
-if not found.scored or not found.embedded:
-    missing = "Selecting needs scores and embeddings: they are made after a file is loaded."
-    stop_without(missing, "pending", page="score", page_icon="speed")
+VIEWS = {
+    "rows": "Rows",
+    "histograms": "Histograms",
+    "frontier": "Frontier",
+    "random": "Beside random",
+    "change": "Last change",
+    "pins": "By hand",
+    "saved": "Saved",
+}
+MAP, PANE = 380, 715  # pixels; with what stands above them, a window 1,000 high
 
-sentence = st.container()
-rule = rule_form(opened)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Select", width="content")
+    if not found.scored or not found.embedded:
+        missing = "Selecting needs scores and embeddings: they are made after a file is loaded."
+        stop_without(missing, "pending", page="score", page_icon="speed")
+    view = state.bound_choice("View", VIEWS, key=state.SELECT_VIEW, show_label=False)
+    st.space("stretch")
+    split = split_control(state.SELECT_SPLIT)
+
+sentence, details = st.container(), st.container()
+with sentence:
+    said = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        buttons = st.container(horizontal=True, width="content", gap="xsmall")
+        chips = st.container()
+        st.page_link("pages/export.py", label="Export", icon=":material/download:")
+left, right = map_and_pane(split)
+with left:
+    rule = rule_form(opened, chips, details)
 if rule is None:
     st.stop()
 history = history_of(opened)
@@ -37,8 +62,9 @@ try:
     with sentence:
         result = outcome(opened, rule)
 except DeitaError as error:
-    sentence.error(escape(str(error)))
-    undo_buttons(opened)
+    said.error(escape(str(error)))
+    with buttons:
+        undo_buttons(opened)
     graph_notice(opened, rule)
     st.stop()
 history.remember(rule)
@@ -46,43 +72,34 @@ before, changed = history.before, None
 if before is not None:
     with suppress(SelectionError):  # the pool may have changed since
         changed = changes_between(opened, before, rule)
-with sentence:
-    st.markdown(f"#### {escape(result.sentence())}.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        save_button(opened, result)
-        undo_buttons(opened)
-        if changed is not None:
-            st.caption(f"Since the last change: {changed.sentence()}.", width="content")
-        st.space("stretch")
-        st.page_link("pages/export.py", label="Export a saved one", icon=":material/download:")
-graph_notice(opened, rule)
+said.markdown(f"#### {escape(result.sentence())}.")
+with buttons:
+    save_button(opened, result)
+    undo_buttons(opened)
 
 status = result.trace.status.astype(np.uint8)
-left, right = st.columns([3, 2])
-event = None
+event, inside = MapEvent(), None
 with left:
+    graph_notice(opened, rule)
     if found.mapped:
-        event = pool_map(opened, (status, STATUS_STYLES), key=state.SELECT_MAP, height=560)
+        event = pool_map(opened, (status, STATUS_STYLES), key=state.SELECT_MAP, height=MAP)
+        inside = event.rows_inside(arrays(opened).xy, status) if event.has_outline else None
     else:
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
-with right:
-    status_distributions(opened, result)
-    baseline_line(opened, result)
-
-inside = None
-if event is not None:
-    inside = event.rows_inside(arrays(opened).xy, status) if event.has_outline else None
-    clicked = () if event.clicked is None else (event.clicked,)
-    row_in_focus(opened, result, "map", "map", clicked)
-
-views = {
-    "rows": ("Rows", lambda: rows_view(opened, result, inside)),
-    "frontier": ("Frontier", lambda: frontier_view(opened, rule)),
-    "random": ("Beside a random selection", lambda: baseline_view(opened, result)),
-    "change": ("Last change", lambda: changes_view(opened, changed, result)),
-    "pins": ("Pinned and excluded", lambda: pins_view(opened)),
-    "saved": ("Saved selections", lambda: saved_selections(opened, result)),
+    if changed is not None:
+        st.caption(f"Since the last change: {changed.sentence()}.")
+others = {
+    "histograms": lambda: status_distributions(opened, result),
+    "frontier": lambda: frontier_view(opened, rule),
+    "random": lambda: baseline_view(opened, result),
+    "change": lambda: changes_view(opened, changed, result),
+    "pins": lambda: pins_view(opened),
+    "saved": lambda: saved_selections(opened, result),
 }
-labels = {key: label for key, (label, _) in views.items()}
-view = state.bound_choice("View", labels, key=state.SELECT_VIEW, show_label=False)
-views[view][1]()
+with right:
+    if view == "rows":
+        rows_view(opened, result, inside, event.clicked, PANE - 100)
+    else:
+        with st.container(height=PANE, border=False):
+            clicked_row(opened, result, event.clicked)
+            others[view]()

@@ -111,5 +111,5 @@ def test_a_search_is_marked_in_list_and_conversation_and_on_no_other_page(path: 
     ((shown, _, _),) = listed(page)["lines"]
     assert "«bread»" in shown.lower()
     page = opened(page, "select")
-    assert "«" not in "".join(page.dataframe[0].value["preview"])
+    assert "«" not in "".join(text for text, _, _ in listed(page)["lines"])
     assert "hits" not in texts(page)

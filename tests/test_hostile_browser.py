@@ -193,7 +193,7 @@ def test_the_select_page_shows_traps_as_text(page: Any) -> None:
     open_the_first_row(page)
     looked_at(page)
     search(page)
-    for view in ("Beside a random", "Last change", "Pinned and excluded", "Saved selections"):
+    for view in ("Histograms", "Beside random", "Last change", "By hand", "Saved"):
         page.get_by_role("radio", name=view).click()
         looked_at(page)
 

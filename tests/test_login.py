@@ -85,7 +85,7 @@ OFFERED = {
 @pytest.mark.parametrize("name", ["vera", "rita", "cora", "anna"])
 def test_each_role_is_offered_what_it_may_do(windows: Windows, name: str) -> None:
     window = windows.open("select", f"{name}@example.org", project="topics")
-    window.app.session_state["row_in_focus_map_" + str(project_of(window).path)] = 3
+    window.app.session_state["row_in_focus_read_" + str(project_of(window).path)] = 3
     offered = {role for role, label in OFFERED.items() if label in window.run().labels()}
     roles = ["vera", "rita", "cora", "anna"]
     assert offered == set(list(OFFERED)[: roles.index(name)])
@@ -126,7 +126,7 @@ def test_what_is_saved_bears_the_name_of_the_login(windows: Windows) -> None:
     window.click("Save this selection", "Save")
     saved = selections(project_of(window))
     assert {s.author for s in saved if s.name != "seven"} == {"cora"}
-    window.app.session_state["row_in_focus_map_" + str(project_of(window).path)] = 3
+    window.app.session_state["row_in_focus_read_" + str(project_of(window).path)] = 3
     window.run().click("Pin")
     assert pins(project_of(window))[0].author == "cora"
 

@@ -96,3 +96,26 @@ def test_no_row_in_view_is_said(page: AppTest) -> None:
     page.text_input(key="search_text").set_value("nowhere").run()
     assert not page.exception, page.exception
     assert any("No row is left" in one.value for one in page.info)
+
+
+def test_on_select_a_row_chosen_says_why_and_stays_while_the_rule_moves(page: AppTest) -> None:
+    page = opened(page, "select")
+    assert "What would change that:" not in texts(page)
+    page = choose(page, "select_rows_list", 0)
+    best = row_numbers(page)[0]
+    assert f"**Row {best}** · " in texts(page)
+    assert "What would change that:" in texts(page)
+    page.button(key="read_pins_excluded").click().run()
+    assert best not in row_numbers(page)
+    assert f"**Row {best}** · " in texts(page)
+
+
+def test_rows_ticked_in_the_list_are_pinned_together(page: AppTest) -> None:
+    page = opened(page, "select")
+    page.session_state["select_rows_list"] = {
+        "ticked": {"name": listed(page)["name"], "places": [1, 2, 9999, "x"]}
+    }
+    page = page.run()
+    assert page.button(key="pins_table_pinned").label == "Pin 2 rows"
+    page.button(key="pins_table_pinned").click().run()
+    assert "2 of them are pinned" in texts(page)

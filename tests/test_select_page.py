@@ -90,8 +90,8 @@ def test_undo_and_redo_move_through_the_rules(page: AppTest) -> None:
 
 
 def test_undo_takes_a_pin_back_and_redo_sets_it_again(page: AppTest, project_file: Path) -> None:
-    choose(page, "row_in_focus_map_" + str(project_file), 11)
-    ran(page.button(key="map_pins_pinned").click().run())
+    choose(page, "row_in_focus_read_" + str(project_file), 11)
+    ran(page.button(key="read_pins_pinned").click().run())
     assert "1 of them is pinned" in texts(page)
     ran(page.button(key="rule_undo").click().run())
     assert "pinned" not in texts(page).partition("selected")[2].partition("\n")[0]
@@ -102,9 +102,9 @@ def test_undo_takes_a_pin_back_and_redo_sets_it_again(page: AppTest, project_fil
 def test_a_row_in_focus_says_why_and_what_would_change_it(
     page: AppTest, project_file: Path
 ) -> None:
-    choose(page, "row_in_focus_map_" + str(project_file), 11)
+    choose(page, "row_in_focus_read_" + str(project_file), 11)
     assert "What would change that:" in texts(page)
-    ran(page.button(key="close_map").click().run())
+    ran(page.button(key="close_read").click().run())
     assert "What would change that:" not in texts(page)
 
 
@@ -242,8 +242,8 @@ def test_saved_selections_and_pins_do_not_read_the_pool_again(
     )
     monkeypatch.setattr("studio.shell.resources.selection_input", lambda *_: loaded.append("all"))
     ran(page.button(key="Make current-1").click().run())
-    choose(page, "row_in_focus_map_" + str(project_file), 11)
-    ran(page.button(key="map_pins_excluded").click().run())
+    choose(page, "row_in_focus_read_" + str(project_file), 11)
+    ran(page.button(key="read_pins_excluded").click().run())
     assert "excluded" in texts(page)
     assert loaded == []
 

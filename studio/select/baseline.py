@@ -63,6 +63,7 @@ def status_distributions(opened: Opened, result: Outcome) -> None:
         panels, STATUS_STYLES, key="select-distributions", on_brush=partial(_filter_to, columns)
     )
     st.caption("Drag over a stretch, or click a bar, to select only from it.")
+    _means(opened, result)
 
 
 def _is_plain(rule: SelectionRule) -> bool:
@@ -90,7 +91,7 @@ def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
     return (0.0, float(np.quantile(present, 0.99)) or 1.0) if len(present) else (0.0, 1.0)
 
 
-def baseline_line(opened: Opened, result: Outcome) -> None:
+def _means(opened: Opened, result: Outcome) -> None:
     """The means of the selection and of the random rows in one line."""
     table = pool_input(opened)
     drawn = random_rows(opened, result.rule)

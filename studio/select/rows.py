@@ -24,12 +24,15 @@ from deita_core.selection.analysis.thresholds import flip_point
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.status import KEPT, NEAR_DUPLICATE, STATUSES
 from deita_core.similarity.neighbours import similar_rows
+from studio.charts.colours import STATUS_STYLES
 from studio.filters.found import search_for
 from studio.rows.conversation import RowHeader, marked_differences, plain_text
+from studio.rows.row_list import LIST_HEIGHT, ListEvent, row_list
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, input_of, rows_with
 from studio.shell import state
 from studio.shell.person import told
+from studio.shell.projects import page_shown
 from studio.shell.resources import Opened, errors_shown, pool_input, say
 from studio.shell.text import escape, plural
 
@@ -40,26 +43,37 @@ _LIKE_THIS = 20
 _MOST_AT_ONCE = 20_000
 _MOST_REASONS = 5000
 _MOST_DIFFERENCES = 2000
+_READ = "read"
 
 
-def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None) -> None:
-    """The rows of one status, those inside the outline, those that a search finds."""
+def rows_view(
+    opened: Opened,
+    result: Outcome,
+    inside: NDArray[np.int64] | None,
+    clicked: int | None,
+    height: int,
+) -> None:
+    """The rows of one status, those inside the outline, those that a search finds; one is read.
+
+    clicked: the row last clicked on the map. height: of list and row together, in pixels.
+    """
     counts = {s.code: result.trace.count(s.code) for s in STATUSES}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        status = st.segmented_control(
-            "Show",
-            [code for code, count in counts.items() if count],
-            default=KEPT if counts[KEPT] else None,
-            format_func=lambda code: f"{STATUSES[code].label} · {counts[code]:,}",
-            key="rows_status",
-        )
-        text = st.text_input(
-            "Search in the text",
-            type="search",
-            placeholder="any row, e.g. sourdough",
-            key=state.SELECT_SEARCH,
-            persist_state="session",
-        )
+    text = st.text_input(
+        "Search in the text",
+        type="search",
+        placeholder="Search in the text of any row, e.g. sourdough",
+        key=state.SELECT_SEARCH,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    status = st.segmented_control(
+        "Show",
+        [code for code, count in counts.items() if count],
+        default=KEPT if counts[KEPT] else None,
+        format_func=lambda code: f"{STATUSES[code].label} · {counts[code]:,}",
+        key="rows_status",
+        label_visibility="collapsed",
+    )
     shown = None if text else status
     rows = _in_order(result, shown)
     if text:
@@ -73,13 +87,68 @@ def rows_view(opened: Opened, result: Outcome, inside: NDArray[np.int64] | None)
             st.caption("Only rows inside your outline on the map.", width="content")
             if 0 < len(rows) <= _MOST_AT_ONCE:
                 pin_buttons(opened, rows.tolist(), key="pins_outline")
-    how, extra = result.rule.aggregation, _columns(result, shown)
-    key = f"select_rows_{status}"
-    chosen = rows_table(opened, rows, key=key, aggregation=how, extra=extra, many=True)
-    if len(chosen.rows) > 1:
-        with st.container(horizontal=True):
-            pin_buttons(opened, chosen.rows, key="pins_table")
-    row_in_focus(opened, result, "table", chosen.table, chosen.rows)
+    st.fragment(_listed)(opened, result, rows, shown, clicked, height)
+
+
+def _listed(
+    opened: Opened,
+    result: Outcome,
+    rows: NDArray[np.int64],
+    status: int | None,
+    clicked: int | None,
+    height: int,
+) -> None:
+    """The list and the row read, which a choice in the list draws anew, and nothing else."""
+    focus = _focus_of(opened, clicked)
+    with page_shown(opened):
+        event = ListEvent()
+        if len(rows):
+            event = row_list(
+                opened,
+                rows,
+                key="select_rows_list",
+                at=st.session_state.get(focus),
+                aggregation=result.rule.aggregation,
+                extra=_columns(result, status),
+                colours=(result.trace.status.astype(np.uint8), STATUS_STYLES),
+                many=True,
+                scrolled=".st-key-select_reader",
+            )
+        else:
+            st.caption("No rows.")
+        if event.row is not None:
+            st.session_state[focus] = event.row
+        if len(event.ticked) > 1:
+            with st.container(horizontal=True):
+                if pin_buttons(opened, event.ticked, key="pins_table"):
+                    st.rerun()  # a pin is a part of the rule
+        row = st.session_state.get(focus)
+        with st.container(border=True, height=height - LIST_HEIGHT, key="select_reader"):
+            if row is None:
+                st.caption(
+                    "Choose a row in the list or on the map to read it, and why it is in or out."
+                )
+            elif _explained(opened, result, row, _READ, focus):
+                st.rerun()
+
+
+def clicked_row(opened: Opened, result: Outcome, clicked: int | None) -> None:
+    """The row that is read, above whatever else is shown; nothing when there is none."""
+    focus = _focus_of(opened, clicked)
+    row: int | None = st.session_state.get(focus)
+    if row is not None:
+        with st.container(border=True):
+            _explained(opened, result, row, _READ, focus)
+
+
+def _focus_of(opened: Opened, clicked: int | None) -> str:
+    """The key of the row that is read; a new click on the map has set it."""
+    focus, seen = (f"{state.FOCUS}_{name}_{opened.key}" for name in (_READ, "clicked"))
+    if st.session_state.get(seen) != clicked:
+        st.session_state[seen] = clicked
+        if clicked is not None:
+            st.session_state[focus] = clicked
+    return focus
 
 
 def _in_order(result: Outcome, status: int | None) -> NDArray[np.int64]:
@@ -126,11 +195,14 @@ def row_in_focus(
             _explained(opened, result, row, place, focus)
 
 
-def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str) -> None:
-    """The row with its why, its flip point and what can be done; its blocker beside it."""
+def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str) -> bool:
+    """The row with its why, its flip point and what can be done; its blocker beside it.
+
+    True when it was pinned, excluded or taken back just now.
+    """
     blocker = int(result.trace.blocker[row])
     with st.container(horizontal=True, vertical_alignment="center"):
-        pin_buttons(opened, [row], key=f"{place}_pins")
+        done = pin_buttons(opened, [row], key=f"{place}_pins")
         like_this = st.toggle("Rows like this", key=f"{place}_like")
         compare = blocker >= 0 and st.toggle("Mark differences", key=f"{place}_compare", value=True)
         st.button(
@@ -154,6 +226,7 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
     with sentence, st.spinner("Looking for what would move it in or out"):
         flip = flip_point(result.rule, input_of(opened, result.rule), row, result)
     sentence.markdown(f"What would change that: {escape(flip.sentence())}.")
+    return done
 
 
 def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, place: str) -> None:
@@ -163,7 +236,8 @@ def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, plac
         reason = None if shown == row else result.why(shown)
         facts = RowHeader(status=int(result.trace.status[shown]), reason=reason)
         with column:
-            show_conversation(opened, shown, key=f"{place}_{shown}", aggregation=how, facts=facts)
+            key = f"{place}_row" if shown == row else f"{place}_blocker"
+            show_conversation(opened, shown, key=key, aggregation=how, facts=facts)
 
 
 def _side_by_side(opened: Opened, row: int, blocker: int, similarity: float) -> None:
@@ -189,13 +263,14 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
 
 
-def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
-    """Pin or exclude these rows, or take that back; one row or many."""
+def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> bool:
+    """Pin or exclude these rows, or take that back, one row or many; true when just done."""
     if not may("reviewer"):
-        return
+        return False
     present = {one.row: one.kind for one in current_pins(opened)}
     kinds = {present.get(row) for row in rows} if present else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
+    done = False
     for label, choice, icon in (
         (f"Pin{many}", "pinned", "keep"),
         (f"Exclude{many}", "excluded", "block"),
@@ -204,7 +279,8 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
         if kinds == {choice} or (choice is None and not kinds - {None}):
             continue
         named, given = f"{key}_{choice}", (opened, rows, choice)
-        st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
+        done |= st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
+    return done
 
 
 @told

@@ -48,23 +48,30 @@ _CONTROLS = {
     "pin_place": state.PIN_PLACE,
     "filter": state.RULE_FILTER,
 }
-_ALWAYS_IN_VIEW = ("threshold", "budget", "budget_unit", "aggregation", "pinned", "excluded")
+_ALWAYS_IN_VIEW = ("threshold", "budget", "budget_unit", "pinned", "excluded")
 
 
-def rule_form(opened: Opened) -> SelectionRule | None:
-    """Draw the controls; the rule they make, or None (with an error shown) when they make none."""
+def rule_form(
+    opened: Opened, chips: DeltaGenerator, details: DeltaGenerator
+) -> SelectionRule | None:
+    """Draw the controls; the rule they make, or None (with an error shown) when they make none.
+
+    chips, details: where the filter's chips go, and what is seldom changed.
+    """
     with st.container(border=True):
-        first, second, third = st.columns([5, 9, 6], gap="medium", vertical_alignment="top")
+        first, second = st.columns([5, 8], gap="medium", vertical_alignment="top")
         with first:
             _budget(opened)
         with second:
             threshold_control(opened)
-        with third:
-            aggregation_control()
-            effect = st.container()
+    with chips:
         filter_chips(opened, state.RULE_FILTER)
-        with st.expander("Strategy, score, filters and quotas", icon=":material/tune:"):
-            _details(opened)
+    with details.expander("Strategy, score, turns, filters and quotas", icon=":material/tune:"):
+        left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
+        with left:
+            aggregation_control()
+        effect = right.container()
+        _details(opened)
     by_hand = current_pins(opened)
     held = {part: st.session_state[key] for part, key in _CONTROLS.items()}
     try:

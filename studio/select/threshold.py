@@ -26,10 +26,6 @@ _GROUPS = (
 
 def threshold_control(opened: Opened) -> None:
     """Slider, similarity and distance, the distribution behind it, suggestion and presets."""
-    st.markdown(
-        ":small[Threshold (cosine similarity)]",
-        help="A row is dropped when its similarity to a kept, better row is above this.",
-    )
     above = st.container()  # filled afterwards: only the slider knows a threshold from the address
     known = scale(opened)
     value = st.slider(
@@ -42,11 +38,14 @@ def threshold_control(opened: Opened) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    if known is not None:
-        with above:
+    with above:
+        st.markdown(
+            f":small[Threshold: {similarity_text(value)}]",
+            help="A row is dropped when its similarity to a kept, better row is above this.",
+        )
+        if known is not None:
             _distribution(known, value)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(similarity_text(value), width="content")
         if known is not None:
             start = known.start
             st.button(

@@ -118,7 +118,7 @@ class Window:
         await self._save(self.random.choice(NAMES))
 
     async def _save(self, name: str) -> bool:
-        await self.view("Saved selections")
+        await self.view("Saved")
         await self.button("Save this selection").click()
         dialog = self.page.get_by_role("dialog")
         await dialog.get_by_role("textbox", name="Name").fill(name)
@@ -139,7 +139,7 @@ class Window:
         return True
 
     async def change_saved(self) -> None:
-        await self.view("Saved selections")
+        await self.view("Saved")
         what = self.random.choice(["Make current", "Duplicate", "Edit", "Delete", "Delete"])
         found = self.button(what)
         await found.first.wait_for()
