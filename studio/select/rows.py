@@ -44,6 +44,7 @@ _MOST_AT_ONCE = 20_000
 _MOST_REASONS = 5000
 _MOST_DIFFERENCES = 2000
 _READ = "read"
+_PINNED = "pinned_just_now"
 
 
 def rows_view(
@@ -87,6 +88,7 @@ def rows_view(
             st.caption("Only rows inside your outline on the map.", width="content")
             if 0 < len(rows) <= _MOST_AT_ONCE:
                 pin_buttons(opened, rows.tolist(), key="pins_outline")
+    st.session_state.pop(_PINNED, None)
     st.fragment(_listed)(opened, result, rows, shown, clicked, height)
 
 
@@ -99,6 +101,8 @@ def _listed(
     height: int,
 ) -> None:
     """The list and the row read, which a choice in the list draws anew, and nothing else."""
+    if st.session_state.pop(_PINNED, False):  # here, and a pin is a part of the page's rule
+        st.rerun()
     focus = _focus_of(opened, clicked)
     with page_shown(opened):
         event = ListEvent()
@@ -120,16 +124,15 @@ def _listed(
             st.session_state[focus] = event.row
         if len(event.ticked) > 1:
             with st.container(horizontal=True):
-                if pin_buttons(opened, event.ticked, key="pins_table"):
-                    st.rerun()  # a pin is a part of the rule
+                pin_buttons(opened, event.ticked, key="pins_table")
         row = st.session_state.get(focus)
         with st.container(border=True, height=height - LIST_HEIGHT, key="select_reader"):
             if row is None:
                 st.caption(
                     "Choose a row in the list or on the map to read it, and why it is in or out."
                 )
-            elif _explained(opened, result, row, _READ, focus):
-                st.rerun()
+            else:
+                _explained(opened, result, row, _READ, focus)
 
 
 def clicked_row(opened: Opened, result: Outcome, clicked: int | None) -> None:
@@ -195,14 +198,11 @@ def row_in_focus(
             _explained(opened, result, row, place, focus)
 
 
-def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str) -> bool:
-    """The row with its why, its flip point and what can be done; its blocker beside it.
-
-    True when it was pinned, excluded or taken back just now.
-    """
+def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str) -> None:
+    """The row with its why, its flip point and what can be done; its blocker beside it."""
     blocker = int(result.trace.blocker[row])
     with st.container(horizontal=True, vertical_alignment="center"):
-        done = pin_buttons(opened, [row], key=f"{place}_pins")
+        pin_buttons(opened, [row], key=f"{place}_pins")
         like_this = st.toggle("Rows like this", key=f"{place}_like")
         compare = blocker >= 0 and st.toggle("Mark differences", key=f"{place}_compare", value=True)
         st.button(
@@ -226,7 +226,6 @@ def _explained(opened: Opened, result: Outcome, row: int, place: str, focus: str
     with sentence, st.spinner("Looking for what would move it in or out"):
         flip = flip_point(result.rule, input_of(opened, result.rule), row, result)
     sentence.markdown(f"What would change that: {escape(flip.sentence())}.")
-    return done
 
 
 def _conversations(opened: Opened, result: Outcome, row: int, blocker: int, place: str) -> None:
@@ -263,14 +262,13 @@ def _neighbours(opened: Opened, result: Outcome, row: int, *, key: str) -> None:
     row_table(opened, rows, key=key, aggregation=result.rule.aggregation, extra=extra)
 
 
-def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> bool:
-    """Pin or exclude these rows, or take that back, one row or many; true when just done."""
+def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
+    """Pin or exclude these rows, or take that back; one row or many."""
     if not may("reviewer"):
-        return False
+        return
     present = {one.row: one.kind for one in current_pins(opened)}
     kinds = {present.get(row) for row in rows} if present else {None}
     many = f" {len(rows):,} rows" if len(rows) > 1 else ""
-    done = False
     for label, choice, icon in (
         (f"Pin{many}", "pinned", "keep"),
         (f"Exclude{many}", "excluded", "block"),
@@ -279,8 +277,7 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> bool:
         if kinds == {choice} or (choice is None and not kinds - {None}):
             continue
         named, given = f"{key}_{choice}", (opened, rows, choice)
-        done |= st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
-    return done
+        st.button(label, icon=f":material/{icon}:", key=named, on_click=_set, args=given)
 
 
 @told
@@ -292,6 +289,7 @@ def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
         by_note[notes.get(row, "")].append(row)
     for note, group in by_note.items():
         set_pins(opened.project, group, choice, note=note, author=author)
+    st.session_state[_PINNED] = True
     say(f"{_DONE[choice]}: {plural(len(rows))}. Undo takes it back.")
 
 
