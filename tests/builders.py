@@ -26,7 +26,7 @@ from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kinds import ImportSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.graphs import graph_key, set_graph
+from deita_core.project.graphs import copy_graphs, graph_key, set_graph
 from deita_core.project.job_log import Progress
 from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
@@ -120,6 +120,16 @@ def imported_project(path: Path, pool: str) -> Path:
 
 def with_graph(path: Path, floor: float = 0.2) -> Path:
     """Give a prepared project its similarity graph, and five clusters."""
+    made = _with_graph(path.name, path.read_bytes(), floor)
+    shutil.copyfile(made, path)
+    copy_graphs(made, path)
+    return path
+
+
+@cache
+def _with_graph(name: str, project_file: bytes, floor: float) -> Path:
+    path = Path(tempfile.mkdtemp(prefix="graph-", dir=_templates())) / name
+    path.write_bytes(project_file)
     made = path.with_name("made-graph")
     with Project.open(path) as project:
         embedder = active_model(project, "embedding")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,21 @@ def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DEITA_PROJECTS_DIR", str(tmp_path / "projects"))
     monkeypatch.setenv("DEITA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _pages_of_the_frame())
+    found = _components_installed()
+    monkeypatch.setattr(
+        "streamlit.components.v2.manifest_scanner.scan_component_manifests", lambda: found
+    )
     yield tmp_path / "projects"
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+@cache
+def _components_installed() -> list[Any]:
+    """What each AppTest would look for among all packages again."""
+    from streamlit.components.v2.manifest_scanner import scan_component_manifests
+
+    return list(scan_component_manifests())
 
 
 def _pages_of_the_frame() -> type[PagesManager]:
@@ -57,9 +70,17 @@ def _pages_of_the_frame() -> type[PagesManager]:
     return Framed
 
 
+@pytest.fixture
+def job_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of this test run in threads: for tests of what jobs do, not of how they are run."""
+    from tests.workers import work_in_threads
+
+    work_in_threads(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def jobs_here() -> Iterator[None]:
-    """Jobs of this file run in threads: for tests of what jobs do, not of how they are run."""
+    """The same for all tests of a file."""
     from tests.workers import work_in_threads
 
     with pytest.MonkeyPatch.context() as patch:

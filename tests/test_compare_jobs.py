@@ -12,6 +12,7 @@ from deita_core.errors import JobError
 from deita_core.jobs.compare_sets import (
     compare_named,
     comparison_table,
+    key_of_name,
     measures_key,
     named_sets,
     read_measured,
@@ -60,7 +61,8 @@ def key_of_stability(project: Project, name: str) -> str:
 
 @pytest.mark.parametrize("other", ["apart", "pool", "random"])
 def test_the_job_keeps_the_measures_of_the_two_sets(project: Project, tmp_path: Path, other: str):
-    Channel(project, MeasuresSpec(a="top", b=other), tmp_path / "job")
+    keys = (key_of_name(project, name) for name in ("top", other))
+    Channel(project, MeasuresSpec(**dict(zip("ab", keys, strict=True))), tmp_path / "job")
     kept = kept_measures(project, key_of(project, "top", other))
     assert kept is not None
     assert read_measured(kept.found) == finish(compare_named(project, "top", other)).measured

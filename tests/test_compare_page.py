@@ -116,7 +116,7 @@ def test_what_takes_long_is_computed_by_a_job_that_is_asked_for_once(
     numbers: dict[str, str], submitted: list[JobSpec]
 ) -> None:
     page = compare_page(one=numbers["top"], other="random", compared="measures")
-    assert submitted == [MeasuresSpec(a="top", b="random")]
+    assert submitted == [MeasuresSpec(a=f"selection:{numbers['top']}", b="random")]
     assert "Takes longer: distance to the nearest row of the set" in texts(page)
     page.run()
     assert len(submitted) == 1
@@ -128,7 +128,7 @@ def test_what_takes_long_is_computed_by_a_job_that_is_asked_for_once(
 def test_what_a_job_measured_is_shown_without_another(
     numbers: dict[str, str], submitted: list[JobSpec], projects: Path
 ) -> None:
-    done(projects, MeasuresSpec(a="top", b="pool"))
+    done(projects, MeasuresSpec(a=f"selection:{numbers['top']}", b="pool"))
     page = compare_page(one=numbers["top"], other="pool", compared="measures")
     assert "NovelSum of 10 rows" in shown_tables(page)
     assert submitted == []

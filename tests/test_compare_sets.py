@@ -11,18 +11,22 @@ import numpy as np
 import pytest
 
 from deita_core.cli import main
-from deita_core.errors import DeitaError, PathError, ProjectError
+from deita_core.errors import DeitaError, PathError, ProjectError, SelectionError
 from deita_core.jobs.compare_sets import (
     FileSet,
     compare_named,
     comparison_table,
+    file_key,
     match_file,
+    selection_key,
+    sets_of_keys,
     stability_of,
 )
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.progress import finish
 from deita_core.project import Project
 from deita_core.project.models import ModelIdentity, activate_model, active_model, register_model
+from deita_core.project.selections import find_selection, selections
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection import SelectionRule
 from deita_core.selection.analysis.compare import SetComparison
@@ -104,10 +108,42 @@ def test_random_rows_alone_are_refused(project: Project):
         finish(compare_named(project, "random", "random"))
 
 
-def test_a_selection_called_pool_is_that_selection(project: Project):
+@pytest.mark.parametrize("word", ["pool", "random"])
+def test_a_word_that_a_selection_is_called_is_refused_and_its_number_taken(
+    project: Project, word: str
+):
+    select_and_save(project, SelectionRule("top_score", budget=3), word)
+    number = find_selection(project, word).selection
+    with pytest.raises(SelectionError, match=f"write selection:{number} for the selection"):
+        compared(project, word, "top")
+    found, _ = compared(project, f"selection:{number}", "top")
+    assert (found.a.name, len(found.a.rows)) == (word, 3)
+
+
+def test_a_file_that_a_selection_is_called_is_refused_and_its_path_taken(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    elsewhere(Path("top"), [4, 2])
+    with pytest.raises(SelectionError, match=r"'top' is a saved selection and a file: .* \./top$"):
+        compared(project, "top", "lots")
+    found, _ = compared(project, "./top", "lots")
+    assert len(found.a.rows) == 2
+
+
+def test_by_their_keys_sets_are_never_taken_for_one_another(project: Project, tmp_path: Path):
     select_and_save(project, SelectionRule("top_score", budget=3), "pool")
-    found, _ = compared(project, "pool", "top")
-    assert len(found.a.rows) == 3
+    select_and_save(project, SelectionRule("top_score", budget=4), "random")
+    file = elsewhere(tmp_path / "top", [4, 2])
+    saved = {one.name: selection_key(one) for one in selections(project)}
+    keys = (saved["pool"], saved["random"], "pool", "random", file_key(file))
+    rows = [len(sets_of_keys(project, key, saved["top"]).sets.a.rows) for key in keys]
+    assert rows == [3, 4, 60, 10, 2]
+
+
+def test_a_selection_that_was_deleted_meanwhile_is_told(project: Project):
+    with pytest.raises(SelectionError, match="no selection:77 any more"):
+        sets_of_keys(project, "selection:77", "pool")
 
 
 def test_stability_of_a_name_that_is_not_there_is_an_error(project: Project):

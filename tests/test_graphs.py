@@ -171,6 +171,7 @@ def test_a_batch_that_comes_twice_is_taken_once(project: Project, tmp_path: Path
     assert load_graph(project) is not None
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_worker_builds_the_graph_and_the_map_uses_it(project: Project) -> None:
     runner = JobRunner(project)
     runner.start()

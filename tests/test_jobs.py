@@ -1,4 +1,4 @@
-"""jobs: real worker processes with fake models; kills, cancels, errors and resumes."""
+"""jobs: workers with fake models; kills, cancels and stops with real processes; errors, resumes."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ def test_a_pool_is_imported_scored_and_embedded(
     assert embedders(project)[0].model == "tests/hash"
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_file_is_imported_as_it_was_detected(
     project: Project, runner: JobRunner, pool_file: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_file_is_imported_as_it_was_detected(
     assert sources(project)[0].mapping == found.mapping.to_json()
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_second_run_has_nothing_left_to_do(
     imported: Project, imported_runner: JobRunner, pool_file: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_cancelled_graph_ends_cancelled_and_leaves_no_half_graph(tmp_path: Pat
         assert list(project.folder.rglob("graph*")) == []
 
 
+@pytest.mark.usefixtures("job_here")
 def test_the_jobs_behind_a_failed_one_do_not_start(imported_runner: JobRunner) -> None:
     broken = ScoreSpec(complexity="tests.fakes:broken_scorer", quality="tests.fakes:broken_scorer")
     first, second = do(imported_runner, broken, EmbedSpec(embedder="tests.fakes:HashEmbedder"))
@@ -218,6 +221,7 @@ def test_the_jobs_behind_a_failed_one_do_not_start(imported_runner: JobRunner) -
     assert second.error == f"not started: job {first.job} (score) was failed"
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_file_that_cannot_be_read_fails_with_its_reason(
     project: Project, runner: JobRunner, tmp_path: Path
 ) -> None:
@@ -228,6 +232,7 @@ def test_a_file_that_cannot_be_read_fails_with_its_reason(
     assert sources(project) == []
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_map_without_embeddings_says_what_to_do(project: Project, runner: JobRunner) -> None:
     (record,) = do(runner, MapSpec())
     assert (record.state, "embed the pool first" in str(record.error)) == ("failed", True)
@@ -241,6 +246,7 @@ def test_an_export_of_an_unknown_selection_is_not_queued(
     assert jobs(project) == []
 
 
+@pytest.mark.usefixtures("job_here")
 def test_what_a_job_needs_may_come_from_the_job_before_it(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     chain = (
@@ -306,6 +312,7 @@ def test_stopping_the_server_leaves_the_job_to_the_next_one(
     assert project_info(imported).unscored == 0
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_selection_made_by_a_job_is_the_one_made_here(tmp_path: Path) -> None:
     rule = SelectionRule(threshold=0.95, budget=9)
     with Project.open(prepared_project(tmp_path / "topics.duckdb")) as project:

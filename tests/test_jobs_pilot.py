@@ -28,6 +28,8 @@ from deita_core.project.vectors import embedders
 from tests.builders import prepared_project
 from tests.test_jobs_score import finished
 
+pytestmark = pytest.mark.usefixtures("jobs_here")
+
 FAKES = {"complexity": "tests.fakes:MassScorer", "embedder": "tests.fakes:HashEmbedder"}
 
 

@@ -62,12 +62,14 @@ def quality(name: str, **more: Any) -> list[JobSpec]:
     return [ScoreSpec(quality=f"tests.fakes:{name}", **more)]
 
 
+@pytest.mark.usefixtures("job_here")
 def test_one_dimension_can_be_scored_alone(project: Project, runner: JobRunner):
     assert finished(runner, runner.submit(quality("LengthScorer"))).state == "done"
     (only,) = scorers(project)
     assert (only.dimension, only.scored) == ("quality", ROWS)
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_hopeless_scorer_is_stopped_early(
     project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
@@ -78,6 +80,7 @@ def test_a_hopeless_scorer_is_stopped_early(
     assert 100 <= scorers(project)[0].scored < ROWS
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_hopeless_scorer_goes_on_when_told_to(
     project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
@@ -89,12 +92,14 @@ def test_a_hopeless_scorer_goes_on_when_told_to(
     assert found.truncated == 30
 
 
+@pytest.mark.usefixtures("job_here")
 def test_progress_tells_rates_and_health(runner: JobRunner):
     record = finished(runner, runner.submit(quality("MassScorer")))
     assert "rows/s, about" in record.message
     assert "quality: 98 % of the probability is on the digits" in record.message
 
 
+@pytest.mark.usefixtures("job_here")
 def test_too_little_memory_halves_the_batch_down_to_the_turn(project: Project, runner: JobRunner):
     assert finished(runner, runner.submit(quality("SmallScorer"))).state == "done"
     assert scorers(project)[0].scored == ROWS - 1
@@ -149,6 +154,7 @@ def test_a_worker_that_dies_three_times_fails_its_job_and_can_be_resumed(
     assert scorers(project)[0].scored == ROWS
 
 
+@pytest.mark.usefixtures("job_here")
 def test_an_endpoint_that_goes_away_leaves_a_job_that_resumes(
     project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
@@ -172,6 +178,7 @@ def test_an_endpoint_that_goes_away_leaves_a_job_that_resumes(
     assert (found.low, found.high) == pytest.approx((SCORE, SCORE))
 
 
+@pytest.mark.usefixtures("job_here")
 def test_rows_without_a_score_can_be_tried_again(
     project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
@@ -196,6 +203,7 @@ def active_quality(project: Project) -> list[str]:
     return [s.model for s in scorers(project) if s.scorer == number]
 
 
+@pytest.mark.usefixtures("job_here")
 def test_the_scorer_that_was_finished_last_is_the_active_one(project: Project, runner: JobRunner):
     finished(runner, runner.submit(quality("LengthScorer") + quality("MassScorer")))
     assert active_quality(project) == ["tests/mass"]
@@ -203,6 +211,7 @@ def test_the_scorer_that_was_finished_last_is_the_active_one(project: Project, r
     assert active_quality(project) == ["tests/length"]
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_scorer_that_is_stopped_does_not_replace_the_one_in_use(
     project: Project, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ):
@@ -214,6 +223,7 @@ def test_a_scorer_that_is_stopped_does_not_replace_the_one_in_use(
     assert active_quality(project) == ["tests/length"]
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_scorer_for_comparison_alone_does_not_replace_the_one_in_use(
     project: Project, runner: JobRunner
 ):

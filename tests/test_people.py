@@ -350,6 +350,7 @@ def test_a_deleted_project_is_remembered_with_who_deleted_it(tmp_path: Path) -> 
     assert (gone.name, gone.who, gone.session) == ("Answers", "Ada <ada@example.org>", "a")
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_job_writes_on_behalf_of_who_asked_for_it(prepared: Project) -> None:
     people.set_resolver(lambda: None)  # the runner's thread has no session
     runner = JobRunner(prepared)

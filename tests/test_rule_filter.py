@@ -155,6 +155,7 @@ def test_a_pool_without_the_closeness_that_a_rule_asks_for_is_refused(project: P
 # the command line
 
 
+@pytest.mark.usefixtures("job_here")
 def test_a_filter_of_the_command_line_and_its_rows_are_replayed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,19 +20,22 @@ class WorkerThread:
 
     def __init__(self, handover: Handover) -> None:
         self.returncode: int | None = None
-        self._thread = threading.Thread(target=self._work, args=(handover,), daemon=True)
+        self._handover = handover
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def _work(self, handover: Handover) -> None:
+    def _work(self) -> None:
         # Its owner is the parent of its process, as far as it can see.
-        self.returncode = worker.main(handover.folder, os.getppid())
+        self.returncode = worker.main(self._handover.folder, os.getppid())
 
     def poll(self) -> int | None:
         """Its exit status, once it has come to its end."""
         return None if self._thread.is_alive() else self.returncode
 
     def end(self) -> None:
-        """Wait until it has noticed a cancel; a thread cannot be killed."""
+        """Cancel it and wait until it has noticed, for a thread cannot be killed."""
+        if self._thread.is_alive():
+            self._handover.cancel()
         self._thread.join()
 
 

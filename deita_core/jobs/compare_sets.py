@@ -1,7 +1,8 @@
 """From names to sets of rows of a project, and what is told of them: compared, and how stable.
 
 A set is named by a saved selection, by the words "pool" and "random", or by a file from elsewhere,
-whose conversations are matched with the pool by their content.
+whose conversations are matched with the pool by their content. A name that could be two of these
+is refused; jobs know sets by keys, which are never taken for one another.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ Rows = NDArray[np.int64]
 
 POOL: Final = "pool"
 RANDOM: Final = "random"
+_SELECTION, _FILE = "selection:", "file:"
 CLUSTER_SEED: Final = 1
 # Part of the key of what is kept: raise it when a measure or a change of a rule changes.
 _REVISION: Final = 1
@@ -172,30 +174,84 @@ def compare_named(
 def named_sets(
     project: Project, a: str, b: str, *, seed: int = SEEDS[0], table: PoolTable | None = None
 ) -> Named:
-    """Two sets by name.
+    """Two sets by name, see `key_of_name`.
 
-    A set is the name of a saved selection, "pool", "random" (as many rows as the other, drawn by
-    the seed), or a file. Evol scores are those of the first saved selection's rule, or the
-    paper's. table: that of `comparison_table`, where it is at hand.
+    Evol scores are those of the first saved selection's rule, or the paper's. table: that of
+    `comparison_table`, where it is at hand.
 
-    Raises PathError for a name that is none of these.
+    Raises PathError for a name that is none, SelectionError for one that could be several.
+    """
+    keys = key_of_name(project, a), key_of_name(project, b)
+    return sets_of_keys(project, *keys, seed=seed, table=table)
+
+
+def key_of_name(project: Project, name: str) -> str:
+    """What a set is known by, whatever selections and files are called.
+
+    A name is that of a saved selection, "pool", "random" (as many rows as the other set, drawn by
+    a seed), a file, or "selection:NUMBER". The key is "pool", "random", "selection:NUMBER" or
+    "file:PATH".
+
+    Raises PathError for a name that is none of these, SelectionError for one that could be two.
+    """
+    saved = {one.name: one for one in selections(project)}
+    meant = dict.fromkeys([_SELECTION + str(saved[name].selection)] if name in saved else [])
+    if name in (POOL, RANDOM) or any(name == selection_key(one) for one in saved.values()):
+        meant[name] = None
+    elif (path := Path(name).expanduser()).is_file():
+        meant[file_key(path)] = None
+    if len(meant) > 1:
+        chosen, other = meant
+        is_file = other.startswith(_FILE)
+        raise SelectionError(
+            f"{name!r} is a saved selection and {'a file' if is_file else 'means other rows too'}: "
+            f"write {chosen} for the selection; for the other, "
+            + (f"write ./{name}" if is_file else "rename the selection on the Select page")
+        )
+    if not meant:
+        names = ", ".join(map(repr, saved)) or "none yet"
+        raise PathError(
+            f"{name!r} is no saved selection (there are: {names}) and no file: name a selection, "
+            f"a file, {POOL!r} or {RANDOM!r}"
+        )
+    return next(iter(meant))
+
+
+def selection_key(saved: SavedSelection) -> str:
+    """The key of a saved selection, for `sets_of_keys`."""
+    return f"{_SELECTION}{saved.selection}"
+
+
+def file_key(path: Path) -> str:
+    """The key of a file's rows, for `sets_of_keys`."""
+    return f"{_FILE}{path}"
+
+
+def sets_of_keys(
+    project: Project, a: str, b: str, *, seed: int = SEEDS[0], table: PoolTable | None = None
+) -> Named:
+    """Two sets by what `key_of_name`, `selection_key` and `file_key` give; see `named_sets`.
+
+    Raises SelectionError for a selection that was deleted, and for random rows on both sides.
     """
     table = comparison_table(project) if table is None else table
-    saved = {one.name: one for one in selections(project)}
-    named = [saved[name] for name in (a, b) if name in saved]
-    rule = SelectionRule.from_json(named[0].rule) if named else SelectionRule()
+    saved = {selection_key(one): one for one in selections(project)}
+    rules = [saved[key].rule for key in (a, b) if key in saved]
+    rule = SelectionRule.from_json(rules[0]) if rules else SelectionRule()
     table = for_rule(table, rule, PoolColumns(project, table))
     scores, files = rule_scores(rule, table), []
     sets: dict[str, RowSet] = {}
-    for name in dict.fromkeys((a, b)):
-        if name in saved:
-            sets[name] = saved_set(project, saved[name])
-        elif name == POOL:
-            sets[name] = RowSet("the pool", np.arange(len(table)))
-        elif name != RANDOM:
-            files.append(match_file(table, _file(name, saved)))
-            sets[name] = files[-1].found
-    if RANDOM in (a, b) and RANDOM not in saved:
+    for key in dict.fromkeys((a, b)):
+        if key in saved:
+            sets[key] = saved_set(project, saved[key])
+        elif key == POOL:
+            sets[key] = RowSet("the pool", np.arange(len(table)))
+        elif key.startswith(_FILE):
+            files.append(match_file(table, Path(key.removeprefix(_FILE))))
+            sets[key] = files[-1].found
+        elif key != RANDOM:
+            raise SelectionError(f"there is no {key} any more: choose another one")
+    if RANDOM in (a, b):
         if not sets:
             raise SelectionError("random rows of how many? Compare them with a set that has rows")
         count = len(next(iter(sets.values())).rows)
@@ -209,17 +265,6 @@ def saved_set(project: Project, saved: SavedSelection) -> RowSet:
     """The rows of a saved selection, in the order kept."""
     rows, _ = selection_rows(project, saved.selection)
     return RowSet(saved.name, np.array(rows, np.int64))
-
-
-def _file(name: str, saved: dict[str, SavedSelection]) -> Path:
-    path = Path(name).expanduser()
-    if not path.is_file():
-        names = ", ".join(map(repr, saved)) or "none yet"
-        raise PathError(
-            f"{name!r} is no saved selection (there are: {names}) and no file: name a selection, "
-            f"a file, {POOL!r} or {RANDOM!r}"
-        )
-    return path
 
 
 def stability_of(

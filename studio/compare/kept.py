@@ -47,7 +47,7 @@ def measures_view(
     _measures_table(pair, measured)
     if measured.waiting:
         st.caption(f"Takes longer: {escape(', '.join(measured.waiting))}.")
-        spec = MeasuresSpec(a=pair[0].named, b=pair[1].named)
+        spec = MeasuresSpec(a=pair[0].key, b=pair[1].key)
         _ask_once(opened, spec, key)
         if not active_job(opened, spec.kind):
             _again(opened, spec, "Compute")

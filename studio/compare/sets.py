@@ -13,7 +13,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.jobs.compare_sets import FileSet, match_file, saved_set
+from deita_core.jobs.compare_sets import (
+    FileSet,
+    file_key,
+    match_file,
+    saved_set,
+    selection_key,
+)
 from deita_core.project.graphs import load_clusters
 from deita_core.project.selections import SavedSelection, selections, selections_version
 from deita_core.selection.analysis.compare import (
@@ -38,18 +44,18 @@ _LABELS = {POOL: "The whole pool", RANDOM: "Random rows", FILE: "A file from els
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One of the two sets. named: as a job knows it, see `named_sets`. saved: the selection that it
+    """One of the two sets. key: as a job knows it, see `sets_of_keys`. saved: the selection that it
     is, if it is one. file: what was read of it, if it is a file."""
 
     rows: RowSet
-    named: str
+    key: str
     saved: SavedSelection | None = None
     file: FileSet | None = None
 
     @property
     def is_random(self) -> bool:
         """It is the first of several draws."""
-        return self.named == RANDOM and self.saved is None
+        return self.key == RANDOM
 
     @property
     def rule(self) -> SelectionRule | None:
@@ -90,7 +96,7 @@ def chosen_sets(opened: Opened) -> Pair | None:
 def _side_of(opened: Opened, key: str, saved: SavedSelection | None, place: str) -> Side | None:
     """What was chosen, random rows still without any; None for a file that is not there yet."""
     if saved is not None:
-        return Side(_rows_of(opened, saved.selection), saved.name, saved)
+        return Side(_rows_of(opened, saved.selection), selection_key(saved), saved)
     if key == POOL:
         return Side(RowSet("the pool", np.arange(len(arrays(opened)))), POOL)
     if key == RANDOM:
@@ -111,7 +117,7 @@ def _file_side(opened: Opened, given: Path) -> Side:
     if found.unknown:
         _unmatched(found)
     st.caption(f"{escape(found.sentence())}.")
-    return Side(found.found, str(given), file=found)
+    return Side(found.found, file_key(given), file=found)
 
 
 def _unmatched(found: FileSet) -> None:

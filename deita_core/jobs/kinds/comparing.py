@@ -14,9 +14,9 @@ from deita_core.errors import JobError
 from deita_core.jobs.compare_sets import (
     measured_record,
     measures_key,
-    named_sets,
     other_embedders,
     saved_set,
+    sets_of_keys,
     stability_key,
     stability_steps,
     stability_table,
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 class MeasuresSpec(JobSpec):
-    """Measures two sets, each by name as `named_sets` takes it, beside random rows."""
+    """Measures two sets, each by its key as `sets_of_keys` takes it, beside random rows."""
 
     kind = "measures"
     label = "Measures"
@@ -49,7 +49,7 @@ class MeasuresSpec(JobSpec):
 
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Write the pool, the rows of both sets, the evol scores and the key of the result."""
-        named = named_sets(project, self.a, self.b)
+        named = sets_of_keys(project, self.a, self.b)
         write_table(named.table, folder)
         write_graph_place(project, folder)
         sets = named.sets
