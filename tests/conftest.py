@@ -163,7 +163,8 @@ def app_address(app_folder: Path) -> Iterator[str]:
 LONG_FILES = (
     "test_browser.py",
     "test_score_browser.py",
-    "test_replay.py",
+    "test_jobs.py",
+    "test_embedding_minilm.py",
 )
 
 
