@@ -1,4 +1,4 @@
-"""Preference rows: the verdicts of a queue as KTO, corrected answers as DPO."""
+"""Preference rows: the verdicts of a queue as KTO; corrected answers, and pairs, as DPO."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import pytest
 from deita_core.cli import main
 from deita_core.conversation import Conversation, Message
 from deita_core.errors import ExportError, ReviewError
-from deita_core.formats.read import detect, read
+from deita_core.formats.read import PoolRow, detect, read
+from deita_core.formats.read.question_answer import rejected_messages
 from deita_core.formats.write.export_format import NotExpressibleError
-from deita_core.formats.write.preferences import kto_record, pairs_of_edit
-from deita_core.jobs.preferences import write_preferences
+from deita_core.formats.write.preferences import PreferenceLayout, kto_record, pairs_of_edit
+from deita_core.jobs.chains import register_files
+from deita_core.jobs.kinds import ImportSpec
+from deita_core.jobs.preferences import PairsAtHand, pairs_at_hand, write_preferences
 from deita_core.project import Project
 from deita_core.project.ledger import edit_row
 from deita_core.project.queues import answer, make_queue
 from deita_core.review.decision import Decision
-from tests.builders import conversation, prepared_project
+from tests.builders import Channel, conversation, prepared_project
 
 
 @pytest.fixture
@@ -143,6 +146,94 @@ def test_what_has_no_place_is_refused() -> None:
     before = Conversation((Message("user", "a"), Message("assistant", "\udc80")))
     with pytest.raises(NotExpressibleError, match="lone surrogate"):
         list(pairs_of_edit(before, mended))
+
+
+PAIRS: list[dict[str, Any]] = [
+    {"prompt": "One?", "chosen": "Good.", "rejected": "Bad."},
+    {"system": "Be short.", "prompt": "Two?", "chosen": "Good.", "rejected": None},
+    {"prompt": "Three?", "chosen": "Same.", "rejected": "Same."},
+    {
+        "chosen": "\n\nHuman: Four?\n\nAssistant: Well?\n\nHuman: Yes.\n\nAssistant: Good.",
+        "rejected": "\n\nHuman: Four?\n\nAssistant: Well?\n\nHuman: Yes.\n\nAssistant: Bad.",
+    },
+    {
+        "prompt": [{"role": "user", "content": "Five?"}],
+        "chosen": [{"role": "assistant", "content": "Good."}],
+        "rejected": [{"role": "assistant", "content": "Bad."}],
+    },
+    {
+        "chosen": "\n\nHuman: Six?\n\nAssistant: Good.",
+        "rejected": "\n\nHuman: Other?\n\nAssistant: Bad.",
+    },
+]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Iterator[Project]:
+    """A project of `PAIRS`, row by row."""
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(map(json.dumps, PAIRS)), "utf-8")
+    with Project.open(tmp_path / "pairs.duckdb", create=True) as made:
+        Channel(made, ImportSpec(sources=register_files(made, [file])), tmp_path / "job")
+        yield made
+
+
+@pytest.mark.parametrize("layout", ["trl", "llama-factory"])
+def test_pairs_of_the_pool_are_written_with_their_rejected_answers(
+    pairs: Project, tmp_path: Path, layout: PreferenceLayout
+) -> None:
+    out = tmp_path / "dpo.jsonl"
+    written = write_preferences(pairs, out, "dpo", layout=layout)
+    assert (written.rows, written.pairs) == (3, 3)
+    assert written.left_out == {
+        "it has no rejected answer": 1,
+        "its two answers say the same": 1,
+        "its two answers are to different messages": 1,
+    }
+    found = detect(out)
+    # The file is read as a pool again: as the same conversations, with the same rejected answers.
+    read_back = [
+        row
+        for row in read(out, found.mapping, container=found.container)
+        if isinstance(row, PoolRow)
+    ]
+    ids = [identity for (identity,) in pairs.rows("SELECT id FROM conversations ORDER BY row")]
+    assert [row.conversation.id for row in read_back] == [ids[0], ids[3], ids[4]]
+    for row in read_back:
+        rejected = rejected_messages(json.loads(row.raw), found.mapping)
+        assert rejected[:-1] == list(row.conversation.messages[:-1])
+        assert rejected[-1] == Message("assistant", "Bad.")
+
+
+def test_a_pair_that_was_corrected_has_the_corrected_answer_as_its_better_one(
+    pairs: Project, tmp_path: Path
+) -> None:
+    better = Conversation((Message("user", "One?"), Message("assistant", "Better.")))
+    edit_row(pairs, 0, better, of=0, author="Ada")
+    asked = (Message("user", "5?"), Message("assistant", "Good."))
+    edit_row(pairs, 4, Conversation(asked), of=0, author="Ada")
+    assert pairs_at_hand(pairs) == PairsAtHand(edits=2, pairs=6)
+    written = write_preferences(pairs, tmp_path / "dpo.jsonl", "dpo")
+    assert "3 DPO rows, 1 of edits and 2 of pairs of the pool; " in written.sentence()
+    assert (
+        written.left_out["its user message was corrected too: the old answer was to another one"]
+        == 2
+    )
+    said = [
+        (line["chosen"][0]["content"], line["rejected"][0]["content"], line["reviewers"])
+        for line in lines(tmp_path / "dpo.jsonl")
+    ]
+    assert said == [
+        ("Better.", "Good.", ["Ada"]),
+        ("Better.", "Bad.", ["Ada"]),
+        ("Good.", "Bad.", []),
+    ]
+
+
+def test_of_a_queue_only_its_pairs_are_written(pairs: Project, tmp_path: Path) -> None:
+    queue = make_queue(pairs, "first", [3], asks=["verdict"])
+    assert write_preferences(pairs, tmp_path / "dpo.jsonl", "dpo", queue=queue).rows == 1
+    assert pairs_at_hand(pairs, queue) == PairsAtHand(edits=0, pairs=1)
 
 
 def test_nothing_to_write_is_said_and_leaves_no_file(project: Project, tmp_path: Path) -> None:

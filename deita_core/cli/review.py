@@ -282,7 +282,9 @@ def decisions(
 def preferences(
     target: ProjectOptions,
     kind: str = Argument(
-        ..., metavar="KIND", help="kto: the verdicts of a queue; dpo: answers that were corrected"
+        ...,
+        metavar="KIND",
+        help="kto: the verdicts of a queue; dpo: corrected answers, and pairs of the pool",
     ),
     out: Path = value(..., "FILE", "the .jsonl file to write"),
     queue: str | None = value(None, "NAME", "of this queue; kto needs one"),
@@ -291,7 +293,7 @@ def preferences(
     force: bool = FORCE,
     as_json: bool = JSON,
 ) -> None:
-    """Write what people decided as rows to train preferences on: KTO or DPO."""
+    """Write verdicts, corrections and pairs of the pool as rows to train preferences on."""
     check_preferences(kind, layout)
     _check_json_lines(out)
     with target.opened() as project:

@@ -18,10 +18,12 @@ from deita_core.formats.read.layout import (
     Column,
     Fields,
     Layout,
+    Mapping,
     RowError,
     as_list,
     found_columns,
     kind_of,
+    mapping_for,
     need_object,
 )
 
@@ -132,6 +134,7 @@ _PREFERENCE = (
     Column("rejected", "the worse answer", ("rejected", "rejected_response", "dispreferred")),
     *_BESIDE,
 )
+_SIDES = ("chosen", "rejected")
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 
@@ -164,5 +167,25 @@ PREFERENCE = Layout(
     partial(found_columns, _PREFERENCE),
     _preferred,
 )
+
+
+def rejected_messages(record: object, mapping: Mapping) -> list[Message]:
+    """The messages of a preference pair with the rejected answer in place of the chosen one.
+
+    mapping: of the file that the record is from. Raises RowError where it has no such answer.
+    """
+    read_as = mapping_for(record, mapping, PREFERENCE.open_columns(mapping))
+    rejected = read_as.columns.get("rejected")
+    if rejected is None:
+        raise RowError("it has no rejected answer")
+    return _preferred(
+        Fields(record, replace(read_as, columns={"chosen": rejected} | _but(read_as)))
+    )
+
+
+def _but(mapping: Mapping) -> dict[str, str]:
+    """The columns of the messages before both answers."""
+    return {ours: path for ours, path in mapping.columns.items() if ours not in _SIDES}
+
 
 ANSWER_LAYOUTS = (ALPACA, QUESTION_ANSWER, PROMPT_COMPLETION)

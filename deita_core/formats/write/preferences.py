@@ -63,20 +63,49 @@ def pairs_of_edit(before: Conversation, after: Conversation) -> Iterator[Pair]:
     The messages before are the corrected ones. Raises NotExpressibleError when a question was
     corrected too, since the old answer was to another one, when no answer was, or for tool calls.
     """
+    corrected = _corrected_answers(before, after)
+    for place in corrected:
+        yield Pair(after.messages[:place], after.messages[place], before.messages[place])
+    if not corrected:
+        raise NotExpressibleError("no answer of it was corrected")
+
+
+def _corrected_answers(before: Conversation, after: Conversation) -> list[int]:
+    """The places of answers that differ; NotExpressibleError where another message does."""
     _check(before)
     _check(after)
-    found = False
-    for place, (old, new) in enumerate(zip(before.messages, after.messages, strict=True)):
-        if old.content == new.content:
-            continue
-        if new.role != "assistant":
+    both = enumerate(zip(before.messages, after.messages, strict=True))
+    places = [place for place, (old, new) in both if old.content != new.content]
+    for place in places:
+        if (role := after.messages[place].role) != "assistant":
             raise NotExpressibleError(
-                f"its {new.role} message was corrected too: the old answer was to another one"
+                f"its {role} message was corrected too: the old answer was to another one"
             )
-        found = True
-        yield Pair(after.messages[:place], new, old)
-    if not found:
-        raise NotExpressibleError("no answer of it was corrected")
+    return places
+
+
+def pair_of_import(before: Conversation, after: Conversation, rejected: Conversation) -> Pair:
+    """A preference pair of the pool: the chosen answer against the rejected one.
+
+    before: as imported, with the chosen answer. after: its newest version, of which messages and
+    chosen answer are taken. Raises NotExpressibleError where the two do not answer the same
+    messages or say the same, a question was corrected, or there are tool calls.
+    """
+    _corrected_answers(before, after)
+    _check(rejected)
+    asked, worse = rejected.messages[:-1], rejected.messages[-1]
+    better = after.messages[-1]
+    if worse.role != "assistant" or better.role != "assistant":
+        raise NotExpressibleError("it has no rejected answer")
+    if list(map(_said, asked)) != list(map(_said, before.messages[:-1])):
+        raise NotExpressibleError("its two answers are to different messages")
+    if better.content == worse.content:
+        raise NotExpressibleError("its two answers say the same")
+    return Pair(after.messages[:-1], better, worse)
+
+
+def _said(message: Message) -> tuple[str, str]:
+    return message.role, message.content
 
 
 def dpo_record(pair: Pair, layout: PreferenceLayout) -> JsonObject:
