@@ -196,6 +196,19 @@ def test_a_least_similarity_lets_through_all_that_are_as_close(columns: PoolColu
     assert len(rows(f"like={identity}@0.9#2", columns)) == 2
 
 
+def test_texts_are_embedded_once_for_filter_order_and_closeness(embedded: PoolColumns, monkeypatch):
+    asked: list[int] = []
+    embed = embedded.embedder.embed
+    monkeypatch.setattr(embedded.embedder, "embed", lambda t: asked.append(len(t)) or embed(t))
+    near = Near(texts=("bread", "taxes"))
+    mask = matching_rows(Filter(parts=(near,)), embedded)
+    order = near_rows(near, embedded)
+    assert sorted(order.tolist()) == np.flatnonzero(mask).tolist()
+    some = closeness(near, embedded, order[:3])
+    assert some.tolist() == closeness(near, embedded)[order[:3]].tolist()
+    assert asked == [2]
+
+
 def naive_turns(found: np.ndarray) -> list[int]:
     """Examples choose in turn, each its next most similar row; none is named twice."""
     named: list[int] = []
@@ -294,7 +307,7 @@ def test_the_screen_lets_through_what_all_comparisons_would(
     vectors *= random.uniform(0.1, 9, (ROWS, 1)).astype(kind)
     table = columns.table.with_vectors(vectors, np.arange(ROWS))
     pool = PoolColumns(columns.project, table)
-    for rows_like in ((5,), (5, 12, 30)):
+    for rows_like in ((5,), (5, 12, 30), range(8, 24)):
         near = Near(ids=tuple(conversation(row).id for row in rows_like), least=least, most=most)
         found = near_rows(near, pool).tolist()
         assert found == in_full(near, pool)

@@ -18,10 +18,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +42,13 @@ from deita_core.project.selections import find_selection, selection_rows
 from deita_core.project.vectors import EmbedderRecord, embedded_rows, embedders, load_vectors
 from deita_core.selection.filters import numeric_column
 from deita_core.selection.outcome import select
-from deita_core.selection.pool_table import PoolTable
+from deita_core.selection.pool_table import Memo, PoolTable
 from deita_core.selection.rule import CONDITION_COLUMNS, SelectionRule
 from deita_core.selection.status import STATUSES
 from deita_core.selection.strategies import find_strategy
 
 Kind = Literal["number", "name", "names"]
+Value = TypeVar("Value")
 
 NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_similarity")
 NAMES: Final = ("language", "file", "cluster", "cluster_name", "flag", "tag", "decision")
@@ -98,6 +99,7 @@ class PoolColumns:
         self._rule = rule or SelectionRule()
         self._load = load or embedder_of
         self._columns: dict[str, Column] = {}
+        self._memo = Memo()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -136,6 +138,10 @@ class PoolColumns:
                 f"{found.id} ({found.revision}): embed the pool again, or install that one"
             )
         return found
+
+    def remember(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What `make` gives, kept with the columns; the values must not be changed."""
+        return self._memo.get(key, make)
 
     def names(self) -> list[str]:
         """Every column there is; of the original records, up to 200 fields."""

@@ -27,29 +27,39 @@ from deita_core.similarity.definition import DECIMALS, screen_margin, unit_rows
 _BLOCK = 8192
 
 
-def closeness(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
-    """To the most similar of the texts or rows: (n,) float64 in [-1, 1], NaN without a vector."""
-    found: NDArray[np.float64] = similarities(near, columns).max(axis=1)
+def closeness(
+    near: Near, columns: PoolColumns, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """To the most similar of the texts or rows: (n,) float64 in [-1, 1], NaN without a vector.
+
+    rows: only of these, in their order; default: of all.
+    """
+    found: NDArray[np.float64] = similarities(near, columns, rows).max(axis=1)
     return found
 
 
 def near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
-    """Rows that pass, the closest first.
+    """Rows that pass, the closest first; kept with the columns, so not to be changed.
 
     Those that reach `least` are named by the examples in turn (`in_turn`), until there are `most`.
     A product in float32 screens all rows; what could pass is compared by the definition.
     """
+    return columns.remember(("near rows", near), lambda: _near_rows(near, columns))
+
+
+def _near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
     table, targets = columns.with_vectors, _targets(near, columns)
     rough = _screened(table, targets)
     slack = 2 * screen_margin(targets.shape[1])
     maybe = table.place[table.vector_rows] >= 0
     if near.least is not None:
-        maybe &= rough.max(axis=1) >= near.least - slack
-    limit = near.limit
-    if limit is not None and limit < np.count_nonzero(maybe) and np.isfinite(rough[maybe]).all():
-        # After so many rounds each example alone has named so many rows.
-        last = -np.partition(-rough[maybe], limit - 1, axis=0)[limit - 1]
-        maybe &= (rough >= last - slack).any(axis=1)
+        maybe &= rough.max(axis=0) >= near.least - slack
+    limit, every = near.limit, np.count_nonzero(maybe)
+    if limit is not None and limit < every:
+        if every < len(maybe):
+            rough = rough[:, maybe]
+        if np.isfinite(rough).all():
+            maybe[maybe] = _could_be_named(rough, limit, slack)
     rows = table.vector_rows[maybe]
     found = _exact(table, rows, targets)
     if near.least is not None:
@@ -58,12 +68,33 @@ def near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
     return rows[in_turn(found)][:limit]
 
 
-def similarities(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
-    """Of each row to each of the k texts or rows: (n, k) float64, NaN without a vector."""
+def _could_be_named(rough: NDArray[np.float32], limit: int, slack: float) -> NDArray[np.bool_]:
+    """Which rows could be among the first `limit` that the examples name: (m,) bool.
+
+    rough: (k, m), half of slack off at most. After as many rounds as there are rows to name each
+    example alone has named enough; far fewer do, once that many rows are surely among the first.
+    """
+    rounds = min(limit, 4 * -(-limit // len(rough)))
+    while True:
+        last = np.partition(rough, -rounds, axis=1)[:, -rounds, None]
+        if rounds == limit or np.count_nonzero((rough > last + slack).any(axis=0)) >= limit:
+            could: NDArray[np.bool_] = (rough >= last - slack).any(axis=0)
+            return could
+        rounds = min(limit, 2 * rounds)
+
+
+def similarities(
+    near: Near, columns: PoolColumns, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Of each row to each of the k texts or rows: (n, k) float64, NaN without a vector.
+
+    rows: only of these, in their order; default: of all.
+    """
     table, targets = columns.with_vectors, _targets(near, columns)
-    rows = np.flatnonzero(table.place >= 0)
-    result = np.full((len(table), len(targets)), np.nan)
-    result[rows] = _exact(table, rows, targets)
+    asked = np.arange(len(table)) if rows is None else rows
+    known = table.place[asked] >= 0
+    result = np.full((len(asked), len(targets)), np.nan)
+    result[known] = _exact(table, asked[known], targets)
     return result
 
 
@@ -81,18 +112,18 @@ def _exact(
 
 
 def _screened(table: PoolTable, targets: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Of each vector to unit vectors (k, d), to within `screen_margin`: (m, k) float32.
+    """Of unit vectors (k, d) to each vector, to within `screen_margin`: (k, m) float32.
 
     Infinite where float32 is too narrow to tell.
     """
     narrow = targets.astype(np.float32)
-    result = np.empty((len(table.vectors), len(targets)), np.float32)
+    result = np.empty((len(targets), len(table.vectors)), np.float32)
     lengths = table.remember("lengths of vectors", lambda: _lengths(table.vectors))
-    for start in range(0, len(result), _BLOCK):
+    for start in range(0, len(table.vectors), _BLOCK):
         part = slice(start, start + _BLOCK)
         block = table.vectors[part].astype(np.float32, copy=False)
         with np.errstate(all="ignore"):
-            result[part] = block @ narrow.T / lengths[part, None]
+            np.divide((block @ narrow.T).T, lengths[part], out=result[:, part])
     result[~np.isfinite(result)] = np.inf
     return result
 
@@ -122,9 +153,14 @@ def in_turn(found: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _targets(near: Near, columns: PoolColumns) -> NDArray[np.float64]:
-    """Unit vectors of the texts or rows: (k, d) float64."""
-    found = _text_vectors(near.texts, columns) if near.texts else _row_vectors(near.ids, columns)
-    return unit_rows(found, np.arange(len(found)))
+    """Unit vectors of the texts or rows: (k, d) float64; texts are embedded once."""
+
+    def make() -> NDArray[np.float64]:
+        texts = bool(near.texts)
+        found = _text_vectors(near.texts, columns) if texts else _row_vectors(near.ids, columns)
+        return unit_rows(found, np.arange(len(found)))
+
+    return columns.remember(("targets", near.texts, near.ids), make)
 
 
 def _text_vectors(texts: Sequence[str], columns: PoolColumns) -> NDArray[np.float32]:
