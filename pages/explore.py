@@ -92,7 +92,8 @@ said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditio
 with right:
     with st.container(horizontal=True, vertical_alignment="center"):
         bulk_bar(opened, rows, said if conditions else "")
-        order = order_control() if view == "rows" else ""
+        near = closest_first(opened, rows) if passing is not None else None
+        order = order_control(closest=near is not None) if view == "rows" else ""
     if conditions:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(said, width="stretch")
@@ -106,8 +107,10 @@ with right:
                 )
     height, (_, draw) = PANE - 52 if conditions else PANE, VIEWS[view]
     if draw is None:
-        ordered = in_order(opened, closest_first(opened, rows), order)
-        rows_pane(opened, ordered, key="explore_rows", clicked=event.clicked, height=height)
+        by_closeness, extra = (near[0], {"closeness": near[1]}) if near else (rows, {})
+        ordered = in_order(opened, by_closeness, order)
+        clicked = event.clicked
+        rows_pane(opened, ordered, key="explore_rows", clicked=clicked, height=height, extra=extra)
     else:
         with st.container(height=height, border=False):
             draw(opened, rows)

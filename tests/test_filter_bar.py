@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deita_core.errors import ModelError
 from deita_core.filtering import PoolColumns
 from deita_core.filtering.filter import Bounds, Filter, Near, OneOf, Where
-from deita_core.filtering.nearness import near_rows
+from deita_core.filtering.nearness import closeness, near_rows
 from deita_core.project.browse import stored_row
 from deita_core.project.pins import set_pins
 from deita_core.project.views import views
@@ -21,7 +22,7 @@ from studio.shell.resources import open_at
 from tests.builders import prepared_project, with_graph
 from tests.fakes import HashEmbedder
 from tests.test_pages import APP, opened, texts
-from tests.test_row_list import row_numbers
+from tests.test_row_list import listed, row_numbers
 
 
 @pytest.fixture
@@ -125,6 +126,26 @@ def test_what_is_close_is_listed_closest_first(app: AppTest, embedding: None) ->
     near = Near(texts=("baking bread",), most=9)
     expected = near_rows(near, PoolColumns(project, load=lambda record: OfThePool()))
     assert row_numbers(page) == expected.tolist()
+    order = page.selectbox(key="order")
+    assert order.options[0] == "closest first"
+    close = closeness(near, PoolColumns(project, load=lambda record: OfThePool()), expected)
+    lines = listed(page)["lines"]
+    assert [
+        f"closeness {one:.2f}" in note for one, (_, note, _) in zip(close, lines, strict=True)
+    ] == [True] * 9
+    page.button(key="filter_chip_0").click().run()
+    assert page.selectbox(key="order").options[0] == "as they come"
+    assert "closeness" not in listed(page)["lines"][0][1]
+
+
+def test_a_closeness_that_cannot_be_told_is_an_error_on_the_page(app: AppTest, monkeypatch) -> None:
+    def load(record: object) -> OfThePool:
+        raise ModelError("the weights are not installed")
+
+    monkeypatch.setattr("studio.filters.masks.embedder_of", load)
+    page = explore(app, filter="meaning=bread")
+    assert "The filter is not applied: the weights are not installed" in page.error[0].value
+    assert len(row_numbers(page)) == 60
 
 
 def test_a_conversation_leads_to_the_rows_like_it(projects: Path) -> None:
@@ -241,7 +262,18 @@ def test_closeness_to_examples_is_a_score_of_the_rule(app: AppTest, embedding: N
 
 
 @pytest.mark.parametrize(
-    "examples", [(), ("one",), ("one", "two"), ("of two\nlines",), ("of two\nlines", "one")]
+    "examples",
+    [
+        (),
+        ("one",),
+        ("one", "two"),
+        ("of two\nlines",),
+        ("of two\nlines", "one"),
+        ("a title\n---\nand what follows", "one"),
+        ("a title\n-----  \nand what follows",),
+        ("one", "---"),
+        ("with\n\\---\na backslash of its own", "\\\\----", "one"),
+    ],
 )
 def test_examples_are_read_back_from_what_is_written(examples: tuple[str, ...]) -> None:
     assert parse_examples(written_examples(examples)) == examples

@@ -12,6 +12,7 @@ similar to it. Under any other embedder the same is done with the vectors that i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,16 +39,29 @@ def closeness(
     return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """Rows, the closest first: (k,) int64. closeness: of each, (k,) float64."""
+
+    rows: NDArray[np.int64]
+    closeness: NDArray[np.float64]
+
+
 def near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
-    """Rows that pass, the closest first; kept with the columns, so not to be changed.
+    """Rows that pass, the closest first; see `nearest`."""
+    return nearest(near, columns).rows
+
+
+def nearest(near: Near, columns: PoolColumns) -> Nearest:
+    """Rows that pass, and how close each is; kept with the columns, so not to be changed.
 
     Those that reach `least` are named by the examples in turn (`in_turn`), until there are `most`.
     A product in float32 screens all rows; what could pass is compared by the definition.
     """
-    return columns.remember(("near rows", near), lambda: _near_rows(near, columns))
+    return columns.remember(("nearest", near), lambda: _nearest(near, columns))
 
 
-def _near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
+def _nearest(near: Near, columns: PoolColumns) -> Nearest:
     table, targets = columns.with_vectors, _targets(near, columns)
     rough = _screened(table, targets)
     slack = 2 * screen_margin(targets.shape[1])
@@ -65,7 +79,8 @@ def _near_rows(near: Near, columns: PoolColumns) -> NDArray[np.int64]:
     if near.least is not None:
         reached = found.max(axis=1) >= near.least
         rows, found = rows[reached], found[reached]
-    return rows[in_turn(found)][:limit]
+    order = in_turn(found)[:limit]
+    return Nearest(rows[order], found[order].max(axis=1))
 
 
 def _could_be_named(rough: NDArray[np.float32], limit: int, slack: float) -> NDArray[np.bool_]:
@@ -78,8 +93,7 @@ def _could_be_named(rough: NDArray[np.float32], limit: int, slack: float) -> NDA
     while True:
         last = np.partition(rough, -rounds, axis=1)[:, -rounds, None]
         if rounds == limit or np.count_nonzero((rough > last + slack).any(axis=0)) >= limit:
-            could: NDArray[np.bool_] = (rough >= last - slack).any(axis=0)
-            return could
+            return np.asarray((rough >= last - slack).any(axis=0), np.bool_)
         rounds = min(limit, 2 * rounds)
 
 

@@ -15,7 +15,7 @@ from deita_core.errors import SelectionError
 from deita_core.filtering import Filter, PoolColumns, matching_rows, parse_filter
 from deita_core.filtering.columns import embedder_of
 from deita_core.filtering.filter import Near, Search, Where
-from deita_core.filtering.nearness import near_rows
+from deita_core.filtering.nearness import Nearest, nearest
 from deita_core.filtering.settling import for_rule
 from deita_core.project.ledger import decisions_version
 from deita_core.project.pins import pins_version
@@ -46,13 +46,13 @@ def mask_of(opened: Opened, text: str) -> NDArray[np.bool_]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
-def nearest_first(opened: Opened, text: str) -> NDArray[np.int64]:
-    """Rows that pass the one closeness of this short text, the closest first: (k,) int64."""
+def nearest_rows(opened: Opened, text: str) -> Nearest:
+    """Rows that pass the one closeness of this short text, the closest first."""
     (part,) = parse_filter(text).strict().parts
     if not isinstance(part, Near):
         raise TypeError(f"a filter of one closeness is ordered by it, got {text!r}")
     with _ONE_AT_A_TIME:
-        return near_rows(part, columns_of(opened, with_vectors=True))
+        return nearest(part, columns_of(opened, with_vectors=True))
 
 
 def settled_rule(opened: Opened, rule: SelectionRule) -> SelectionRule:

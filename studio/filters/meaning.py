@@ -10,7 +10,7 @@ from deita_core.filtering.filter import USUAL_MOST, Filter, Near
 from deita_core.project.browse import stored_row
 from studio.filters.current import current_filter, put_in_filter
 from studio.filters.examples import EXAMPLES_HELP, parse_examples
-from studio.filters.masks import nearest_first
+from studio.filters.masks import nearest_rows
 from studio.shell import state
 from studio.shell.person import told
 from studio.shell.resources import Opened, arrays
@@ -75,13 +75,16 @@ def _put_like(opened: Opened, row: int) -> None:
 
 def closest_first(
     opened: Opened, rows: NDArray[np.int64], place: str = state.FILTER
-) -> NDArray[np.int64]:
-    """The rows, those that the filter's closeness names first in front; otherwise as they are."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """The rows by the first closeness of a place's filter, the closest first, and that closeness.
+
+    rows: some that pass the filter. The closeness is of the whole pool, (n,) float64, NaN for rows
+    that do not pass. None where the filter asks for no closeness.
+    """
     near = [part for part in current_filter(place).parts if isinstance(part, Near)]
-    if not near or not len(rows):
-        return rows
-    order = nearest_first(opened, Filter(parts=(near[0],)).to_text())
-    rank = np.full(len(arrays(opened)), len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    ordered: NDArray[np.int64] = rows[np.argsort(rank[rows], kind="stable")]
-    return ordered
+    if not near:
+        return None
+    found = nearest_rows(opened, Filter(parts=(near[0],)).to_text())
+    closeness = np.full(len(arrays(opened)), np.nan)
+    closeness[found.rows] = found.closeness
+    return found.rows[np.isin(found.rows, rows)], closeness

@@ -5,7 +5,8 @@ What is chosen in the list is drawn by a fragment: the map stays as it is.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
@@ -59,9 +60,14 @@ def map_and_pane(split: str) -> tuple[DeltaGenerator, DeltaGenerator]:
     return left, right
 
 
-def order_control() -> str:
-    """Draw the choice of the order of the rows, one of `ORDERS`; it stands in the address."""
+def order_control(*, closest: bool = False) -> str:
+    """Draw the choice of the order of the rows, one of `ORDERS`; it stands in the address.
+
+    closest: whether the rows come in the order of their closeness.
+    """
     labels = {key: label for key, (label, _, _) in ORDERS.items()}
+    if closest:
+        labels["pool"] = "closest first"
     return state.bound_choice(
         "Order of the rows", labels, key=state.ORDER, kind="list", show_label=False
     )
@@ -79,15 +85,31 @@ def in_order(opened: Opened, rows: Rows, order: str) -> Rows:
     return ordered
 
 
-def rows_pane(opened: Opened, rows: Rows, *, key: str, clicked: int | None, height: int) -> None:
+def rows_pane(
+    opened: Opened,
+    rows: Rows,
+    *,
+    key: str,
+    clicked: int | None,
+    height: int,
+    extra: Mapping[str, NDArray[Any]],
+) -> None:
     """List and conversation in this height, which a choice in the list draws anew, nothing else.
 
-    clicked: the row last clicked on the map; it is read until another is chosen.
+    clicked: the row last clicked on the map; it is read until another is chosen. extra: see
+    `row_list`.
     """
-    st.fragment(_pane)(opened, rows, key, clicked, height)
+    st.fragment(_pane)(opened, rows, key, clicked, height, extra)
 
 
-def _pane(opened: Opened, rows: Rows, key: str, clicked: int | None, height: int) -> None:
+def _pane(
+    opened: Opened,
+    rows: Rows,
+    key: str,
+    clicked: int | None,
+    height: int,
+    extra: Mapping[str, NDArray[Any]],
+) -> None:
     focus, seen = f"{state.FOCUS}_{key}_{opened.key}", f"{_SEEN}click_{key}_{opened.key}"
     if st.session_state.get(seen) != clicked:
         st.session_state[seen] = clicked
@@ -99,7 +121,14 @@ def _pane(opened: Opened, rows: Rows, key: str, clicked: int | None, height: int
     with page_shown(opened), st.container(height=height, border=False):
         if len(rows):
             reader = f"{key}_reader"
-            event = row_list(opened, rows, key=f"{key}_list", at=at, scrolled=f".st-key-{reader}")
+            event = row_list(
+                opened,
+                rows,
+                key=f"{key}_list",
+                at=at,
+                extra=extra,
+                scrolled=f".st-key-{reader}",
+            )
             if event.row is not None:
                 at = st.session_state[focus] = event.row
         else:
