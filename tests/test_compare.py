@@ -21,7 +21,12 @@ from deita_core.selection.analysis.compare import (
 )
 from deita_core.selection.analysis.measures import diversity_steps
 from deita_core.selection.analysis.novelty import novel_sum
-from deita_core.selection.analysis.stability import changes_of, stability
+from deita_core.selection.analysis.stability import (
+    Survival,
+    changes_of,
+    stability,
+    stability_sentence,
+)
 from deita_core.selection.filters import rule_scores
 from tests.test_strategies import pool
 
@@ -189,6 +194,19 @@ def test_a_change_that_cannot_be_tried_says_why():
     line = next(one for one in found if one.kind == "embedder")
     assert "similarity graph" in line.reason
     assert np.isnan(line.share)
+
+
+def test_the_sentence_tells_the_least_and_the_most_that_is_left():
+    stands = Survival("as it stands", "the rule as it stands", 10, 7, 0.7)
+    mean = Survival("aggregation", "turns: mean", 10, 8, 0.8)
+    lower = Survival("threshold", "similarity 0.68", 10, 9, 0.9)
+    none = Survival("embedder", "embedder x", 0, 0, float("nan"), "it has no vectors")
+    chance = Survival("chance", "random rows", 10, 3, 0.3)
+    assert stability_sentence([stands, mean, lower, none, chance]) == (
+        "other choices keep 80.0% to 90.0% of it, least: turns: mean; random rows would share 30.0%"
+    )
+    assert "keep 80.0% of it" in stability_sentence([stands, mean])
+    assert stability_sentence([stands, none, chance]) == "no other choice could be tried"
 
 
 def test_an_empty_selection_has_no_stability():

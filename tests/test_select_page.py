@@ -8,12 +8,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from deita_core.jobs.kinds import StabilitySpec
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.project import Project
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.selections import selections
 from deita_core.selection.rule import SelectionRule
-from tests.builders import prepared_project, with_graph
+from tests.builders import Channel, prepared_project, with_graph
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -209,6 +210,18 @@ def test_a_saved_selection_can_be_copied_and_made_current(project_file: Path) ->
     st.cache_resource.clear()
     with Project.open(project_file) as project:
         assert [s.name for s in selections(project) if s.current] == ["seven (copy)"]
+
+
+def test_a_saved_selection_tells_its_stability_and_leads_to_all_of_it(project_file: Path) -> None:
+    with Project.open(project_file) as project:
+        select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
+        select_and_save(project, SelectionRule(threshold=0.99, budget=8), "eight")
+        Channel(project, StabilitySpec(selection=1), project_file.with_name("job"))
+    page = select_page(view="saved")
+    assert texts(page).count("Stability: other choices keep ") == 1
+    ran(page.button(key="Stability-1").click().run())
+    assert "**seven**: share of its rows that is selected again" in texts(page)
+    assert (page.selectbox(key="one").value, page.selectbox(key="other").value) == ("1", "pool")
 
 
 def test_loading_a_saved_rule_brings_its_pins_back(project_file: Path) -> None:

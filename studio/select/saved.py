@@ -7,8 +7,10 @@ from itertools import chain, count
 
 import streamlit as st
 
+from deita_core.jobs.compare_sets import read_stability
 from deita_core.jobs.kinds.select_rows import save_outcome
 from deita_core.people import current_person, may
+from deita_core.project.measured import kept_stability
 from deita_core.project.selections import (
     SavedSelection,
     delete_selection,
@@ -18,6 +20,7 @@ from deita_core.project.selections import (
     selections,
     set_notes,
 )
+from deita_core.selection.analysis.stability import stability_sentence
 from deita_core.selection.outcome import Outcome
 from deita_core.selection.rule import SelectionRule
 from studio.select.history import load_with_pins
@@ -102,8 +105,10 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
     if selection.notes:
         st.markdown(escape(selection.notes))
     difference_view(opened, selection, result)
+    _stability(opened, selection)
     with st.container(horizontal=True):
         _button("Load its rule", "restore", selection, load_with_pins, opened, rule)
+        _button("Stability", "balance", selection, _open_stability, selection)
         if not may("curator"):
             return
         if not selection.current:
@@ -113,6 +118,23 @@ def _one(opened: Opened, selection: SavedSelection, result: Outcome) -> None:
             _ask_new_name(opened, selection)
         if st.button("Delete", icon=":material/delete:", key=f"delete-{selection.selection}"):
             _ask_delete(opened, selection)
+
+
+def _stability(opened: Opened, selection: SavedSelection) -> None:
+    """What is kept of how much of it survives other choices; Compare has it line by line."""
+    kept = kept_stability(opened.project, selection.selection)
+    if kept is not None:
+        said = stability_sentence(read_stability(kept.found))
+        st.caption(f"Stability: {escape(said)} (as of {kept.made:%Y-%m-%d %H:%M} UTC).")
+
+
+def _open_stability(selection: SavedSelection) -> None:
+    key = str(selection.selection)
+    st.session_state[state.COMPARE_A] = key
+    if st.session_state.get(state.COMPARE_B) in (None, key):
+        st.session_state[state.COMPARE_B] = "pool"
+    st.session_state[state.COMPARE_VIEW] = "stability"
+    st.session_state[state.WANTED_PAGE] = "compare"
 
 
 def _button(

@@ -6,7 +6,7 @@ the rows selected before that are selected again is its stability under that cha
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -27,6 +27,7 @@ Kind = Literal["as it stands", "threshold", "aggregation", "seed", "embedder", "
 STEP: Final = 0.02
 MORE_SEEDS: Final = 2
 _DECIMALS: Final = 6
+_NO_CHANGE: Final = ("as it stands", "chance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,22 @@ def stability(
     expected = len(rows) * len(rows) / ready
     chance = Survival("chance", "random rows", len(rows), round(expected), len(rows) / ready)
     return (*found, chance)
+
+
+def stability_sentence(found: Sequence[Survival]) -> str:
+    """What `stability` found in one sentence (no full stop): the least and most that is left."""
+    tried = [one for one in found if not one.reason and one.kind not in _NO_CHANGE]
+    if not tried:
+        return "no other choice could be tried"
+    least = min(tried, key=_share)
+    shares = dict.fromkeys(f"{one.share:.1%}" for one in (least, max(tried, key=_share)))
+    said = f"other choices keep {' to '.join(shares)} of it, least: {least.change}"
+    chance = [one for one in found if one.kind == "chance"]
+    return said + "".join(f"; random rows would share {one.share:.1%}" for one in chance)
+
+
+def _share(one: Survival) -> float:
+    return one.share
 
 
 def changes_of(rule: SelectionRule) -> tuple[tuple[Kind, str, SelectionRule], ...]:
