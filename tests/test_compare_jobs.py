@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deita_core.errors import JobError
+from deita_core.errors import JobError, PathError
 from deita_core.jobs.compare_sets import (
     compare_named,
     comparison_table,
+    file_record,
+    kept_match,
     key_of_name,
+    match_file,
     measures_key,
     named_sets,
     read_measured,
@@ -21,7 +26,7 @@ from deita_core.jobs.compare_sets import (
     stability_key,
     stability_of,
 )
-from deita_core.jobs.kinds import MeasuresSpec, StabilitySpec
+from deita_core.jobs.kinds import MatchSpec, MeasuresSpec, StabilitySpec
 from deita_core.jobs.kinds.select_rows import select_and_save
 from deita_core.progress import finish
 from deita_core.project import Project, measured
@@ -31,7 +36,7 @@ from deita_core.project.models import ModelIdentity, activate_model, register_mo
 from deita_core.project.selections import delete_selection, find_selection
 from deita_core.project.vectors import add_embeddings
 from deita_core.selection import SelectionRule
-from tests.builders import Channel, prepared_project, vector_table, with_graph
+from tests.builders import Channel, conversation, prepared_project, vector_table, with_graph
 
 
 @pytest.fixture
@@ -57,6 +62,33 @@ def key_of_stability(project: Project, name: str) -> str:
     saved = find_selection(project, name)
     rows = saved_set(project, saved).rows
     return stability_key(project, saved, comparison_table(project), rows)
+
+
+def test_the_rows_of_a_file_are_kept_until_the_file_or_the_pool_changes(
+    project: Project, tmp_path: Path
+):
+    messages = [{"role": m.role, "content": m.content} for m in conversation(4).messages]
+    other = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    file = tmp_path / "theirs.jsonl"
+    file.write_text("\n".join(json.dumps({"messages": m}) for m in (messages, other)), "utf-8")
+    table = comparison_table(project)
+    assert kept_match(project, table, file) is None
+    Channel(project, MatchSpec(file=file), tmp_path / "job")
+    kept, found = kept_match(project, table, file), match_file(table, file)
+    assert kept is not None
+    assert file_record(kept) == file_record(found)
+    assert kept.found.rows.tolist() == [4]
+    assert kept_match(project, replace(table, ids=table.ids[::-1]), file) is None  # type: ignore[index]
+    file.write_text("", "utf-8")
+    assert kept_match(project, table, file) is None
+
+
+def test_a_file_that_is_gone_is_told_before_the_job_and_after(project: Project, tmp_path: Path):
+    gone = tmp_path / "gone.jsonl"
+    with pytest.raises(PathError, match="there is no file"):
+        MatchSpec(file=gone).check(project)
+    with pytest.raises(PathError, match="choose another file"):
+        kept_match(project, comparison_table(project), gone)
 
 
 @pytest.mark.parametrize("other", ["apart", "pool", "random"])

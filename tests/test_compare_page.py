@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from deita_core.jobs import JobRunner
@@ -79,7 +80,9 @@ def test_a_file_is_asked_for_before_anything_is_compared(numbers: dict[str, str]
     assert "Jaccard" not in texts(page)
 
 
-def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
+def test_a_file_is_matched_with_the_pool_by_a_job(
+    numbers: dict[str, str], submitted: list[JobSpec], projects: Path
+) -> None:
     lines = [
         json.dumps({"messages": [{"role": m.role, "content": m.content} for m in one.messages]})
         for one in (conversation(3), conversation(8))
@@ -91,10 +94,18 @@ def test_a_file_is_matched_with_the_pool(numbers: dict[str, str]) -> None:
     page.file_uploader[0].set_value((name, "\n".join(lines).encode(), "text/plain"))
     page.run()
     assert not page.exception, page.exception
+    (spec,) = submitted
+    assert "Jaccard" not in texts(page)
+    assert any(button.label == "Read the file" for button in page.button)
+    st.cache_resource.clear()
+    done(projects, spec)
+    page.run()
+    assert not page.exception, page.exception
     said = texts(page).replace("\\", "")
     assert "x *b*.jsonl: 3 read = 2 of the pool + 1 not in it" in said
     assert "2,Nobody asked this." in shown_tables(page)
     assert "x *b*.jsonl and the pool share 2 rows" in said
+    assert submitted == [spec]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +21,12 @@ from deita_core.errors import PathError, SelectionError
 from deita_core.filtering import PoolColumns
 from deita_core.filtering.settling import for_rule
 from deita_core.formats.read import PoolRow, read
+from deita_core.jobs.kind import absolute
 from deita_core.progress import Stage
 from deita_core.project import Project
 from deita_core.project.graphs import graph_key, load_clusters, load_graph
 from deita_core.project.ledger import decisions_version
-from deita_core.project.measured import keep_stability, kept_stability
+from deita_core.project.measured import keep_stability, kept_measures, kept_stability
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, find_selection, selection_rows, selections
@@ -56,7 +57,9 @@ CLUSTER_SEED: Final = 1
 # Part of the key of what is kept: raise it when a measure or a change of a rule changes.
 _REVISION: Final = 1
 _BY_RULE: Final = ("admitted", "closeness", "closeness_to", "tags", "tag_names")
+_COUNTS: Final = ("read", "rejected", "unknown", "repeated")
 _NOT_IN_KEY: Final = ("vectors", "vector_rows", "cluster", "xy", *_BY_RULE)
+_TOLD = 1024  # rows of a file between two words on it
 _TEXTS, _SHOWN = 200, 200  # texts of nobody's conversations that are kept, and characters of each
 
 
@@ -124,15 +127,20 @@ def comparison_table(project: Project) -> PoolTable:
     )
 
 
-def match_file(table: PoolTable, path: Path) -> FileSet:
+def match_file(
+    table: PoolTable, path: Path, told: Callable[[int], None] = lambda read: None
+) -> FileSet:
     """The conversations of a file that the pool has; FormatError for a file of no known layout.
 
     They are matched by the hash of roles, texts and tools alone, so the format may be another.
+    told: hears now and then how many rows were read.
     """
     positions: dict[str, int] = {}
     begins: list[str] = []
     good = rejected = 0
     for row in read(path):
+        if (good + rejected) % _TOLD == 0:
+            told(good + rejected)
         if not isinstance(row, PoolRow):
             rejected += 1
             continue
@@ -247,7 +255,8 @@ def sets_of_keys(
         elif key == POOL:
             sets[key] = RowSet("the pool", np.arange(len(table)))
         elif key.startswith(_FILE):
-            files.append(match_file(table, Path(key.removeprefix(_FILE))))
+            path = Path(key.removeprefix(_FILE))
+            files.append(kept_match(project, table, path) or match_file(table, path))
             sets[key] = files[-1].found
         elif key != RANDOM:
             raise SelectionError(f"there is no {key} any more: choose another one")
@@ -377,6 +386,43 @@ def _key(project: Project, table: PoolTable, said: str, *arrays: NDArray[Any]) -
         elif isinstance(one, tuple):
             digest.update(json.dumps(one).encode())
     return digest.hexdigest()
+
+
+def match_key(table: PoolTable, path: Path) -> str:
+    """The key of what the pool has of a file: the same for the same file and rows of the pool.
+
+    Raises PathError for a file that is not there.
+    """
+    path = absolute(path)
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise PathError(f"{path} cannot be read: {error}; choose another file") from error
+    said = json.dumps([_REVISION, str(path), found.st_size, found.st_mtime_ns])
+    digest = hashlib.sha256(said.encode())
+    if table.ids is not None:
+        digest.update(np.ascontiguousarray(table.ids).tobytes())
+    return digest.hexdigest()
+
+
+def kept_match(project: Project, table: PoolTable, path: Path) -> FileSet | None:
+    """What a job found the pool to have of a file, while neither has changed."""
+    kept = kept_measures(project, match_key(table, path))
+    return None if kept is None else read_file_set(kept.found)
+
+
+def file_record(found: FileSet) -> dict[str, Any]:
+    """What the pool has of a file as a value of JSON; `read_file_set` is the inverse."""
+    counts = {name: getattr(found, name) for name in _COUNTS}
+    rows = {"name": found.found.name, "rows": found.found.rows.tolist()}
+    return rows | counts | {"unmatched": found.unmatched}
+
+
+def read_file_set(record: Mapping[str, Any]) -> FileSet:
+    """What the pool has of a file from what `file_record` gave."""
+    rows = RowSet(record["name"], np.array(record["rows"], np.int64))
+    unmatched = tuple((position, text) for position, text in record["unmatched"])
+    return FileSet(rows, **{name: record[name] for name in _COUNTS}, unmatched=unmatched)
 
 
 def measured_record(measured: Measured) -> dict[str, Any]:

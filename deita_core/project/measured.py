@@ -1,7 +1,7 @@
 """What comparisons found that took long: kept under a key of everything it was made from.
 
-Measures of two sets are kept for whoever asks for the same sets again; the stability of a saved
-selection is kept with the selection, and goes with it.
+Measures of two sets, and which rows of the pool a file holds, are kept for whoever asks for the
+same again; the stability of a saved selection is kept with the selection, and goes with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deita_core.project.store import Project, now
 
-# So many comparisons are kept, the newest ones: each is a few thousand characters.
+# So many are kept, the newest ones: each is a few thousand characters, of a file seven a row.
 MOST_KEPT: Final = 200
 
 
@@ -27,7 +27,8 @@ class Kept:
 
 
 def keep_measures(project: Project, key: str, found: Any) -> None:
-    """Keep the measures of two sets, a value of JSON; those longest kept give way."""
+    """Keep the measures of two sets or the rows of a file, a value of JSON; those longest kept
+    give way."""
     said = json.dumps(found)
     with project.transaction("curator", None, changes_data=False) as cursor:
         cursor.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", [key, said, now()])
@@ -39,7 +40,7 @@ def keep_measures(project: Project, key: str, found: Any) -> None:
 
 
 def kept_measures(project: Project, key: str) -> Kept | None:
-    """The measures kept under this key."""
+    """What `keep_measures` kept under this key."""
     return _kept(project.rows("SELECT key, found, made FROM measures WHERE key = ?", key))
 
 

@@ -20,16 +20,14 @@ from deita_core.jobs.compare_sets import (
 )
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import MeasuresSpec, StabilitySpec
-from deita_core.people import may
 from deita_core.progress import finish
 from deita_core.project.measured import kept_measures, kept_stability
 from deita_core.project.selections import SavedSelection
 from deita_core.selection.analysis.compare import Figure, Measured, SetComparison, measure_sets
 from deita_core.selection.analysis.stability import Survival
+from studio.compare.asked import again, ask_once
 from studio.compare.sets import Pair, Side
-from studio.shell import state
 from studio.shell.jobs_panel import active_job
-from studio.shell.person import told
 from studio.shell.resources import Opened, arrays, errors_shown
 from studio.shell.text import escape
 
@@ -48,9 +46,9 @@ def measures_view(
     if measured.waiting:
         st.caption(f"Takes longer: {escape(', '.join(measured.waiting))}.")
         spec = MeasuresSpec(a=pair[0].key, b=pair[1].key)
-        _ask_once(opened, spec, key)
+        ask_once(opened, spec, key)
         if not active_job(opened, spec.kind):
-            _again(opened, spec, "Compute")
+            again(opened, spec, "Compute")
 
 
 def _measures_table(pair: Pair, measured: Measured) -> None:
@@ -102,7 +100,7 @@ def stability_view(opened: Opened, pair: Pair) -> None:
         if active_job(opened, spec.kind):  # draws those of all selections
             return
     for spec, label in missing:
-        _again(opened, spec, label)
+        again(opened, spec, label)
 
 
 def _stability(opened: Opened, side: Side, saved: SavedSelection) -> list[tuple[JobSpec, str]]:
@@ -116,7 +114,7 @@ def _stability(opened: Opened, side: Side, saved: SavedSelection) -> list[tuple[
     spec = StabilitySpec(selection=saved.selection)
     if kept is None:
         st.caption("The rule is applied again with one thing changed at a time.")
-        _ask_once(opened, spec, key)
+        ask_once(opened, spec, key)
         return [(spec, f"Try {escape(saved.name)}")]
     stability_table(saved.name, read_stability(kept.found))
     if kept.key == key:
@@ -140,38 +138,3 @@ def stability_table(name: str, found: tuple[Survival, ...]) -> None:
 
 def _survives(one: Survival) -> str:
     return "not tried" if one.reason else f"{one.share:.1%}"
-
-
-def _ask_once(opened: Opened, spec: JobSpec, key: str) -> None:
-    """Queue the job the first time that this session sees the key, so that one that was cancelled
-    does not come again by itself."""
-    asked = st.session_state.setdefault(state.COMPARE_ASKED, set())
-    if key not in asked and may("curator"):
-        asked.add(key)
-        if not _under_way(opened, spec):
-            opened.runner.submit([spec])
-
-
-def _under_way(opened: Opened, spec: JobSpec) -> bool:
-    parameters = spec.to_json()
-    return any(
-        record.active and record.kind == spec.kind and dict(record.parameters) == parameters
-        for record in opened.runner.records(20)
-    )
-
-
-def _submit(opened: Opened, spec: JobSpec) -> None:
-    opened.runner.submit([spec])
-
-
-def _again(opened: Opened, spec: JobSpec, label: str) -> None:
-    if not may("curator"):
-        st.caption("It is not computed yet; a curator can have it done.")
-        return
-    st.button(
-        label,
-        key=f"compute_{hash(spec):x}",
-        icon=":material/play_arrow:",
-        on_click=told(_submit),
-        args=(opened, spec),
-    )

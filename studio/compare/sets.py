@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from deita_core.jobs.compare_sets import (
     FileSet,
     file_key,
-    match_file,
+    kept_match,
+    match_key,
     saved_set,
     selection_key,
 )
+from deita_core.jobs.kinds import MatchSpec
 from deita_core.project.graphs import load_clusters
 from deita_core.project.selections import SavedSelection, selections, selections_version
 from deita_core.selection.analysis.compare import (
@@ -32,9 +34,11 @@ from deita_core.selection.analysis.compare import (
 from deita_core.selection.filters import rule_scores
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
+from studio.compare.asked import again, ask_once
 from studio.pool.loader import one_file
 from studio.select.cache import input_of
 from studio.shell import state
+from studio.shell.jobs_panel import active_job
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
 from studio.shell.text import escape, plural
 
@@ -112,8 +116,15 @@ def _side_of(opened: Opened, key: str, saved: SavedSelection | None, place: str)
     return None
 
 
-def _file_side(opened: Opened, given: Path) -> Side:
-    found = _matched(opened, str(given), given.stat().st_mtime_ns)
+def _file_side(opened: Opened, given: Path) -> Side | None:
+    """What the pool has of a file; None while a job finds that out."""
+    found = kept_match(opened.project, arrays(opened), given)
+    if found is None:
+        spec = MatchSpec(file=given)
+        ask_once(opened, spec, match_key(arrays(opened), given))
+        if not active_job(opened, spec.kind):
+            again(opened, spec, "Read the file")
+        return None
     if found.unknown:
         _unmatched(found)
     st.caption(f"{escape(found.sentence())}.")
@@ -158,12 +169,6 @@ _SAVED = {Opened: lambda opened: (opened.key, selections_version(opened.project)
 def _rows_of(opened: Opened, selection: int) -> RowSet:
     (saved,) = [one for one in selections(opened.project) if one.selection == selection]
     return saved_set(opened.project, saved)
-
-
-@st.cache_resource(show_spinner="Reading the file", max_entries=4, hash_funcs=AS_OF_NOW)
-def _matched(opened: Opened, path: str, changed: int) -> FileSet:
-    """What the pool has of a file. changed: when the file was, so that it is read again."""
-    return match_file(arrays(opened), Path(path))
 
 
 def evol_scores_of(opened: Opened, pair: Pair) -> NDArray[np.float64]:

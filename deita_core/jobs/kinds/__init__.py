@@ -2,7 +2,7 @@
 
 from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds.clusters import ClusterSpec
-from deita_core.jobs.kinds.comparing import MeasuresSpec, StabilitySpec
+from deita_core.jobs.kinds.comparing import MatchSpec, MeasuresSpec, StabilitySpec
 from deita_core.jobs.kinds.contamination import ContaminationSpec
 from deita_core.jobs.kinds.duplicates import TextDuplicatesSpec
 from deita_core.jobs.kinds.export import ExportSpec
@@ -24,6 +24,7 @@ __all__ = [
     "ImportScoresSpec",
     "ImportSpec",
     "MapSpec",
+    "MatchSpec",
     "MeasuresSpec",
     "PilotSpec",
     "ScoreSpec",
@@ -48,6 +49,7 @@ KINDS: dict[str, type[JobSpec]] = {
         ClusterSpec,
         TextDuplicatesSpec,
         ContaminationSpec,
+        MatchSpec,
         MeasuresSpec,
         StabilitySpec,
     )

@@ -1,4 +1,4 @@
-"""The jobs of a comparison: the measures of two sets, and the stability of a saved selection."""
+"""The jobs of a comparison: a file's rows in the pool, measures of two sets, stability."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from deita_core.errors import JobError
+from deita_core.errors import JobError, PathError
 from deita_core.jobs.compare_sets import (
+    file_record,
+    match_file,
+    match_key,
     measured_record,
     measures_key,
     other_embedders,
@@ -22,19 +25,56 @@ from deita_core.jobs.compare_sets import (
     stability_table,
 )
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
-from deita_core.jobs.kind import JobSpec
+from deita_core.jobs.kind import JobSpec, OutPath
 from deita_core.jobs.kinds.select_rows import read_table, write_table
 from deita_core.jobs.kinds.similarity import write_graph_place
 from deita_core.progress import Stage, finish
 from deita_core.project import Project
 from deita_core.project.job_log import Progress
 from deita_core.project.measured import keep_measures, keep_stability
+from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, selections
 from deita_core.project.vectors import load_vectors
 from deita_core.selection.analysis.compare import RowSet, compare_sets, measure_sets
 from deita_core.selection.rule import SelectionRule
 
 Result = TypeVar("Result")
+
+
+class MatchSpec(JobSpec):
+    """Finds the rows of the pool that a file from elsewhere holds."""
+
+    kind = "match"
+    label = "Matching a file"
+    unit = "rows"
+
+    file: OutPath
+
+    def check(self, project: Project) -> None:
+        """Raises PathError for a file that is not there."""
+        if not self.file.is_file():
+            raise PathError(f"there is no file {self.file}: choose another one")
+
+    def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
+        """Write the ids of the pool and the key of the result."""
+        table = load_pool_table(project)
+        write_table(table, folder)
+        (folder / "key").write_text(match_key(table, self.file), encoding="utf-8")
+        return len(table)
+
+    def work(self, channel: WorkerChannel) -> None:
+        folder, _ = channel.get_input()
+
+        def told(read: int) -> None:
+            channel.check()
+            channel.report(Progress(done=read))
+
+        found = match_file(read_table(folder), self.file, told)
+        key = (folder / "key").read_text(encoding="utf-8")
+        channel.put(Part({}, {"key": key, "found": file_record(found)}))
+
+    def commit(self, project: Project, identities: Identities, part: Part) -> None:
+        keep_measures(project, part.meta["key"], part.meta["found"])
 
 
 class MeasuresSpec(JobSpec):
