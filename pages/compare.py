@@ -38,5 +38,5 @@ with right:
     }
     labels = {key: label for key, (label, _) in views.items()}
     view = state.bound_choice("View", labels, key=state.COMPARE_VIEW, show_label=False)
-    with st.container(height=620, border=False):
+    with st.container(height=620, border=False, autoscroll=False):
         views[view][1]()

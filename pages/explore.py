@@ -112,5 +112,5 @@ with right:
         clicked = event.clicked
         rows_pane(opened, ordered, key="explore_rows", clicked=clicked, height=height, extra=extra)
     else:
-        with st.container(height=height, border=False):
+        with st.container(height=height, border=False, autoscroll=False):
             draw(opened, rows)

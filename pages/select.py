@@ -100,6 +100,6 @@ with right:
     if view == "rows":
         rows_view(opened, result, inside, event.clicked, PANE - 100)
     else:
-        with st.container(height=PANE, border=False):
+        with st.container(height=PANE, border=False, autoscroll=False):
             clicked_row(opened, result, event.clicked)
             others[view]()

@@ -118,7 +118,7 @@ def _pane(
     at = st.session_state.get(focus)
     if at is None or (at != clicked and at not in rows):
         at = int(rows[0]) if len(rows) else None
-    with page_shown(opened), st.container(height=height, border=False):
+    with page_shown(opened), st.container(height=height, border=False, autoscroll=False):
         if len(rows):
             reader = f"{key}_reader"
             event = row_list(
@@ -135,6 +135,6 @@ def _pane(
             st.info("No row is left: take a filter out, or clear search or outline.")
         if at is not None:
             beneath = height - LIST_HEIGHT - 18 if len(rows) else height
-            with st.container(border=True, height=beneath, key=f"{key}_reader"):
+            with st.container(border=True, height=beneath, key=f"{key}_reader", autoscroll=False):
                 if show_conversation(opened, at, key=f"{key}_conversation", like=True):
                     st.rerun()  # the filter is the page's

@@ -126,7 +126,9 @@ def _listed(
             with st.container(horizontal=True):
                 pin_buttons(opened, event.ticked, key="pins_table")
         row = st.session_state.get(focus)
-        with st.container(border=True, height=height - LIST_HEIGHT, key="select_reader"):
+        with st.container(
+            border=True, height=height - LIST_HEIGHT, key="select_reader", autoscroll=False
+        ):
             if row is None:
                 st.caption(
                     "Choose a row in the list or on the map to read it, and why it is in or out."
