@@ -36,7 +36,7 @@ def compare(
     target: ProjectOptions,
     a: str = Argument(
         metavar="A",
-        help="a saved selection, a file, or the word pool or random",
+        help=_SET,
         show_default=False,
     ),
     b: str = Argument("pool", metavar="B", help="the same"),
