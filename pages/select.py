@@ -41,12 +41,12 @@ with st.container(horizontal=True, vertical_alignment="center"):
         missing = "Selecting needs scores and embeddings: they are made after a file is loaded."
         stop_without(missing, "pending", page="score", page_icon="speed")
     view = state.bound_choice("View", VIEWS, key=state.SELECT_VIEW, show_label=False)
-    st.space("stretch")
-    split = split_control(state.SELECT_SPLIT)
 
 sentence, details = st.container(), st.container()
 with sentence:
-    said = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        said = st.container()
+        split = split_control(state.SELECT_SPLIT)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         buttons = st.container(horizontal=True, width="content", gap="xsmall")
         chips = st.container()
