@@ -178,7 +178,7 @@ def test_more_reviewers_are_asked_where_the_verdict_is_not_clear(
         (["queue", "a", "--by", "random", "--guidelines", "none.md"], "cannot be read", 1),
         (["queue", "a"], "there is no queue 'a' (there are: none yet)", 1),
         (["agreement", "a"], "there is no queue 'a'", 1),
-        (["decisions", "--add", "none.jsonl"], "cannot be read as JSON Lines", 1),
+        (["decisions", "--add", "none.jsonl"], "there is no file none.jsonl", 1),
         (["decisions", "--take-back", "4"], "no entry 4", 1),
         (["decisions", "--add", "a", "--out", "b"], "one of --out", 2),
     ],

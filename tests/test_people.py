@@ -39,6 +39,7 @@ from deita_core.project.job_log import (
 )
 from deita_core.project.ledger import decide, edit_row, tag_rows, undo
 from deita_core.project.log import log_entries
+from deita_core.project.measured import keep_measures, keep_stability
 from deita_core.project.models import (
     ModelIdentity,
     activate_model,
@@ -54,6 +55,7 @@ from deita_core.project.pool import (
     set_source_facts,
     stop_sources,
 )
+from deita_core.project.queue_state import end_leases, leases
 from deita_core.project.queues import (
     answer,
     apply_verdicts,
@@ -74,7 +76,7 @@ from deita_core.project.selections import (
 )
 from deita_core.project.snapshots import make_snapshot
 from deita_core.project.vectors import add_embeddings, set_map
-from deita_core.project.views import delete_view, save_view
+from deita_core.project.views import delete_view, rename_view, save_view
 from deita_core.review.decision import Decision
 from tests.builders import conversation, prepared_project, vector_table
 
@@ -144,9 +146,11 @@ WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
     "claim": ("reviewer", lambda p: claim(p, 1, most=4)),
     "release": ("reviewer", lambda p: release(p, 1)),
     "save_view": ("reviewer", lambda p: save_view(p, "short", "turns=..1")),
+    "rename_view": ("reviewer", lambda p: rename_view(p, "long", "longer")),
     "delete_view": ("reviewer", lambda p: delete_view(p, "long")),
     "answer": ("reviewer", lambda p: answer(p, 1, [Decision(3, "keep")])),
     "make_queue": ("curator", lambda p: make_queue(p, "second", [1])),
+    "end_leases": ("curator", lambda p: end_leases(p, 1, leases(p, 1)[0].reviewer)),
     "ask_more": ("curator", lambda p: ask_more(p, 1, [1])),
     "apply_verdicts": ("curator", lambda p: apply_verdicts(p, 1, "any")),
     "save_selection": ("curator", lambda p: save(p, "second")),
@@ -197,6 +201,8 @@ BATCHES: dict[str, Callable[[Project], object]] = {
     "forget_clusters": forget_clusters,
     "add_scores": lambda p: add_scores(p, 1, SCORED),
     "add_embeddings": lambda p: add_embeddings(p, 3, vector_table(np.ones((2, 8), np.float32))),
+    "keep_measures": lambda p: keep_measures(p, "key", {}),
+    "keep_stability": lambda p: keep_stability(p, 1, "key", {}),
     "set_job_progress": lambda p: set_job_progress(p, 1, Progress()),
 }
 

@@ -21,6 +21,7 @@ from studio.shell.resources import open_at
 from tests.builders import prepared_project
 from tests.test_ledger import corrected
 from tests.test_pages import APP, opened, texts
+from tests.test_row_list import row_numbers
 
 VERDICTS = {"Ada": "kkddu", "Bob": "kkdkk", "Cid": "kddu"}
 WORDS = {"k": "keep", "d": "drop", "u": "unsure"}
@@ -214,7 +215,7 @@ def test_the_rows_where_it_errs_open_in_explore(path: Path) -> None:
     clicked(page, "calibration_explore")
     assert page.query_params["filter"].startswith("where=row IN (")
     assert "**5** of 60 conversations pass the filter" in texts(page)
-    assert sorted(page.dataframe[-1].value["row"].tolist()) == sorted(rows)
+    assert sorted(row_numbers(page)) == sorted(rows)
 
 
 def test_the_cost_tells_which_rows_would_enter_or_leave_a_saved_selection(path: Path) -> None:

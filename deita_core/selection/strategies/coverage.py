@@ -288,7 +288,7 @@ FACILITY_LOCATION = Strategy(
 
 # What the paper calls alpha: the share of a row's score, the rest is that of the coverage. The
 # paper tries 0.1 to 1 and finds 0.5, 0.7 and 0.9 best (section 4.4); the middle one is ours. No
-# program of its authors is public, and the paper does not say how d and q come to one scale.
+# program of its authors was found, nor a word on how d and q come to one scale.
 SCORE_SHARE: Final = 0.7
 
 
