@@ -39,8 +39,6 @@ from studio.shell.text import escape
 # More names than this are searched for by a text instead of chosen from a list.
 _MOST_NAMES = 200
 _SEARCH, _SQL, _TEXT = "words", "SQL", "text"
-# In pixels: the line for chips where the window is 1,280 wide, a chip without letters, a letter.
-_ROOM, _CHIP, _LETTER = 290, 54, 7
 
 
 def filter_bar(opened: Opened) -> NDArray[np.bool_] | None:
@@ -63,7 +61,6 @@ def filter_chips(opened: Opened, place: str = state.FILTER) -> Filter:
     of the rule on Select.
     """
     wanted = current_filter(place)
-    shown = fitting(wanted.parts)
     with st.container(horizontal=True, vertical_alignment="center"):
         adding = st.popover("Filter", icon=":material/filter_alt:", key=f"{place}_add")
         with adding, errors_shown():
@@ -72,15 +69,15 @@ def filter_chips(opened: Opened, place: str = state.FILTER) -> Filter:
             by_meaning(place)
         with st.popover("Views", icon=":material/bookmarks:", key=f"{place}_views"):
             _views(opened, wanted, place)
-        for number, part in enumerate(wanted.parts[:shown]):
-            _chip(place, number, part)
-        if shown < len(wanted.parts):
-            with st.popover(f"{len(wanted.parts) - shown} more", key=f"{place}_more"):
-                for number, part in enumerate(wanted.parts[shown:], shown):
+        if wanted:
+            # In one line that scrolls: what is beneath stays where it is, however many there are.
+            with st.container(horizontal=True, wrap=False, gap="xsmall", key=f"{place}_chips"):
+                for number, part in enumerate(wanted.parts):
                     _chip(place, number, part)
         if len(wanted.parts) > 1:
             key = f"{place}_clear"
-            st.button("Clear", key=key, type="tertiary", on_click=set_filter, args=("", place))
+            label = f"Clear all {len(wanted.parts)}"
+            st.button(label, key=key, type="tertiary", on_click=set_filter, args=("", place))
     return wanted
 
 
@@ -93,16 +90,6 @@ def _chip(place: str, number: int, part: Part) -> None:
         on_click=_take_out,
         args=(part, place),
     )
-
-
-def fitting(parts: Sequence[Part]) -> int:
-    """How many chips fit into the line."""
-    room = _ROOM
-    for number, part in enumerate(parts):
-        room -= _CHIP + _LETTER * len(_short(part.describe()))
-        if room < 0 and number:
-            return number
-    return len(parts)
 
 
 def _take_out(part: Part, place: str) -> None:
