@@ -2,11 +2,16 @@
 
 import streamlit as st
 
-from deita_core.project.browse import tally
 from studio.pool.loader import loader
-from studio.pool.overview import duplicates_view, files_table, pool_overview, rejects_view
+from studio.pool.overview import (
+    duplicates_view,
+    files_table,
+    flags_view,
+    pool_overview,
+    rejects_view,
+)
 from studio.shell.resources import current, info
-from studio.shell.text import percent, plural
+from studio.shell.text import plural
 
 opened = current()
 found = info(opened)
@@ -40,18 +45,7 @@ if files.open:
             pool_overview(opened)
 if flags.open:
     with flags:
-        from deita_core.describe import FLAGS
-
-        counts = tally(opened.project, "flag")
-        st.caption("Flags need no model. A row can have several, and most have none.")
-        counts["meaning"] = [FLAGS.get(name, "") for name in counts["name"]]
-        counts["share"] = [percent(count, found.imported) for count in counts["rows"]]
-        st.dataframe(
-            counts[["name", "rows", "share", "meaning"]],
-            hide_index=True,
-            column_config={"name": "flag", "meaning": st.column_config.TextColumn(width="large")},
-            alt="How many rows have each quality flag",
-        )
+        flags_view(opened)
 if rejects.open:
     with rejects:
         rejects_view(opened)

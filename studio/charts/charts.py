@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -271,27 +271,36 @@ def shares_figure(
 
 
 def show(
-    figure: go.Figure, *, key: str, alt: str, on_brush: Callable[[float, float], None] | None = None
+    figure: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    on_brush: Callable[[float, float], None] | None = None,
+    on_pick: Callable[[int], None] | None = None,
 ) -> None:
     """Put the figure on the page. alt: its message in one sentence, for those who cannot see.
 
-    on_brush: gets the ends of what is dragged over along the x axis, in a callback.
+    on_brush: gets the ends of what is dragged over along the x axis, or twice the place of the bar
+    that was clicked; on_pick the number of the bar that was clicked. Both in a callback.
     """
     config = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
-    if on_brush is None:
+    if on_brush is None and on_pick is None:
         st.plotly_chart(figure, key=key, config=config, alt=alt)
         return
 
-    def brushed() -> None:
-        boxes = st.session_state[key].selection.box
-        if boxes:
-            low, high = sorted(float(end) for end in boxes[0]["x"])
-            on_brush(low, high)
+    def chosen() -> None:
+        told = st.session_state[key].selection
+        ends = told.box[0]["x"] if told.box else [point["x"] for point in told.points[:1]]
+        if on_brush is not None and len(ends):
+            on_brush(float(min(ends)), float(max(ends)))
+        if on_pick is not None and told.points:
+            on_pick(int(told.points[0]["point_index"]))
 
-    figure.update_layout(dragmode="select", selectdirection="h")
-    st.plotly_chart(
-        figure, key=key, config=config, alt=alt, on_select=brushed, selection_mode="box"
-    )
+    modes: list[Literal["points", "box"]] = ["points"]
+    if on_brush is not None:
+        modes.append("box")
+        figure.update_layout(dragmode="select", selectdirection="h")
+    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=chosen, selection_mode=modes)
 
 
 def _plain(name: str) -> str:

@@ -26,7 +26,7 @@ from studio.charts.colours import CATEGORIES, OTHER, STATUS_STYLES, MapGroup
 from studio.charts.map_chart import clear_outline
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.compare.sets import Pair, Side
-from studio.filters.current import set_filter
+from studio.filters.current import open_in_explore
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state
@@ -101,7 +101,7 @@ def rows_view(opened: Opened, pair: Pair, found: SetComparison, inside: Rows | N
                 icon=":material/travel_explore:",
                 key="compare_explore",
                 help="The same rows as a filter, which can be saved there as a view.",
-                on_click=_explore,
+                on_click=open_in_explore,
                 args=(text,),
             )
     extra = {"rank in A": _ranks(found.a, found.pool), "rank in B": _ranks(found.b, found.pool)}
@@ -144,12 +144,7 @@ def _tag_and_explore(opened: Opened, rows: Rows) -> None:
     tag = str(st.session_state["compare_tag"]).strip()
     author = str(st.session_state.get(state.AUTHOR, ""))
     tag_rows(opened.project, rows.tolist(), tag, why="compared", author=author)
-    _explore(Filter(parts=(OneOf(column="tag", names=(tag,)),)).to_text())
-
-
-def _explore(text: str) -> None:
-    set_filter(text)
-    st.session_state[state.WANTED_PAGE] = "explore"
+    open_in_explore(Filter(parts=(OneOf(column="tag", names=(tag,)),)).to_text())
 
 
 def _explained(opened: Opened, pair: Pair, row: int, *, key: str) -> None:

@@ -198,7 +198,8 @@ def _brushed(
         on_brush=partial(_filter_to, name, edges),
     )
     st.caption(
-        "Drag over a stretch of the axis to filter by it. The last bin holds what lies above it."
+        "Drag over a stretch of the axis, or click a bar, to filter by it. The last bin holds what "
+        "lies above it, too."
     )
 
 

@@ -31,6 +31,12 @@ def set_filter(text: str, place: str = state.FILTER) -> None:
     st.session_state[place] = text
 
 
+def open_in_explore(text: str) -> None:
+    """Go to Explore with the filter of this short text; for callbacks."""
+    set_filter(text)
+    st.session_state[state.WANTED_PAGE] = "explore"
+
+
 def put_in_filter(
     *parts: Part, instead_of: Callable[[Part], bool] | None = None, place: str = state.FILTER
 ) -> None:

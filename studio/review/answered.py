@@ -16,11 +16,10 @@ from deita_core.project.ledger import row_text
 from deita_core.project.queue_state import waiting_for
 from deita_core.project.queues import Queue, answers
 from deita_core.review.answers import Answers
-from studio.filters.current import set_filter
+from studio.filters.current import open_in_explore
 from studio.review.queue_list import as_reviewed
 from studio.rows.conversation import conversation_view
 from studio.rows.table import show_conversation
-from studio.shell import state
 from studio.shell.person import reviewer_name
 from studio.shell.resources import Opened
 from studio.shell.text import escape, plural
@@ -77,14 +76,9 @@ def explore_button(rows: Sequence[int], *, key: str, label: str = "Open in Explo
         icon=":material/travel_explore:",
         key=key,
         help=few or "The same rows as a filter, which can be saved there as a view.",
-        on_click=_explore,
+        on_click=open_in_explore,
         args=(text,),
     )
-
-
-def _explore(text: str) -> None:
-    set_filter(text)
-    st.session_state[state.WANTED_PAGE] = "explore"
 
 
 def words_withheld(count: int) -> str:
