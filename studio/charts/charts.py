@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -174,32 +174,6 @@ class Curve:
     median: float = float("nan")
 
 
-def against_figure(
-    edges: NDArray[np.float64], some: Curve, whole: Curve, *, title: str, height: int = 280
-) -> go.Figure:
-    """The distribution of some rows as bars, that of all as a line over them.
-
-    edges: (b + 1,) of the bins. title: of the value, for its axis.
-    """
-    import plotly.graph_objects as go
-
-    figure, title = go.Figure(), _plain(title)
-    hover = f"{title} around %{{x:.3g}}<br>%{{y:.1%}} of %{{meta}}<extra></extra>"
-    figure.add_bar(
-        x=middles(edges), width=np.diff(edges), y=some.shares, name=some.name, meta=some.name,
-        marker={"color": _on_page(PLAIN), "line": {"width": 0}}, hovertemplate=hover,
-    )  # fmt: skip
-    figure.add_scatter(
-        x=edges, y=np.append(whole.shares, whole.shares[-1:]), name=whole.name, meta=whole.name,
-        mode="lines", hovertemplate=hover,
-        line={"shape": "hv", "width": 1.8, "color": _on_page(INK), "dash": "dot"},
-    )  # fmt: skip
-    _lay_out(figure, title, "share of the rows", height)
-    figure.update_layout(bargap=0)
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    return figure
-
-
 def ridges_figure(
     edges: NDArray[np.float64], curves: Sequence[Curve], *, title: str, row: int = 38
 ) -> go.Figure:
@@ -271,36 +245,27 @@ def shares_figure(
 
 
 def show(
-    figure: go.Figure,
-    *,
-    key: str,
-    alt: str,
-    on_brush: Callable[[float, float], None] | None = None,
-    on_pick: Callable[[int], None] | None = None,
+    figure: go.Figure, *, key: str, alt: str, on_pick: Callable[[int], None] | None = None
 ) -> None:
     """Put the figure on the page. alt: its message in one sentence, for those who cannot see.
 
-    on_brush: gets the ends of what is dragged over along the x axis, or twice the place of the bar
-    that was clicked; on_pick the number of the bar that was clicked. Both in a callback.
+    on_pick: gets the number of the bar that was clicked, in a callback.
     """
     config = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
-    if on_brush is None and on_pick is None:
+    if on_pick is None:
         st.plotly_chart(figure, key=key, config=config, alt=alt)
         return
 
-    def chosen() -> None:
-        told = st.session_state[key].selection
-        ends = told.box[0]["x"] if told.box else [point["x"] for point in told.points[:1]]
-        if on_brush is not None and len(ends):
-            on_brush(float(min(ends)), float(max(ends)))
-        if on_pick is not None and told.points:
-            on_pick(int(told.points[0]["point_index"]))
+    def picked() -> None:
+        points = st.session_state[key].selection.points
+        if points:
+            on_pick(int(points[0]["point_index"]))
 
-    modes: list[Literal["points", "box"]] = ["points"]
-    if on_brush is not None:
-        modes.append("box")
-        figure.update_layout(dragmode="select", selectdirection="h")
-    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=chosen, selection_mode=modes)
+    # Of a short bar the whole line can be clicked, too.
+    figure.update_layout(hovermode="y" if figure.data[0].orientation == "h" else "x")
+    st.plotly_chart(
+        figure, key=key, config=config, alt=alt, on_select=picked, selection_mode="points"
+    )
 
 
 def _plain(name: str) -> str:

@@ -21,14 +21,14 @@ from deita_core.project.graphs import has_graph
 from deita_core.project.selections import selection_rows, selections, selections_version
 from studio.charts.charts import (
     Curve,
-    against_figure,
+    Histogram,
     count_grid,
     density_figure,
     middles,
     ridges_figure,
     show,
 )
-from studio.charts.colours import OTHER, PLAIN
+from studio.charts.colours import OTHER, PLAIN, MapGroup
 from studio.charts.small_charts import Line, Panel, small_charts
 from studio.explore.spread import (
     BINS,
@@ -162,7 +162,7 @@ def _one(opened: Opened, rows: Rows) -> None:
     if found:
         _ridges(name, edges, [*found, pool])
     else:
-        _brushed(opened, name, edges, (here, pool), rows)
+        _brushed(name, edges, here, pool)
     _table([*found, here, pool], by)
 
 
@@ -182,24 +182,34 @@ def _ridges(name: str, edges: NDArray[np.float64], found: list[Spread]) -> None:
     st.caption(f"The mark is the median.{fewer if len(drawn) < len(found) else ''}")
 
 
-def _brushed(
-    opened: Opened,
-    name: str,
-    edges: NDArray[np.float64],
-    pair: tuple[Spread, Spread],
-    rows: Rows,
-) -> None:
-    title = column_text(name)
-    show(
-        against_figure(edges, *map(_curve, pair), title=title),
-        # Another key when the view changes, so that what was dragged over is not drawn again.
-        key=f"distributions_one_{name}_{hash(rows.tobytes()):x}",
-        alt=f"Share of the rows by {title}, in view and in the pool",
-        on_brush=partial(_filter_to, name, edges),
+def _brushed(name: str, edges: NDArray[np.float64], here: Spread, pool: Spread) -> None:
+    some = here.rows < pool.rows
+    small_charts(
+        [one_panel(name, edges, here, pool)],
+        [MapGroup("rows in view", PLAIN)],
+        key=f"distributions_one_{name}",
+        on_brush=lambda _, low, high: _filter_to(name, edges, low, high),
     )
+    dashed = "Dashed: as many rows, spread as the whole pool is. " if some else ""
     st.caption(
-        "Drag over a stretch of the axis, or click a bar, to filter by it. The last bin holds what "
-        "lies above it, too."
+        f"{dashed}Drag over a stretch of the axis, or click a bar, to filter by it. The last bar "
+        "holds what lies above it, too."
+    )
+
+
+def one_panel(name: str, edges: NDArray[np.float64], here: Spread, pool: Spread) -> Panel:
+    """The rows in view as bars, beside as many rows spread as the pool is."""
+    title = column_text(name)
+    counts = np.rint(here.shares * here.rows).astype(np.int64)
+    dashed = Line("as the pool", middles(edges), pool.shares * here.rows, OTHER, dashed=True)
+    return Panel(
+        title[:1].upper() + title[1:],
+        f"How many of the rows in view have which {title}, beside the pool",
+        f"median {_short(here.median)}, pool {_short(pool.median)}" if here.rows else "",
+        bars=Histogram(edges, counts[None]),
+        lines=(dashed,) if here.rows < pool.rows else (),
+        brush=True,
+        height=280,
     )
 
 
