@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised with every change of the tables; a file of another version is refused.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # `scorer` and `embedder` are numbers of `models`. An embedding is FLOAT[] in `vector`, or float16
 # bytes in `half` (wide ones: half the file). `person` of a job is who asked for it. `log` and
