@@ -25,9 +25,11 @@ from deita_core.embedding.minilm import MODEL_ID, REVISION, MiniLM
 from deita_core.filtering import PoolColumns, matching_rows, parse_filter
 from deita_core.filtering.filter import Filter, Near
 from deita_core.filtering.nearness import closeness
+from deita_core.filtering.search import hits
 from deita_core.formats.read import read
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
+from deita_core.project.browse import stored_row
 from deita_core.project.ledger import tag_rows, undo
 from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source
@@ -94,6 +96,8 @@ def measure(path: Path, embedder: MiniLM) -> list[tuple[str, float]]:
 
             run = partial(_count, wanted, project, table, embedder)
             found.append((f"{what} ({run():,} rows)", timed(run)))
+        rows = np.flatnonzero(matching_rows(parse_filter("search=the").strict(), columns))
+        found.append(("hits in 120 rows", timed(partial(_hits, project, rows[:120].tolist()))))
         near = Near(texts=("how to bake bread",))
         found.append(("closeness as a column", timed(lambda: closeness(near, columns))))
         every = range(len(columns))
@@ -109,6 +113,12 @@ def _count(wanted: Filter, project: Project, table: PoolTable, embedder: MiniLM)
     return int(
         matching_rows(wanted, PoolColumns(project, table, load=lambda record: embedder)).sum()
     )
+
+
+def _hits(project: Project, rows: list[int]) -> None:
+    """What a list marks of a search: as many rows as go to the browser at once."""
+    for row in rows:
+        hits("the", stored_row(project, row).conversation)
 
 
 def main() -> None:

@@ -261,8 +261,10 @@ def show(
         if points:
             on_pick(int(points[0]["point_index"]))
 
-    # Of a short bar the whole line can be clicked, too.
+    # Of a short bar the whole line can be clicked, too; and nothing is moved by a drag.
     figure.update_layout(hovermode="y" if figure.data[0].orientation == "h" else "x")
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
     st.plotly_chart(
         figure, key=key, config=config, alt=alt, on_select=picked, selection_mode="points"
     )
