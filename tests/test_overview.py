@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from deita_core.filtering import PoolColumns, matching_rows
 from deita_core.filtering.filter import Bounds, Filter
@@ -13,7 +14,7 @@ from deita_core.project import Project
 from deita_core.project.browse import tally
 from studio.charts.charts import count_by_group, rank_shares
 from studio.pool.overview import length_part, names_part, turns_part
-from tests.builders import prepared_project
+from tests.builders import imported_project, prepared_project
 
 
 def passing(values: np.ndarray, part: Bounds) -> int:
@@ -51,3 +52,26 @@ def test_the_languages_counted_are_those_that_a_filter_finds(tmp_path: Path) -> 
         for bar, (_, count) in enumerate(rank_shares(shares, 8)):
             wanted = Filter(parts=(names_part("language", shares, bar),))
             assert matching_rows(wanted, columns).sum() == count
+
+
+def test_a_ticked_flag_leads_to_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(path: str) -> None:
+        from pathlib import Path
+
+        import streamlit as st
+
+        from studio.pool.overview import flags_view
+        from studio.shell.resources import open_project
+
+        flags_view(open_project(Path(path)))
+        said = [st.session_state.get(key, "") for key in ("filter", "wanted_page")]
+        st.markdown(" ".join(said))
+
+    path = imported_project(tmp_path / "bare.duckdb", '{"instruction": "a or b", "output": "b"}')
+    shown = AppTest.from_function(page, args=(str(path),), default_timeout=60).run()
+    assert not shown.button
+    monkeypatch.setattr("studio.pool.overview.lines_chosen", lambda *given, **named: [0])
+    shown.run()
+    assert shown.button[0].label == "Open its 1 row in Explore"
+    shown.button[0].click().run()
+    assert shown.markdown[-1].value == "flag=one-word response explore"
