@@ -31,7 +31,9 @@ from tests.documents import (
 # Made by running the app, and not in the repository.
 MADE = ("data", "projects", ".venv", "static")
 # A picture of the running app, taken for a release.
-PICTURES = {"docs/screenshot.png"}
+PICTURES = {
+    f"docs/{name}.png" for name in ("screenshot", "explore", "review", "agreement", "compare")
+}
 # Named in the house rules because no file may be called so.
 BANNED = {"utils.py"}
 CARD = "deita_core/scoring/light/weights/MODEL_CARD.md"
