@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import machine, write_section
+from benchmarks.results import report
 from benchmarks.select_page import READY, ROOT, prepared
 from tests.browser import browser, served
 
@@ -138,9 +138,7 @@ def main() -> int:
         for name in names
     ]
     text = "\n".join(lines)
-    print(machine(), text, sep="\n\n")
-    if given.write:
-        write_section("Pages appear and Explore follows the hand, in Chromium", text)
+    report("Pages appear and Explore follows the hand, in Chromium", text, write=given.write)
     return 0
 
 

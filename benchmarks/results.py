@@ -30,6 +30,13 @@ def write_section(title: str, table: str) -> None:
         file.write(f"\n## {title}\n\n{machine()}\n\n{table}\n")
 
 
+def report(title: str, table: str, *, write: bool) -> None:
+    """Print a table under the machine's line; with `write`, add it to RESULTS.md."""
+    print(machine(), table, sep="\n\n")
+    if write:
+        write_section(title, table)
+
+
 def timed(name: str, work: Callable[[], Any]) -> Any:
     """The result of `work`, after a line with its time."""
     started, cpu = time.perf_counter(), time.process_time()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_project import make_project
-from benchmarks.results import machine, write_section
+from benchmarks.results import report
 from deita_core.project import Project
 from deita_core.project.queues import make_queue
 from tests.browser import browser, served
@@ -140,9 +140,7 @@ def main() -> int:
         made = [prepared(Path(folder), rows) for rows in given.rows or [20_000]]
         found = [measure(path, chromium, given.answers) for path in made]
     text = table(found)
-    print(machine(), text, sep="\n\n")
-    if given.write:
-        write_section("From a key to the next row on the Review page, in Chromium", text)
+    report("From a key to the next row on the Review page, in Chromium", text, write=given.write)
     return 0
 
 

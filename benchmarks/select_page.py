@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_project import make_project
-from benchmarks.results import machine, write_section
+from benchmarks.results import report
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds import GraphSpec
 from deita_core.project import Project
@@ -140,9 +140,7 @@ def main() -> int:
             first, steps = measure(path, chromium, given.steps)
             found.append((path.stem, first, steps))
     text = table(found)
-    print(machine(), text, sep="\n\n")
-    if given.write:
-        write_section("A step of the threshold on the Select page, in Chromium", text)
+    report("A step of the threshold on the Select page, in Chromium", text, write=given.write)
     return 0
 
 
