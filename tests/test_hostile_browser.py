@@ -27,12 +27,12 @@ TRAP = (
     f"![p]({CANARY}/a.png) <img src={CANARY}/b.png onerror=window.__hit=1> "
     f":red[x] $y^2$ [l]({CANARY}) {CANARY}/c www.canary.invalid a@canary.invalid"
 )
-# What the page would have made of it. The links that stand in a conversation's text are meant.
+# What the page would have made of it. Links in a conversation's text and marks of hits are meant.
 MADE_OF_TEXT = """() => {
   const main = document.querySelector('[data-testid="stApp"]');
   const found = [...main.querySelectorAll(
-    'img[src*="canary"], img[src="x"], iframe, form[action], base, .katex, .stMarkdownColoredText, '
-    + 'script, [onerror], [onload], .mermaid')];
+    'img[src*="canary"], img[src="x"], iframe, form[action], base, .katex, script, '
+    + '.stMarkdownColoredText:not(.stMarkdownColoredBackground *), [onerror], [onload], .mermaid')];
   found.push(...[...main.querySelectorAll('a[href]')].filter((link) =>
     link.closest('[data-testid="stChatMessage"]')
       ? !link.getAttribute('href').startsWith('#')
@@ -134,16 +134,12 @@ def looked_at(page: Any) -> None:
 
 
 def open_the_first_row(page: Any) -> None:
-    """Tick the first line of the page's table, which shows its conversation."""
-    table = page.locator('[data-testid="stDataFrame"]').first
-    for _ in range(5):  # a click is lost while the table is drawn anew
+    """Choose the first line of the page's list, which shows its conversation."""
+    for _ in range(5):  # a click is lost while the list is drawn anew
         with contextlib.suppress(Error):
-            table.locator('[role="gridcell"]').first.wait_for(state="attached")
-            table.scroll_into_view_if_needed()
-            if (box := table.bounding_box()) is not None:
-                page.mouse.click(box["x"] + 20, box["y"] + 52)
-                page.get_by_role("radio", name="Plain").first.wait_for(timeout=20_000)
-                return
+            page.locator(".deita-list-line").first.click(timeout=20_000)
+            page.get_by_role("radio", name="Plain").first.wait_for(timeout=20_000)
+            return
     raise AssertionError("the row did not open")
 
 

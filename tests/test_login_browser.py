@@ -88,16 +88,16 @@ def test_people_log_in_and_may_do_what_their_role_says(
     eve.get_by_text(re.compile("has no role here")).wait_for()
     cora = logged_in(running, server, "cora")
     on_select(cora, "Cora · curator")
+    cora.get_by_role("button", name="Manage").click()
+    cora.get_by_role("menuitem", name="History").click()
+    cora.get_by_role("dialog").get_by_text("Download as CSV").wait_for()
+    cora.keyboard.press("Escape")
+    cora.get_by_role("dialog").wait_for(state="detached")
     cora.get_by_role("button", name="Duplicate", exact=True).first.click()
     cora.get_by_text("seven (copy)", exact=True).wait_for()
     vera.get_by_text("7 of 60 selected").first.wait_for()
     for name in ("Save this selection", "Duplicate", "Delete", "New"):
         assert vera.get_by_role("button", name=name, exact=True).count() == 0
-
-    cora.get_by_role("button", name="Manage").click()
-    cora.get_by_role("menuitem", name="History").click()
-    cora.get_by_role("dialog").get_by_text("Download as CSV").wait_for()
-    cora.keyboard.press("Escape")
 
     roles = tmp_path / ".streamlit" / "roles.toml"
     roles.write_text(ROLES.replace('"curator"', '"viewer"'))

@@ -224,7 +224,7 @@ def test_a_graph_that_was_altered_is_made_anew_by_itself(projects: Path) -> None
 def test_a_choice_stands_in_the_address_as_its_key(three: Path) -> None:
     app = visit("explore", project="sample", colour="evol")
     assert "colour" not in app.query_params  # the usual one
-    ran(app.segmented_control(key="colour").set_value("language").run())
+    ran(app.selectbox(key="colour").set_value("language").run())
     assert app.query_params["colour"] == "language"
 
 

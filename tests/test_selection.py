@@ -59,8 +59,8 @@ def pool(rows: int = 200, seed: int = 0) -> PoolTable:
     )
 
 
-# The pool has neither a similarity graph, nor clusters, nor lengths of texts.
-needy = {s.name for s in STRATEGIES if s.needs_graph or s.needs_clusters}
+# The pool has neither a similarity graph, nor clusters, nor tags, nor lengths of texts.
+needy = {s.name for s in STRATEGIES if s.needs_graph or s.needs_clusters or s.needs_tags}
 needy |= {"longest_response", "longest_instruction"}
 rules = st.builds(
     SelectionRule,
