@@ -26,7 +26,7 @@ from deita_core.jobs.handover import Identities, Part
 from deita_core.jobs.kinds import ImportSpec
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.graphs import copy_graphs, graph_key, set_graph
+from deita_core.project.graphs import graph_key, graphs_folder, set_graph
 from deita_core.project.job_log import Progress
 from deita_core.project.models import ModelIdentity, active_model, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source, set_source_facts
@@ -122,7 +122,8 @@ def with_graph(path: Path, floor: float = 0.2) -> Path:
     """Give a prepared project its similarity graph, and five clusters."""
     made = _with_graph(path.name, path.read_bytes(), floor)
     shutil.copyfile(made, path)
-    copy_graphs(made, path)
+    # Not linked, as `copy_graphs` would: tests damage graphs.
+    shutil.copytree(graphs_folder(made), graphs_folder(path), dirs_exist_ok=True)
     return path
 
 
