@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import report
+from benchmarks.results import report, with_chromium
 from benchmarks.select_page import READY, ROOT, prepared
 from tests.browser import browser, served
 
@@ -118,14 +117,8 @@ def _filter(page: Any, number: int) -> float:
 def main() -> int:
     """Measure, print, and with --write add to RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="*", default=[])
     parser.add_argument("--times", type=int, default=9)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("skipped: no Chromium on this machine")
-        return 0
+    given, chromium = with_chromium(parser)
     pools: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for rows in given.rows or [20_000]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,6 +37,18 @@ def report(title: str, table: str, *, write: bool) -> None:
     print(machine(), table, sep="\n\n")
     if write:
         write_section(title, table)
+
+
+def with_chromium(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, str]:
+    """The options, with --rows and --write, and a Chromium; without one the benchmark ends here."""
+    parser.add_argument("--rows", type=int, nargs="*", default=[])
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("skipped: no Chromium on this machine")
+        raise SystemExit(0)
+    return given, chromium
 
 
 def timed(name: str, work: Callable[[], Any]) -> Any:

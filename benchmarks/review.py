@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_project import make_project
-from benchmarks.results import report
+from benchmarks.results import report, with_chromium
 from deita_core.project import Project
 from deita_core.project.queues import make_queue
 from tests.browser import browser, served
@@ -128,14 +127,8 @@ def table(found: list[Measured]) -> str:
 def main() -> int:
     """Measure, print, and with --write add to RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="*", default=[])
     parser.add_argument("--answers", type=int, default=200)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("skipped: no Chromium on this machine")
-        return 0
+    given, chromium = with_chromium(parser)
     with tempfile.TemporaryDirectory() as folder:
         made = [prepared(Path(folder), rows) for rows in given.rows or [20_000]]
         found = [measure(path, chromium, given.answers) for path in made]

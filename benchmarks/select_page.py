@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_project import make_project
-from benchmarks.results import report
+from benchmarks.results import report, with_chromium
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds import GraphSpec
 from deita_core.project import Project
@@ -117,15 +116,9 @@ def table(found: list[tuple[str, float, list[dict[str, float]]]]) -> str:
 def main() -> int:
     """Measure, print, and with --write add to RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="*", default=[])
     parser.add_argument("--project", type=Path, help="an existing project; a copy is measured")
     parser.add_argument("--steps", type=int, default=15)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("skipped: no Chromium on this machine")
-        return 0
+    given, chromium = with_chromium(parser)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         made = [] if given.project else [prepared(Path(folder), n) for n in given.rows or [20_000]]

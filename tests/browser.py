@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ FLAGS = [
 ]
 
 
+MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
+
+
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.socket() as probe:
@@ -46,28 +49,9 @@ def served(
 
     port: its option for the port. environment: variables to set beside those of the tests.
     """
-    number = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", *program, port, str(number)],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "STREAMLIT_SERVER_HEADLESS": "true",
-            **(environment or {}),
-        },
-    )
-    address = f"http://127.0.0.1:{number}"
-    try:
-        wait_until_it_answers(f"{address}/_stcore/health")
+    started = [*program, port, str(free_port())]
+    with _started(started, folder, environment or {}) as (_, address):
         yield address
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
 
 
 @contextmanager
@@ -76,21 +60,51 @@ def app_on(folder: Path, address: str = "") -> Iterator[tuple[psutil.Popen, str]
 
     Yields its process, to be killed, and its address.
     """
-    address = address or f"http://127.0.0.1:{free_port()}"
-    app = ["-m", "deita_core", "app", "--port", address.rpartition(":")[2]]
-    own = {"DEITA_PROJECTS_DIR": str(folder), "STREAMLIT_SERVER_HEADLESS": "true"}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **own}
-    quiet = subprocess.DEVNULL
+    port = address.rpartition(":")[2] or str(free_port())
+    own = {"DEITA_PROJECTS_DIR": str(folder)}
+    app = ["deita_core", "app", "--port", port]
+    with _started(app, folder, own, output=subprocess.DEVNULL) as started:
+        yield started
+
+
+@contextmanager
+def _started(
+    program: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: int | None = None,
+) -> Iterator[tuple[psutil.Popen, str]]:
+    """A program whose last word is its port, once it answers; and its address."""
     server = psutil.Popen(
-        [sys.executable, *app], cwd=folder, env=environment, stdout=quiet, stderr=quiet
+        [sys.executable, "-m", *program],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "STREAMLIT_SERVER_HEADLESS": "true",
+            **environment,
+        },
+        stdout=output,
+        stderr=output,
     )
+    address = f"http://127.0.0.1:{program[-1]}"
     try:
         wait_until_it_answers(f"{address}/_stcore/health")
         yield server, address
     finally:
         if server.is_running():
             server.terminate()
-        server.wait(60)
+        try:
+            server.wait(30)
+        except psutil.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has stopped running."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_function("!document.querySelector('.stSkeleton')")
 
 
 def wait_until_it_answers(url: str) -> None:

@@ -19,12 +19,11 @@ from playwright.sync_api import expect
 
 from deita_core.project import Project
 from deita_core.project.folder import create_project
-from tests.browser import app_on
+from tests.browser import MAP_READY, app_on, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 POOL_FILE = Path(__file__).parents[1] / "sample" / "languages.jsonl"
-MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
 ROWS = 165
 CARD = ".deita-card"
 ROW_SHOWN = f"{CARD}[data-row]:not([data-row=''])"
@@ -92,9 +91,9 @@ def grace(afternoon: Afternoon) -> Any:
     return afternoon.people["Grace"]
 
 
-def settled(page: Any) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.wait_for_function("!document.querySelector('.stSkeleton')")
+def looked_at(page: Any) -> None:
+    """Wait until the page has stopped running; nothing broke in it."""
+    settled(page)
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
@@ -102,7 +101,7 @@ def open_page(page: Any, name: str, **address: str) -> None:
     asked = "&".join(f"{key}={value}" for key, value in {"project": PROJECT, **address}.items())
     page.goto(f"/{name}?{asked}")
     page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for()
-    settled(page)
+    looked_at(page)
 
 
 def in_view(page: Any) -> int:
@@ -112,7 +111,7 @@ def in_view(page: Any) -> int:
 
 
 def count_becomes(page: Any, holds: Callable[[int], bool]) -> int:
-    settled(page)
+    looked_at(page)
     for _ in range(100):
         if holds(found := in_view(page)):
             return found
@@ -128,10 +127,10 @@ def add_filter(page: Any, text: str) -> None:
     box = page.get_by_role("textbox", name="Filter", exact=True)
     box.fill(text)
     box.press("Enter")
-    settled(page)
+    looked_at(page)
     page.get_by_role("button", name="Add the filter").click()
     page.keyboard.press("Escape")
-    settled(page)
+    looked_at(page)
 
 
 def filter_to_meaning(page: Any, text: str, most: int) -> None:
@@ -142,15 +141,15 @@ def filter_to_meaning(page: Any, text: str, most: int) -> None:
     number = page.get_by_role("spinbutton", name="The closest")
     number.fill(str(most))
     number.press("Enter")
-    settled(page)
+    looked_at(page)
     page.get_by_role("button", name="Rows about this").click()
     page.keyboard.press("Escape")
-    settled(page)
+    looked_at(page)
 
 
 def take_filter_out(page: Any) -> None:
     page.locator(".st-key-filter_chip_0 button").filter(visible=True).first.click()
-    settled(page)
+    looked_at(page)
 
 
 def lasso(page: Any) -> None:
@@ -172,7 +171,7 @@ def test_a_pool_is_loaded_and_prepared(ada: Any) -> None:
     ada.get_by_role("textbox", name="Name").press("Enter")
     ada.get_by_role("button", name="Create").click()
     ada.get_by_text(f"Created “{PROJECT}”").wait_for()
-    settled(ada)
+    looked_at(ada)
     ada.locator('input[type="file"]').set_input_files(str(POOL_FILE))
     ada.get_by_role("button", name="Import 1 file and prepare").click()
     ada.get_by_text(f"169 rows read = {ROWS} imported + 2 duplicates + 2 rejected").wait_for()
@@ -220,7 +219,7 @@ def test_the_view_becomes_a_queue_for_two(ada: Any) -> None:
     dialog.get_by_role("textbox", name="Name").fill("Cooking")
     for asked in ("complexity", "quality"):
         dialog.get_by_text(re.compile(f"^{asked}")).first.click()
-        settled(ada)
+        looked_at(ada)
     dialog.get_by_role("spinbutton", name="Reviewers of each row").fill("2")
     dialog.get_by_role("spinbutton", name="Reviewers of each row").press("Enter")
     dialog.get_by_role("textbox", name="Guidelines").fill("Keep **what teaches**.")
@@ -303,7 +302,7 @@ def test_agreement_is_shown_and_an_adjudicator_settles_what_differs(ada: Any) ->
     ada.get_by_role("button", name="New queue for an adjudicator").click()
     ada.get_by_role("button", name="Make the queue").click()
     ada.get_by_text(f"is a queue of {rows} row").first.wait_for()
-    settled(ada)
+    looked_at(ada)
     ada.keyboard.press("Escape")
     ada.locator(".st-key-adjudicates_2 button").click()
     ada.locator(ROW_SHOWN).wait_for()
@@ -345,7 +344,7 @@ def test_a_selection_is_saved_and_compared_with_random_rows(ada: Any) -> None:
 def test_the_export_carries_the_decisions(ada: Any, tmp_path: Path) -> None:
     open_page(ada, "export")
     ada.get_by_text("With tags, verdicts and reviewers").click()
-    settled(ada)
+    looked_at(ada)
     ada.get_by_role("button", name="Export 100 conversations").click()
     ada.get_by_role("button", name="Data", exact=False).first.wait_for(timeout=120_000)
     with ada.expect_download() as download:

@@ -14,12 +14,11 @@ from playwright.sync_api import Error, TimeoutError, expect
 
 from deita_core.formats.read import read
 from deita_core.formats.read.layout import PoolRow
-from tests.browser import served
+from tests.browser import MAP_READY, served, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 POOL_FILE = Path(__file__).parents[1] / "sample" / "languages.jsonl"
-MAP_READY = '[data-testid="deita-map"][data-ready="1"]'
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +52,6 @@ def page(running: Any, app_address: str) -> Iterator[Any]:
     )
     yield view
     view.close()
-
-
-def settled(page: Any) -> None:
-    """Wait until the page has stopped running."""
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.wait_for_function("!document.querySelector('.stSkeleton')")
 
 
 def go(page: Any, name: str) -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Error
 from deita_core.conversation import Conversation, Message, without_surrogates
 from deita_core.people import Person
 from deita_core.selection.rule import Condition, Quota, SelectionRule
+from tests.browser import settled
 from tests.builders import prepared_project, with_graph
 from tests.hostile.texts import CANARY, HTML, every_text
 
@@ -110,11 +111,6 @@ def set_traps(database: Any, exported: Path) -> None:
         ),
     ):  # fmt: skip
         database.execute(statement, list(given))
-
-
-def settled(page: Any) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.wait_for_function("!document.querySelector('.stSkeleton')")
 
 
 def go(page: Any, name: str, **address: str) -> None:
