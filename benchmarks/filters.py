@@ -29,7 +29,7 @@ from deita_core.filtering.search import hits
 from deita_core.formats.read import read
 from deita_core.jobs.kinds.import_pool import rows_and_rejects
 from deita_core.project import Project
-from deita_core.project.browse import stored_row
+from deita_core.project.browse import stored_rows
 from deita_core.project.ledger import tag_rows, undo
 from deita_core.project.models import ModelIdentity, register_model
 from deita_core.project.pool import add_rows, add_source, finish_source
@@ -117,8 +117,8 @@ def _count(wanted: Filter, project: Project, table: PoolTable, embedder: MiniLM)
 
 def _hits(project: Project, rows: list[int]) -> None:
     """What a list marks of a search: as many rows as go to the browser at once."""
-    for row in rows:
-        hits("the", stored_row(project, row).conversation)
+    for one in stored_rows(project, rows):
+        hits("the", one.conversation)
 
 
 def main() -> None:

@@ -35,17 +35,26 @@ class StoredRow:
 
 def stored_row(project: Project, row: int) -> StoredRow:
     """One conversation by its row number; ProjectError when there is none."""
+    return stored_rows(project, [row])[0]
+
+
+def stored_rows(project: Project, rows: Sequence[int]) -> list[StoredRow]:
+    """Conversations by their row numbers, in this order; ProjectError where there is none."""
     found = project.rows(
         "SELECT c.messages, c.tools, c.notes, c.flags, c.row, c.id, s.name, c.position, c.line, "
         "c.original, c.language, c.turns, c.characters, c.tokens "
-        "FROM conversations c JOIN sources s USING (source) WHERE c.row = ?",
-        row,
+        "FROM conversations c JOIN sources s USING (source) "
+        "WHERE c.row IN (SELECT unnest(?::INTEGER[]))",
+        list(map(int, rows)),
     )
-    if not found:
-        raise ProjectError(f"there is no row {row} in {project.name}: rows start at 0")
-    messages, tools, notes, flags, *facts = found[0]
-    conversation = Conversation.from_json(messages, tools)
-    return StoredRow(conversation, tuple(notes), tuple(flags), *facts)
+    known = {}
+    for messages, tools, notes, flags, row, *facts in found:
+        text = Conversation.from_json(messages, tools)
+        known[row] = StoredRow(text, tuple(notes), tuple(flags), row, *facts)
+    for row in rows:
+        if row not in known:
+            raise ProjectError(f"there is no row {row} in {project.name}: rows start at 0")
+    return [known[row] for row in rows]
 
 
 def id_of(project: Project, row: int) -> str:

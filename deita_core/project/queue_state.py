@@ -12,9 +12,9 @@ from typing import Any, Final
 from deita_core.errors import ReviewError
 from deita_core.project.ledger import UNDO
 from deita_core.project.log import log_entries
-from deita_core.project.queues import APPLY, GIVE_BACK, Queue, answers, make_queue
+from deita_core.project.queues import APPLY, GIVE_BACK, Queue, answers, make_queue, take_back
 from deita_core.project.review_rows import Said, said_in_queue
-from deita_core.project.store import Project, now, whole_number
+from deita_core.project.store import Project, now
 from deita_core.review.answers import disagreeing
 
 
@@ -40,15 +40,9 @@ def leases(project: Project, queue: int) -> list[Lease]:
 def end_leases(project: Project, queue: int, reviewer: str) -> int:
     """Take back every row of a queue that a reviewer holds, whoever that is; how many those are."""
     what: dict[str, Any] = {}
-    given = [queue, reviewer]
     with project.transaction("curator", GIVE_BACK, what, changes_data=False) as cursor:
-        held = whole_number(
-            cursor, "SELECT count(*) FROM leases WHERE queue = ? AND reviewer = ?", *given
-        )
-        cursor.execute("DELETE FROM leases WHERE queue = ? AND reviewer = ?", given)
-        if held:
-            what |= {"queue": queue, "reviewer": reviewer, "rows": held}
-    return held
+        what |= take_back(cursor, queue, reviewer)
+    return int(what.get("rows", 0))
 
 
 _WAITING: Final = """

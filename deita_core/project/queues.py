@@ -294,14 +294,16 @@ def release(project: Project, queue: int, reviewer: str = "") -> int:
     name = people.reviewer(reviewer)
     what: dict[str, Any] = {}
     with project.transaction("reviewer", GIVE_BACK, what, changes_data=False) as cursor:
-        given = [queue, name]
-        held = whole_number(
-            cursor, "SELECT count(*) FROM leases WHERE queue = ? AND reviewer = ?", *given
-        )
-        cursor.execute("DELETE FROM leases WHERE queue = ? AND reviewer = ?", given)
-        if held:
-            what |= {"queue": queue, "reviewer": name, "rows": held}
-    return held
+        what |= take_back(cursor, queue, name)
+    return int(what.get("rows", 0))
+
+
+def take_back(cursor: duckdb.DuckDBPyConnection, queue: int, reviewer: str) -> dict[str, int | str]:
+    """End a reviewer's leases in a queue; what the log says of it, nothing where none stood."""
+    given = [queue, reviewer]
+    ended = "DELETE FROM leases WHERE queue = ? AND reviewer = ? RETURNING row"
+    held = len(cursor.execute(ended, given).fetchall())
+    return {"queue": queue, "reviewer": reviewer, "rows": held} if held else {}
 
 
 def answer(

@@ -13,7 +13,7 @@ import streamlit as st
 
 from deita_core.conversation import Conversation
 from deita_core.filtering.search import Hit, hits, merged
-from deita_core.project.browse import stored_row
+from deita_core.project.browse import stored_rows
 from studio.shell import state
 from studio.shell.resources import Opened
 
@@ -41,7 +41,7 @@ def excerpts(opened: Opened, rows: Sequence[int]) -> list[str | None] | None:
     """
     if not _queries():
         return None
-    return [excerpt(stored_row(opened.project, row).conversation) for row in rows]
+    return [excerpt(one.conversation) for one in stored_rows(opened.project, rows)]
 
 
 def excerpt(conversation: Conversation) -> str | None:
