@@ -92,8 +92,10 @@ said = f"**{len(rows):,}** of {len(pool):,} conversations {' and '.join(conditio
 with right:
     with st.container(horizontal=True, vertical_alignment="center"):
         bulk_bar(opened, rows, said if conditions else "")
-        near = closest_first(opened, rows) if passing is not None else None
-        order = order_control(closest=near is not None) if view == "rows" else ""
+        near, order = None, ""
+        if view == "rows":
+            near = closest_first(opened, rows) if passing is not None else None
+            order = order_control(closest=near is not None)
     if conditions:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(said, width="stretch")

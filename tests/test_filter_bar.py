@@ -16,7 +16,7 @@ from deita_core.project.browse import stored_row
 from deita_core.project.pins import set_pins
 from deita_core.project.views import views
 from studio.charts.colours import colour_by_category, greyed
-from studio.filters.examples import parse_examples, written_examples
+from studio.filters.meaning import parse_examples, written_examples
 from studio.shell.resources import open_at
 from tests.builders import prepared_project, with_graph
 from tests.fakes import HashEmbedder

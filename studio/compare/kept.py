@@ -25,9 +25,8 @@ from deita_core.project.measured import kept_measures, kept_stability
 from deita_core.project.selections import SavedSelection
 from deita_core.selection.analysis.compare import Figure, Measured, SetComparison, measure_sets
 from deita_core.selection.analysis.stability import Survival
-from studio.compare.asked import again, ask_once
 from studio.compare.sets import Pair, Side
-from studio.shell.jobs_panel import active_job
+from studio.shell.jobs_panel import active_job, again, ask_once
 from studio.shell.resources import Opened, arrays, errors_shown
 from studio.shell.text import escape
 

@@ -34,11 +34,10 @@ from deita_core.selection.analysis.compare import (
 from deita_core.selection.filters import rule_scores
 from deita_core.selection.pool_table import PoolTable
 from deita_core.selection.rule import SelectionRule
-from studio.compare.asked import again, ask_once
 from studio.pool.loader import one_file
 from studio.select.cache import input_of
 from studio.shell import state
-from studio.shell.jobs_panel import active_job
+from studio.shell.jobs_panel import active_job, again, ask_once
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, stop_without
 from studio.shell.text import escape, plural
 

@@ -30,7 +30,7 @@ from studio.filters.current import open_in_explore
 from studio.rows.table import rows_table, show_conversation
 from studio.select.cache import outcome
 from studio.shell import state
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.resources import Opened, arrays, errors_shown, info, pool_map
 from studio.shell.text import escape, plural
 
@@ -142,8 +142,7 @@ def _tag_form(opened: Opened, rows: Rows, name: str) -> None:
 
 def _tag_and_explore(opened: Opened, rows: Rows) -> None:
     tag = str(st.session_state["compare_tag"]).strip()
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    tag_rows(opened.project, rows.tolist(), tag, why="compared", author=author)
+    tag_rows(opened.project, rows.tolist(), tag, why="compared", author=reviewer_name())
     open_in_explore(Filter(parts=(OneOf(column="tag", names=(tag,)),)).to_text())
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deita_core.filtering.filter import USUAL_MOST, Filter, Near
-from deita_core.project.browse import stored_row
+from deita_core.filtering.filter import MOST_EXAMPLES, USUAL_MOST, Filter, Near
+from deita_core.project.browse import id_of
 from studio.filters.current import current_filter, put_in_filter
-from studio.filters.examples import EXAMPLES_HELP, parse_examples
 from studio.filters.masks import nearest_rows
 from studio.shell import state
 from studio.shell.person import told
 from studio.shell.resources import Opened, arrays
+
+EXAMPLES_HELP: Final = (
+    f"At most {MOST_EXAMPLES}. Where examples have several lines themselves, write a line of three "
+    "dashes (`---`) between them; with a backslash before it such a line belongs to its example."
+)
+_RULE = re.compile(r"^-{3,}[^\S\n]*$", re.MULTILINE)
+_LIKE_A_RULE = re.compile(r"^(\\*-{3,}[^\S\n]*)$", re.MULTILINE)
+_TAKEN_AS_IT_IS = re.compile(r"^\\(\\*-{3,}[^\S\n]*)$", re.MULTILINE)
 
 
 def by_meaning(place: str) -> None:
@@ -69,7 +80,7 @@ def like_this_button(opened: Opened, row: int, *, key: str) -> bool:
 
 
 def _put_like(opened: Opened, row: int) -> None:
-    part = Near(ids=(stored_row(opened.project, row).id,))
+    part = Near(ids=(id_of(opened.project, row),))
     put_in_filter(part, instead_of=lambda one: isinstance(one, Near))
 
 
@@ -88,3 +99,21 @@ def closest_first(
     closeness = np.full(len(arrays(opened)), np.nan)
     closeness[found.rows] = found.closeness
     return found.rows[np.isin(found.rows, rows)], closeness
+
+
+# examples as one types them: one a line, or apart by lines of dashes
+
+
+def parse_examples(text: str) -> tuple[str, ...]:
+    """The examples, without blanks around them, each once and in their order."""
+    parts = _RULE.split(text) if _RULE.search(text) else text.splitlines()
+    plain = (_TAKEN_AS_IT_IS.sub(r"\1", part.strip()) for part in parts)
+    return tuple(dict.fromkeys(part for part in plain if part))
+
+
+def written_examples(examples: Sequence[str]) -> str:
+    """The text that `parse_examples` reads back."""
+    plain = [_LIKE_A_RULE.sub(r"\\\1", one) for one in examples]
+    if any(len(one.splitlines()) > 1 for one in plain):
+        return "".join(f"{one}\n---\n" for one in plain)
+    return "\n".join(plain)

@@ -24,11 +24,11 @@ from studio.review.answered import (
     withheld_rows,
     words_withheld,
 )
-from studio.review.queue_list import as_reviewed
+from studio.review.new_queue import free_name
+from studio.review.queue_list import as_reviewed, open_queue
 from studio.review.verdicts import verdicts_form
 from studio.rows.conversation import page_chosen
 from studio.rows.table import PAGE, lines_chosen
-from studio.shell import state
 from studio.shell.person import reviewer_name, told
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
@@ -276,9 +276,7 @@ def _adjudicate(opened: Opened, queue: Queue, count: int) -> None:
             f"{plural(count)}, each decided by one person, whose verdict settles it: it is what "
             "the rule “adjudicated” takes."
         )
-        taken = {one.name for one in known}
-        name = f"{queue.name[:80]}: settled"
-        start = next(n for n in (name, *(f"{name} {i}" for i in range(2, 99))) if n not in taken)
+        start = free_name(opened, f"{queue.name[:80]}: settled")
         wanted = st.text_input("Name", start, max_chars=100, key=f"{key}_name").strip()
         st.button(
             "Make the queue",
@@ -306,11 +304,6 @@ def _settled(opened: Opened, queue: Queue) -> None:
                     "Open",
                     key=f"adjudicates_{one.queue}",
                     icon=":material/play_arrow:",
-                    on_click=_open,
-                    args=(one.queue,),
+                    on_click=open_queue,
+                    args=(one.queue, "review"),
                 )
-
-
-def _open(queue: int) -> None:
-    st.session_state[state.NEXT_QUEUE] = str(queue)
-    st.session_state[state.REVIEW_VIEW] = "review"

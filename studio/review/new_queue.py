@@ -46,7 +46,9 @@ def new_queue_dialog(opened: Opened, rows: Sequence[int] | None) -> None:
     rows: the rows to review, in their order; None asks for a rule that finds them. The Review page
     shows the new queue next. What cannot be is said in the dialog, and nothing is made.
     """
-    name = st.text_input("Name", _free_name(opened), max_chars=100, key="queue_name").strip()
+    name = st.text_input(
+        "Name", free_name(opened, "Review"), max_chars=100, key="queue_name"
+    ).strip()
     rule, selection = None, None
     if rows is None:
         rule, selection = _rule(opened)
@@ -92,10 +94,11 @@ def new_queue_dialog(opened: Opened, rows: Sequence[int] | None) -> None:
         st.rerun()
 
 
-def _free_name(opened: Opened) -> str:
+def free_name(opened: Opened, name: str) -> str:
+    """The name, or with the first number behind it under which there is no queue yet."""
     taken = {queue.name for queue in queues(opened.project)}
-    names = chain(["Review"], (f"Review {number}" for number in count(2)))
-    return next(name for name in names if name not in taken)
+    names = chain([name], (f"{name} {number}" for number in count(2)))
+    return next(one for one in names if one not in taken)
 
 
 def _rule(opened: Opened) -> tuple[QueueRule, str | None]:

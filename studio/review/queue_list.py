@@ -82,7 +82,7 @@ def queue_list(opened: Opened) -> None:
                     "Open",
                     key=f"queue_open_{queue.queue}",
                     icon=":material/play_arrow:",
-                    on_click=_open,
+                    on_click=open_queue,
                     args=(queue.queue,),
                 )
             found = progress(opened.project, queue.queue)
@@ -92,8 +92,11 @@ def queue_list(opened: Opened) -> None:
             st.caption(f"{escape(origin_of(queue, _queues(opened)))}.")
 
 
-def _open(queue: int) -> None:
-    st.session_state[state.REVIEW_QUEUE] = str(queue)
+def open_queue(queue: int, view: str | None = None) -> None:
+    """Go to a queue, in a view of it or as the page stands; for callbacks."""
+    st.session_state[state.NEXT_QUEUE] = str(queue)
+    if view is not None:
+        st.session_state[state.REVIEW_VIEW] = view
 
 
 def asked_of(queue: Queue) -> str:

@@ -11,8 +11,8 @@ from deita_core.project.queue_state import applied_verdicts
 from deita_core.project.queues import Queue, apply_verdicts, queues
 from deita_core.review.answers import ACTING_RULES, RULE_WORDS, Answers, Effect, effect_of
 from studio.review.answered import explore_button
+from studio.review.queue_list import open_queue
 from studio.select.cache import current_pins
-from studio.shell import state
 from studio.shell.person import closed_to_role, reviewer_name, told
 from studio.shell.resources import Opened, say
 from studio.shell.text import escape, plural
@@ -109,10 +109,6 @@ def _of_another(opened: Opened, queue: Queue) -> None:
         "Open it",
         key="verdicts_other",
         icon=":material/play_arrow:",
-        on_click=_open,
+        on_click=open_queue,
         args=(other.queue,),
     )
-
-
-def _open(queue: int) -> None:
-    st.session_state[state.NEXT_QUEUE] = str(queue)

@@ -85,6 +85,20 @@ def in_order(opened: Opened, rows: Rows, order: str) -> Rows:
     return ordered
 
 
+def focus_of(opened: Opened, key: str, clicked: int | None) -> str:
+    """The session's key of the row that is read in the pane `key`; a new click on the map sets it.
+
+    clicked: the row last clicked on the map.
+    """
+    focus, seen = f"{state.FOCUS}_{key}_{opened.key}", f"{_SEEN}{key}_{opened.key}"
+    if st.session_state.get(seen) != clicked:
+        st.session_state[seen] = clicked
+        if clicked is not None:
+            st.session_state[focus] = clicked
+    return focus
+
+
+@st.fragment
 def rows_pane(
     opened: Opened,
     rows: Rows,
@@ -99,22 +113,7 @@ def rows_pane(
     clicked: the row last clicked on the map; it is read until another is chosen. extra: see
     `row_list`.
     """
-    st.fragment(_pane)(opened, rows, key, clicked, height, extra)
-
-
-def _pane(
-    opened: Opened,
-    rows: Rows,
-    key: str,
-    clicked: int | None,
-    height: int,
-    extra: Mapping[str, NDArray[Any]],
-) -> None:
-    focus, seen = f"{state.FOCUS}_{key}_{opened.key}", f"{_SEEN}click_{key}_{opened.key}"
-    if st.session_state.get(seen) != clicked:
-        st.session_state[seen] = clicked
-        if clicked is not None:
-            st.session_state[focus] = clicked
+    focus = focus_of(opened, key, clicked)
     at = st.session_state.get(focus)
     if at is None or (at != clicked and at not in rows):
         at = int(rows[0]) if len(rows) else None

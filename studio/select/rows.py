@@ -27,6 +27,7 @@ from deita_core.similarity.neighbours import similar_rows
 from studio.charts.colours import STATUS_STYLES
 from studio.filters.found import search_for
 from studio.rows.conversation import RowHeader, marked_differences, plain_text
+from studio.rows.pane import focus_of
 from studio.rows.row_list import LIST_HEIGHT, ListEvent, row_list
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, input_of, rows_with
@@ -103,7 +104,7 @@ def _listed(
     """The list and the row read, which a choice in the list draws anew, and nothing else."""
     if st.session_state.pop(_PINNED, False):  # here, and a pin is a part of the page's rule
         st.rerun()
-    focus = _focus_of(opened, clicked)
+    focus = focus_of(opened, _READ, clicked)
     with page_shown(opened):
         event = ListEvent()
         if len(rows):
@@ -139,21 +140,11 @@ def _listed(
 
 def clicked_row(opened: Opened, result: Outcome, clicked: int | None) -> None:
     """The row that is read, above whatever else is shown; nothing when there is none."""
-    focus = _focus_of(opened, clicked)
+    focus = focus_of(opened, _READ, clicked)
     row: int | None = st.session_state.get(focus)
     if row is not None:
         with st.container(border=True):
             _explained(opened, result, row, _READ, focus)
-
-
-def _focus_of(opened: Opened, clicked: int | None) -> str:
-    """The key of the row that is read; a new click on the map has set it."""
-    focus, seen = (f"{state.FOCUS}_{name}_{opened.key}" for name in (_READ, "clicked"))
-    if st.session_state.get(seen) != clicked:
-        st.session_state[seen] = clicked
-        if clicked is not None:
-            st.session_state[focus] = clicked
-    return focus
 
 
 def _in_order(result: Outcome, status: int | None) -> NDArray[np.int64]:

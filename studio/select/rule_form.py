@@ -24,7 +24,7 @@ from deita_core.selection.rule import (
 )
 from deita_core.selection.strategies import STRATEGIES, find_strategy
 from studio.filters.bar import filter_chips
-from studio.filters.examples import EXAMPLES_HELP, parse_examples, written_examples
+from studio.filters.meaning import EXAMPLES_HELP, parse_examples, written_examples
 from studio.select.cache import current_pins, effects
 from studio.select.threshold import threshold_control
 from studio.shell import state

@@ -1,13 +1,18 @@
-"""The jobs of the project in the side column: progress, time left, cancel, resume."""
+"""The jobs of the project in the side column: progress, time left, cancel, resume.
+
+A page draws the one that makes what it shows, and asks for it by itself once, then by a button.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from deita_core.jobs.kind import JobSpec
 from deita_core.jobs.kinds import KINDS
 from deita_core.people import may
 from deita_core.project.job_log import RESUMABLE, JobRecord
 from studio.shell import state
+from studio.shell.person import told
 from studio.shell.resources import Opened, errors_shown
 from studio.shell.text import duration, escape, plural
 
@@ -58,6 +63,38 @@ def _one_job(opened: Opened, kind: str) -> None:
         _draw_active(opened, record, place="page")
     if not found and not state.dialog_is_open():
         st.rerun()
+
+
+def ask_once(opened: Opened, spec: JobSpec, key: str) -> None:
+    """Queue the job the first time that this session sees the key, so that one that was cancelled
+    does not come again by itself."""
+    asked = st.session_state.setdefault(state.JOBS_ASKED, set())
+    if key not in asked and may("curator"):
+        asked.add(key)
+        if not _under_way(opened, spec):
+            opened.runner.submit([spec])
+
+
+def _under_way(opened: Opened, spec: JobSpec) -> bool:
+    parameters = spec.to_json()
+    return any(
+        record.active and record.kind == spec.kind and dict(record.parameters) == parameters
+        for record in opened.runner.records(20)
+    )
+
+
+def again(opened: Opened, spec: JobSpec, label: str) -> None:
+    """Offer to queue the job."""
+    if not may("curator"):
+        st.caption("It is not computed yet; a curator can have it done.")
+        return
+    st.button(
+        label,
+        key=f"compute_{hash(spec):x}",
+        icon=":material/play_arrow:",
+        on_click=told(opened.runner.submit),
+        args=([spec],),
+    )
 
 
 def _draw_active(opened: Opened, record: JobRecord, *, place: str = "side") -> None:
