@@ -117,21 +117,15 @@ def baseline_view(opened: Opened, result: Outcome) -> None:
         "same. Distances are cosine distances: rows farther apart are more diverse, and a set "
         "nearer to the pool stands for it better."
     )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.table({n: _figures(m) for n, m in columns.items()}, alt="Means of the three sets")
-        _shares("Files", columns, "sources")
-        diversity = st.container()
-    with right:
-        spreads = distributions(pool_input(opened), result, random_rows(opened, result.rule))
-        varied = [one for one in spreads if len(one.edges) > 2]  # more than one value
-        small_charts([_panel(one) for one in varied], key="baseline-distributions")
-    left, right = st.columns(2, gap="medium")
-    with left:
-        _shares("Languages", columns, "languages")
+    st.table({n: _figures(m) for n, m in columns.items()}, alt="Means of the three sets")
+    diversity = st.container()
+    spreads = distributions(pool_input(opened), result, random_rows(opened, result.rule))
+    varied = [one for one in spreads if len(one.edges) > 2]  # more than one value
+    small_charts([_panel(one) for one in varied], key="baseline-distributions")
+    _shares("Files", columns, "sources")
+    _shares("Languages", columns, "languages")
     if found.pool.clusters:
-        with right:
-            _shares("Clusters", columns, "clusters")
+        _shares("Clusters", columns, "clusters")
     with diversity:  # last, because it takes longest
         diverse = diversity_of(opened, result.rule)
         st.caption("Diversity")
