@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import TimeoutError as NotYetError
 
+from tests.browser import settled
 from tests.builders import prepared_project, with_graph
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -104,7 +105,9 @@ def test_a_click_on_the_frontier_moves_the_threshold(page: Any) -> None:
     page.get_by_text("Rank reached").wait_for()
     chart = page.locator('[data-testid="deita-charts"] svg.pick').last
     moved = page.get_by_text(re.compile(r"selected at similarity 0\.[56]"))
-    # The chart is drawn anew while the page settles, and a click meanwhile may be lost.
+    # The chart is drawn anew while the page settles, and a click meanwhile is lost or goes astray.
+    settled(page)
+    page.get_by_test_id("deita-charts").last.scroll_into_view_if_needed()
     for _ in range(5):
         box = chart.bounding_box() or {"width": 0, "height": 0}
         chart.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.5})
