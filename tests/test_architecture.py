@@ -32,6 +32,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "deita_core.map",
         "deita_core.selection",
         "deita_core.review",
+        "deita_core.evolving",
+        "deita_core.training",
         "deita_core.project",
     ),
     ("deita_core.jobs",),
