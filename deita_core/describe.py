@@ -257,7 +257,7 @@ def _flags(conversation: Conversation) -> tuple[str, ...]:
         UNANSWERED_TURN: 0 < len(answered) < len(turns),
         EMPTY_RESPONSE: len(full) < len(answers),
         ONE_WORD_RESPONSE: bool(full) and all(map(_is_one_word, full)),
-        REPEATED_TEXT: any(map(_is_repeated, full)),
+        REPEATED_TEXT: any(map(is_repeated, full)),
         CUT_OFF_ENDING: bool(turns) and _breaks_off(turns[-1].response or ""),
         REFUSAL: any(map(is_refusal, full)),
         RESPONSE_EQUALS_PROMPT: any(_is_echo(*both) for both in answered),
@@ -278,7 +278,7 @@ def _is_one_word(answer: str) -> bool:
     return word.isascii() or sum(map(len, _WIDE.findall(word))) <= _WIDE_WORD
 
 
-def _is_repeated(answer: str) -> bool:
+def is_repeated(answer: str) -> bool:
     """A loop: one sentence or line makes half of the text, or hardly any text is new."""
     if len(answer) < 4 * _LOOP_SEGMENT:
         return False

@@ -51,6 +51,10 @@ class ReviewError(DeitaError):
     """A decision, a queue or the rule of one is not possible."""
 
 
+class EvolvingError(DeitaError):
+    """A plan of evolving or ranking, or a file of prompts, cannot be used."""
+
+
 class FilterError(DeitaError):
     """A filter, a search or a line of SQL cannot be read, or names what the pool does not have."""
 

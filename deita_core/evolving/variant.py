@@ -31,8 +31,12 @@ class Variant:
     round: 0 is the seed itself. attempt: 0, or 1 for the second try of a round with another method.
     parent: the round that it was evolved from, None for the seed. method: its key in the prompts,
     None for the seed. eliminated: why, or None when it is kept; detail: the reason in a sentence.
-    request: the key of the request that made it, None for the seed. model, prompts: the chat model
-    and the version of the prompts. Tokens and seconds are those of its request.
+    What evolved holds the text as it came, however it was eliminated: the whole answer where it
+    was not parseable, nothing where there was no answer.
+
+    request: the key of the request that made it, None for the seed. answer_request: of the one
+    that answered an evolved instruction, None where it was not asked. model, prompts: the chat
+    model and the version of the prompts. Tokens and seconds are those of its requests.
     """
 
     chain: int
@@ -45,6 +49,7 @@ class Variant:
     eliminated: Elimination | None = None
     detail: str | None = None
     request: str | None = None
+    answer_request: str | None = None
     model: str = ""
     prompts: str = ""
     prompt_tokens: int = 0
@@ -58,6 +63,8 @@ class Ranking:
 
     draw: the number of the pass. order: the rounds as they were shown, first to last. scores: by
     round, 1 to 6; empty where `reason` says why there are none. direct: one variant at a time.
+    requests: keys of what was asked, the repair included. model, prompts: who ranked, and the
+    version of the prompts.
     """
 
     chain: int
@@ -67,3 +74,5 @@ class Ranking:
     reason: str | None = None
     direct: bool = False
     requests: tuple[str, ...] = ()
+    model: str = ""
+    prompts: str = ""
