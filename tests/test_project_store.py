@@ -9,7 +9,7 @@ import pytest
 
 from deita_core.errors import ProjectError, ProjectLockedError, ProjectVersionError
 from deita_core.project import Project
-from deita_core.project.store import SCHEMA_VERSION
+from deita_core.project.schema import SCHEMA_VERSION
 from tests.builders import prepared_project
 
 _HOLD = """

@@ -91,6 +91,19 @@ _RULES = (
     _Rule("queue_rows", _NO_ROW, "rows of queues are not there"),
     _Rule("queue_rows", _missing("queues", "queue"), "rows are of no queue"),
     _Rule("queue_rows", _doubled("queue_rows", "queue", "row"), "rows stand twice in a queue"),
+    _Rule("chains", _missing("turns", "row", "turn"), "seeds are of a turn that is not there"),
+    *(
+        _Rule(table, _missing("chains", "evolution", "chain"), f"{table} are of no chain")
+        for table in ("variants", "rankings", "rank_edits")
+    ),
+    _Rule("chains", _missing("evolutions", "evolution"), "chains are of no evolution"),
+    _Rule(
+        "variants",
+        _doubled("variants", "evolution", "chain", "round", "attempt"),
+        "variants stand twice",
+    ),
+    _Rule("turn_tags", _missing("turns", "row", "turn"), "tags are of a turn that is not there"),
+    _Rule("turn_tags", _doubled("turn_tags", "scorer", "row", "turn"), "tags stand twice"),
     _Rule("scores", _missing("turns", "row", "turn"), "scores are of a turn that is not there"),
     _Rule("scores", _doubled("scores", "scorer", "row", "turn"), "scores stand twice"),
     _Rule("scores", "NOT isfinite(t.score)", "scores are not finite"),
@@ -111,7 +124,11 @@ _RULES = (
             f"NOT EXISTS (SELECT 1 FROM models m WHERE m.model = t.{column})",  # noqa: S608 - tables and columns are named in this file
             f"{table} are of a model that is not there",
         )
-        for table, column in (("scores", "scorer"), ("embeddings", "embedder"))
+        for table, column in (
+            ("scores", "scorer"),
+            ("turn_tags", "scorer"),
+            ("embeddings", "embedder"),
+        )
     ),
 )
 # What `mend` may take out of, and what makes it anew.
