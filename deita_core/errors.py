@@ -43,6 +43,10 @@ class HopelessScorerError(ModelError):
     """The first scores of a scorer show that going on would be a waste."""
 
 
+class SpendingCapError(ModelError):
+    """The limit of tokens or money of a run is reached; what was answered is kept."""
+
+
 class SelectionError(DeitaError, ValueError):
     """An argument of a selection is out of range."""
 

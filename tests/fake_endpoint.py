@@ -32,6 +32,15 @@ def chat(logprobs: dict[str, float]) -> dict[str, Any]:
     return {"choices": [{"message": {"content": "4"}, "logprobs": {"content": [place]}}]}
 
 
+def said(
+    text: str | None, *, end: str = "stop", tokens: tuple[int, int] = (10, 5)
+) -> dict[str, Any]:
+    """A chat completion. tokens: of question and answer, as the server counts them."""
+    usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
+    message = {"role": "assistant", "content": text}
+    return {"choices": [{"message": message, "finish_reason": end}], "usage": usage}
+
+
 @dataclass
 class Fault:
     """What to do instead of answering: a status with a body and headers, or to break off."""

@@ -130,11 +130,10 @@ def hungry_scorer(dimension: Dimension) -> LengthScorer:
 
 def remote_scorer(dimension: Dimension) -> Scorer:
     """The endpoint scorer at DEITA_TEST_ENDPOINT, without long waits."""
-    import openai._base_client
-
+    from deita_core.models import pace
     from deita_core.models.options import ModelOptions
     from deita_core.scoring.llm.endpoint import EndpointScorer
 
-    openai._base_client.INITIAL_RETRY_DELAY = 0.01
+    pace.FIRST_WAIT = 0.01
     options = ModelOptions(requests=4, attempts=2, timeout=2.0)
     return EndpointScorer("m", os.environ["DEITA_TEST_ENDPOINT"], dimension, options)

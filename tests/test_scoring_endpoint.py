@@ -29,7 +29,7 @@ GOOD = completion(LOGPROBS)
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("deita_core.models.pace.FIRST_WAIT", 0.01)
     monkeypatch.delenv("DEITA_ENDPOINT_KEY", raising=False)
 
 

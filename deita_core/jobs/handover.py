@@ -176,6 +176,11 @@ class WorkerChannel:
         self._told = 0.0
         self._recent: deque[tuple[float, int]] = deque()
 
+    @property
+    def folder(self) -> Path:
+        """The job's folder, which outlives a worker that is killed."""
+        return self._handover.folder
+
     def get_input(self, identities: Identities | None = None) -> tuple[Path, int]:
         """Tell which models will run, then wait for the owner's input: its folder and rows."""
         self.set_identities(identities or {})

@@ -54,9 +54,10 @@ class ModelOptions(BaseModel):
     cut and flagged.
 
     For endpoints only: api (completions by default; chat for servers that have nothing else),
-    requests (how many at once), logprobs (how many tokens to ask for), digit_ids (the model's
-    ids of the tokens 1 to 6: a vLLM server then returns exactly these), key_variable (of the
-    environment, with the API key, which is never stored), attempts (a row), timeout (seconds).
+    requests (at most so many at once; without, it begins with 16 and adapts), logprobs (how many
+    tokens to ask for), digit_ids (the model's ids of the tokens 1 to 6: a vLLM server then returns
+    exactly these), key_variable (of the environment, with the API key, which is never stored),
+    attempts (a row), timeout (seconds).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -22,7 +22,9 @@ from deita_core.embedding.protocol import Embedder, Paced, text_for
 from deita_core.errors import HopelessScorerError
 from deita_core.jobs.handover import Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobSpec
+from deita_core.models.answers import AnswerLog
 from deita_core.models.batches import out_of_memory
+from deita_core.models.endpoint import parts_of_name
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from deita_core.project.job_log import Progress, ScorerNote
@@ -30,7 +32,7 @@ from deita_core.project.models import ModelIdentity, Role, register_model, write
 from deita_core.project.scores import add_scores
 from deita_core.project.vectors import add_embeddings
 from deita_core.scoring.health import ENOUGH, HealthTally
-from deita_core.scoring.llm.endpoint import parts_of_name
+from deita_core.scoring.llm.endpoint import EndpointScorer
 from deita_core.scoring.protocol import DIMENSIONS, Dimension, ScoreBatch, Scorer, TurnText, joined
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ class ScoreSpec(ModelJob):
             load_scorer(name, d, self.options.get(d, ModelOptions()))
             for d, name in self.names.items()
         ]
+        logs = _answer_logs(scorers, channel.folder)
         folder, total = channel.get_input({s.dimension: identity_of(s) for s in scorers})
         channel.report(Progress(stage="scoring", total=total))
         tallies = {scorer.dimension: HealthTally() for scorer in scorers}
@@ -128,6 +131,8 @@ class ScoreSpec(ModelJob):
                 seconds += taken
                 done += len(batch)
                 channel.put(Part(tables))
+                for log in logs:
+                    log.forget()
                 channel.report(
                     Progress(
                         stage="scoring",
@@ -142,6 +147,17 @@ class ScoreSpec(ModelJob):
                     _check_health(scorers, tallies)
         if self.activate:
             channel.put(FINISHED)
+
+
+def _answer_logs(scorers: Sequence[Scorer], folder: Path) -> list[AnswerLog]:
+    """Gives each scorer of an endpoint a file for its answers: a batch that a kill interrupts is
+    not paid for again."""
+    logs = []
+    for scorer in scorers:
+        if isinstance(scorer, EndpointScorer):
+            scorer.log = AnswerLog(folder / f"answers-{scorer.dimension}.jsonl")
+            logs.append(scorer.log)
+    return logs
 
 
 def _notes(tallies: Mapping[Dimension, HealthTally]) -> dict[str, ScorerNote]:

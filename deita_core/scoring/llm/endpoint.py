@@ -18,9 +18,10 @@ come in a row, the run ends with a ModelError and can be resumed.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,20 +29,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deita_core.describe import approximate_tokens
-from deita_core.errors import ModelError
-from deita_core.models.endpoint import EndpointClient, Reply, checked_url
+from deita_core.models.answers import AnswerLog
+from deita_core.models.chat import ChatAnswer
+from deita_core.models.endpoint import EndpointClient, Failures, Reply, parts_of_name
 from deita_core.models.options import ModelOptions, Parameters
+from deita_core.models.running import run_chats, run_here
 from deita_core.scoring.llm.prompts import DIGITS, TEMPLATE, Prompt, prompt_of
 from deita_core.scoring.protocol import Dimension, ScoreBatch, TurnText, score_scorable
 
 LOGPROBS, FEWEST_LOGPROBS = 20, 5  # vLLM returns up to 20 unless told otherwise, OpenAI up to 5
 # How far a score may be from the one over all six digits.
 TOLERANCE = 0.1
-# So many failures before the first score, or in a row after it, end the run.
-_FAILED_FIRST, _FAILED_IN_A_ROW = 8, 32
 _CUTS = 6
 _TOO_LONG = re.compile(r"context|too long|too large|maximum.{0,20}length|max_model_len", re.I)
-_NAME = re.compile(r"(.+)@(https?://.+)", re.I | re.S)
 _SPACES = " \t\n\u2581\u0120"  # also how tokenizers spell a space
 
 
@@ -168,18 +168,6 @@ def batch_of(outcomes: Sequence[TurnResult]) -> ScoreBatch:
     )
 
 
-def parts_of_name(name: str) -> tuple[str, str]:
-    """MODEL and URL of "MODEL@URL"; ModelError for a URL that may not be stored."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        # Without what comes behind the model: it may hold a password.
-        raise ModelError(
-            "an endpoint is named endpoint:MODEL@URL with an http(s) URL, got "
-            f"{name.partition('@')[0]!r} and no such URL behind it"
-        )
-    return found[1], checked_url(found[2])
-
-
 class EndpointScorer:
     """Scores turns by an endpoint; see `Scorer` and the module's text.
 
@@ -204,9 +192,11 @@ class EndpointScorer:
             **options.model_dump(include={"max_tokens"}, exclude_none=True),
         }
         self._logprobs = options.logprobs or LOGPROBS
-        self._lock = threading.Lock()
-        self._proven = False
-        self._failed_in_a_row = 0
+        self._failures = Failures(
+            self._client.base_url, "check that the endpoint runs and returns logprobs"
+        )
+        # Where answers are kept until their scores are committed, or None.
+        self.log: AnswerLog | None = None
 
     @staticmethod
     def of_name(
@@ -218,29 +208,41 @@ class EndpointScorer:
     def score(self, turns: Sequence[TurnText]) -> ScoreBatch:
         """Scores in the order of `turns`, asked for side by side."""
         return score_scorable(
-            self.dimension, turns, lambda good: batch_of(self._client.for_each(self._one, good))
+            self.dimension, turns, lambda good: batch_of(run_here(self._all(good)))
         )
 
-    def _one(self, turn: TurnText) -> TurnResult:
+    async def _all(self, turns: Sequence[TurnText]) -> list[TurnResult]:
+        found: dict[int, TurnResult] = {}
+
+        async def one(place: int, turn: TurnText) -> tuple[int, TurnResult]:
+            return place, await self._one(turn)
+
+        async with self._client.open():
+            work = (one(place, turn) for place, turn in enumerate(turns))
+            most = 2 * self._client.pace.most
+            await run_chats(work, lambda result: found.update([result]), most=most)
+        return [found[place] for place in range(len(turns))]
+
+    async def _one(self, turn: TurnText) -> TurnResult:
         prompt = whole = prompt_of(self.dimension, turn)
         most = self._options.max_tokens
         if most is not None and (length := approximate_tokens(whole.text)) > most:
             prompt = whole.shortened(most / length)
-        reply = self._post(prompt)
+        reply = await self._post(prompt)
         if reply.status in (400, 422) and "logprobs" in (reply.reason or ""):
             self._logprobs = min(self._logprobs, FEWEST_LOGPROBS)  # it returns no more than these
-            reply = self._post(prompt)
+            reply = await self._post(prompt)
         for _ in range(_CUTS):
             said = reply.reason or ""
             if reply.status not in (400, 413, 422) or not _TOO_LONG.search(said):
                 break
             prompt = prompt.shortened(_share_that_fits(said))
-            reply = self._post(prompt)
+            reply = await self._post(prompt)
         result = self._result(reply, prompt is not whole)
-        self._count(result)
+        self._failures.count(not math.isnan(result.mass), result.reason)  # be there a digit or not
         return result
 
-    def _post(self, prompt: Prompt) -> Reply:
+    async def _post(self, prompt: Prompt) -> Reply:
         # Temperature 1 leaves the probabilities as they are on servers that return them after it.
         request: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1}
         if (ids := self._options.digit_ids) is not None:
@@ -248,9 +250,22 @@ class EndpointScorer:
         if self._options.api == "chat":
             request["messages"] = [{"role": "user", "content": prompt.text}]
             request |= {"logprobs": True, "top_logprobs": self._logprobs}
-            return self._client.post("/chat/completions", request)
+            return await self._known_or_asked("/chat/completions", request)
         request |= {"prompt": prompt.text, "logprobs": self._logprobs}
-        return self._client.post("/completions", request)
+        return await self._known_or_asked("/completions", request)
+
+    async def _known_or_asked(self, path: str, request: Mapping[str, Any]) -> Reply:
+        if self.log is None:
+            return await self._client.post(path, request)
+        log, key = self.log, _key_of(self.id, path, request)
+        if (known := log.get(key)) is not None:
+            return Reply(json.loads(known.text or "{}"), None, 200)
+
+        def arrived(reply: Reply) -> None:
+            if (kept := _of_use(reply.body or {})) is not None:
+                log.add(key, ChatAnswer(json.dumps(kept)))
+
+        return await self._client.post(path, request, arrived)
 
     def _result(self, reply: Reply, truncated: bool) -> TurnResult:
         try:
@@ -259,20 +274,19 @@ class EndpointScorer:
             return TurnResult(math.nan, reply.reason or str(error), math.nan, truncated)
         return TurnResult(found.given, found.doubt, found.mass, truncated)
 
-    def _count(self, result: TurnResult) -> None:
-        """Ends the run when the endpoint answers nothing that is of use."""
-        of_use = not math.isnan(result.mass)  # be there a digit or not
-        with self._lock:
-            self._proven |= of_use
-            self._failed_in_a_row = 0 if of_use else self._failed_in_a_row + 1
-            most = _FAILED_IN_A_ROW if self._proven else _FAILED_FIRST
-            failed = self._failed_in_a_row
-        if failed >= most:
-            raise ModelError(
-                f"{self._client.base_url} failed {failed} times in a row, the last time because "
-                f"{result.reason}; check that the endpoint runs and returns logprobs, then resume: "
-                "what was scored before is kept"
-            )
+
+def _key_of(model: str, path: str, request: Mapping[str, Any]) -> str:
+    text = json.dumps([model, path, request], separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _of_use(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a score is made of in an answer, or None where there is nothing of it."""
+    try:
+        top_tokens(body)
+    except NoLogprobsError:
+        return None
+    return {"choices": [{"logprobs": body["choices"][0]["logprobs"]}]}
 
 
 def _share_that_fits(message: str) -> float:
