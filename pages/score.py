@@ -5,7 +5,13 @@ import streamlit as st
 from studio.score.agreement import agreement_view, score_distributions
 from studio.score.files import score_files
 from studio.score.run_form import run_form
-from studio.score.runs import model_card, progress_sentence, run_buttons, run_view
+from studio.score.runs import (
+    model_card,
+    progress_sentence,
+    run_buttons,
+    run_view,
+    unfamiliar_notice,
+)
 from studio.score.scorer_table import models_view
 from studio.shell import state
 from studio.shell.resources import current, stop_without_rows
@@ -18,6 +24,7 @@ found = stop_without_rows(opened)
 st.markdown(progress_sentence(opened, found))
 run_view(opened)
 run_buttons(opened, found)
+unfamiliar_notice(opened)
 
 views = {
     "scores": "Scores",

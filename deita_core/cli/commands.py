@@ -79,6 +79,7 @@ from deita_core.project.graphs import has_graph
 from deita_core.project.log import LOG_FORMATS, log_entries, log_length, log_text
 from deita_core.project.models import Role, pilots
 from deita_core.project.pool import load_pool_table, sources
+from deita_core.project.pool_kinds import unfamiliar_to_light
 from deita_core.project.scores import forget_failures, health, scorers
 from deita_core.project.store import check_name
 from deita_core.scoring.protocol import DIMENSIONS
@@ -240,6 +241,13 @@ def _print_health(project: Project) -> None:
         for verdict in found.verdicts() if found else ():
             if verdict.level != "good":
                 print(f"{scorer.dimension} by {scorer.model}: {verdict.sentence}")
+    _print_unfamiliar(project)
+
+
+def _print_unfamiliar(project: Project) -> None:
+    """What of the pool the light scorers did not learn from, if their scores count."""
+    for sentence in unfamiliar_to_light(project):
+        print(f"outside what the light scorers learnt: {sentence}")
 
 
 def embed(running: RunningOptions, target: ProjectOptions, embedder: str = EMBEDDER) -> None:
@@ -489,11 +497,12 @@ def info(
     with target.opened() as project:
         found = asdict(project_info(project))
         if as_json:
-            print_json(found)
+            print_json(found | {"unfamiliar": unfamiliar_to_light(project)})
             return
         _print_counts(project)
         for name, value in found.items():
             print(f"{name:<17}{value:,}" if isinstance(value, int) else f"{name:<17}{value}")
+        _print_unfamiliar(project)
 
 
 def show_log(

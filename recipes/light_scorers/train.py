@@ -3,16 +3,17 @@ r"""Trains the light scorers and measures them on rows they never saw.
     python -m recipes.light_scorers.train --labels ../shared/data/labels \
         --pools ../shared/data/pools --out deita_core/scoring/light/weights
 
-Writes light-complexity.safetensors, light-quality.safetensors and held_out.json. Everything is
-seeded, single-threaded and split by content hashes: the same labels give the same weights (on
-the same machine and library versions). Needs scikit-learn, lightgbm and torch beside the
-requirements.
+Writes light-complexity.safetensors, light-quality.safetensors, learnt.json and held_out.json.
+Everything is seeded, single-threaded and split by content hashes: the same labels give the same
+weights (on the same machine and library versions). Needs scikit-learn, lightgbm and torch beside
+the requirements.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deita_core.scoring.light.familiar import CODE_SIGNS, Learnt
 from deita_core.scoring.light.features import shared_encoder
 from deita_core.scoring.light.heads import heads_of, stored
 from deita_core.scoring.protocol import Dimension
@@ -47,10 +49,12 @@ def main() -> None:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums in another order would give other last bits
-        data = split(labels_of.read_rated(asked.labels, asked.pools))
+        rated = labels_of.read_rated(asked.labels, asked.pools)
+        data = split(rated)
         flask, chains = labels_of.read_flask(asked.labels), read_chains(asked.labels)
         save(asked.out, "complexity", fit_complexity(data, flask, chains))
         save(asked.out, "quality", fit_quality(data, read_pairs(asked.labels)))
+    save_learnt(asked.out, rated, data.rows)
     figures = measure(asked.labels, asked.pools, asked.out, TEST_BUCKET)
     text = json.dumps(figures, indent=2) + "\n"
     (asked.out / "held_out.json").write_text(text, encoding="utf-8")
@@ -109,6 +113,22 @@ def read_pairs(labels: Path) -> list[labels_of.Pair]:
         for pair in read(labels)
         if labels_of.in_training_half(pair) and labels_of.bucket(pair[0], 10) != TEST_BUCKET
     ]
+
+
+def save_learnt(out: Path, rated: labels_of.Rated, rows: fit.Mask) -> None:
+    """Writes what of the rated rows a pool is compared with: `familiar.Learnt`."""
+    texts = [(rated.instructions[i], rated.responses[i]) for i in np.flatnonzero(rows)]
+    lengths = np.array([[len(one) for one in both] for both in texts])
+    low, high = np.quantile(lengths, [0.005, 0.995], axis=0).round().astype(int).tolist()
+    signs = re.compile(CODE_SIGNS)
+    found = Learnt(
+        rows=len(texts),
+        language="en",
+        instruction_characters=(low[0], high[0]),
+        response_characters=(low[1], high[1]),
+        code=round(float(np.mean([bool(signs.search(json.dumps(both))) for both in texts])), 4),
+    )
+    (out / "learnt.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _finished(

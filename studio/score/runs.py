@@ -17,6 +17,7 @@ from deita_core.people import may
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.graphs import has_graph
 from deita_core.project.job_log import RESUMABLE, JobRecord, jobs
+from deita_core.project.pool_kinds import unfamiliar_to_light
 from deita_core.project.scores import ScorerRecord
 from deita_core.project.vectors import EmbedderRecord
 from deita_core.scoring.catalogue import name_of_scorer
@@ -25,7 +26,7 @@ from studio.score.model_choice import EMBEDDING
 from studio.score.scorer_table import ModelsInUse, models_in_use
 from studio.shell.jobs_panel import describe_progress, first_stopped
 from studio.shell.person import closed_to_role, told
-from studio.shell.resources import Opened
+from studio.shell.resources import AS_OF_NOW, Opened
 from studio.shell.text import escape, model_label, plural
 
 _CARD = Path(__file__).parents[2] / "deita_core/scoring/light/weights/MODEL_CARD.md"
@@ -193,6 +194,22 @@ def run_buttons(opened: Opened, found: ProjectInfo) -> None:
     if st.button("Do it now", type="primary", icon=":material/play_arrow:", help=by):
         opened.runner.submit(chain)
         st.rerun()
+
+
+@st.cache_data(show_spinner=False, max_entries=4, hash_funcs=AS_OF_NOW)
+def _unfamiliar(opened: Opened) -> tuple[str, ...]:
+    return unfamiliar_to_light(opened.project)
+
+
+def unfamiliar_notice(opened: Opened) -> None:
+    """Say where the pool lies outside what the light scorers learnt; nothing where it does not."""
+    said = _unfamiliar(opened)
+    if said:
+        st.info(
+            "Light scorers learnt from short, single English turns, so their scores say less of "
+            f"this pool: {escape('; '.join(said))}. Compare scores within one kind of rows.",
+            icon=":material/travel_explore:",
+        )
 
 
 def model_card() -> None:
