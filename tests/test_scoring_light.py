@@ -252,7 +252,8 @@ def test_calibration_rises_and_never_reaches_the_ends() -> None:
 def test_the_held_out_tenth_gives_the_figure_on_record(quality: LightScorer) -> None:
     from scipy.stats import spearmanr
 
-    from recipes.light_scorers.labels import buckets_of, read_rated
+    from deita_core.training.split import buckets_of
+    from recipes.light_scorers.labels import read_rated
 
     rated = read_rated(SHARED / "labels", SHARED / "pools")
     test = np.flatnonzero(buckets_of(rated.instructions, 10) == 9)

@@ -28,7 +28,7 @@ from deita_core.scoring.light.heads import (
     tfidf,
 )
 from deita_core.scoring.light.scorer import WEIGHTS
-from recipes.light_scorers.fit import TREE_PARAMETERS, flattened
+from deita_core.training.light_fit import TREE_PARAMETERS, flattened
 
 STUMP = {
     "split_feature": 1,

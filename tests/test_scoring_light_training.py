@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from deita_core.scoring import LightScorer, TurnText
 from deita_core.scoring.light.heads import heads_of
 from deita_core.scoring.protocol import Dimension
-from recipes.light_scorers import fit, train
+from deita_core.training import light_fit as fit
+from recipes.light_scorers import train
 from recipes.light_scorers.labels import Levelled, Pair, Rated
 
 HARD = [
@@ -60,19 +62,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, fit.RatingD
     """The folder of weights, the rows and the weights as they were before they were saved."""
     pytest.importorskip("lightgbm")
     folder = tmp_path_factory.mktemp("weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "SEEDS", (0, 1))
-        patch.setattr(fit, "TREES", 20)
-        patch.setattr(fit, "BATCH", 64)
-        patch.setattr(fit, "FOLDS", 3)
-        rated, flask, chains, pairs = made_up()
-        data = train.split(rated)
-        weights = {
-            "complexity": train.fit_complexity(data, flask, chains),
-            "quality": train.fit_quality(data, pairs),
-        }
+    sizes = fit.FitSizes(seeds=(0, 1), trees=20, batch=64)
+    rated, flask, chains, pairs = made_up()
+    data = train.split(rated)
+    data = replace(data, folds=data.folds % 3)
+    weights = {
+        "complexity": train.fit_complexity(data, flask, chains, sizes),
+        "quality": train.fit_quality(data, pairs, sizes),
+    }
     for dimension, arrays in weights.items():
-        train.save(folder, dimension, arrays)
+        fit.save(folder, dimension, arrays)
     return folder, data, weights
 
 

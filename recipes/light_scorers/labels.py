@@ -7,7 +7,6 @@ so all rows of one instruction fall on the same side, whatever the order of the 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_core.conversation import without_surrogates
+from deita_core.training.split import bucket
 
 RATERS = ("gpt4omini", "llama31_8b", "mistral7b")
 FLASK_LEVELS = (
@@ -55,17 +54,6 @@ class Pair(NamedTuple):
     instruction: str
     better: str
     worse: str
-
-
-def bucket(text: str, buckets: int, salt: str = "") -> int:
-    """A stable number in [0, buckets) for a text."""
-    digest = hashlib.blake2b(without_surrogates(salt + text).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % buckets
-
-
-def buckets_of(texts: Iterable[str], count: int, salt: str = "") -> NDArray[np.int64]:
-    """`bucket` of each text: (n,) int64."""
-    return np.array([bucket(text, count, salt) for text in texts], np.int64)
 
 
 def in_training_half(chain: Sequence[str]) -> bool:

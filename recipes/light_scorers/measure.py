@@ -18,8 +18,10 @@ from deita_core.scoring.light.features import F32, shared_encoder
 from deita_core.scoring.light.heads import difficulty_head, stored
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.protocol import TurnText
-from recipes.light_scorers import fit
+from deita_core.training import light_fit as fit
+from deita_core.training.split import buckets_of
 from recipes.light_scorers import labels as labels_of
+from recipes.light_scorers.fit import fit_difficulty
 
 Figures = dict[str, Any]
 Numbers = NDArray[np.floating[Any]]
@@ -30,7 +32,7 @@ def measure(labels: Path, pools: Path, weights: Path, test_bucket: int) -> Figur
     """Every figure of the model card, for the weights in a folder."""
     complexity, quality = (LightScorer(d, weights) for d in ("complexity", "quality"))
     rated = labels_of.read_rated(labels, pools)
-    test = labels_of.buckets_of(rated.instructions, 10) == test_bucket
+    test = buckets_of(rated.instructions, 10) == test_bucket
     fitted = {t for t, held in zip(rated.instructions, test, strict=True) if not held}
     return {
         "revisions": {"complexity": complexity.revision, "quality": quality.revision},
@@ -83,7 +85,7 @@ def flask_figures(complexity: LightScorer, labels: Path) -> Figures:
         ("rows", flask.instructions, DIFFICULTY_FOLDS),
         ("tasks", flask.tasks, TASK_FOLDS),
     ):
-        difficulty = _unseen_difficulty(flask, labels_of.buckets_of(keys, count, name))
+        difficulty = _unseen_difficulty(flask, buckets_of(keys, count, name))
         blended = complexity.blend(np.column_stack([difficulty, heads[:, 1:]]).astype(np.float32))
         figures[f"difficulty head, unseen {name}"] = _spearman(difficulty, flask.levels)
         figures[f"complexity score, unseen {name}"] = _spearman(blended, flask.levels)
@@ -94,7 +96,7 @@ def _unseen_difficulty(flask: labels_of.Levelled, folds: NDArray[np.int64]) -> F
     encoded = shared_encoder().encode(flask.instructions)
     guess = np.zeros(len(folds), np.float32)
     for fold in np.unique(folds):
-        fitted = fit.fit_difficulty(encoded, flask.levels, folds != fold)
+        fitted = fit_difficulty(encoded, flask.levels, folds != fold)
         arrays = stored(fit.named("difficulty", fitted))
         guess[folds == fold] = difficulty_head(arrays)((encoded,))[folds == fold]
     return guess

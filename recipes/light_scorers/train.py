@@ -25,12 +25,15 @@ from deita_core.scoring.light.familiar import CODE_SIGNS, Learnt
 from deita_core.scoring.light.features import shared_encoder
 from deita_core.scoring.light.heads import heads_of, stored
 from deita_core.scoring.protocol import Dimension
-from recipes.light_scorers import fit
+from deita_core.training import light_fit as fit
+from deita_core.training.split import bucket, buckets_of
 from recipes.light_scorers import labels as labels_of
+from recipes.light_scorers.fit import fit_difficulty, fit_steps
 from recipes.light_scorers.measure import measure
 
 TEST_BUCKET = 9  # of ten, by hash of the instruction: never fitted, never used to choose
 ALPHA = 6.0
+FOLDS = 10
 # How much of each head (difficulty, rating, steps) is in complexity, per standard deviation.
 COMPLEXITY_BLEND = (0.5, 0.35, 0.15)
 # Where the median and the 99th percentile of the training rows come to lie on 1..6. Alpaca is
@@ -52,8 +55,8 @@ def main() -> None:
         rated = labels_of.read_rated(asked.labels, asked.pools)
         data = split(rated)
         flask, chains = labels_of.read_flask(asked.labels), read_chains(asked.labels)
-        save(asked.out, "complexity", fit_complexity(data, flask, chains))
-        save(asked.out, "quality", fit_quality(data, read_pairs(asked.labels)))
+        fit.save(asked.out, "complexity", fit_complexity(data, flask, chains))
+        fit.save(asked.out, "quality", fit_quality(data, read_pairs(asked.labels)))
     save_learnt(asked.out, rated, data.rows)
     figures = measure(asked.labels, asked.pools, asked.out, TEST_BUCKET)
     text = json.dumps(figures, indent=2) + "\n"
@@ -67,31 +70,36 @@ def split(rated: labels_of.Rated) -> fit.RatingData:
     return fit.RatingData(
         (encode(rated.instructions), encode(rated.responses)),
         rated.ratings,
-        labels_of.buckets_of(rated.instructions, 10) != TEST_BUCKET,
-        labels_of.buckets_of(rated.instructions, fit.FOLDS, "fold"),
+        buckets_of(rated.instructions, 10) != TEST_BUCKET,
+        buckets_of(rated.instructions, FOLDS, "fold"),
     )
 
 
 def fit_complexity(
-    data: fit.RatingData, flask: labels_of.Levelled, chains: Sequence[tuple[str, ...]]
+    data: fit.RatingData,
+    flask: labels_of.Levelled,
+    chains: Sequence[tuple[str, ...]],
+    sizes: fit.FitSizes = fit.SHIPPED,
 ) -> fit.Weights:
     """Three heads over the instruction, blended by COMPLEXITY_BLEND."""
     encode = shared_encoder().encode
     data = replace(data, parts=data.parts[:1])
     everything = np.ones(len(flask.levels), np.bool_)
-    difficulty = fit.fit_difficulty(encode(flask.instructions), flask.levels, everything)
+    difficulty = fit_difficulty(encode(flask.instructions), flask.levels, everything)
     weights = (
         fit.named("difficulty", difficulty)
-        | fit.named("rating", fit.fit_rating(data, ALPHA))
-        | fit.named("steps", fit.fit_steps(chains, data.parts[0], encode))
+        | fit.named("rating", fit.fit_rating(data, ALPHA, sizes=sizes))
+        | fit.named("steps", fit_steps(chains, data.parts[0], encode))
     )
     return _finished("complexity", weights, data, np.array(COMPLEXITY_BLEND))
 
 
-def fit_quality(data: fit.RatingData, pairs: Sequence[labels_of.Pair]) -> fit.Weights:
+def fit_quality(
+    data: fit.RatingData, pairs: Sequence[labels_of.Pair], sizes: fit.FitSizes = fit.SHIPPED
+) -> fit.Weights:
     """One head over instruction and response."""
     compared = fit.PairData(*map(shared_encoder().encode, zip(*pairs, strict=True)))
-    weights = fit.named("rating", fit.fit_rating(data, ALPHA, compared))
+    weights = fit.named("rating", fit.fit_rating(data, ALPHA, compared, sizes))
     return _finished("quality", weights, data, np.array([1.0]))
 
 
@@ -111,7 +119,7 @@ def read_pairs(labels: Path) -> list[labels_of.Pair]:
             labels_of.read_revisions,
         )
         for pair in read(labels)
-        if labels_of.in_training_half(pair) and labels_of.bucket(pair[0], 10) != TEST_BUCKET
+        if labels_of.in_training_half(pair) and bucket(pair[0], 10) != TEST_BUCKET
     ]
 
 
@@ -147,14 +155,6 @@ def _finished(
         "blend.weight": weight.astype(np.float32),
         "calibration": np.array([low - slope * median, slope], np.float32),
     }
-
-
-def save(out: Path, dimension: Dimension, weights: fit.Weights) -> None:
-    """Writes one weights file, arrays in order of name, so equal weights give equal bytes."""
-    from safetensors.numpy import save_file
-
-    arrays = {name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}
-    save_file(arrays, out / f"light-{dimension}.safetensors")
 
 
 if __name__ == "__main__":
