@@ -223,7 +223,7 @@ def test_agreement_of_passes_is_the_share_of_pairs_in_the_same_order():
 
 
 def test_a_plan_that_cannot_be_says_why():
-    with pytest.raises(EvolvingError, match=r"passes of a plan: .*got 0"):
+    with pytest.raises(EvolvingError, match=r"passes of a plan of ranking: .*got 0"):
         RankPlan(passes=0)
 
 

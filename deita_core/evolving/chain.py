@@ -30,7 +30,7 @@ async def evolve_chain(chat: Chat, seed: Seed, plan: EvolvePlan, prompts: Prompt
     """
     among = prompts.methods(plan)
     first = Variant(seed.chain, 0, 0, None, None, seed.instruction, seed.response)
-    if fault := seed_fault(_evolved(first, plan), plan):
+    if fault := seed_fault(seed.instruction, seed.response, plan):
         return [_eliminated(first, fault)]
     found = [first]
     for round_ in range(1, plan.rounds + 1):

@@ -95,15 +95,20 @@ def unusable(text: str) -> Fault | None:
     return None
 
 
-def seed_fault(text: str | None, plan: EvolvePlan) -> Fault | None:
-    """Why a text cannot start a chain: there is none, or it is as long as a variant may not be."""
-    if text is None or not any(_is_visible(sign) for sign in text):
-        return Fault("empty", f"the seed has no {part_of(plan.kind)}")
-    tokens = approximate_tokens(text)
-    if tokens > plan.most_tokens:
-        return Fault(
-            "too long", f"the seed has about {tokens:,} tokens, at most {plan.most_tokens:,} may be"
-        )
+def seed_fault(instruction: str, response: str | None, plan: EvolvePlan) -> Fault | None:
+    """Why a turn cannot start a chain: a text is missing, or too long for a variant.
+
+    The response counts only where it is what evolves.
+    """
+    for part, text in (("instruction", instruction), ("response", response)):
+        if part == "response" and part_of(plan.kind) != "response":
+            continue
+        if text is None or not any(_is_visible(sign) for sign in text):
+            return Fault("empty", f"the seed has no {part}")
+        tokens, most = approximate_tokens(text), plan.most_tokens
+        if tokens > most:
+            said = f"the {part} of the seed has about {tokens:,} tokens, at most {most:,} may be"
+            return Fault("too long", said)
     return None
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from math import factorial
-from typing import Any, Final, Literal, Self, TypeVar, get_args
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -43,8 +43,13 @@ def shuffled(items: Sequence[T], *of: str | int) -> tuple[T, ...]:
     return tuple(items[place] for place in places)
 
 
-class _Plan(BaseModel):
-    """Its errors are EvolvingErrors that name the value, and what it has to be."""
+class BorderModel(BaseModel):
+    """Its errors are EvolvingErrors that name the value, and what it has to be.
+
+    called: what it is, for what is said of it.
+    """
+
+    called: ClassVar[str]
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,14 +61,14 @@ class _Plan(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            said = f"{where} of a plan: " if where else ""
+            said = f"{where} of {cls.called}: " if where else ""
             said += f"{first['msg'].lower()}, got {first['input']!r}"
             if first["type"] == "extra_forbidden":
-                said = f"a plan has no {where!r} (known: {', '.join(cls.model_fields)})"
+                said = f"{cls.called} has no {where!r} (known: {', '.join(cls.model_fields)})"
             raise EvolvingError(said) from error
 
 
-class EvolvePlan(_Plan):
+class EvolvePlan(BorderModel):
     """How a seed evolves. A value out of range is an EvolvingError.
 
     kind: what is made to grow. rounds: 1 to 5. methods: keys of the prompts that may be drawn,
@@ -75,6 +80,8 @@ class EvolvePlan(_Plan):
     `elimination`). temperature: of the requests. answer_instructions: evolved instructions are
     answered, so that they can become rows; answer_tokens: of such an answer at most.
     """
+
+    called = "a plan"
 
     kind: Kind
     rounds: int = Field(default=5, ge=1, le=MOST_ROUNDS)
@@ -121,12 +128,14 @@ class EvolvePlan(_Plan):
         return 2 * self.seed + attempt
 
 
-class RankPlan(_Plan):
+class RankPlan(BorderModel):
     """How a chain is ranked. A value out of range is an EvolvingError.
 
     passes: how often, each time in another order. direct: one variant at a time instead, the
     paper's baseline. seed: of the orders. temperature, answer_tokens: of the requests.
     """
+
+    called = "a plan of ranking"
 
     passes: int = Field(default=1, ge=1, le=10)
     direct: bool = False
