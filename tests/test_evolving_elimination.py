@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from deita_core.evolving.elimination import find_fault
 from deita_core.evolving.plan import EvolvePlan
 from deita_core.evolving.prompts import our_prompts
+from deita_core.evolving.variant import Elimination
+from tests.documents import first_cells, sections, text_of
 
 PARENT = "Write a short letter to a neighbour about the noise of last night."
 PLAN = EvolvePlan(kind="complexity")
@@ -107,3 +111,8 @@ def test_a_response_may_grow_from_a_word_to_paragraphs():
     answer = numbered(30)
     assert fault(answer, "Yes.", plan=EvolvePlan(kind="quality")) is None
     assert fault(answer, "Yes.") == "too long"
+
+
+def test_the_document_lists_every_reason():
+    listed = first_cells(sections(text_of("docs/evolving.md"))["Elimination"])
+    assert sorted(listed) == sorted(get_args(Elimination))
