@@ -51,6 +51,20 @@ def conversation(number: int) -> Conversation:
     return Conversation(tuple(said))
 
 
+def empty_project(path: Path) -> Path:
+    """A closed project file without rows, named as the file."""
+    shutil.copyfile(_empty(path.name), path)
+    return path
+
+
+@cache
+def _empty(name: str) -> Path:
+    path = _templates() / "empty" / name
+    path.parent.mkdir(exist_ok=True)
+    Project.open(path, create=True).close()
+    return path
+
+
 def prepared_project(path: Path, rows: int = 60) -> Path:
     """A closed project file with `rows` conversations, one duplicate and one reject."""
     path.parent.mkdir(exist_ok=True)

@@ -29,7 +29,9 @@ POOLS = Path(__file__).parents[2] / "shared" / "data" / "pools"
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project of its own."""
-    with Project.open(tmp_path / "test.duckdb", create=True) as made:
+    from tests.builders import empty_project
+
+    with Project.open(empty_project(tmp_path / "test.duckdb")) as made:
         yield made
 
 

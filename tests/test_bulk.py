@@ -59,7 +59,7 @@ def explore(form: AppTest | None = None, **address: str) -> AppTest:
         app.query_params[key] = value
     if form is not None and state.BULK in form.session_state:
         app.session_state[state.BULK] = form.session_state[state.BULK]
-    return opened(app.run(), "explore")
+    return opened(app, "explore")
 
 
 def test_the_menu_tells_how_many_rows_are_in_view(path: Path) -> None:

@@ -36,7 +36,7 @@ def compare_page(**query: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    page = app.run().switch_page("pages/compare.py").run()
+    page = app.switch_page("pages/compare.py").run()
     assert not page.exception, page.exception
     return page
 

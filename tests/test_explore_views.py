@@ -36,7 +36,7 @@ def explore(view: str, **address: str) -> AppTest:
     app.query_params["shown"] = view
     for key, value in address.items():
         app.query_params[key] = value
-    return opened(app.run(), "explore")
+    return opened(app, "explore")
 
 
 def tables(page: AppTest) -> str:

@@ -58,7 +58,7 @@ def reviewed(projects: Path) -> Project:
 
 
 def test_preference_rows_are_counted_before_they_are_made(reviewed: Project) -> None:
-    page = opened(AppTest.from_file(APP, default_timeout=60).run(), "export")
+    page = opened(AppTest.from_file(APP, default_timeout=60), "export")
     assert "KTO of 2 verdicts in first *look*: 1 wanted, 1 not." in texts(page)
     page.button_group(key="preference_kind").set_value("dpo").run()
     assert "DPO of 1 edited row and 0 imported pairs" in texts(page)
@@ -79,7 +79,7 @@ def test_preference_rows_of_llama_factory_come_with_their_entry(reviewed: Projec
 
 
 def test_exports_that_differ_in_their_extension_are_shown_side_by_side(exports: Path) -> None:
-    page = opened(AppTest.from_file(APP, default_timeout=60).run(), "export")
+    page = opened(AppTest.from_file(APP, default_timeout=60), "export")
     said = texts(page)
     assert "replay same.json.manifest.json" in "\n".join(str(code.value) for code in page.code)
     assert "replay same.jsonl.manifest.json" in "\n".join(str(code.value) for code in page.code)
@@ -89,7 +89,7 @@ def test_exports_that_differ_in_their_extension_are_shown_side_by_side(exports: 
 
 
 def test_a_file_that_is_there_is_replaced_with_a_tick_only(exports: Path) -> None:
-    page = opened(AppTest.from_file(APP, default_timeout=60).run(), "export")
+    page = opened(AppTest.from_file(APP, default_timeout=60), "export")
 
     def export_button() -> bool:
         return next(b for b in page.button if b.label == "Export 7 conversations").disabled

@@ -35,7 +35,7 @@ def explore(app: AppTest, **address: str) -> AppTest:
     app.query_params["project"] = "topics"
     for key, value in address.items():
         app.query_params[key] = value
-    return opened(app.run(), "explore")
+    return opened(app, "explore")
 
 
 def chips(page: AppTest, place: str = "filter") -> list[str]:
@@ -234,7 +234,7 @@ def select(app: AppTest, **address: str) -> AppTest:
     app.query_params["project"] = "topics"
     for key, value in address.items():
         app.query_params[key] = value
-    return opened(app.run(), "select")
+    return opened(app, "select")
 
 
 def test_the_rule_on_select_has_the_same_chips(app: AppTest) -> None:

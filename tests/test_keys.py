@@ -116,7 +116,7 @@ def test_the_score_page_shows_and_keeps_no_key(
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     prepared_project(projects / "p.duckdb")
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     app.switch_page("pages/score.py").run()
     app.segmented_control(key="part").set_value("Run a model").run()
     app.selectbox(key="model_quality").set_value("endpoint").run()

@@ -21,10 +21,10 @@ APP = str(Path(__file__).parents[1] / "app.py")
 
 @pytest.fixture
 def app(projects: Path) -> AppTest:
-    """The app on a prepared project."""
+    """The app on a prepared project, not yet run."""
     projects.mkdir()
     prepared_project(projects / "topics.duckdb")
-    return AppTest.from_file(APP, default_timeout=60).run()
+    return AppTest.from_file(APP, default_timeout=60)
 
 
 def texts(app: AppTest) -> str:
@@ -41,8 +41,8 @@ def opened(app: AppTest, page: str) -> AppTest:
 
 
 def test_the_pool_page_adds_up_the_rows(app: AppTest) -> None:
+    assert "62 rows read = 60 imported + 1 duplicates + 1 rejected" in texts(app.run())
     assert not app.exception, app.exception
-    assert "62 rows read = 60 imported + 1 duplicates + 1 rejected" in texts(app)
 
 
 def test_the_score_page_tells_scored_and_failed(app: AppTest) -> None:
@@ -91,7 +91,7 @@ def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -
     projects.mkdir()
     with Project.open(prepared_project(projects / "topics.duckdb")) as project:
         select_and_save(project, SelectionRule(threshold=0.99, budget=7), "seven")
-    app = AppTest.from_file(APP, default_timeout=60).run()
+    app = AppTest.from_file(APP, default_timeout=60)
     page = opened(app, "export")
     assert any(b.label == "Export 7 conversations" for b in page.button)
     assert "7 of 60 selected at similarity 0.99" in texts(page)
@@ -103,7 +103,7 @@ def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -
 def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: str) -> None:
     projects.mkdir()
     Project.open(projects / "empty.duckdb", create=True).close()
-    app = AppTest.from_file(APP, default_timeout=60).run()
+    app = AppTest.from_file(APP, default_timeout=60)
     said = texts(opened(app, page))
     wanted = {
         "pool": "Load one or more files below",

@@ -34,7 +34,7 @@ def visit(page: str = "pool", **query: str) -> AppTest:
     """A new session that opens a link."""
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params.update(query)
-    return ran(app.run().switch_page(f"pages/{page}.py").run())
+    return ran(app.switch_page(f"pages/{page}.py").run())
 
 
 def ran(app: AppTest) -> AppTest:

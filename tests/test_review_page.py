@@ -29,7 +29,7 @@ def review(**address: str) -> AppTest:
     app.query_params["project"] = "topics"
     for key, value in address.items():
         app.query_params[key] = value
-    return opened(app.run(), "review")
+    return opened(app, "review")
 
 
 # making a queue

@@ -48,7 +48,7 @@ def view(doing: str, name: str = "Eve", **address: str) -> AppTest:
     app.session_state["author"] = name
     for key, value in ({"project": "topics", "queue": "1", "doing": doing} | address).items():
         app.query_params[key] = value
-    return opened(app.run(), "review")
+    return opened(app, "review")
 
 
 def project_of(path: Path) -> Project:

@@ -43,7 +43,7 @@ def page(projects: Path) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params["project"] = "topics"
     app.query_params["filter"] = "where=row % 2 = 1"
-    return opened(app.run(), "explore")
+    return opened(app, "explore")
 
 
 def test_the_list_has_the_rows_in_view_and_the_first_is_read(page: AppTest) -> None:

@@ -43,7 +43,7 @@ def ran(app: AppTest) -> AppTest:
 
 
 def score_page(part: str = "Run a model") -> AppTest:
-    app = ran(AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/score.py").run())
+    app = ran(AppTest.from_file(APP, default_timeout=60).switch_page("pages/score.py").run())
     return ran(app.segmented_control(key="part").set_value(part).run())
 
 

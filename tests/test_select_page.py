@@ -29,7 +29,7 @@ def select_page(**query: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    return ran(app.run().switch_page("pages/select.py").run())
+    return ran(app.switch_page("pages/select.py").run())
 
 
 def ran(page: AppTest) -> AppTest:

@@ -31,8 +31,6 @@ class Windows:
             app.user = {"is_logged_in": True, "email": email, "name": email.partition("@")[0]}
         window = Window(self, app, f"window {len(self.opened) + 1}")
         self.opened.append(window)
-        window.run()
-        self.current = window.name
         app.switch_page(f"pages/{page}.py")
         return window.run()
 

@@ -11,6 +11,7 @@ acts may do that, and where the log of who did what is written; nothing else tou
 
 from __future__ import annotations
 
+import atexit
 import errno
 import json
 import os
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -370,16 +372,41 @@ def look_at(path: Path) -> None:
         ) from error
     if begins[8:] != b"DUCK":
         raise ProjectError(_no_project(path))
-    with duckdb.connect() as other:
-        quoted = str(path).replace("'", "''")
-        other.execute(f"ATTACH '{quoted}' AS file (READ_ONLY)")
-        tables = other.execute(
+    with _attached(path) as looker:
+        tables = looker.execute(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'"
         )
         if not {name for (name,) in tables.fetchall()} >= _OURS:
             raise ProjectError(_no_project(path))
         query = "SELECT value::BIGINT FROM file.meta WHERE key = 'schema_version'"
-        _check_version(whole_number(other, query), path)
+        _check_version(whole_number(looker, query), path)
+
+
+_looking = threading.Lock()
+
+
+@cache
+def _looker() -> duckdb.DuckDBPyConnection:
+    """A DuckDB without a file of its own: making one takes ten times as long as a look."""
+    atexit.register(_looker.cache_clear)
+    return duckdb.connect(config={"threads": 1})
+
+
+@contextmanager
+def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A project file to be read only, as the database `file`; nobody else looks meanwhile."""
+    quoted = str(path).replace("'", "''")
+    with _looking:
+        try:
+            looker = _looker()
+            looker.execute(f"ATTACH '{quoted}' AS file (READ_ONLY)")
+            try:
+                yield looker
+            finally:
+                looker.execute("DETACH file")
+        except duckdb.Error:
+            _looker.cache_clear()  # some errors end all work of a DuckDB
+            raise
 
 
 def _check_version(found: int, path: Path) -> None:
