@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deita_core.errors import EvolvingError
+from deita_core.errors import EvolvingError, ModelError
 from deita_core.evolving.chain import evolve_chain, kept
 from deita_core.evolving.plan import EvolvePlan
 from deita_core.evolving.prompts import our_prompts
@@ -133,6 +133,14 @@ def test_a_seed_that_cannot_start_comes_back_alone_and_nothing_is_asked():
     assert alone.eliminated == "too long"
     assert "2,4" in str(alone.detail)
     assert chat.asked == []
+
+
+def test_what_ends_the_run_is_no_fate_of_a_variant():
+    def refuse(_: ChatRequest) -> Said:
+        raise ModelError("the key is refused")
+
+    with pytest.raises(ModelError, match="the key is refused"):
+        evolve(ScriptedChat(refuse))
 
 
 def test_evolved_instructions_are_answered_when_asked_for():
