@@ -100,7 +100,7 @@ def test_a_run_keeps_its_seeds_with_their_texts(project: Project) -> None:
     assert seeds[1].instruction == conversation(5).turns[1].instruction == "And then?"
     assert seeds[1].response == "Then it goes on."
     assert seed_rows(project, run).tolist() == [4, 5, 9]
-    assert seeds_left(project, run, 1) == seeds[:1]
+    assert seeds_left(project, run, below=1) == seeds[:1]
 
 
 def test_the_same_name_with_the_same_plan_goes_on_and_with_another_is_refused(

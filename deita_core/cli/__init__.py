@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Exit, Option, Typer
 
 from deita_core import VERSION
-from deita_core.cli import care, commands, comparing, groups, review, rows
+from deita_core.cli import care, commands, comparing, evolving, groups, review, rows
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -54,6 +54,12 @@ _COMMANDS = (
     (review.decisions, "decisions", "--queue first --out decisions.jsonl"),
     (review.preferences, "preferences", "kto --queue first --out kto.jsonl"),
     (review.agreement, "agreement", "first --json"),
+    (
+        evolving.evolve,
+        "evolve",
+        "--kind complexity --seeds 200 --model NAME --base-url http://localhost:8000/v1",
+    ),
+    (evolving.chains, "chains", "complexity --chain 3"),
     (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),

@@ -7,6 +7,7 @@ Runs have a counter of their own and leave the data version alone: the pool is a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from deita_core import people
 from deita_core.conversation import without_surrogates
 from deita_core.errors import ProjectError
 from deita_core.evolving.variant import Ranking, Seed, Variant
+from deita_core.models.spending import Spent
 from deita_core.project.answers import add_answers
 from deita_core.project.store import Project, check_name, count_up, next_number, none_such, now
 
@@ -47,7 +49,7 @@ class EvolutionPlan:
 class Evolution:
     """A run, and what it has come to.
 
-    chains: its seeds; done: those with nothing left to ask; complete: of these, with a variant kept
+    unfit: rows that were due as seeds and passed over, by reason. chains: its seeds; done: those with nothing left to ask; complete: of these, with a variant kept
     in the last round; ranked: with at least one pass that gave scores. kept: variants without the
     seeds; eliminated: attempts that were. requests: answers that this run paid for, and their
     tokens. made: UTC.
@@ -60,6 +62,7 @@ class Evolution:
     prompts: str
     rounds: int
     spec: str
+    unfit: Mapping[str, int]
     author: str
     made: datetime
     chains: int
@@ -91,11 +94,12 @@ def begin_evolution(
     plan: EvolutionPlan,
     seeds: Sequence[tuple[int, int]],
     *,
+    unfit: Mapping[str, int] | None = None,
     author: str = "",
 ) -> int:
     """Make a run of these seeds (row, turn); returns its number.
 
-    author: of who logged in, it is their own name whatever is given here. Raises ProjectError for
+    unfit: why rows were passed over, and how many. author: of who logged in, it is their own name whatever is given here. Raises ProjectError for
     a name that is taken, and for no seeds.
     """
     name = check_name(name, "evolution")
@@ -107,7 +111,7 @@ def begin_evolution(
             raise ProjectError(f"there is an evolution {name!r} already: choose another name")
         number = next_number(cursor, "evolutions", "evolution")
         cursor.execute(
-            "INSERT INTO evolutions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO evolutions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 number,
                 name,
@@ -116,6 +120,7 @@ def begin_evolution(
                 plan.prompts,
                 plan.rounds,
                 plan.spec,
+                json.dumps(dict(unfit or {}), ensure_ascii=False),
                 people.author(author),
                 now(),
             ],
@@ -125,7 +130,7 @@ def begin_evolution(
             [number, [row for row, _ in seeds], [turn for _, turn in seeds]],
         )
         count_up(cursor, EVOLUTIONS_VERSION)
-        what |= {"evolution": number, "seeds": len(seeds)}
+        what |= {"evolution": number, "seeds": len(seeds), "unfit": dict(unfit or {})}
     return number
 
 
@@ -150,25 +155,36 @@ def same_evolution(project: Project, name: str, plan: EvolutionPlan) -> int | No
     return int(number)
 
 
-def seeds_left(project: Project, evolution: int, most: int | None = None) -> list[Seed]:
+def seeds_left(project: Project, evolution: int, *, below: int | None = None) -> list[Seed]:
     """The seeds of the chains that are not done, with their texts, in the order of the chains.
 
-    most: how many chains at most.
+    below: only of chains with a lower number.
     """
     from deita_core.conversation import Conversation
 
     found = project.rows(
         "SELECT h.chain, h.row, h.turn, c.messages, c.tools FROM chains h "
         "JOIN conversations c USING (row) WHERE h.evolution = ? AND NOT h.done "
-        "ORDER BY h.chain LIMIT ?",
+        "AND (? IS NULL OR h.chain < ?) ORDER BY h.chain",
         evolution,
-        most if most is not None else 1 << 31,
+        below,
+        below,
     )
     seeds = []
     for chain, row, turn, messages, tools in found:
         said = Conversation.from_json(messages, tools).turns[turn]
         seeds.append(Seed(chain, row, turn, said.instruction, said.response))
     return seeds
+
+
+def paid_by(project: Project, evolution: int) -> Spent:
+    """What a run has spent so far: the answers that it was the first to ask for."""
+    found = project.rows(
+        "SELECT count(*), coalesce(sum(prompt_tokens), 0)::BIGINT, "
+        "coalesce(sum(answer_tokens), 0)::BIGINT FROM answers WHERE evolution = ?",
+        evolution,
+    )[0]
+    return Spent(requests=found[0], prompt_tokens=found[1], answer_tokens=found[2])
 
 
 def add_chains(
@@ -217,7 +233,7 @@ def variant_table(variants: Iterable[Variant]) -> pa.Table:
     schema = pa.schema(
         [(name, small) for name in ("chain", "round", "attempt", "parent")]
         + [(name, text) for name in ("method", "instruction", "response", "eliminated")]
-        + [(name, text) for name in ("detail", "request", "model", "prompts")]
+        + [(name, text) for name in ("detail", "request", "answer_request", "model", "prompts")]
         + [("prompt_tokens", whole), ("answer_tokens", whole), ("seconds", pa.float64())]
     )
     return pa.Table.from_pylist([_storable(asdict(one)) for one in variants], schema)
@@ -238,6 +254,8 @@ def ranking_table(rankings: Iterable[Ranking]) -> pa.Table:
             ("scores", pa.list_(pa.float64())),
             ("reason", text),
             ("requests", pa.list_(text)),
+            ("model", text),
+            ("prompts", text),
         ]
     )
     rows = [
@@ -250,6 +268,8 @@ def ranking_table(rankings: Iterable[Ranking]) -> pa.Table:
             "scores": [one.scores[place] for place in sorted(one.scores)],
             "reason": one.reason,
             "requests": list(one.requests),
+            "model": one.model,
+            "prompts": one.prompts,
         }
         for one in rankings
     ]
@@ -281,7 +301,7 @@ begun AS (
            count(*) FILTER (h.done AND l.round = e.rounds) AS complete
     FROM chains h JOIN evolutions e USING (evolution)
     LEFT JOIN last l ON l.evolution = h.evolution AND l.chain = h.chain GROUP BY h.evolution)
-SELECT e.evolution, e.name, e.kind, e.model, e.prompts, e.rounds, e.spec, e.author, e.made,
+SELECT e.evolution, e.name, e.kind, e.model, e.prompts, e.rounds, e.spec, e.unfit, e.author, e.made,
        b.chains, b.done, b.complete, coalesce(r.chains, 0), coalesce(a.kept, 0),
        coalesce(a.eliminated, 0), coalesce(p.requests, 0), coalesce(p.prompt_tokens, 0),
        coalesce(p.answer_tokens, 0)
@@ -290,9 +310,15 @@ LEFT JOIN ranked r USING (evolution) LEFT JOIN paid p USING (evolution) ORDER BY
 """
 
 
+_UNFIT = 7  # its place in a row of the query
+
+
 def evolutions(project: Project) -> list[Evolution]:
     """Every run with its counts, newest first."""
-    return [Evolution(*row) for row in project.rows(_RUNS)]
+    found = [list(row) for row in project.rows(_RUNS)]
+    for row in found:
+        row[_UNFIT] = json.loads(row[_UNFIT])
+    return [Evolution(*row) for row in found]
 
 
 def find_evolution(project: Project, name: str) -> Evolution:
@@ -368,8 +394,7 @@ class CostLeft:
 _PER_CHAIN = """
 WITH asked AS (
     SELECT DISTINCT v.chain, unnest(v.keys) AS key FROM (
-        SELECT chain, [request] AS keys FROM variants
-        WHERE evolution = $1 AND request IS NOT NULL
+        SELECT chain, [request, answer_request] AS keys FROM variants WHERE evolution = $1
         UNION ALL SELECT chain, requests FROM rankings WHERE evolution = $1) v)
 SELECT coalesce(sum(a.prompt_tokens), 0)::BIGINT, coalesce(sum(a.answer_tokens), 0)::BIGINT
 FROM asked JOIN answers a USING (key)

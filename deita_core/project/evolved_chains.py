@@ -177,7 +177,7 @@ def variants_of(project: Project, evolution: int, chain: int | None = None) -> l
     """The variants of a chain, or of all of a run: by chain, round and attempt."""
     found = project.rows(
         "SELECT chain, round, attempt, parent, method, instruction, response, eliminated, detail, "
-        "request, model, prompts, prompt_tokens, answer_tokens, seconds FROM variants "
+        "request, answer_request, model, prompts, prompt_tokens, answer_tokens, seconds FROM variants "
         "WHERE evolution = $1 AND ($2 IS NULL OR chain = $2) ORDER BY chain, round, attempt",
         evolution,
         chain,
@@ -188,7 +188,8 @@ def variants_of(project: Project, evolution: int, chain: int | None = None) -> l
 def rankings_of(project: Project, evolution: int, chain: int | None = None) -> list[Ranking]:
     """The rankings of a chain, or of all of a run: by chain, those together first, by pass."""
     found = project.rows(
-        "SELECT chain, draw, shown, rounds, scores, reason, direct, requests FROM rankings "
+        "SELECT chain, draw, shown, rounds, scores, reason, direct, requests, model, prompts "
+        "FROM rankings "
         "WHERE evolution = $1 AND ($2 IS NULL OR chain = $2) "
         "ORDER BY chain, direct, draw, rounds, requests",
         evolution,
@@ -203,8 +204,10 @@ def rankings_of(project: Project, evolution: int, chain: int | None = None) -> l
             reason,
             direct,
             tuple(requests),
+            model,
+            prompts,
         )
-        for chain, draw, shown, rounds, scores, reason, direct, requests in found
+        for chain, draw, shown, rounds, scores, reason, direct, requests, model, prompts in found
     ]
 
 

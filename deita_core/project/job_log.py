@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deita_core.models.spending import Spent
 from deita_core.people import Person, require
 from deita_core.project.store import Project, next_number, now
 
@@ -18,7 +19,7 @@ State = Literal["waiting", "running", "done", "cancelled", "failed"]
 RESUMABLE = frozenset({"cancelled", "failed"})
 _ACTIVE = ("waiting", "running")
 # Parameters that the log leaves to the job's own record: long, or an address that may hold a key.
-_LONG = frozenset({"rule", "options"})
+_LONG = frozenset({"rule", "options", "prompts"})
 
 
 class ScorerNote(BaseModel):
@@ -38,7 +39,8 @@ class Progress(BaseModel):
     item, item_done: the file or dataset it is at, and how many of its rows are done.
     found: rows kept or pairs found so far. floor: of the pairs' similarity.
     model_rate, tokens_rate: rows and (about) tokens a second of the model's own time.
-    health: of the scores, by dimension. result: what it has to say at its end.
+    health: of the scores, by dimension. counts: what came of it so far, by what it is called.
+    spent: on a chat model. result: what it has to say at its end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,8 @@ class Progress(BaseModel):
     model_rate: float | None = None
     tokens_rate: float | None = None
     health: Mapping[str, ScorerNote] = Field(default_factory=dict)
+    counts: Mapping[str, int] = Field(default_factory=dict)
+    spent: Spent | None = None
     result: tuple[str, ...] = ()
 
     @property
@@ -75,6 +79,9 @@ class Progress(BaseModel):
         """What there is to say beside done and total."""
         if self.result:
             return "; ".join(self.result)
+        if self.spent is not None:
+            counted = (f"{count:,} {name}" for name, count in self.counts.items())
+            return "; ".join([", ".join(counted), self.spent.sentence()])
         if self.model_rate is not None:
             return "; ".join([f"{_figures(self.model_rate)} rows/s, {self.speed}", *self.notes])
         if self.item is not None:

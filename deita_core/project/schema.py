@@ -131,7 +131,7 @@ CREATE TABLE answers (
 CREATE TABLE evolutions (
     evolution INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, kind VARCHAR NOT NULL,
     model VARCHAR NOT NULL, prompts VARCHAR NOT NULL, rounds INTEGER NOT NULL,
-    spec VARCHAR NOT NULL, author VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
+    spec VARCHAR NOT NULL, unfit VARCHAR NOT NULL, author VARCHAR NOT NULL, made TIMESTAMP NOT NULL);
 CREATE TABLE chains (
     evolution INTEGER NOT NULL, chain INTEGER NOT NULL, row INTEGER NOT NULL,
     turn INTEGER NOT NULL, done BOOLEAN NOT NULL DEFAULT false);
@@ -140,11 +140,12 @@ CREATE TABLE variants (
     attempt INTEGER NOT NULL, parent INTEGER, method VARCHAR, instruction VARCHAR NOT NULL,
     response VARCHAR, eliminated VARCHAR, detail VARCHAR, request VARCHAR,
     model VARCHAR NOT NULL, prompts VARCHAR NOT NULL, prompt_tokens BIGINT NOT NULL,
-    answer_tokens BIGINT NOT NULL, seconds DOUBLE NOT NULL);
+    answer_tokens BIGINT NOT NULL, seconds DOUBLE NOT NULL, answer_request VARCHAR);
 CREATE TABLE rankings (
     evolution INTEGER NOT NULL, chain INTEGER NOT NULL, draw INTEGER NOT NULL,
     direct BOOLEAN NOT NULL, shown INTEGER[] NOT NULL, rounds INTEGER[] NOT NULL,
-    scores DOUBLE[] NOT NULL, reason VARCHAR, requests VARCHAR[] NOT NULL);
+    scores DOUBLE[] NOT NULL, reason VARCHAR, requests VARCHAR[] NOT NULL,
+    model VARCHAR NOT NULL, prompts VARCHAR NOT NULL);
 CREATE TABLE rank_edits (
     number BIGINT PRIMARY KEY, evolution INTEGER NOT NULL, chain INTEGER NOT NULL,
     round INTEGER NOT NULL, score DOUBLE, before DOUBLE, replaces BIGINT, why VARCHAR NOT NULL,

@@ -5,6 +5,7 @@ from deita_core.jobs.kinds.clusters import ClusterSpec
 from deita_core.jobs.kinds.comparing import MatchSpec, MeasuresSpec, StabilitySpec
 from deita_core.jobs.kinds.contamination import ContaminationSpec
 from deita_core.jobs.kinds.duplicates import TextDuplicatesSpec
+from deita_core.jobs.kinds.evolve import EvolveSpec
 from deita_core.jobs.kinds.export import ExportSpec
 from deita_core.jobs.kinds.import_pool import ImportSpec
 from deita_core.jobs.kinds.model_runs import EmbedSpec, ScoreSpec
@@ -18,6 +19,7 @@ __all__ = [
     "ClusterSpec",
     "ContaminationSpec",
     "EmbedSpec",
+    "EvolveSpec",
     "ExportScoresSpec",
     "ExportSpec",
     "GraphSpec",
@@ -52,5 +54,6 @@ KINDS: dict[str, type[JobSpec]] = {
         MatchSpec,
         MeasuresSpec,
         StabilitySpec,
+        EvolveSpec,
     )
 }
