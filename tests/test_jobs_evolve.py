@@ -252,12 +252,13 @@ def test_evolved_variants_join_the_pool_with_their_lineage(
 
 
 def test_the_limit_holds_over_all_jobs_of_a_run(project: Project, server: Server) -> None:
+    plan = EvolvePlan(kind="complexity", rounds=3, most_tokens=64)
     for job in (1, 2):
-        limited = evolve(server, limit=SpendingLimit(most_tokens=12_000))
-        with pytest.raises(SpendingCapError, match="12,000 tokens"):
+        limited = evolve(server, plan=plan, limit=SpendingLimit(most_tokens=5500))
+        with pytest.raises(SpendingCapError, match="5,500 tokens"):
             Worker(project, limited, job).run()
     run = find_evolution(project, "run")
-    assert 0 < run.prompt_tokens + run.answer_tokens <= 12_000
-    Worker(project, evolve(server), 3).run()
+    assert 0 < run.prompt_tokens + run.answer_tokens <= 5500
+    Worker(project, evolve(server, plan=plan), 3).run()
     assert find_evolution(project, "run").done == 6
     assert times_asked(server) == 1

@@ -170,9 +170,7 @@ def evolve(
 
 
 def _say_run(project: Project, run: Evolution, limit: SpendingLimit, as_json: bool) -> None:
-    left = cost_left(
-        project, run.evolution, price_in=limit.price_in, price_out=limit.price_out
-    )
+    left = cost_left(project, run.evolution, price_in=limit.price_in, price_out=limit.price_out)
     if as_json:
         print_json(_run_record(project, run, left))
         return

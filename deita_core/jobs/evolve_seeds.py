@@ -91,8 +91,7 @@ def _rows_of(project: Project, ids: Sequence[str]) -> NDArray[np.int64]:
 def _texts(project: Project, order: NDArray[np.int64]) -> Iterator[tuple[int, Conversation]]:
     """The conversations of these rows, read as far as they are asked for."""
     query = (
-        "SELECT row, messages, tools FROM conversations "
-        "WHERE row IN (SELECT unnest(?::INTEGER[]))"
+        "SELECT row, messages, tools FROM conversations WHERE row IN (SELECT unnest(?::INTEGER[]))"
     )
     for start in range(0, len(order), _FETCHED_AT_ONCE):
         rows = order[start : start + _FETCHED_AT_ONCE].tolist()

@@ -48,13 +48,15 @@ async def open_chat(
     options: ModelOptions,
     log: AnswerLog,
     limit: SpendingLimit | None = None,
+    before: Spent | None = None,
 ) -> AsyncIterator[OpenChat]:
     """The chat model of that name, for the time of a run.
 
+    before: what the run spent before it was stopped, which counts towards the limit.
     At the end the answers that are on their way still come in and are kept. Raises ModelError when
     there is no such model, a key that was named is not set, or the limit cannot be kept.
     """
-    chat = EndpointChat(*parts_of_name(name), options, log, limit)
+    chat = EndpointChat(*parts_of_name(name), options, log, limit, before)
     async with chat.client.open():
         yield chat
 
@@ -73,12 +75,13 @@ class EndpointChat:
         options: ModelOptions,
         log: AnswerLog,
         limit: SpendingLimit | None = None,
+        before: Spent | None = None,
     ) -> None:
         self.client = EndpointClient(base_url, options)
         self.id = f"{model}@{self.client.base_url}"
         self._wire = ChatWire(model)
         self._log = log
-        self._purse = Purse(limit)
+        self._purse = Purse(limit, before=before)
         self._failures = Failures(self.client.base_url, "check that it is a chat endpoint")
         self._asking: dict[str, asyncio.Lock] = {}
 

@@ -117,22 +117,29 @@ class Spent(BaseModel):
 class Purse:
     """Counts what is spent, and sets aside what is in flight.
 
-    share: of the prices that is paid (a half by the batch interface).
+    share: of the prices that is paid (a half by the batch interface). before: what the run spent
+    before it was stopped, which counts as well.
     """
 
-    def __init__(self, limit: SpendingLimit | None = None, share: float = 1.0) -> None:
+    def __init__(
+        self,
+        limit: SpendingLimit | None = None,
+        share: float = 1.0,
+        before: Spent | None = None,
+    ) -> None:
+        before = before or Spent()
         self._limit = limit or SpendingLimit()
         self._share = share
         self._aside_tokens = 0
         self._aside_money = 0.0
         self._changed: asyncio.Event | None = None
         self.in_flight = 0
-        self.requests = 0
+        self.requests = before.requests
         self.from_log = 0
         self.failed = 0
-        self.uncounted = 0
-        self.prompt_tokens = 0
-        self.answer_tokens = 0
+        self.uncounted = before.uncounted
+        self.prompt_tokens = before.prompt_tokens
+        self.answer_tokens = before.answer_tokens
 
     @property
     def money(self) -> float | None:

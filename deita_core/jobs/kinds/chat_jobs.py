@@ -72,11 +72,12 @@ class ChatJob(JobSpec):
         """The prompts, checked."""
         return our_prompts() if self.prompts is None else read_prompts(self.prompts)
 
-    def write_known(self, project: Project, folder: Path, before: Spent) -> None:
-        """Owner: write what is known already, and what was spent before."""
+    def write_known(self, project: Project, folder: Path, before: Callable[[], Spent]) -> None:
+        """Owner: write what is known already, and what was spent `before`, told when all of it is
+        in the project."""
         keep_left_answers(project)
         write_answers(project, self.chat, folder / _KNOWN)
-        (folder / _BEFORE).write_text(before.model_dump_json(), encoding="utf-8")
+        (folder / _BEFORE).write_text(before().model_dump_json(), encoding="utf-8")
 
     def ask_all(
         self,
@@ -118,7 +119,7 @@ class _Batch(Generic[T]):
         self, work: Callable[[OpenChat], Iterable[Coroutine[Any, Any, T]]], before: Spent
     ) -> None:
         job = self._job
-        async with open_chat(job.chat, job.options, self._log, job.limit) as chat:
+        async with open_chat(job.chat, job.options, self._log, job.limit, before) as chat:
 
             def tell() -> None:
                 untold, self._untold = self._untold, []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -128,7 +129,7 @@ class EvolveSpec(ChatJob):
         if evolution is None:
             found = chosen_seeds(project, self.seeds, self.plan)
             evolution = begin_evolution(project, self.name, plan, found.seeds, unfit=found.unfit)
-        self.write_known(project, folder, paid_by(project, evolution))
+        self.write_known(project, folder, partial(paid_by, project, evolution))
         left = seeds_left(project, evolution, below=self.first)
         given = {"evolution": evolution, "seeds": [asdict(one) for one in left]}
         (folder / "seeds.json").write_text(json.dumps(given), encoding="utf-8")
