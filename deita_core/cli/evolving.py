@@ -57,17 +57,13 @@ from deita_core.project.evolved_chains import (
 class ChatOptions:
     """Which chat model is asked, and what it may cost."""
 
-    model: str = value(
-        ..., "NAME", "the chat model: its name at --base-url, or local:FOLDER of transformers"
-    )
+    model: str = value(..., "NAME", "the chat model: its name at --base-url")
     base_url: str | None = value(None, "URL", "of an OpenAI-compatible endpoint")
     key_variable: str | None = value(
         None, "NAME", "variable with the endpoint's API key (default: DEITA_ENDPOINT_KEY)"
     )
     requests: int | None = value(None, "N", "at once at most (default: adapts to the endpoint)")
     timeout: float | None = value(None, "SECONDS", "for one answer")
-    device: str | None = value(None, "NAME", "of a local model (default: the best here)")
-    batch: bool = flag("--batch", "by OpenAI's batch interface: half the price, within a day")
     prompts: Path | None = value(None, "FILE", "prompts of your own, in TOML (see the docs)")
     most_tokens: int | None = value(None, "N", "stop before more tokens than these are spent")
     most_money: float | None = value(None, "X", "stop before more money than this is spent")
@@ -83,7 +79,6 @@ class ChatOptions:
     def options(self) -> ModelOptions:
         """How it runs."""
         return ModelOptions(
-            device=self.device,
             requests=self.requests,
             key_variable=self.key_variable,
             timeout=self.timeout,
@@ -161,7 +156,6 @@ def evolve(
             chat=asking.chat,
             options=asking.options,
             limit=asking.limit,
-            batch=asking.batch,
             prompts=asking.prompts_text,
             first=PILOT if pilot else None,
         )
@@ -264,7 +258,7 @@ def _list_chains(
 def _line(one: ChainLine, run: Evolution) -> str:
     fate = f"{one.kept} of {run.rounds} rounds" if one.done else "not done"
     reasons = f", eliminated: {', '.join(one.reasons)}" if one.reasons else ""
-    ranks = f", {one.passes} passes" if one.passes else ""
+    ranks = f", {one.passes} {'pass' if one.passes == 1 else 'passes'}" if one.passes else ""
     return one_line(f"{one.chain}: {fate}{reasons}{ranks}  {one.preview[:70]}")
 
 

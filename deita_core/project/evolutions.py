@@ -49,10 +49,10 @@ class EvolutionPlan:
 class Evolution:
     """A run, and what it has come to.
 
-    unfit: rows that were due as seeds and passed over, by reason. chains: its seeds; done: those with nothing left to ask; complete: of these, with a variant kept
-    in the last round; ranked: with at least one pass that gave scores. kept: variants without the
-    seeds; eliminated: attempts that were. requests: answers that this run paid for, and their
-    tokens. made: UTC.
+    unfit: rows that were due as seeds and passed over, by reason. chains: its seeds; done: those
+    with nothing left to ask; complete: of these, with a variant kept in the last round; ranked:
+    with at least one pass that gave scores. kept: variants without the seeds; eliminated: attempts
+    that were. requests: answers that this run paid for, and their tokens. made: UTC.
     """
 
     evolution: int
@@ -99,8 +99,8 @@ def begin_evolution(
 ) -> int:
     """Make a run of these seeds (row, turn); returns its number.
 
-    unfit: why rows were passed over, and how many. author: of who logged in, it is their own name whatever is given here. Raises ProjectError for
-    a name that is taken, and for no seeds.
+    unfit: why rows were passed over, and how many. author: of who logged in, it is their own name
+    whatever is given here. Raises ProjectError for a name that is taken, and for no seeds.
     """
     name = check_name(name, "evolution")
     if not seeds:

@@ -177,7 +177,8 @@ def variants_of(project: Project, evolution: int, chain: int | None = None) -> l
     """The variants of a chain, or of all of a run: by chain, round and attempt."""
     found = project.rows(
         "SELECT chain, round, attempt, parent, method, instruction, response, eliminated, detail, "
-        "request, answer_request, model, prompts, prompt_tokens, answer_tokens, seconds FROM variants "
+        "request, answer_request, model, prompts, prompt_tokens, answer_tokens, seconds "
+        "FROM variants "
         "WHERE evolution = $1 AND ($2 IS NULL OR chain = $2) ORDER BY chain, round, attempt",
         evolution,
         chain,

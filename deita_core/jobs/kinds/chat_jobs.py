@@ -57,15 +57,13 @@ class ChatJob(JobSpec):
     """Asks a chat model.
 
     chat: its name (see `models.chat_models`). limit: of what may be spent in all, before the job
-    was stopped and after. prompts: the text of a user's file of prompts, None for ours. batch: by
-    the batch interface of the endpoint, at half the price.
+    was stopped and after. prompts: the text of a user's file of prompts, None for ours.
     """
 
     chat: ChatName
     options: ModelOptions = ModelOptions()
     limit: SpendingLimit = SpendingLimit()
     prompts: str | None = None
-    batch: bool = False
 
     @property
     def read_prompts(self) -> Prompts:

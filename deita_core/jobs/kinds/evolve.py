@@ -106,7 +106,7 @@ class EvolveSpec(ChatJob):
     first: int | None = None
 
     def check(self, project: Project) -> None:
-        """Raises DeitaError for methods that the prompts lack, no seeds, or a name that is taken."""
+        """Raises DeitaError for unknown methods, no seeds, or a name that is taken."""
         self.read_prompts.methods(self.plan)
         if same_evolution(project, self.name, self.evolution_plan()) is None:
             chosen_seeds(project, self.seeds, self.plan)
