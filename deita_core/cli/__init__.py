@@ -60,6 +60,8 @@ _COMMANDS = (
         "--kind complexity --seeds 200 --model NAME --base-url http://localhost:8000/v1",
     ),
     (evolving.chains, "chains", "complexity --chain 3"),
+    (evolving.instag, "instag", "--model NAME --base-url http://localhost:8000/v1 --pilot"),
+    (evolving.nodes, "nodes", "--model NAME --base-url http://localhost:8000/v1 --pilot"),
     (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),

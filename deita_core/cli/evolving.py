@@ -25,11 +25,14 @@ from deita_core.errors import EvolvingError
 from deita_core.evolving.plan import KINDS, EvolvePlan, Kind, RankPlan
 from deita_core.evolving.prompts import load_prompts
 from deita_core.evolving.ranking import agreement_of_passes
+from deita_core.evolving.tags import TagRule
 from deita_core.evolving.variant import Variant
 from deita_core.files import one_line
 from deita_core.jobs.evolve_seeds import SeedChoice
 from deita_core.jobs.evolved_rows import join_pool
 from deita_core.jobs.kinds.evolve import PILOT, EvolveSpec
+from deita_core.jobs.kinds.turn_counts import PILOT as COUNT_PILOT
+from deita_core.jobs.kinds.turn_counts import NodesSpec, TagSpec
 from deita_core.models.options import ModelOptions
 from deita_core.models.spending import SpendingLimit
 from deita_core.project import Project
@@ -98,6 +101,50 @@ class ChatOptions:
     def prompts_text(self) -> str | None:
         """The user's prompts, checked; None for ours."""
         return None if self.prompts is None else load_prompts(self.prompts).text
+
+
+def instag(
+    target: ProjectOptions,
+    asking: ChatOptions,
+    least: int = value(1, "N", "drop tags that fewer turns have"),
+    similarity: float = value(
+        0.8, "T", "merge tags whose meaning is as alike, by MiniLM; 0 merges none"
+    ),
+    activate: bool = flag("--activate", "the number of tags is the complexity that counts"),
+    pilot: bool = flag("--pilot", f"only {COUNT_PILOT} turns, and say what the rest will cost"),
+) -> None:
+    """Have a chat model tag each instruction, and score complexity by the number of tags."""
+    rule = TagRule(least=least, similarity=similarity or None)
+    spec = TagSpec(
+        chat=asking.chat,
+        options=asking.options,
+        limit=asking.limit,
+        prompts=asking.prompts_text,
+        rule=rule,
+        activate=activate,
+        first=COUNT_PILOT if pilot else None,
+    )
+    with target.opened() as project:
+        print(run_jobs(project, [spec], quiet=target.quiet)[0].message)
+
+
+def nodes(
+    target: ProjectOptions,
+    asking: ChatOptions,
+    activate: bool = flag("--activate", "the number of nodes is the complexity that counts"),
+    pilot: bool = flag("--pilot", f"only {COUNT_PILOT} turns, and say what the rest will cost"),
+) -> None:
+    """Have a chat model take each instruction apart, and score complexity by the nodes."""
+    spec = NodesSpec(
+        chat=asking.chat,
+        options=asking.options,
+        limit=asking.limit,
+        prompts=asking.prompts_text,
+        activate=activate,
+        first=COUNT_PILOT if pilot else None,
+    )
+    with target.opened() as project:
+        print(run_jobs(project, [spec], quiet=target.quiet)[0].message)
 
 
 def evolve(

@@ -232,7 +232,7 @@ class RuleOptions:
         "repr_filter",
         "NAME",
         "repr_filter, top_score, random, longest_response, longest_instruction, k_center, "
-        "ds2, distilabel; with `graph` also facility_location, qdit, car, mig, semdedup, "
+        "instag, ds2, distilabel; with `graph` also facility_location, qdit, car, mig, semdedup, "
         "nemo_curator",
     )
     seed: int = value(0, "N", "for random")

@@ -10,6 +10,7 @@
 | cluster | name | its number, of the similarity graph's clusters |
 | cluster_name | name | as the cluster is called, or its number; clusters may share a name |
 | flag, tag | names | what was noted of the row; what people call it |
+| instag | names | the tags that a chat model gave to its instructions |
 | decision | name | pinned, excluded or none, as decided by hand |
 | status.NAME | name | what became of the row in the saved selection NAME |
 | selected.NAME | name | "yes" where the saved selection NAME holds the row, else "no" |
@@ -18,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
@@ -39,6 +40,7 @@ from deita_core.project.models import active_model
 from deita_core.project.pins import pins
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import find_selection, selection_rows
+from deita_core.project.turn_tags import model_tags
 from deita_core.project.vectors import EmbedderRecord, embedded_rows, embedders, load_vectors
 from deita_core.selection.filters import numeric_column
 from deita_core.selection.outcome import select
@@ -51,7 +53,7 @@ Kind = Literal["number", "name", "names"]
 Value = TypeVar("Value")
 
 NUMBERS: Final = (*(c for c in CONDITION_COLUMNS if c != "cluster"), "nearest_similarity")
-NAMES: Final = ("language", "file", "cluster", "cluster_name", "flag", "tag", "decision")
+NAMES: Final = ("language", "file", "cluster", "cluster_name", "flag", "tag", "instag", "decision")
 RECORD: Final = "record."
 STATUS: Final = "status."
 SELECTED: Final = "selected."
@@ -161,7 +163,8 @@ class PoolColumns:
             "language": lambda: _coded(self.table.language, self.table.language_names),
             "file": lambda: _coded(self.table.source, self.table.source_names),
             "flag": self._flags,
-            "tag": self._tags,
+            "tag": lambda: self._named(tagged_rows(self.project)),
+            "instag": lambda: self._named(model_tags(self.project)),
             "cluster": self._clusters,
             "cluster_name": self._cluster_names,
             "decision": self._decisions,
@@ -187,8 +190,8 @@ class PoolColumns:
         bits = np.arange(len(names), dtype=np.int64)
         return Column("names", (self.table.flags[:, None] >> bits) & 1 == 1, names)
 
-    def _tags(self) -> Column:
-        pairs = [(row, tag) for row, tag in tagged_rows(self.project) if row < len(self)]
+    def _named(self, found: Iterable[tuple[int, str]]) -> Column:
+        pairs = [(row, tag) for row, tag in found if row < len(self)]
         names = tuple(sorted({tag for _, tag in pairs}))
         place = {name: code for code, name in enumerate(names)}
         values = np.zeros((len(self), len(names)), np.bool_)

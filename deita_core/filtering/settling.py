@@ -46,8 +46,9 @@ def for_rule(table: PoolTable, rule: SelectionRule, columns: PoolColumns) -> Poo
 
     The pool's embedder reads the examples. Raises FilterError or ModelError where it cannot.
     """
-    if find_strategy(rule.strategy).needs_tags and table.tags is None:
-        tags = columns["tag"]
+    strategy = find_strategy(rule.strategy)
+    if strategy.needs_tags and table.tags is None:
+        tags = columns[strategy.tags_from]
         table = replace(table, tags=tags.values, tag_names=tags.names)
     if rule.closeness is None or table.closeness_to == rule.closeness.examples:
         return table

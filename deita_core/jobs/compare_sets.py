@@ -30,6 +30,7 @@ from deita_core.project.measured import keep_stability, kept_measures, kept_stab
 from deita_core.project.models import active_model
 from deita_core.project.pool import load_pool_table
 from deita_core.project.selections import SavedSelection, find_selection, selection_rows, selections
+from deita_core.project.turn_tags import turn_tags_version
 from deita_core.project.vectors import embedders, load_vectors
 from deita_core.selection.analysis.compare import (
     COVERED_AT,
@@ -366,7 +367,7 @@ def stability_key(project: Project, saved: SavedSelection, table: PoolTable, row
     """The key of a selection's stability: the same for the same rule, rows, pool and embedders."""
     rivals = [graph_key(project, number) for _, number in other_embedders(project)]
     looks = find_strategy(SelectionRule.from_json(saved.rule).strategy).needs_tags
-    tags = decisions_version(project) if looks else 0
+    tags = decisions_version(project) + turn_tags_version(project) if looks else 0
     said = json.dumps([_REVISION, CLUSTER_SEED, saved.rule, rivals, tags])
     clusters = load_clusters(project)
     return _key(project, table, said, rows, *([] if clusters is None else [clusters]))

@@ -89,7 +89,7 @@ def replay_manifest(
     rule = SelectionRule.from_dict({**chosen.parameters, "strategy": chosen.strategy})
     if find_strategy(rule.strategy).needs_tags:
         raise ExportError(
-            f"{rule.strategy} looks at tags, which stand in the ledger of {manifest.project} and "
+            f"{rule.strategy} looks at tags, which stand in the project {manifest.project} and "
             "not in the manifest: export it from that project again"
         )
     models = _model_jobs(manifest, rule)

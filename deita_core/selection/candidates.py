@@ -145,7 +145,8 @@ class Candidates:
         if tags is None or not tags[self.rows].any():
             raise SelectionError(
                 "this strategy looks at tags, and no row has one: tag rows first (on the Explore "
-                "page, or by `tag` on the command line), or choose a strategy that needs none"
+                "page or by `tag` on the command line; for InsTag by `tags`, which asks a chat "
+                "model), or choose a strategy that needs none"
             )
         of_places: NDArray[np.bool_] = tags[self.rows]
         return of_places
@@ -177,7 +178,7 @@ class Strategy:
     steps: a generator of progress that returns the trace, by place like its candidates.
     uses_threshold: the threshold of the rule changes something. uses_score: scores do more than
     break ties or choose the first row. needs_graph, needs_clusters, needs_tags: SelectionError
-    without them.
+    without them. tags_from: the column that they are in: what people called rows, or a chat model.
     duplicate_of: what its near-duplicates are too close to, e.g. "a better one"; "" without any.
     """
 
@@ -191,6 +192,7 @@ class Strategy:
     needs_graph: bool = False
     needs_clusters: bool = False
     needs_tags: bool = False
+    tags_from: Literal["tag", "instag"] = "tag"
     duplicate_of: str = ""
 
 

@@ -13,6 +13,7 @@ from deita_core.jobs.kinds.pilot import PilotSpec
 from deita_core.jobs.kinds.score_files import ExportScoresSpec, ImportScoresSpec
 from deita_core.jobs.kinds.select_rows import SelectSpec
 from deita_core.jobs.kinds.similarity import GraphSpec, MapSpec
+from deita_core.jobs.kinds.turn_counts import NodesSpec, TagSpec
 
 __all__ = [
     "KINDS",
@@ -28,10 +29,12 @@ __all__ = [
     "MapSpec",
     "MatchSpec",
     "MeasuresSpec",
+    "NodesSpec",
     "PilotSpec",
     "ScoreSpec",
     "SelectSpec",
     "StabilitySpec",
+    "TagSpec",
     "TextDuplicatesSpec",
 ]
 
@@ -55,5 +58,7 @@ KINDS: dict[str, type[JobSpec]] = {
         MeasuresSpec,
         StabilitySpec,
         EvolveSpec,
+        TagSpec,
+        NodesSpec,
     )
 }

@@ -77,6 +77,17 @@ class ChatJob(JobSpec):
         write_answers(project, self.chat, folder / _KNOWN)
         (folder / _BEFORE).write_text(before().model_dump_json(), encoding="utf-8")
 
+    def spent_before(self, folder: Path) -> Spent:
+        """Owner: what this job was answered before it was stopped. folder: of the input."""
+        log = AnswerLog(folder.parent / _LOG)
+        found = log.fresh().values()
+        log.close()
+        return Spent(
+            requests=len(found),
+            prompt_tokens=sum(one.prompt_tokens for one in found),
+            answer_tokens=sum(one.answer_tokens for one in found),
+        )
+
     def ask_all(
         self,
         channel: WorkerChannel,

@@ -21,6 +21,7 @@ from deita_core.selection.strategies.greedy import (
     REPR_FILTER,
     TOP_SCORE,
 )
+from deita_core.selection.strategies.instag import INSTAG
 
 STRATEGIES: Final[tuple[Strategy, ...]] = (
     REPR_FILTER,
@@ -34,6 +35,7 @@ STRATEGIES: Final[tuple[Strategy, ...]] = (
     CAR,
     MIG,
     MIG_TAGS,
+    INSTAG,
     DS2,
     SEMDEDUP,
     NEMO_CURATOR,
