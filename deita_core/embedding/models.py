@@ -55,7 +55,7 @@ class LLMEmbedder:
         options = options or ModelOptions()
         self._pooling = pooling
         self._model = model = load_language_model(
-            name, head=False, precision=options.precision, device=options.device
+            name, head="none", precision=options.precision, device=options.device
         )
         self._limit = min(model.limit, options.max_tokens or MAX_TOKENS)
         self._budget = first_budget(model.device, options.batch_tokens)

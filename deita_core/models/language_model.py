@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deita_core.conversation import without_surrogates
 from deita_core.errors import ModelError
@@ -21,6 +21,7 @@ from deita_core.models.batches import out_of_memory
 from deita_core.models.device import has_bf16, pick_device, weights_of
 from deita_core.models.options import PRECISIONS
 
+Head = Literal["tokens", "value", "none"]
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _UNLIMITED = 1_000_000  # tokenizers write 1e30 for "no limit"
 _OFFLINE_SECONDS = 5.0
@@ -193,15 +194,16 @@ def pick_precision(wanted: str | None, device: str) -> str:
 def load_language_model(
     name: str,
     *,
-    head: bool = True,
+    head: Head = "tokens",
     precision: str | None = None,
     device: str | None = None,
     attention: str | None = None,
 ) -> LanguageModel:
     """The model in a local folder or of that name on the hub, with its tokenizer.
 
-    head: with the output matrix (logits), or the layers alone (hidden states). precision: one of
-    `PRECISIONS`. device: as torch names it. attention: as `transformers` names it. None picks.
+    head: what stands on the layers: the matrix that gives logits of tokens, one that gives a single
+    value, or nothing (hidden states). precision: one of `PRECISIONS`. device: as torch names it.
+    attention: as `transformers` names it. None picks.
     Raises ModelError when there is no such model or it cannot be loaded here.
     """
     from transformers.utils import logging
@@ -213,11 +215,8 @@ def load_language_model(
     chosen = pick_precision(precision, where)
     place, folder = located(name)
     try:
-        from transformers import AutoModel, AutoModelForCausalLM
-
         tokenizer = load_tokenizer(place)
-        kind: Any = AutoModelForCausalLM if head else AutoModel
-        network = kind.from_pretrained(place, **_settings(chosen, where, attention))
+        network = _kind(head).from_pretrained(place, **_settings(chosen, where, attention))
         network = network if chosen in ("int8", "int4") else network.to(where)
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, MemoryError) as error:
         if out_of_memory(error):
@@ -232,6 +231,18 @@ def load_language_model(
     limit = min(_limit(network.config), int(min(tokenizer.model_max_length, _UNLIMITED)))
     revision = revision_of(folder, network.config)
     return LanguageModel(place, revision, tokenizer, network.eval(), limit, where, chosen)
+
+
+def _kind(head: Head) -> Any:
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    match head:
+        case "tokens":
+            return AutoModelForCausalLM
+        case "value":
+            return AutoModelForSequenceClassification
+        case "none":
+            return AutoModel
 
 
 def load_tokenizer(place: str) -> Any:
