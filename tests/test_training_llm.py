@@ -145,6 +145,9 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     np.testing.assert_array_equal(weights(parted), weights(whole))
     assert np.abs(weights(whole) - weights(tiny_model("llama"))).max() > 0
     assert not list(whole.glob("adapter*"))
+    told.clear()
+    train_llm(rows, [], "complexity", whole, chosen, told.append)
+    assert told == [], "it is there already"
 
 
 def weights(folder: Path) -> NDArray[np.float32]:

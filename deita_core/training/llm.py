@@ -24,6 +24,7 @@ from deita_core.training.llm_run import (
     curve_of,
     finished_model,
     in_our_words,
+    is_made,
     publish,
     run,
     trainer_settings,
@@ -42,8 +43,9 @@ def train_llm(
 ) -> None:
     """Makes the folder `out` a scorer, trained on `rows`; the loss on `held_out` is only watched.
 
-    `out` is kept when the training is stopped: the same call goes on from there. Raises ModelError,
-    and JobCancelledError when `told` does.
+    `out` is kept when the training is stopped, and the same call goes on from there; where `launch`
+    made the scorer meanwhile, it has nothing to do. Raises ModelError, and JobCancelledError when
+    `told` does.
     """
     recipe = options.recipe()
     plan = write_plan("llm", dimension, rows, held_out, out, recipe)
@@ -52,6 +54,8 @@ def train_llm(
 
 def run_llm(plan: TrainingPlan, out: Path, told: Told) -> None:
     """Runs a plan that is written in `out`, in one process or in many."""
+    if is_made(plan, out):
+        return
     check_installed()
     told(TrainingStep("loading the model", 0, 1))
     labels, recipe = Labels(plan, out), plan.recipe

@@ -188,6 +188,10 @@ def adapter(recipe: Recipe, task: str) -> Any:
 @contextmanager
 def in_our_words(base: str) -> Iterator[None]:
     """Errors of loading and training a model as ModelError, with what helps."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, MemoryError) as error:
@@ -316,6 +320,14 @@ def read_record(folder: Path) -> TrainingRecord:
         return TrainingRecord.model_validate_json((folder / RECORD).read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no readable {RECORD}: {error}") from error
+
+
+def is_made(plan: TrainingPlan, out: Path) -> bool:
+    """Whether `out` holds the scorer of that very plan: made by `launch`, say, on other GPUs."""
+    try:
+        return read_record(out).plan == plan and (out / "config.json").exists()
+    except ModelError:
+        return False
 
 
 def versions() -> dict[str, str]:

@@ -32,6 +32,7 @@ from deita_core.training.llm_run import (
     curve_of,
     finished_model,
     in_our_words,
+    is_made,
     publish,
     run,
     trainer_settings,
@@ -61,6 +62,8 @@ def train_pairwise(
 
 def run_pairwise(plan: TrainingPlan, out: Path, told: Told) -> None:
     """Runs a plan that is written in `out`, in one process or in many."""
+    if is_made(plan, out):
+        return
     check_installed()
     told(TrainingStep("loading the model", 0, 1))
     labels, recipe = Labels(plan, out), plan.recipe
