@@ -89,7 +89,7 @@ def run_llm(plan: TrainingPlan, out: Path, told: Told) -> None:
 def _trainer(
     plan: TrainingPlan, out: Path, labels: Labels, train: ScoreRows, held_out: ScoreRows
 ) -> Any:
-    from trl import SFTConfig
+    from trl.trainer.sft_config import SFTConfig
 
     recipe = plan.recipe
     settings = trainer_settings(recipe, out, len(train.ids), len(held_out.ids))
@@ -113,9 +113,9 @@ def _one_token_trainer() -> Any:
     """TRL's trainer, which on a CPU does not compute the logits of all places of a row, over all of
     the vocabulary, for the loss of one (on CUDA it does not do so by itself)."""
     import torch
-    from trl import SFTTrainer
+    from trl.trainer.sft_trainer import SFTTrainer
 
-    class OneTokenTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
+    class OneTokenTrainer(SFTTrainer):
         def compute_loss(
             self,
             model: Any,
@@ -124,7 +124,8 @@ def _one_token_trainer() -> Any:
             num_items_in_batch: Any = None,
         ) -> Any:
             if self.args.device.type == "cuda":
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+                usual: Any = super().compute_loss
+                return usual(model, inputs, return_outputs, num_items_in_batch)
             labels = inputs["labels"]  # (B, T), one place of a row is not ignored
             rows, places = (labels != IGNORED).nonzero(as_tuple=True)
             kept, where = (places - 1).unique(return_inverse=True)

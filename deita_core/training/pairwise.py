@@ -103,7 +103,8 @@ def run_pairwise(plan: TrainingPlan, out: Path, told: Told) -> None:
 def _trainer(
     plan: TrainingPlan, out: Path, labels: Labels, train: PairRows, held_out: PairRows | None
 ) -> Any:
-    from trl import RewardConfig, RewardTrainer
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import RewardTrainer
 
     recipe = plan.recipe
     watched = 0 if held_out is None else len(held_out.better)
