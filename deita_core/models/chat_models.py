@@ -8,19 +8,24 @@ Every answer that was paid for is in the log before who asked for it sees it.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from deita_core.conversation import without_surrogates
+from deita_core.errors import ModelError
 from deita_core.models.answers import AnswerLog
+from deita_core.models.batch_chat import PRICE_SHARE, BatchChat
 from deita_core.models.chat import Chat, ChatAnswer, ChatRequest
 from deita_core.models.endpoint import EndpointClient, Failures, Reply, parts_of_name
+from deita_core.models.language_model import model_facts
+from deita_core.models.local_chat import LocalChat
 from deita_core.models.options import ModelOptions
+from deita_core.models.paying import Keep, PayingChat
 from deita_core.models.spending import Purse, SpendingLimit, Spent
+from deita_core.models.wire import ChatWire, answer_of
+
+_LOCAL = "local:"
 
 
 class OpenChat(Chat, Protocol):
@@ -38,7 +43,10 @@ class OpenChat(Chat, Protocol):
 def checked_chat_name(name: str) -> str:
     """The name as it is stored; ModelError for one that names no chat model, or whose URL holds
     what may be a secret."""
-    model, url = parts_of_name(name.strip())
+    name = name.strip()
+    if name.startswith(_LOCAL):
+        return _LOCAL + model_facts(name.removeprefix(_LOCAL)).name
+    model, url = parts_of_name(name)
     return f"{model}@{url}"
 
 
@@ -49,19 +57,41 @@ async def open_chat(
     log: AnswerLog,
     limit: SpendingLimit | None = None,
     before: Spent | None = None,
+    *,
+    batch: bool = False,
 ) -> AsyncIterator[OpenChat]:
     """The chat model of that name, for the time of a run.
 
-    before: what the run spent before it was stopped, which counts towards the limit.
+    before: what the run spent before it was stopped, which counts towards the limit. batch: by
+    OpenAI's batch interface, at half the price; what is under way stands beside the log.
     At the end the answers that are on their way still come in and are kept. Raises ModelError when
     there is no such model, a key that was named is not set, or the limit cannot be kept.
     """
-    chat = EndpointChat(*parts_of_name(name), options, log, limit, before)
-    async with chat.client.open():
+    chat = _made(name.strip(), options, log, limit, before, batch)
+    async with chat.open():
         yield chat
 
 
-class EndpointChat:
+def _made(
+    name: str,
+    options: ModelOptions,
+    log: AnswerLog,
+    limit: SpendingLimit | None,
+    before: Spent | None,
+    batch: bool,
+) -> EndpointChat | BatchChat | LocalChat:
+    if name.startswith(_LOCAL):
+        if batch:
+            raise ModelError(f"{name} has no batch interface: it is a model on this machine")
+        return LocalChat(name.removeprefix(_LOCAL), options, log, Purse(limit, before=before))
+    model, url = parts_of_name(name)
+    if batch:
+        purse = Purse(limit, PRICE_SHARE, before)
+        return BatchChat(model, url, options, log, purse)
+    return EndpointChat(model, url, options, log, Purse(limit, before=before))
+
+
+class EndpointChat(PayingChat):
     """A chat model behind an OpenAI-compatible endpoint; see `OpenChat`.
 
     What the endpoint does not understand in a request (a schema, a seed, a temperature) is left
@@ -69,67 +99,42 @@ class EndpointChat:
     """
 
     def __init__(
-        self,
-        model: str,
-        base_url: str,
-        options: ModelOptions,
-        log: AnswerLog,
-        limit: SpendingLimit | None = None,
-        before: Spent | None = None,
+        self, model: str, base_url: str, options: ModelOptions, log: AnswerLog, purse: Purse
     ) -> None:
         self.client = EndpointClient(base_url, options)
-        self.id = f"{model}@{self.client.base_url}"
+        super().__init__(f"{model}@{self.client.base_url}", log, purse)
         self._wire = ChatWire(model)
-        self._log = log
-        self._purse = Purse(limit, before=before)
         self._failures = Failures(self.client.base_url, "check that it is a chat endpoint")
-        self._asking: dict[str, asyncio.Lock] = {}
 
     @property
     def spent(self) -> Spent:
         """What the run has cost so far."""
         pace = self.client.pace
-        return self._purse.spent(pace.limit, pace.held, self._wire.left_out)
+        return self.purse.spent(pace.limit, pace.held, self._wire.left_out)
 
     @property
     def most_open(self) -> int:
         """Enough that the pace, and nothing else, says how many requests are under way."""
         return 2 * self.client.pace.most
 
-    async def ask(self, request: ChatRequest) -> ChatAnswer:
-        """The answer, out of the log where it is known; see `Chat.ask`."""
-        key = request.key(self.id)
-        # The same request at the same moment waits for the answer to the first.
-        lock = self._asking.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                if (known := self._log.get(key)) is not None:
-                    self._purse.from_log += 1
-                    return known
-                return await self._paid(key, request)
-        finally:
-            if not lock.locked():
-                self._asking.pop(key, None)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connect, and close once what is on its way has come in."""
+        async with self.client.open():
+            yield
 
-    async def _paid(self, key: str, request: ChatRequest) -> ChatAnswer:
-        aside = await self._purse.set_aside(request)
+    async def answered(self, key: str, request: ChatRequest, keep: Keep) -> ChatAnswer:
+        """The endpoint's answer; see `PayingChat`."""
         started = time.monotonic()
         came: list[ChatAnswer] = []
 
         def arrived(reply: Reply) -> None:
-            answer = answer_of(reply.body or {}, time.monotonic() - started)
-            came.append(answer)
-            if answer.text is not None or answer.prompt_tokens or answer.answer_tokens:
-                self._purse.pay(request, answer)
-                self._log.add(key, answer)
+            came.append(answer_of(reply.body or {}, time.monotonic() - started))
+            keep(came[0])
 
-        try:
-            reply = await self._send(request, arrived)
-        finally:
-            self._purse.give_back(aside)
+        reply = await self._send(request, arrived)
         answer = came[0] if came else ChatAnswer(None, reply.reason)
         of_use = answer.text is not None or answer.answer_tokens > 0
-        self._purse.failed += not of_use
         self._failures.count(of_use, answer.reason)
         return answer
 
@@ -140,94 +145,3 @@ class EndpointChat:
             reply = await self.client.post("/chat/completions", body, arrived)
             if reply.good or not self._wire.leave_out(body, reply):
                 return reply
-
-
-class ChatWire:
-    """How a request is written for one model behind an endpoint."""
-
-    def __init__(self, model: str) -> None:
-        self._model = model
-        self._without: list[str] = []
-        self._length = "max_tokens"
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """What the endpoint did not understand, and is not sent any more."""
-        return tuple(self._without)
-
-    def body(self, request: ChatRequest) -> dict[str, Any]:
-        """The JSON of a chat completion."""
-        messages = [
-            {"role": who, "content": without_surrogates(text)} for who, text in request.messages
-        ]
-        body: dict[str, Any] = {"model": self._model, "messages": messages}
-        body |= {self._length: request.max_tokens, "temperature": request.temperature}
-        body["seed"] = request.draw
-        if request.schema is not None:
-            described = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
-        return {name: value for name, value in body.items() if name not in self._without}
-
-    def leave_out(self, body: Mapping[str, Any], reply: Reply) -> bool:
-        """Whether a refused request (status 400 or 422) is worth sending again, without what the
-        endpoint did not understand."""
-        said = (reply.reason or "").lower()
-        if reply.status not in (400, 422):
-            return False
-        if "max_tokens" in body and "max_completion_tokens" in said:
-            self._length = "max_completion_tokens"  # the new name of the same
-            return True
-        for name, signs in _REFUSED_PARTS.items():
-            if name in body and any(sign in said for sign in signs):
-                if name not in self._without:
-                    self._without.append(name)
-                return True
-        return False
-
-
-# By what an endpoint names a part of the request that it refuses.
-_REFUSED_PARTS = {
-    "response_format": ("response_format", "json_schema", "schema", "structured output"),
-    "seed": ("seed",),
-    "temperature": ("temperature",),
-}
-
-
-def answer_of(body: Mapping[str, Any], seconds: float = 0.0) -> ChatAnswer:
-    """The answer in the JSON of a chat completion; without text where it has none, or refuses."""
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, Mapping) else {}
-    counts = [_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-    reason: str | None = None
-    try:
-        choice = body["choices"][0]
-        message, end = choice["message"], choice.get("finish_reason")
-        text, refusal = _text_in(message.get("content")), message.get("refusal")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        reason = "the endpoint's answer is no chat completion"
-        return ChatAnswer(None, reason, counts[0], counts[1], seconds)
-    cut = end == "length"
-    if refusal:
-        reason = f"refused: {str(refusal)[:300]}"
-    elif end == "content_filter":
-        reason = "refused by the endpoint's filter"
-    elif text is None:
-        reason = "it had no room left for an answer" if cut else "the answer has no text"
-    return ChatAnswer(None if reason else text, reason, counts[0], counts[1], seconds, cut)
-
-
-def _text_in(content: object) -> str | None:
-    """The text of a message's content, be it text or parts; what it thought before it is left."""
-    if isinstance(content, list):
-        parts = [str(part.get("text") or "") for part in content if isinstance(part, Mapping)]
-        content = "".join(parts)
-    if not isinstance(content, str):
-        return None
-    if content.lstrip().startswith("<think>"):
-        _, ended, content = content.partition("</think>")
-        return content.lstrip() if ended else None
-    return content
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

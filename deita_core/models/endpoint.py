@@ -117,26 +117,33 @@ class EndpointClient:
             await self._client.close()
 
     async def post(
-        self, path: str, request: Mapping[str, Any], arrived: Arrived | None = None
+        self,
+        path: str,
+        request: Mapping[str, Any],
+        arrived: Arrived | None = None,
+        *,
+        attempts: int | None = None,
     ) -> Reply:
-        """The answer, after as many attempts as it may take; ModelError for a refusal of the run
-        (a wrong key, no such model, a redirect).
+        """The answer, after as many attempts as it may take (None: as the options say); ModelError
+        for a refusal of the run (a wrong key, no such model, a redirect).
 
         arrived: told of a good answer at once, and also when who asked does not wait any more.
         """
-        return await self._insist(_Call("POST", path, dict(request)), arrived)
+        return await self._insist(_Call("POST", path, dict(request)), arrived, attempts)
 
     async def get(self, path: str, *, raw: bool = False) -> Reply:
         """What stands at an address; raw: as `Reply.content`."""
-        return await self._insist(_Call("GET", path, raw=raw), None)
+        return await self._insist(_Call("GET", path, raw=raw))
 
     async def upload(
         self, path: str, name: str, content: bytes, fields: Mapping[str, str]
     ) -> Reply:
         """The answer to a file, sent as a form with some fields beside it."""
-        return await self._insist(_Call("POST", path, dict(fields), (name, content)), None)
+        return await self._insist(_Call("POST", path, dict(fields), (name, content)))
 
-    async def _insist(self, call: _Call, arrived: Arrived | None) -> Reply:
+    async def _insist(
+        self, call: _Call, arrived: Arrived | None = None, most: int | None = None
+    ) -> Reply:
         attempts = 0
         while True:
             good = self._good
@@ -150,7 +157,7 @@ class EndpointClient:
                 return exchange.reply
             # A limit on the rate that lets others through costs nobody an attempt.
             attempts += not (exchange.busy and self._good > good)
-            if attempts >= self._attempts * (_PATIENCE if exchange.busy else 1):
+            if attempts >= (most or self._attempts) * (_PATIENCE if exchange.busy else 1):
                 said = f"{exchange.reply.reason} ({attempts} attempts)"
                 return Reply(None, said, exchange.reply.status)
             if exchange.hold is None:
