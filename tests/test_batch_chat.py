@@ -43,7 +43,9 @@ def ask(
     async def work() -> Spent:
         log = AnswerLog(folder / "answers.jsonl")
         options = ModelOptions(timeout=20)
-        async with open_chat(f"m@{server.url}", options, log, PRICES, batch=True) as chat:
+        async with open_chat(
+            f"m@{server.url}", options, log, PRICES, batches=folder / "batches"
+        ) as chat:
 
             async def one(request: ChatRequest) -> tuple[str, ChatAnswer]:
                 return request.messages[0][1], await chat.ask(request)
@@ -94,7 +96,7 @@ def test_a_batch_whose_acceptance_was_lost_is_found_and_not_sent_again(tmp_path:
 def test_a_kill_between_sending_and_noting_sends_nothing_twice(tmp_path: Path):
     with serving(echo) as server:
         ask(server, tmp_path)
-        notes = tmp_path / "answers.batches"
+        notes = tmp_path / "batches"
         lines = notes.read_bytes().splitlines()
         notes.write_bytes(lines[1] + b'\n{"hash": "to')  # only the keys, and a torn line
         (tmp_path / "answers.jsonl").unlink()

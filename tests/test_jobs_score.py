@@ -171,6 +171,7 @@ def test_an_endpoint_that_goes_away_leaves_a_job_that_resumes(
         broken[0] = False
         runner.resume(number)
         assert finished(runner, [number]).state == "done"
+    assert set(server.delivered.values()) == {1}  # none was paid for twice
     done = scorers(project)[0]
     assert (done.scored + done.failed, done.model) == (ROWS, f"endpoint:m@{server.url}")
     forget_failures(project, done.scorer)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from deita_core.errors import ModelError
+from deita_core.models.answers import AnswerLog
 from deita_core.models.endpoint import checked_url
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.catalogue import load_scorer, name_of_scorer
@@ -242,6 +244,21 @@ def test_an_endpoint_that_goes_away_ends_the_run():
         scorer.score(TURNS)
         with pytest.raises(ModelError, match="resume"):
             scorer.score(TURNS * 50)
+
+
+def test_what_was_answered_before_a_run_broke_off_is_not_asked_for_again(tmp_path: Path):
+    path = tmp_path / "answers.jsonl"
+    with serving(lambda request, n: GOOD if n < 6 else Fault(401)) as server:
+        scorer = EndpointScorer("m", server.url, "quality", QUICK)
+        scorer.log = AnswerLog(path)
+        with pytest.raises(ModelError):
+            scorer.score(TURNS)
+    answered = len(AnswerLog(path))
+    with serving(lambda request, _: GOOD, int(server.url.split(":")[2][:-3])) as again:
+        scorer = EndpointScorer("m", again.url, "quality", QUICK)
+        scorer.log = AnswerLog(path)
+        assert scorer.score(TURNS).scores == pytest.approx([SCORE] * 12)
+    assert (answered, len(again.asked)) == (6, 6)
 
 
 def test_nobody_listening_is_a_clear_error():

@@ -33,6 +33,7 @@ from deita_core.jobs.evolved_rows import join_pool
 from deita_core.jobs.kinds.evolve import PILOT, EvolveSpec
 from deita_core.jobs.kinds.turn_counts import PILOT as COUNT_PILOT
 from deita_core.jobs.kinds.turn_counts import NodesSpec, TagSpec
+from deita_core.models.batch_chat import PRICE_SHARE
 from deita_core.models.options import ModelOptions
 from deita_core.models.spending import SpendingLimit
 from deita_core.project import Project
@@ -60,7 +61,7 @@ from deita_core.project.evolved_chains import (
 class ChatOptions:
     """Which chat model is asked, and what it may cost."""
 
-    model: str = value(..., "NAME", "the chat model: its name at --base-url")
+    model: str = value(..., "NAME", "the chat model: its name at --base-url, or local:FOLDER")
     base_url: str | None = value(None, "URL", "of an OpenAI-compatible endpoint")
     key_variable: str | None = value(
         None, "NAME", "variable with the endpoint's API key (default: DEITA_ENDPOINT_KEY)"
@@ -72,6 +73,7 @@ class ChatOptions:
     most_money: float | None = value(None, "X", "stop before more money than this is spent")
     price_in: float | None = value(None, "X", "price of a million tokens of the questions")
     price_out: float | None = value(None, "X", "price of a million tokens of the answers")
+    batch: bool = flag("--batch", "by OpenAI's batch interface: within a day, at half the price")
 
     @property
     def chat(self) -> str:
@@ -96,6 +98,14 @@ class ChatOptions:
             price_in=self.price_in,
             price_out=self.price_out,
         )
+
+    @property
+    def paid(self) -> SpendingLimit:
+        """The limit with the prices that are paid in the end."""
+        share = PRICE_SHARE if self.batch else 1.0
+        prices = {"price_in": self.price_in, "price_out": self.price_out}
+        paid = {name: None if price is None else price * share for name, price in prices.items()}
+        return self.limit.model_copy(update=paid)
 
     @property
     def prompts_text(self) -> str | None:
@@ -204,10 +214,11 @@ def evolve(
             options=asking.options,
             limit=asking.limit,
             prompts=asking.prompts_text,
+            batch=asking.batch,
             first=PILOT if pilot else None,
         )
         run_jobs(project, [spec], quiet=target.quiet)
-        _say_run(project, find_evolution(project, spec.name), spec.limit, as_json)
+        _say_run(project, find_evolution(project, spec.name), asking.paid, as_json)
 
 
 def _say_run(project: Project, run: Evolution, limit: SpendingLimit, as_json: bool) -> None:

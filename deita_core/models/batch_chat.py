@@ -1,9 +1,8 @@
 """OpenAI's batch interface as a chat model: half the price, and an answer within a day.
 
 Requests are gathered until nobody asks any more, uploaded as a file, and collected once the
-endpoint has answered them all. Which batches are under way stands in a file beside the log of
-answers, so one can leave and come back: whoever asks the same again waits for the batch that is
-there already.
+endpoint has answered them all. Which batches are under way stands in a file, so one can leave and
+come back: whoever asks the same again waits for the batch that is there already.
 """
 
 from __future__ import annotations
@@ -59,6 +58,8 @@ class BatchNotes:
             for line in path.read_bytes().splitlines():
                 with suppress(ValueError, KeyError, TypeError):  # torn by a kill
                     self._add(json.loads(line))
+        if not self.under_way():
+            path.unlink(missing_ok=True)
 
     def note(self, digest: str, **said: Any) -> None:
         """Write down, at once, what is known of a batch: keys, id, over."""
@@ -79,12 +80,18 @@ class BatchChat(PayingChat):
     """A chat model behind an endpoint with OpenAI's batch interface; see `OpenChat`."""
 
     def __init__(
-        self, model: str, base_url: str, options: ModelOptions, log: AnswerLog, purse: Purse
+        self,
+        model: str,
+        base_url: str,
+        options: ModelOptions,
+        log: AnswerLog,
+        purse: Purse,
+        batches: Path,
     ) -> None:
         self.client = EndpointClient(base_url, options)
         super().__init__(f"{model}@{self.client.base_url}", log, purse)
         self._wire = ChatWire(model)
-        self._notes = BatchNotes(log.path.with_suffix(".batches"))
+        self._notes = BatchNotes(batches)
         self._waiting: dict[str, _Waiting] = {}
         self._pending: dict[str, frozenset[str]] = {}  # by id: the keys of its requests
         self._hashes: dict[str, str] = {}  # by id

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from deita_core.errors import ModelError
@@ -58,16 +59,17 @@ async def open_chat(
     limit: SpendingLimit | None = None,
     before: Spent | None = None,
     *,
-    batch: bool = False,
+    batches: Path | None = None,
 ) -> AsyncIterator[OpenChat]:
     """The chat model of that name, for the time of a run.
 
-    before: what the run spent before it was stopped, which counts towards the limit. batch: by
-    OpenAI's batch interface, at half the price; what is under way stands beside the log.
+    before: what the run spent before it was stopped, which counts towards the limit. batches: by
+    OpenAI's batch interface, at half the price; the file, of this endpoint and model alone, that
+    says which batches are under way, and has to be there when they are collected.
     At the end the answers that are on their way still come in and are kept. Raises ModelError when
     there is no such model, a key that was named is not set, or the limit cannot be kept.
     """
-    chat = _made(name.strip(), options, log, limit, before, batch)
+    chat = _made(name.strip(), options, log, limit, before, batches)
     async with chat.open():
         yield chat
 
@@ -78,16 +80,16 @@ def _made(
     log: AnswerLog,
     limit: SpendingLimit | None,
     before: Spent | None,
-    batch: bool,
+    batches: Path | None,
 ) -> EndpointChat | BatchChat | LocalChat:
     if name.startswith(_LOCAL):
-        if batch:
+        if batches is not None:
             raise ModelError(f"{name} has no batch interface: it is a model on this machine")
         return LocalChat(name.removeprefix(_LOCAL), options, log, Purse(limit, before=before))
     model, url = parts_of_name(name)
-    if batch:
+    if batches is not None:
         purse = Purse(limit, PRICE_SHARE, before)
-        return BatchChat(model, url, options, log, purse)
+        return BatchChat(model, url, options, log, purse, batches)
     return EndpointChat(model, url, options, log, Purse(limit, before=before))
 
 

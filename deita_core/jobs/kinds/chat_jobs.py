@@ -7,6 +7,7 @@ given but could not hand over, because it was killed or cancelled.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -57,13 +58,15 @@ class ChatJob(JobSpec):
     """Asks a chat model.
 
     chat: its name (see `models.chat_models`). limit: of what may be spent in all, before the job
-    was stopped and after. prompts: the text of a user's file of prompts, None for ours.
+    was stopped and after. prompts: the text of a user's file of prompts, None for ours. batch: by
+    the batch interface of the endpoint, at half the price.
     """
 
     chat: ChatName
     options: ModelOptions = ModelOptions()
     limit: SpendingLimit = SpendingLimit()
     prompts: str | None = None
+    batch: bool = False
 
     @property
     def read_prompts(self) -> Prompts:
@@ -87,6 +90,12 @@ class ChatJob(JobSpec):
             prompt_tokens=sum(one.prompt_tokens for one in found),
             answer_tokens=sum(one.answer_tokens for one in found),
         )
+
+    def batches_in(self, folder: Path) -> Path:
+        """Where the batches of this chat model are noted, beside the job's folder: whichever job
+        asks next collects them."""
+        name = hashlib.sha256(self.chat.encode()).hexdigest()[:16]
+        return folder.parent / f"batches-{name}.jsonl"
 
     def ask_all(
         self,
@@ -128,7 +137,10 @@ class _Batch(Generic[T]):
         self, work: Callable[[OpenChat], Iterable[Coroutine[Any, Any, T]]], before: Spent
     ) -> None:
         job = self._job
-        async with open_chat(job.chat, job.options, self._log, job.limit, before) as chat:
+        batches = job.batches_in(self._channel.folder) if job.batch else None
+        async with open_chat(
+            job.chat, job.options, self._log, job.limit, before, batches=batches
+        ) as chat:
 
             def tell() -> None:
                 untold, self._untold = self._untold, []
