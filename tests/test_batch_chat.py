@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,20 @@ from typing import Any
 import pytest
 
 from deita_core.errors import JobCancelledError, ModelError
+from deita_core.evolving.plan import EvolvePlan
+from deita_core.jobs import JobRunner
+from deita_core.jobs.evolve_seeds import SeedChoice
+from deita_core.jobs.kinds.evolve import EvolveSpec
 from deita_core.models.answers import AnswerLog
 from deita_core.models.chat import ChatAnswer, ChatRequest
 from deita_core.models.chat_models import open_chat
 from deita_core.models.options import ModelOptions
 from deita_core.models.running import run_chats
 from deita_core.models.spending import SpendingLimit, Spent
+from deita_core.project import Project
+from deita_core.project.evolutions import find_evolution
+from tests.builders import prepared_project
+from tests.fake_chat import plausible
 from tests.fake_endpoint import Answer, Fault, Server, said, serving
 
 QUESTIONS = [ChatRequest((("user", f"question {n}"),), 100) for n in range(10)]
@@ -143,3 +152,36 @@ def test_an_endpoint_without_the_interface_says_so(tmp_path: Path):
     server.url = url  # nobody listens there any more
     with pytest.raises(ModelError, match=r"batch interface does not answer.*nothing answers"):
         ask(server, tmp_path)
+
+
+@pytest.mark.usefixtures("job_here")
+def test_a_job_can_be_left_and_the_next_one_collects(tmp_path: Path):
+    with (
+        serving(plausible) as server,
+        Project.open(prepared_project(tmp_path / "p.duckdb")) as pool,
+    ):
+        spec = EvolveSpec(
+            name="run",
+            plan=EvolvePlan(kind="complexity", rounds=1),
+            seeds=SeedChoice(by="random", size=5),
+            chat=f"m@{server.url}",
+            batch=True,
+        )
+        runner = JobRunner(pool)
+        runner.start()
+        server.batches.polls = 10**9
+        (left,) = runner.submit([spec])
+        while not server.batches.batches:
+            time.sleep(0.01)
+        runner.cancel(left)
+        while runner.record(left).active:
+            time.sleep(0.01)
+        server.batches.polls = 0
+        (collects,) = runner.submit([spec])
+        while runner.record(collects).active:
+            time.sleep(0.01)
+        runner.stop()
+        assert runner.record(collects).state == "done"
+        assert find_evolution(pool, "run").sentence().startswith("5 of 5 chains done")
+    assert set(server.batches.answered.values()) == {1}
+    assert len(server.batches.batches) == 2  # the round, and the ranking

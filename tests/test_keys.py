@@ -14,14 +14,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deita_core.errors import ModelError
+from deita_core.evolving.plan import EvolvePlan
 from deita_core.jobs import JobRunner
 from deita_core.jobs.chains import score_chain
+from deita_core.jobs.evolve_seeds import SeedChoice
 from deita_core.jobs.kinds import PilotSpec, ScoreSpec
+from deita_core.jobs.kinds.evolve import EvolveSpec
 from deita_core.models.options import ModelOptions
 from deita_core.project import Project
 from tests.browser import ROOT
 from tests.builders import imported_project, prepared_project
-from tests.fake_endpoint import LOGPROBS, Fault, completion, serving
+from tests.fake_endpoint import LOGPROBS, Fault, completion, said, serving
 
 KEY, TOKEN, PASSWORD = "sk-planted-4711", "hf_planted4712", "planted-4713"
 SECRETS = {"DEITA_ENDPOINT_KEY": KEY, "DEITA_OTHER_KEY": KEY, "HF_TOKEN": TOKEN}
@@ -85,6 +88,39 @@ def test_no_failure_of_an_endpoint_brings_the_key_to_light(
     assert_clean(left(tmp_path))
 
 
+CHATS: Mapping[str, Answer] = {
+    "done": lambda *_: said(f"{KEY} is your key"),
+    "failed": lambda *_: Fault(401, ECHO, {"WWW-Authenticate": f"Bearer {KEY}"}),
+}
+
+
+@pytest.mark.usefixtures("job_here")
+def test_evolving_brings_no_key_to_light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    options = ModelOptions(attempts=1, timeout=5, key_variable="DEITA_OTHER_KEY")
+    for state, answer in CHATS.items():
+        path = imported_project(tmp_path / f"{state}.duckdb", POOL)
+        with serving(answer) as server, Project.open(path) as project:
+            spec = EvolveSpec(
+                name="run",
+                plan=EvolvePlan(kind="complexity", rounds=1),
+                seeds=SeedChoice(by="random", size=4),
+                chat=f"m@{server.url}",
+                options=options,
+            )
+            runner = JobRunner(project)
+            runner.start()
+            job = runner.submit([spec])[-1]
+            while (record := runner.record(job)).active:
+                time.sleep(0.02)
+            runner.stop()
+            assert server.keys[0] == f"Bearer {KEY}"
+            assert record.state == state
+            assert_clean(str(record))
+    assert_clean(left(tmp_path))
+
+
 @pytest.mark.parametrize(
     "url",
     [f"http://me:{PASSWORD}@localhost:1/v1", f"http://{PASSWORD}@localhost:1", f"me:{PASSWORD}@x",
@@ -96,6 +132,9 @@ def test_a_password_in_an_address_is_refused_and_stored_nowhere(url: str, tmp_pa
         lambda: ScoreSpec(complexity=name),
         lambda: ScoreSpec(quality=name),
         lambda: PilotSpec(dimension="quality", model=name),
+        lambda: EvolveSpec(
+            name="run", plan=EvolvePlan(kind="quality"), seeds=SeedChoice(size=4), chat=name[9:]
+        ),
     ):
         with pytest.raises(ModelError) as raised:
             make()

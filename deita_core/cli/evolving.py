@@ -130,6 +130,7 @@ def instag(
         options=asking.options,
         limit=asking.limit,
         prompts=asking.prompts_text,
+        batch=asking.batch,
         rule=rule,
         activate=activate,
         first=COUNT_PILOT if pilot else None,
@@ -150,6 +151,7 @@ def nodes(
         options=asking.options,
         limit=asking.limit,
         prompts=asking.prompts_text,
+        batch=asking.batch,
         activate=activate,
         first=COUNT_PILOT if pilot else None,
     )
