@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from typer import Exit, Option, Typer
+from typer.main import get_command
 
 from deita_core import VERSION
 from deita_core.cli import care, commands, comparing, evolving, groups, review, rows
@@ -89,6 +92,12 @@ def _every_command(
     """What may stand before a command."""
 
 
+@cache
+def _command() -> Any:
+    """All commands with their options, made once: it takes as long as many a command."""
+    return get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -97,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     before = os.umask(PRIVATE_UMASK)  # projects and exports are nobody else's to read
     try:
-        app(arguments, prog_name=PROGRAM)
+        _command()(arguments, prog_name=PROGRAM)
     except JobCancelledError as error:
         print(f"stopped: {one_line(str(error))}", file=sys.stderr)
         return 130
