@@ -28,7 +28,7 @@ _MAGIC, _MAGIC_AT = b"DUCK", 8
 # A project file, or what lies beside one; but exports may be written to its folder for them.
 _PROJECT_NAME = re.compile(r"\.duckdb(\.(?!exports$).*)?$", re.IGNORECASE)
 # What lies beside a project file whose name ends in something else.
-_COMPANIONS = (".wal", ".work", ".graph", ".snapshots", ".tmp")
+_COMPANIONS = (".wal", ".work", ".graph", ".snapshots", ".scorers", ".tmp")
 # Leaves room for what the names of its companions and temporary files add.
 _LONGEST_NAME = 200
 

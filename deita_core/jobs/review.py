@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +169,8 @@ WITH scored AS (
 """
 _LABELLED_ROWS = f"""
 {_LABELLED}
-SELECT c.id, s.version, s.complexity, s.quality, s.reviewers, coalesce(e.value, c.messages), c.tools
+SELECT c.row, c.id, s.version, s.complexity, s.quality, s.reviewers,
+       coalesce(e.value, c.messages), c.tools
 FROM scored s JOIN conversations c USING (row)
 LEFT JOIN decisions e ON e.row = s.row AND e.slot = 'edit' AND e.version = s.version
 WHERE c.turns = 1 ORDER BY s.row
@@ -188,6 +189,32 @@ def labelled_counts(project: Project, queue: int | None = None) -> LabelledFile:
     return LabelledFile(*found[0])
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredTurn:
+    """A row of one turn that people scored: its text as they saw it, and the mean of each score."""
+
+    row: int
+    id: str
+    version: int
+    instruction: str
+    response: str | None
+    complexity: float | None
+    quality: float | None
+    reviewers: int
+
+
+def scored_turns(project: Project, queue: int | None = None) -> list[ScoredTurn]:
+    """What people scored, in row order; queue: only there. See `labelled_counts` for the rest."""
+    with project.reading() as cursor:
+        found = cursor.execute(_LABELLED_ROWS, {"queue": queue}).fetchall()
+    turns = []
+    for row, identity, version, complexity, quality, reviewers, messages, tools in found:
+        (turn,) = Conversation.from_json(messages, tools).turns
+        texts = turn.instruction, turn.response
+        turns.append(ScoredTurn(row, identity, version, *texts, complexity, quality, reviewers))
+    return turns
+
+
 def write_labelled(project: Project, out: Path, queue: int | None = None) -> LabelledFile:
     """Write people's scores as JSON Lines to train a scorer on: one object a row, in row order.
 
@@ -195,19 +222,9 @@ def write_labelled(project: Project, out: Path, queue: int | None = None) -> Lab
     who scored this version, null for none), reviewers (how many). A score of a conversation is not
     spread over its turns, so only rows of one turn are written.
     """
-    with project.reading() as cursor:
-        found = cursor.execute(_LABELLED_ROWS, {"queue": queue}).fetchall()
     with output_file(out) as partial, partial.open("w", encoding="utf-8") as file:
-        for identity, version, complexity, quality, reviewers, messages, tools in found:
-            (turn,) = Conversation.from_json(messages, tools).turns
-            record = {
-                "id": identity,
-                "version": version,
-                "instruction": turn.instruction,
-                "response": turn.response,
-                "complexity": complexity,
-                "quality": quality,
-                "reviewers": reviewers,
-            }
+        for turn in scored_turns(project, queue):
+            record = asdict(turn)
+            del record["row"]
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     return labelled_counts(project, queue)

@@ -19,7 +19,7 @@ from deita_core.errors import PathError, ProjectError
 from deita_core.files import private_folder
 from deita_core.people import require
 from deita_core.project.graphs import copy_graphs, delete_graphs
-from deita_core.project.on_disk import SUFFIX, snapshots_folder
+from deita_core.project.on_disk import SUFFIX, scorers_folder, snapshots_folder
 from deita_core.project.store import CREATE, Project, now
 
 # A JSON line for each deleted project; only ever gets lines added.
@@ -95,13 +95,15 @@ def duplicate_project(project: Project, name: str) -> Path:
     target = path_of(folder, free_key(folder, name))
     project.copy_to(target)
     copy_graphs(project.path, target)
+    if (scorers := scorers_folder(project.path)).is_dir():
+        shutil.copytree(scorers, scorers_folder(target))
     with Project.open(target) as copy:
         copy.rename(name)
     return target
 
 
 def delete_project(path: Path) -> None:
-    """Delete a closed project, its work folder, graph and snapshots.
+    """Delete a closed project, its work folder, graph, snapshots and trained scorers.
 
     Raises ProjectLockedError if it is in use.
     """
@@ -115,6 +117,7 @@ def delete_project(path: Path) -> None:
         file.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(path.name + ".work"), ignore_errors=True)
     shutil.rmtree(snapshots_folder(path), ignore_errors=True)
+    shutil.rmtree(scorers_folder(path), ignore_errors=True)
     delete_graphs(path)
 
 

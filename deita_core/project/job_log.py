@@ -39,6 +39,7 @@ class Progress(BaseModel):
     item, item_done: the file or dataset it is at, and how many of its rows are done.
     found: rows kept or pairs found so far. floor: of the pairs' similarity.
     model_rate, tokens_rate: rows and (about) tokens a second of the model's own time.
+    loss: of a training's last step; curve: the (step, loss) so far, thinned out.
     health: of the scores, by dimension. counts: what came of it so far, by what it is called.
     spent: on a chat model. result: what it has to say at its end.
     """
@@ -55,6 +56,8 @@ class Progress(BaseModel):
     floor: float | None = None
     model_rate: float | None = None
     tokens_rate: float | None = None
+    loss: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
     health: Mapping[str, ScorerNote] = Field(default_factory=dict)
     counts: Mapping[str, int] = Field(default_factory=dict)
     spent: Spent | None = None
@@ -82,6 +85,9 @@ class Progress(BaseModel):
         if self.spent is not None:
             counted = (f"{count:,} {name}" for name, count in self.counts.items())
             return "; ".join([", ".join(counted), self.spent.sentence()])
+        if self.loss is not None:
+            speed = "" if self.model_rate is None else f", {_figures(self.model_rate)} rows/s"
+            return f"{self.stage}: loss {self.loss:.3f}{speed}"
         if self.model_rate is not None:
             return "; ".join([f"{_figures(self.model_rate)} rows/s, {self.speed}", *self.notes])
         if self.item is not None:

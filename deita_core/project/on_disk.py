@@ -53,6 +53,11 @@ class Snapshot:
     made: datetime
 
 
+def scorers_folder(path: Path) -> Path:
+    """Where the scorers that were trained in the project at `path` lie, each in its folder."""
+    return path.with_name(f"{path.name}.scorers")
+
+
 def snapshots_folder(path: Path) -> Path:
     """Where the snapshots of the project file at `path` lie."""
     return path.with_name(f"{path.name}.snapshots")

@@ -1,7 +1,8 @@
 """Scorers by name: what a job, a command or a manifest asks for.
 
 A name is one of `NAMES`, or "deita" (the released scorers of the paper), or one with a prefix
-of `PREFIXES` (`llm:FOLDER`, `llm:HUB/NAME`, `endpoint:MODEL@URL`, `random:SEED`), or
+of `PREFIXES` (`light:FOLDER` and `reward:FOLDER` for scorers of one's own; `llm:FOLDER`,
+`llm:HUB/NAME`, `endpoint:MODEL@URL`, `random:SEED`), or
 "package.module:callable" for a scorer of one's own; the callable takes the dimension and returns
 a `Scorer`. `check_scorer` tells before a job, and without weights, whether a name can give scores.
 """
@@ -22,6 +23,7 @@ from deita_core.models.language_model import (
 )
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.baselines import LengthScorer, LossScorer, RandomScorer
+from deita_core.scoring.light.own import check_own_light, own_light_scorer
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.llm.endpoint import EndpointScorer
 from deita_core.scoring.llm.prompts import DEITA, PromptTokenizer
@@ -31,7 +33,7 @@ from deita_core.scoring.protocol import Dimension, Scorer
 
 NAMES = ("light", "instruction-length", "response-length", "random")
 # Behind the colon stands a model, an endpoint or a seed. The id of such a scorer is its name.
-PREFIXES = ("endpoint", "ifd", "llm", "perplexity", "random", "vllm")
+PREFIXES = ("endpoint", "ifd", "light", "llm", "perplexity", "random", "vllm")
 _OF_MODELS = ("llm", "vllm", "perplexity", "ifd")
 # Ids of models, as recorded beside scores, and the names that load them.
 _IDS = {
@@ -63,7 +65,7 @@ def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = 
     kind, _, rest = name.partition(":")
     match kind:
         case "light":
-            return LightScorer(dimension)
+            return own_light_scorer(rest, dimension) if rest else LightScorer(dimension)
         case "endpoint":
             return EndpointScorer.of_name(rest, dimension, options)
         case "llm":
@@ -99,6 +101,9 @@ def check_scorer(
         imported(name, _WHAT)
         return None
     kind, _, model = name.partition(":")
+    if kind == "light":
+        check_own_light(model, dimension)
+        return None
     if kind not in _OF_MODELS:  # made in an instant, and it looks at its name
         load_scorer(name, dimension, options)
         return None

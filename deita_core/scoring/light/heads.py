@@ -176,9 +176,10 @@ class RatingHead:
     an ensemble of perceptrons and, for quality, boosted trees, beside surface numbers and the mean
     static embedding.
 
-    The arrays are those of `fit.fit_rating`: an idf (TERMS,) and a projection (WIDTH, p) of the
+    The arrays are those of `fit_rating`: an idf (TERMS,) and a projection (WIDTH, p) of the
     mean embedding per text; token weights (terms, k) per view, with an intercept a column; the
-    perceptrons' layers; and, for quality, trees that predict (rating - centre) / scale.
+    perceptrons' layers (a single one is a linear model); and, for quality, trees that predict
+    (rating - centre) / scale.
     """
 
     def __init__(self, arrays: Arrays, texts: int) -> None:
@@ -189,7 +190,7 @@ class RatingHead:
         self.projections = [get(f"projection.{i}") for i in range(texts)]
         self.standardise = _standardiser(get)
         self.perceptrons = [
-            [(get(f"mlp.{m}.weight.{i}"), get(f"mlp.{m}.bias.{i}")) for i in range(3)]
+            [(get(f"mlp.{m}.weight.{i}"), get(f"mlp.{m}.bias.{i}")) for i in _counted(arrays, m)]
             for m in range(sum(name.endswith(".bias.0") for name in arrays))
         ]
         self.trees: Trees | None = None
@@ -213,6 +214,12 @@ class RatingHead:
         seen = zip(views(blocks(parts, self.idf)), self.token_weights, strict=True)
         tokens = np.hstack([view @ weights for view, weights in seen]) + self.token_intercepts
         return self.standardise(rating_inputs(parts, self.projections, tokens))
+
+
+def _counted(arrays: Arrays, perceptron: int) -> range:
+    """The numbers of its layers."""
+    start = f"rating.mlp.{perceptron}.bias."
+    return range(sum(name.startswith(start) for name in arrays))
 
 
 def rating_inputs(parts: Parts, projections: Sequence[F32], tokens: F32) -> F32:
@@ -252,9 +259,12 @@ def steps_head(arrays: Arrays) -> Head:
 
 
 def heads_of(dimension: Dimension, arrays: Arrays) -> Head:
-    """All heads of a scorer as one: encoded texts of n turns -> (n, heads) float32."""
+    """All heads of a scorer as one: encoded texts of n turns -> (n, heads) float32.
+
+    A scorer of one's own has the rating head alone.
+    """
     heads: list[Head] = [RatingHead(arrays, 1 if dimension == "complexity" else 2)]
-    if dimension == "complexity":
+    if dimension == "complexity" and "difficulty.intercept" in arrays:
         heads = [difficulty_head(arrays), *heads, steps_head(arrays)]
     return lambda parts: np.stack([head(parts) for head in heads], axis=1)
 

@@ -39,15 +39,16 @@ class LightScorer:
     """Scores turns 1 to 6 in one dimension; see `Scorer`.
 
     weights: a folder with `light-<dimension>.safetensors`, whose SHA-256 begins with the revision.
+    own: the folder of a scorer that a user trained; its path is in the id.
     Raises ModelError when the dimension is unknown or the weights are missing or unreadable.
     """
 
-    def __init__(self, dimension: Dimension, weights: Path = WEIGHTS) -> None:
+    def __init__(self, dimension: Dimension, weights: Path = WEIGHTS, *, own: bool = False) -> None:
         if dimension not in DIMENSIONS:
             raise ModelError(f"dimension must be one of {DIMENSIONS}, got {dimension!r}")
         self.dimension: Dimension = dimension
-        self.id = f"deita-studio/light-{dimension}"
-        arrays, self.revision = _load(weights / f"light-{dimension}.safetensors")
+        self.id = f"light:{weights}" if own else f"deita-studio/light-{dimension}"
+        arrays, self.revision = load_weights(weights / f"light-{dimension}.safetensors")
         self.parameters: Parameters = {"max_chars": MAX_CHARS}
         self._head_mean = np.asarray(arrays["blend.mean"], np.float32)
         self._head_weight = np.asarray(arrays["blend.weight"], np.float32)
@@ -90,19 +91,25 @@ def calibrated(raw: F32, offset: float, slope: float) -> F32:
     return np.asarray(3.5 + 5 / np.pi * np.arctan(offset + slope * raw), np.float32)
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path) -> tuple[Arrays, str]:
-    """The arrays of a weights file, and its revision."""
+def load_weights(path: Path) -> tuple[Arrays, str]:
+    """The arrays of a weights file, and its revision. Raises ModelError when it cannot be read."""
     try:
-        content = path.read_bytes()
+        facts = path.stat()
+        return _load(path, facts.st_mtime_ns, facts.st_size)
     except OSError as error:
         raise ModelError(
             f"no weights at {path.name}: train them with "
             "`python -m recipes.light_scorers.train`, or restore the folder from the repository"
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, changed: int, size: int) -> tuple[Arrays, str]:
+    """changed, size: of the file, which may be trained anew."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    content = path.read_bytes()
     try:
         return load(content), hashlib.sha256(content).hexdigest()[:16]
     except SafetensorError as error:
