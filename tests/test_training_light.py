@@ -11,12 +11,14 @@ from scipy.stats import spearmanr
 
 from deita_core.errors import ModelError
 from deita_core.scoring.catalogue import check_scorer, load_scorer, name_of_scorer
+from deita_core.scoring.light.own import check_revision
 from deita_core.scoring.light.scorer import LightScorer, load_weights
 from deita_core.scoring.protocol import TurnText
 from deita_core.scoring.trained import FACTS, TrainedScorer
 from deita_core.training import light
 from deita_core.training.labels import LabelledTurn, TrainingStep
 from deita_core.training.light import train_light
+from deita_core.training.light_fit import FitSizes
 
 SOUND = ["because", "therefore", "first", "second", "example", "finally"]
 VAGUE = ["maybe", "thing", "stuff", "well", "kind", "sort"]
@@ -26,35 +28,6 @@ OTHER = [
     "paper", "music", "garden", "engine", "letter", "island", "market", "table", "window", "doctor",
 ]
 # fmt: on
-    "river",
-    "bread",
-    "tax",
-    "poem",
-    "matrix",
-    "cloud",
-    "stone",
-    "lamp",
-    "road",
-    "winter",
-    "glass",
-    "paper",
-    "music",
-    "garden",
-    "engine",
-    "letter",
-    "island",
-    "market",
-    "table",
-    "window",
-    "doctor",
-    "forest",
-    "silver",
-    "copper",
-    "planet",
-    "bridge",
-    "harbour",
-    "violin",
-]
 WEIGHTS = "light-quality.safetensors"
 
 
@@ -113,11 +86,13 @@ def test_it_learns_what_can_be_learnt_and_nothing_from_shuffled_labels(tmp_path:
 def test_perceptrons_join_where_there_are_labels_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(light, "MANY", 160)
-    monkeypatch.setattr(light, "STEPS", 60)
+    assert light.sizes_for(light.MANY - 1).seeds == ()
+    assert len(light.sizes_for(light.MANY).seeds) == 3
+    few = FitSizes(projected=16, seeds=(0, 1), hidden=32, epochs=8, batch=32)
+    monkeypatch.setattr(light, "sizes_for", lambda labels: few)
     fit = train_light(turns_of(160, 1), "quality", tmp_path, silent)
-    assert "3 perceptrons" in fit.parts
-    assert "rating.mlp.3.weight.2" in load_weights(tmp_path / WEIGHTS)[0]
+    assert "2 perceptrons" in fit.parts
+    assert "rating.mlp.2.weight.2" in load_weights(tmp_path / WEIGHTS)[0]
     assert correlation(tmp_path, turns_of(120, 2)) > 0.9
 
 
@@ -179,6 +154,9 @@ def test_the_catalogue_loads_it_by_its_folder_and_its_revision_is_that_of_its_we
     scorer = load_scorer(name, "quality")
     assert scorer.id == name == name_of_scorer(scorer.id)
     assert scorer.revision == load_weights(own / WEIGHTS)[1]
+    check_revision(name, scorer.revision)
+    with pytest.raises(ModelError, match="and 0000 is asked for"):
+        check_revision(name, "0000")
     with pytest.raises(ModelError, match="trained for quality and cannot score complexity"):
         check_scorer(name, "complexity")
 

@@ -13,7 +13,7 @@ from typer import Exit, Option, Typer
 from typer.main import get_command
 
 from deita_core import VERSION
-from deita_core.cli import care, commands, comparing, evolving, groups, review, rows
+from deita_core.cli import care, commands, comparing, evolving, groups, review, rows, training
 from deita_core.cli.options import grouped
 from deita_core.errors import DeitaError, JobCancelledError
 from deita_core.files import PRIVATE_UMASK, one_line
@@ -65,6 +65,8 @@ _COMMANDS = (
     (evolving.chains, "chains", "complexity --chain 3"),
     (evolving.instag, "instag", "--model NAME --base-url http://localhost:8000/v1 --pilot"),
     (evolving.nodes, "nodes", "--model NAME --base-url http://localhost:8000/v1 --pilot"),
+    (training.train_scorer, "train-scorer", "--dimension quality --from labels.csv"),
+    (training.show_trained, "trained", "quality-light --card"),
     (commands.replay, "replay", "selected.json.manifest.json --pool-dir pools"),
     (commands.info, "info", "--json"),
     (care.snapshot, "snapshot", "--project pool.duckdb --name friday"),

@@ -163,7 +163,7 @@ def evolve(
     target: ProjectOptions,
     asking: ChatOptions,
     filters: RowOptions,
-    kind: str = choice(..., KINDS, "what grows: instructions, or responses"),  # type: ignore[arg-type]
+    kind: str = choice(..., KINDS, "what grows: instructions, or responses"),
     seeds: int = value(200, "N", "how many turns of the pool to start from"),
     by: str = choice(
         "spread",

@@ -65,8 +65,8 @@ def flag(name: str, help: str) -> Any:
     return Option(False, name, help=help)
 
 
-def choice(default: str | None, known: Iterable[str], help: str) -> Any:
-    """An option that takes one of these names."""
+def choice(default: Any, known: Iterable[str], help: str) -> Any:
+    """An option that takes one of these names; `...` for one that must be given."""
     names = tuple(known)
 
     def parse(text: str) -> str:

@@ -33,6 +33,7 @@ from deita_core.models.options import PRECISIONS, ModelOptions
 from deita_core.project import Project
 from deita_core.project.pool import add_source
 from deita_core.scoring.catalogue import name_of_scorer
+from deita_core.scoring.light.own import check_revision
 from deita_core.scoring.protocol import DIMENSIONS
 from deita_core.selection.rule import SelectionRule
 from deita_core.selection.strategies import find_strategy
@@ -137,6 +138,8 @@ def _model_jobs(manifest: Manifest, rule: SelectionRule) -> list[JobSpec]:
     columns = {d: column for d, m in used.items() if (column := _column(m))}
     named = {d: name_of_scorer(m.id) for d, m in used.items() if d not in columns}
     options = {d: _options(used[d]) for d in named}
+    for dimension, name in named.items():
+        check_revision(name, used[dimension].revision)
     chain: list[JobSpec] = []
     if columns:
         chain.append(ImportScoresSpec(fields=columns))

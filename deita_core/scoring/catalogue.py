@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 from functools import lru_cache
+from pathlib import Path
 
 from deita_core.errors import ModelError
 from deita_core.models.language_model import (
@@ -27,14 +28,15 @@ from deita_core.scoring.light.own import check_own_light, own_light_scorer
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.llm.endpoint import EndpointScorer
 from deita_core.scoring.llm.prompts import DEITA, PromptTokenizer
+from deita_core.scoring.llm.reward import RewardScorer, read_line
 from deita_core.scoring.llm.scorer import LLMScorer
 from deita_core.scoring.llm.vllm import VLLMScorer
 from deita_core.scoring.protocol import Dimension, Scorer
 
 NAMES = ("light", "instruction-length", "response-length", "random")
 # Behind the colon stands a model, an endpoint or a seed. The id of such a scorer is its name.
-PREFIXES = ("endpoint", "ifd", "light", "llm", "perplexity", "random", "vllm")
-_OF_MODELS = ("llm", "vllm", "perplexity", "ifd")
+PREFIXES = ("endpoint", "ifd", "light", "llm", "perplexity", "random", "reward", "vllm")
+_OF_MODELS = ("llm", "vllm", "reward", "perplexity", "ifd")
 # Ids of models, as recorded beside scores, and the names that load them.
 _IDS = {
     "deita-studio/light-complexity": "light",
@@ -70,6 +72,8 @@ def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = 
             return EndpointScorer.of_name(rest, dimension, options)
         case "llm":
             return LLMScorer(rest, dimension, options=options)
+        case "reward":
+            return RewardScorer(rest, dimension, options)
         case "vllm":
             return VLLMScorer(rest, dimension, options)
         case "instruction-length" | "response-length":
@@ -114,6 +118,10 @@ def check_scorer(
         )
     facts = model_facts(model, ask_hub=thorough)
     check_max_tokens(model, options.max_tokens, facts.context)
+    if kind == "reward":
+        learnt = read_line(facts.folder or Path(model)).dimension
+        if learnt != dimension:
+            raise ModelError(f"{model} was trained for {learnt} and cannot score {dimension}")
     if thorough and kind in ("llm", "vllm") and facts.folder is not None:
         _check_digits(str(facts.folder), dimension, options.max_tokens or facts.context)
     return facts

@@ -13,6 +13,7 @@ from deita_core.jobs.kinds.pilot import PilotSpec
 from deita_core.jobs.kinds.score_files import ExportScoresSpec, ImportScoresSpec
 from deita_core.jobs.kinds.select_rows import SelectSpec
 from deita_core.jobs.kinds.similarity import GraphSpec, MapSpec
+from deita_core.jobs.kinds.train import TrainSpec
 from deita_core.jobs.kinds.turn_counts import NodesSpec, TagSpec
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "StabilitySpec",
     "TagSpec",
     "TextDuplicatesSpec",
+    "TrainSpec",
 ]
 
 KINDS: dict[str, type[JobSpec]] = {
@@ -60,5 +62,6 @@ KINDS: dict[str, type[JobSpec]] = {
         EvolveSpec,
         TagSpec,
         NodesSpec,
+        TrainSpec,
     )
 }

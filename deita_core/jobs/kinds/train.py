@@ -37,12 +37,13 @@ from deita_core.scoring.light.scorer import LightScorer, load_weights
 from deita_core.scoring.protocol import Dimension, Scorer, TurnText
 from deita_core.scoring.trained import FACTS, TrainedScorer, TrainingMethod
 from deita_core.training.card import CARD, card_text
+from deita_core.training.figures import Values
 from deita_core.training.labels import LabelledTurn, TrainingStep
 from deita_core.training.llm_options import LlmTraining
-from deita_core.training.report import HeldOut, TrainingReport, Values, measure, write_report
+from deita_core.training.report import HeldOut, TrainingReport, measure, write_report
 from deita_core.training.split import check_labels, held_out_rows
 
-LabelsFrom = Literal["chains", "labels", "reviews"]
+LabelsFrom = Literal["chains", "file", "reviews"]
 # Where the folder is made, in that of the job.
 _MADE, _LABELS = "scorer", "labels.json"
 _BATCH = 256
@@ -77,8 +78,8 @@ class TrainSpec(JobSpec):
     def _fits(self) -> Self:
         if (self.labels == "chains") != (self.run is not None):
             raise JobError("labels from chains need the name of the run, others have none")
-        if (self.labels == "labels") != (self.file is not None):
-            raise JobError("labels of one's own need their file, others have none")
+        if (self.labels == "file") != (self.file is not None):
+            raise JobError("labels out of a file need the file, others have none")
         if self.queue is not None and self.labels != "reviews":
             raise JobError("a queue can be given for labels from reviews only: leave it out")
         if (self.method == "light") != (self.llm is None):

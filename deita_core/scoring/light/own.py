@@ -43,3 +43,17 @@ def check_own_light(folder: str, dimension: Dimension) -> None:
         raise ModelError(f"{folder} was trained as {told.method}: load it as {told.loads}FOLDER")
     if told.dimension != dimension:
         raise ModelError(f"{folder} was trained for {told.dimension} and cannot score {dimension}")
+
+
+def check_revision(name: str, revision: str) -> None:
+    """Raises ModelError when `light:FOLDER` has other weights now than those of that revision, or
+    none; other names are not looked at."""
+    kind, colon, folder = name.partition(":")
+    if kind != "light" or not colon:
+        return
+    now = read_trained(Path(folder).expanduser().resolve()).revision
+    if now != revision:
+        raise ModelError(
+            f"{folder} has revision {now} now, and {revision} is asked for: restore the folder of "
+            "that time"
+        )
