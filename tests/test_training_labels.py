@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deita_core.errors import FormatError, ModelError
 from deita_core.training.label_file import read_labels
 from deita_core.training.labels import LabelledTurn
-from deita_core.training.split import check_labels, held_out_rows
+from deita_core.training.split import check_labels, check_learnt, held_out_rows
 
 
 def written(path: Path, text: str) -> Path:
@@ -109,3 +109,9 @@ def test_too_few_labels_or_groups_or_one_score_only_are_refused_with_a_remedy() 
             check_labels(few)
     with pytest.raises(ModelError, match="all 40 labels are 1"):
         check_labels(turns(40, 10, scores=1))
+    check_learnt(turns(10, 2))
+    for few in (turns(9, 9), turns(40, 1)):
+        with pytest.raises(ModelError, match="hold out less, or label more"):
+            check_learnt(few)
+    with pytest.raises(ModelError, match="all 40 labels that are left"):
+        check_learnt(turns(40, 10, scores=1))

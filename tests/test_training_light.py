@@ -112,8 +112,8 @@ def test_the_same_labels_give_the_same_bytes_and_a_score_depends_on_its_turn_alo
     assert together.tobytes() == alone.tobytes()
 
 
-def test_twenty_labels_are_enough_to_train_on(tmp_path: Path) -> None:
-    train_light(turns_of(20, 1), "complexity", tmp_path, silent)
+def test_ten_labels_of_three_groups_are_enough_to_train_on(tmp_path: Path) -> None:
+    train_light(turns_of(10, 1), "complexity", tmp_path, silent)
     scores = LightScorer("complexity", tmp_path).score([TurnText("Question 3", None)]).scores
     assert 1 < scores[0] < 6
 

@@ -30,7 +30,7 @@ from deita_core.training.light_fit import (
     named,
     save,
 )
-from deita_core.training.split import buckets_of, check_labels
+from deita_core.training.split import buckets_of, check_learnt
 
 MANY = 2000  # labels from which on perceptrons are fitted, too
 TERMS_ALPHA = 6.0  # of the ridge regressions over terms, as for the shipped weights
@@ -72,7 +72,7 @@ def train_light(
     """
     from threadpoolctl import threadpool_limits
 
-    check_labels(turns)
+    check_learnt(turns)
     sizes = sizes_for(len(turns))
     steps = 3 + FOLDS + len(sizes.seeds)
     with threadpool_limits(1):  # sums in another order would give other last bits
@@ -148,6 +148,8 @@ def _unseen(rows: _Rows, sizes: FitSizes, seed: int, told: Told, steps: int) -> 
     squares = 0.0
     for fold in range(FOLDS):
         inside = rows.folds == fold
+        if not inside.any():  # fewer groups than folds
+            continue
         others = rows.where(~inside)
         tops = [_ridge(others)]
         tops += [_perceptron(others, sizes, seed + own) for own in sizes.seeds[:1]]

@@ -13,7 +13,7 @@ from deita_core.errors import ModelError
 from deita_core.training.labels import LabelledTurn
 
 # Below these there is nothing to fit, or nothing left to look at.
-FEWEST_LABELS, FEWEST_GROUPS = 20, 5
+FEWEST_LABELS, FEWEST_GROUPS, FEWEST_LEARNT = 20, 5, 10
 
 
 def bucket(text: str, buckets: int, salt: str = "") -> int:
@@ -52,6 +52,20 @@ def check_labels(turns: Sequence[LabelledTurn]) -> None:
         raise ModelError(
             f"all {len(turns):,} labels are {turns[0].score:g}: a scorer learns from differences; "
             "add rows that score higher or lower"
+        )
+
+
+def check_learnt(turns: Sequence[LabelledTurn]) -> None:
+    """The same for what is left to learn from once the held-out groups are away."""
+    if len(turns) < FEWEST_LEARNT or len({turn.group for turn in turns}) < 2:
+        raise ModelError(
+            f"only {len(turns):,} labelled turns are left to learn from, and it takes at least "
+            f"{FEWEST_LEARNT} of 2 groups: hold out less, or label more"
+        )
+    if len({turn.score for turn in turns}) == 1:
+        raise ModelError(
+            f"all {len(turns):,} labels that are left to learn from are {turns[0].score:g}: hold "
+            "out less, or label rows that score higher or lower"
         )
 
 
