@@ -25,7 +25,7 @@ def _fields(properties: dict[str, Any], asked: str, seed: int) -> dict[str, Any]
         name = next(iter(properties))
         return {name: f"Consider case {seed % 9973} of it, with {seed % 7 + 2} limits in mind."}
     if "tags" in properties:
-        return {"tags": [f"topic {seed % 5}", f"skill {seed % 3}"][: 1 + seed % 2]}
+        return {"tags": ["a text", f"topic {seed % 5}"][: 1 + seed % 2]}
     if "nodes" in properties:
         nodes = [{"text": f"node {n}", "above": n - 1} for n in range(1 + seed % 4)]
         return {"nodes": nodes}

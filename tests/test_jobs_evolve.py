@@ -14,7 +14,7 @@ import pytest
 from deita_core.errors import DeitaError, EvolvingError, JobCancelledError, SpendingCapError
 from deita_core.evolving.plan import EvolvePlan, RankPlan
 from deita_core.jobs.evolve_seeds import SeedChoice, chosen_seeds
-from deita_core.jobs.evolved_rows import join_pool
+from deita_core.jobs.evolved_rows import join_pool, lineage_sentence
 from deita_core.jobs.handover import SPEC, Handover, Part
 from deita_core.jobs.kinds.evolve import EvolveSpec
 from deita_core.jobs.training_labels import chain_labels
@@ -248,6 +248,11 @@ def test_evolved_variants_join_the_pool_with_their_lineage(
     lineage: dict[str, Any] = json.loads(original)["lineage"]
     assert (lineage["evolution"], lineage["round"], lineage["parent"]) == ("run", 2, 1)
     assert lineage["seed"] in {conversation(row).id for row in range(60)}
+    said = lineage_sentence(original)
+    assert said is not None
+    assert "round 2 of chain" in said
+    assert said.endswith("from round 1.")
+    assert lineage_sentence('{"lineage": "of another kind"}') is None
     assert join_pool(project, run, "all").spec is None
 
 

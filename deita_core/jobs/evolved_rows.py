@@ -60,6 +60,23 @@ def join_pool(project: Project, evolution: Evolution, which: Which = "last") -> 
     return Joined(path, len(records), ImportSpec(sources=numbers) if numbers else None)
 
 
+def lineage_sentence(record: str) -> str | None:
+    """Where a row is from, out of its original record; None for one that did not evolve.
+
+    Without its rank, which is hidden from who reviews the row blindly.
+    """
+    if '"lineage"' not in record:
+        return None
+    try:
+        found = json.loads(record)["lineage"]
+        round_, method, parent = int(found["round"]), str(found["method"]), int(found["parent"])
+        run, chain = str(found["evolution"]), int(found["chain"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # a record from elsewhere, with a field of the same name
+    start = "the seed" if parent == 0 else f"round {parent}"
+    return f"Evolved: round {round_} of chain {chain} of {run}, by {method} from {start}."
+
+
 def _file_name(name: str) -> str:
     return "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in name)[:80]
 

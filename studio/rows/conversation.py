@@ -19,6 +19,7 @@ import streamlit as st
 
 from deita_core.conversation import Conversation, Message
 from deita_core.filtering.search import Hit
+from deita_core.jobs.evolved_rows import lineage_sentence
 from deita_core.similarity.words import words as words_of
 from studio.charts.colours import STATUS_STYLES
 from studio.shell.text import (
@@ -164,6 +165,8 @@ def conversation_view(
         )  # fmt: skip
     if facts is not None and facts.reason:
         st.markdown(escape(facts.reason))
+    if original is not None and (lineage := lineage_sentence(original)):
+        st.caption(escape(lineage))
     if view == _VIEWS[2] and original is not None:
         _original(original)
         return
