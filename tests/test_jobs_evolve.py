@@ -25,7 +25,7 @@ from deita_core.project.evolved_chains import chain_view, correct_rank
 from deita_core.project.job_log import Progress
 from tests.answering import plausible
 from tests.builders import Channel, conversation, prepared_project, with_graph
-from tests.fake_endpoint import Server, serving
+from tests.fake_endpoint import Fault, Server, serving
 
 PLAN = EvolvePlan(kind="complexity", rounds=3)
 
@@ -183,6 +183,24 @@ def test_a_pilot_runs_the_first_chains_and_says_what_the_rest_costs(
     Worker(project, evolve(server, seeds=size), 2).run()
     assert find_evolution(project, "run").done == 30
     assert times_asked(server) == 1
+
+
+def test_chains_whose_requests_failed_can_be_done_again(project: Project) -> None:
+    down = {"yes": True}
+
+    def sometimes(body: dict[str, Any], number: int) -> dict[str, Any] | Fault:
+        refused = down["yes"] and "rivers" in body["messages"][-1]["content"]
+        return Fault(status=400, body=b"{}") if refused else plausible(body, number)
+
+    with serving(sometimes) as server:
+        Worker(project, evolve(server, seeds=SeedChoice(size=20)), 1).run()
+        run = find_evolution(project, "run")
+        assert (run.done, run.complete) == (20, 16)
+        down["yes"] = False
+        asked = len(server.asked)
+        Worker(project, evolve(server, seeds=SeedChoice(size=20), again=True), 2).run()
+        assert find_evolution(project, "run").complete == 20
+        assert len(server.asked) - asked == 4 * 4
 
 
 def test_seeds_are_spread_over_clusters_and_their_order_does_not_hang_on_their_number(

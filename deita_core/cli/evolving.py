@@ -183,6 +183,7 @@ def evolve(
     seed: int = value(0, "N", "of everything that is drawn"),
     name: str | None = value(None, "NAME", "of the run; given again, it goes on (default: KIND)"),
     pilot: bool = flag("--pilot", f"only {PILOT} chains, and say what the rest will cost"),
+    again: bool = flag("--again", "do chains again in which a request failed"),
     as_json: bool = JSON,
 ) -> None:
     """Evolve seeds in rounds, eliminate what failed, and rank each chain."""
@@ -218,6 +219,7 @@ def evolve(
             prompts=asking.prompts_text,
             batch=asking.batch,
             first=PILOT if pilot else None,
+            again=again,
         )
         run_jobs(project, [spec], quiet=target.quiet)
         _say_run(project, find_evolution(project, spec.name), asking.paid, as_json)

@@ -177,6 +177,21 @@ def seeds_left(project: Project, evolution: int, *, below: int | None = None) ->
     return seeds
 
 
+def reopen_failed(project: Project, evolution: int) -> int:
+    """Let chains be done again in which a request failed, or a pass gave no scores; returns how
+    many. What was answered is known, so only what was not is asked for again."""
+    with project.transaction("curator", None, changes_data=False) as cursor:
+        reopened = cursor.execute(
+            "UPDATE chains SET done = false WHERE evolution = $1 AND done AND chain IN ("
+            "SELECT chain FROM variants WHERE evolution = $1 AND eliminated = 'failed' UNION "
+            "SELECT chain FROM rankings WHERE evolution = $1 AND reason IS NOT NULL) "
+            "RETURNING chain",
+            [evolution],
+        ).fetchall()
+        count_up(cursor, EVOLUTIONS_VERSION)
+    return len(reopened)
+
+
 def paid_by(project: Project, evolution: int) -> Spent:
     """What a run has spent so far: the answers that it was the first to ask for."""
     found = project.rows(

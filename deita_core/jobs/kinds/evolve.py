@@ -30,6 +30,7 @@ from deita_core.project.evolutions import (
     begin_evolution,
     paid_by,
     ranking_table,
+    reopen_failed,
     same_evolution,
     seeds_left,
     variant_table,
@@ -92,7 +93,7 @@ class EvolveSpec(ChatJob):
 
     name: of the run in the project; the same name with the same plan goes on with it. seeds: which
     turns. rank: None leaves the chains without ranks. first: only so many of its chains, as a pilot
-    that says what the rest will cost.
+    that says what the rest will cost. again: also chains in which a request failed.
     """
 
     kind = "evolve"
@@ -104,6 +105,7 @@ class EvolveSpec(ChatJob):
     rank: RankPlan | None = RankPlan()
     seeds: SeedChoice = SeedChoice()
     first: int | None = None
+    again: bool = False
 
     def check(self, project: Project) -> None:
         """Raises DeitaError for unknown methods, no seeds, or a name that is taken."""
@@ -129,6 +131,8 @@ class EvolveSpec(ChatJob):
         if evolution is None:
             found = chosen_seeds(project, self.seeds, self.plan)
             evolution = begin_evolution(project, self.name, plan, found.seeds, unfit=found.unfit)
+        if self.again:
+            reopen_failed(project, evolution)
         self.write_known(project, folder, partial(paid_by, project, evolution))
         left = seeds_left(project, evolution, below=self.first)
         given = {"evolution": evolution, "seeds": [asdict(one) for one in left]}
