@@ -452,33 +452,36 @@ def verdicts_of_others(
     return [Decision(row, kind, value, why, version) for kind, value, why, version in found]
 
 
+# Rows of the queue, those with all their answers, answers, and answers needed: what a row asks for,
+# or what it has where more people answered than were asked.
+_PROGRESS = f"""
+WITH {_ANSWERED},
+given AS (SELECT row, count(*) AS answers FROM answered GROUP BY row)
+SELECT count(*), count(*) FILTER (coalesce(g.answers, 0) >= q.reviewers),
+    coalesce(sum(g.answers), 0)::BIGINT,
+    coalesce(sum(greatest(q.reviewers, coalesce(g.answers, 0))), 0)::BIGINT
+FROM queue_rows q LEFT JOIN given g USING (row) WHERE q.queue = $queue
+"""  # noqa: S608 - only text of ours goes in
+
+
 def progress(project: Project, queue: int) -> QueueProgress:
     """How far a queue is, and each reviewer in it."""
     with project.reading() as cursor:
         _asks(cursor, queue)
-        whole = cursor.execute(
-            f"WITH {_ANSWERED} SELECT row, author FROM answered",  # noqa: S608 - only text of ours goes in
-            {"queue": queue},
-        ).fetchall()
-    needed = dict(project.rows("SELECT row, reviewers FROM queue_rows WHERE queue = ?", queue))
+        counts = cursor.execute(_PROGRESS, {"queue": queue}).fetchall()[0]
+        by_author = f"WITH {_ANSWERED} SELECT author, count(*) FROM answered GROUP BY author"  # noqa: S608 - only text of ours goes in
+        answered = dict(cursor.execute(by_author, {"queue": queue}).fetchall())
     held = dict(
         project.rows(
             "SELECT reviewer, count(*) FROM leases WHERE queue = ? AND until > ? GROUP BY 1",
             *(queue, now()),
         )
     )
-    given: dict[int, int] = dict.fromkeys(needed, 0)
-    for row, _ in whole:
-        given[row] += 1
-    names = sorted({author for _, author in whole} | set(held))
     return QueueProgress(
-        rows=len(needed),
-        done=sum(given[row] >= number for row, number in needed.items()),
-        answers=len(whole),
-        needed=sum(max(number, given[row]) for row, number in needed.items()),
+        *counts,
         reviewers=tuple(
-            _of_reviewer(project, queue, name, sum(a == name for _, a in whole), held.get(name, 0))
-            for name in names
+            _of_reviewer(project, queue, name, answered.get(name, 0), held.get(name, 0))
+            for name in sorted(answered.keys() | held.keys())
         ),
     )
 
