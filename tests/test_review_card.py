@@ -208,6 +208,25 @@ def test_what_could_not_be_kept_for_now_is_neither_taken_nor_refused(
     assert take(opened, said(0))["taken"] == ["0-keep"]
 
 
+def test_the_card_keeps_its_rows_while_none_can_be_claimed_and_says_why(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = made(opened)
+    before = card_data(opened, queue, "Ada", NOTHING)
+
+    def full(*_: object, **__: object) -> None:
+        raise ProjectError("the disk is full: make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("studio.review.card.claim", full)
+        data = card_data(opened, queue, "Ada", NOTHING)
+        others = card_data(opened, queue, "Bob", NOTHING)
+    assert data["rows"] == before["rows"]
+    assert data["receipt"]["problem"] == "the disk is full: make room"
+    assert data["more"]  # it is asked again
+    assert others["rows"] == []
+
+
 def corrected(row: int, client: str, of: int, answer: str) -> Any:
     texts = [message.content for message in conversation(row).messages]
     return said(row, "edit", client=client, of=of, texts=[texts[0], answer, *texts[2:]])

@@ -18,11 +18,12 @@ from typing import Any, Final, TypedDict
 
 import streamlit as st
 
+from deita_core import people
 from deita_core.conversation import Conversation, Message, without_surrogates
-from deita_core.errors import DeitaError, ReviewError
-from deita_core.people import current_person
+from deita_core.errors import DeitaError, ProjectError, ReviewError
 from deita_core.project import Project
 from deita_core.project.ledger import edit_row, row_text, tags
+from deita_core.project.queue_state import leases
 from deita_core.project.queues import (
     LEASE_MINUTES,
     Queue,
@@ -100,7 +101,7 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
     decides upon.
     """
     project = opened.project
-    claimed = claim(project, queue.queue, reviewer, AHEAD + handled["later"])
+    claimed, problem = _claimed(project, queue.queue, reviewer, AHEAD + handled["later"])
     rows = rows_to_review(project, queue.queue, claimed, reviewer)
     decided = last_answered(project, queue.queue, reviewer)
     answered = [
@@ -121,7 +122,7 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
         "guidelines": queue.guidelines,
         "blind": queue.blind,
         "minutes": LEASE_MINUTES,
-        "more": len(claimed) >= AHEAD + handled["later"],
+        "more": bool(problem) or len(claimed) >= AHEAD + handled["later"],
         "rows": [_row(one, facts.get(one.row, []), judged.get(one.row, ())) for one in rows],
         "before": [_row(one, [], ()) for one in answered],
         "after": [
@@ -132,14 +133,26 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
             }
             for one in answered
         ],
-        "receipt": {name: handled[name] for name in ("number", "taken", "refused", "problem")},
+        "receipt": {
+            **{name: handled[name] for name in ("number", "taken", "refused")},
+            "problem": handled["problem"] or problem,
+        },
         "tags": [one.tag for one in tags(project)[:_MOST_TAGS]],
         **_progress(project, queue.queue, reviewer),
     }
 
 
+def _claimed(project: Project, queue: int, reviewer: str, most: int) -> tuple[list[int], str]:
+    """Rows claimed, or those still held and why no more can be claimed for now (a full disk, say)."""
+    try:
+        return claim(project, queue, reviewer, most), ""
+    except ProjectError as error:
+        name = people.reviewer(reviewer)
+        return [one.row for one in leases(project, queue) if one.reviewer == name], str(error)
+
+
 def _logged_in() -> bool:
-    person = current_person()
+    person = people.current_person()
     return person is not None and bool(person.email)
 
 

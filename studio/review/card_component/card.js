@@ -23,7 +23,7 @@ class Card {
     this.putOff = new Set();
     this.past = []; // decided, the last one last
     this.looking = -1; // place in the past that is shown; -1: the next row to decide
-    this.undoing = [];
+    this.undoing = null;
     this.correcting = null;
     this.formatted = false;
     try {
@@ -80,6 +80,7 @@ class Card {
     if (cookie) document.cookie = `${cookie}=${encodeURIComponent(reviewer)}; path=/; max-age=31536000; SameSite=Lax`;
     this.guide.replaceChildren(markdown(guidelines));
     this.guide.hidden = !guidelines || own > 0 || this.outbox.items.size > 0;
+    this.undoing = new UndoList(this.data.storage, (row) => this.rows.has(row));
     this.drawTools();
     this.drawAnswers();
     this.drawMore();
@@ -244,7 +245,7 @@ class Card {
   }
 
   refill() {
-    if (this.order.length <= FEW + this.waiting() && this.data.more && this.outbox.awaited === null) this.outbox.now();
+    if (this.order.length <= FEW + this.waiting() && this.data.more) this.outbox.painted();
   }
 
   say(text) {
@@ -511,7 +512,7 @@ class Card {
     action("later").disabled = busy || !entry;
     action("later").firstChild.textContent = this.looking >= 0 ? "Forward" : "Later";
     action("back").disabled = busy || !this.past.length || this.looking === 0;
-    action("undo").disabled = busy || !this.undoing.length;
+    action("undo").disabled = busy || !this.undoing.size;
     action("correct").disabled = busy || !entry || entry.left > 0;
     action("formatted").setAttribute("aria-pressed", String(this.formatted));
     action("guidelines").setAttribute("aria-pressed", String(!this.guide.hidden));
@@ -551,6 +552,7 @@ class Card {
     const { problem, tries } = this.outbox;
     this.kept.dataset.waiting = String(waiting);
     if (tries > 1) this.kept.textContent = `${waiting} wait in this browser: the server does not answer yet`;
+    else if (problem && !waiting) this.kept.textContent = `no more rows for now: ${problem}`;
     else if (problem) this.kept.textContent = `${waiting} not kept yet, and tried again: ${problem}`;
     else this.kept.textContent = waiting ? `${waiting} on the way` : "all kept";
   }

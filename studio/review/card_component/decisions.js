@@ -31,3 +31,44 @@ function backOf(entry, item) {
   if (said === undefined) return { row, kind: "withdraw", value: slot };
   return slot === "verdict" ? { row, kind: said, value: "" } : { row, kind: slot, value: said };
 }
+
+const UNDO_KEPT = "deita-review-undo:";
+const MOST_UNDONE = 50;
+
+// What takes back the last decisions, the last one last. It is this window's own, and outlasts a
+// reload for the rows that come again with it.
+class UndoList {
+  constructor(storage, isKnown) {
+    this.key = UNDO_KEPT + storage;
+    this.items = [];
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(this.key)) ?? [];
+      this.items = kept.filter(({ row }) => isKnown(row));
+    } catch {
+      // It begins empty.
+    }
+  }
+
+  get size() {
+    return this.items.length;
+  }
+
+  push(item) {
+    this.items = [...this.items, item].slice(-MOST_UNDONE);
+    this.keep();
+  }
+
+  pop() {
+    const item = this.items.pop();
+    this.keep();
+    return item;
+  }
+
+  keep() {
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify(this.items));
+    } catch {
+      // A reload forgets it.
+    }
+  }
+}

@@ -3,6 +3,7 @@
 
 const BATCH = 5;
 const WAIT = 2000; // ms from a decision to its sending, when fewer than a batch are there
+const PAINT = 60; // ms in which the next row is painted: sending keeps the page busy
 const RESEND = 6000; // ms until what has no receipt is sent again
 const MOST_AT_ONCE = 200;
 
@@ -15,6 +16,7 @@ class Outbox {
     this.awaited = null; // number of the message that has no receipt yet
     this.tries = 0; // how many messages had no receipt, the last one with them
     this.timer = null;
+    this.hurried = false; // the timer stands at PAINT
     this.problem = "";
     this.last = 0;
     this.load();
@@ -53,15 +55,23 @@ class Outbox {
     return [...this.items.values()].filter((item) => item.row === row);
   }
 
-  // Sends when it is time: at once for a batch, otherwise a little later.
+  // Sends when it is time: a batch once the next row is painted, otherwise a little later.
   soon() {
     if (this.awaited !== null) return;
-    if (this.items.size >= BATCH) this.now();
+    if (this.items.size >= BATCH) this.painted();
     else if (this.items.size && !this.timer) this.timer = setTimeout(() => this.now(), WAIT);
+  }
+
+  painted() {
+    if (this.awaited !== null || this.hurried) return;
+    clearTimeout(this.timer);
+    this.hurried = true;
+    this.timer = setTimeout(() => this.now(), PAINT);
   }
 
   now() {
     clearTimeout(this.timer);
+    this.hurried = false;
     this.awaited = ++this.number;
     this.tries++;
     this.timer = setTimeout(() => this.now(), RESEND);
@@ -79,12 +89,12 @@ class Outbox {
         // As above.
       }
     }
+    if (this.awaited === null || number >= this.awaited) this.problem = problem;
     if (this.awaited !== null && number >= this.awaited) {
       this.awaited = null;
       this.tries = 0;
       clearTimeout(this.timer);
       this.timer = null;
-      this.problem = problem;
       if (problem) this.timer = setTimeout(() => this.now(), RESEND);
       else this.soon();
     }
