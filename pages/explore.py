@@ -24,7 +24,8 @@ from studio.shell.text import escape
 
 # More rings would hide what they stand around.
 _MOST_RINGED = 5000
-PANE = 770  # pixels; with what stands above it, a window 1,000 high
+PANE = 770  # pixels; with what stands above it, a window 1,000 high; the map fits it to others
+BESIDE = ".st-key-explore_rows_pane, .st-key-explore_rows_reader, .st-key-explore_pane"
 VIEWS = {
     "rows": ("Rows", None),
     "clusters": ("Clusters", clusters_view),
@@ -77,7 +78,14 @@ with left:
         if passing is not None:
             coloured = greyed(coloured, passing)
         pick = legend_filter(opened, how, coloured)
-        event = pool_map(opened, coloured, key=state.EXPLORE_MAP, highlight=ringed, on_pick=pick)
+        event = pool_map(
+            opened,
+            coloured,
+            key=state.EXPLORE_MAP,
+            highlight=ringed,
+            beside=BESIDE,
+            on_pick=pick,
+        )
         if event.has_outline:
             inside = event.rows_inside(pool.xy, coloured[0])
             rows = inside[mask[inside]]
@@ -114,5 +122,5 @@ with right:
         clicked = event.clicked
         rows_pane(opened, ordered, key="explore_rows", clicked=clicked, height=height, extra=extra)
     else:
-        with st.container(height=height, border=False, autoscroll=False):
+        with st.container(height=height, border=False, key="explore_pane", autoscroll=False):
             draw(opened, rows)

@@ -33,7 +33,8 @@ VIEWS = {
     "pins": "By hand",
     "saved": "Saved",
 }
-MAP, PANE = 380, 715  # pixels; with what stands above them, a window 1,000 high
+MAP, PANE = 380, 715  # pixels; with what stands above, a window 1,000 high; others are fitted
+BESIDE = ".st-key-select_pane, .st-key-select_reader"
 
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title("Select", width="content")
@@ -82,7 +83,8 @@ event, inside = MapEvent(), None
 with left:
     graph_notice(opened, rule)
     if found.mapped:
-        event = pool_map(opened, (status, STATUS_STYLES), key=state.SELECT_MAP, height=MAP)
+        styled = (status, STATUS_STYLES)
+        event = pool_map(opened, styled, key=state.SELECT_MAP, height=MAP, beside=BESIDE)
         inside = event.rows_inside(arrays(opened).xy, status) if event.has_outline else None
     else:
         st.info("The map is drawn once the embeddings are there.", icon=":material/scatter_plot:")
@@ -100,6 +102,6 @@ with right:
     if view == "rows":
         rows_view(opened, result, inside, event.clicked, PANE - 100)
     else:
-        with st.container(height=PANE, border=False, autoscroll=False):
+        with st.container(height=PANE, border=False, key="select_pane", autoscroll=False):
             clicked_row(opened, result, event.clicked)
             others[view]()

@@ -128,3 +128,26 @@ def test_the_address_shows_the_same_again(page: Any) -> None:
     assert sentence(page) == said
     assert mark_of_the_threshold(page) == marked
     assert page.get_by_text("Click into a chart to move the threshold there.").is_visible()
+
+
+# True once the page needs no scrolling, and the conversation ends near the window's end.
+FITS = """(reader) => {
+  const main = document.querySelector('[data-testid="stMain"]');
+  const left = innerHeight - document.querySelector(reader).getBoundingClientRect().bottom;
+  return main.scrollHeight <= main.clientHeight && left > 0 && left < 80;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [("select", ".st-key-select_reader"), ("explore", ".st-key-explore_rows_reader")],
+)
+def test_map_list_and_conversation_end_where_the_window_does(
+    page: Any, name: str, reader: str
+) -> None:
+    page.goto(f"/{name}?project=select-page")
+    page.wait_for_selector(f'{MAP}[data-ready="1"]')
+    page.wait_for_selector(reader)
+    for width, height in ((1280, 1000), (1400, 1000), (1920, 1000), (1400, 1200)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(FITS, arg=reader)

@@ -36,6 +36,7 @@ _MAP = (
     "data.js",
     "points.js",
     "names.js",
+    "fit.js",
     "map.js",
 )
 _PLACES = ("places.html", "data.js", "places.js")
@@ -109,6 +110,7 @@ def map_chart(
     hover_texts: bytes = b"",
     names: Sequence[MapName] = (),
     height: int = 620,
+    beside: str = "",
     on_pick: Callable[[int], None] | None = None,
 ) -> MapEvent:
     """Draw the map and return what the user has done to it.
@@ -119,6 +121,8 @@ def map_chart(
     zoom and outline; when it changes, the map starts afresh and old events are dropped.
     highlight: indices of rows to ring. hover_texts: from `pack_hover_texts`, n lines.
     names: written where they fit without covering each other, the largest first.
+    beside: a selector of the panes beside the map; they and the map then end where the window does,
+    and `height` only holds at first.
     on_pick: gets the code of the group whose name in the legend was clicked, in a callback before
     the page is drawn again; without it the legend only hides groups.
     Outline, view and hidden groups are there again when the user comes back from another page.
@@ -133,7 +137,7 @@ def map_chart(
     payload = map_payload(
         codes, groups,
         version=version, highlight=highlight, names=names, unplaced=unplaced, height=height,
-        cleared=st.session_state.get(_CLEARED + place, 0),
+        beside=beside, cleared=st.session_state.get(_CLEARED + place, 0),
         picks=[n for n, one in enumerate(groups) if on_pick is not None and one != OUTSIDE],
         key=place,
         library_url=f"{root}app/static/{_plotly_name()}",
@@ -208,6 +212,7 @@ def map_payload(
     names: Sequence[MapName] = (),
     unplaced: int = 0,
     height: int = 620,
+    beside: str = "",
     cleared: int = 0,
     picks: Sequence[int] = (),
     key: str = "",
@@ -244,6 +249,7 @@ def map_payload(
         "totals": [group.total for group in groups],
         "caption": describe_map(groups, counts, unplaced=unplaced),
         "height": height,
+        "beside": beside,
         "cleared": cleared,
         "picks": list(picks),
         "key": key,

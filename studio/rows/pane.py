@@ -117,7 +117,8 @@ def rows_pane(
     at = st.session_state.get(focus)
     if at is None or (at != clicked and at not in rows):
         at = int(rows[0]) if len(rows) else None
-    with page_shown(opened), st.container(height=height, border=False, autoscroll=False):
+    pane = st.container(height=height, border=False, key=f"{key}_pane", autoscroll=False)
+    with page_shown(opened), pane:
         if len(rows):
             reader = f"{key}_reader"
             event = row_list(

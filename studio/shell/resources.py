@@ -177,11 +177,12 @@ def pool_map(
     key: str,
     highlight: NDArray[np.int64] | None = None,
     height: int = 620,
+    beside: str = "",
     on_pick: Callable[[int], None] | None = None,
 ) -> MapEvent:
     """Draw the map of the pool in these colours; what the user has done to it.
 
-    on_pick: gets the code of a group that was chosen in the legend.
+    beside: see `map_chart`. on_pick: gets the code of a group that was chosen in the legend.
     """
     xy = arrays(opened).xy
     return map_chart(
@@ -193,6 +194,7 @@ def pool_map(
         hover_texts=_hover_texts(opened.key, len(xy)),
         names=_cluster_names(opened),
         height=height,
+        beside=beside,
         on_pick=on_pick,
     )
 

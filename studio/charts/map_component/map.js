@@ -29,6 +29,7 @@ class RowMap {
     this.points = new Points(root.querySelector(".deita-map-points"));
     this.names = new Names(root.querySelector(".deita-map-names"));
     this.frame = root.querySelector(".deita-map-frame");
+    this.fit = new Fit(root, this.frame);
     this.tip = root.querySelector(".deita-map-tip");
     this.note = root.querySelector(".deita-map-note");
     this.legend = root.querySelector(".deita-map-legend");
@@ -75,7 +76,7 @@ class RowMap {
     }
     if (this.points.places !== places) this.points.setPlaces(places);
     this.groups = groupRows(this.data, places);
-    this.frame.style.height = header.height + "px";
+    this.fit.set(header.beside, header.height);
     this.frame.setAttribute("aria-label", header.caption);
     this.drawLegend();
     this.root.dataset.ready = "0";
@@ -410,6 +411,7 @@ class RowMap {
   close() {
     this.gone = true;
     this.observer.disconnect();
+    this.fit.close();
     window.removeEventListener("mouseup", this.onRelease, true);
     window.removeEventListener("deita-places", this.onPlaces);
     cancelAnimationFrame(this.frameAsked);
