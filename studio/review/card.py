@@ -143,7 +143,7 @@ def card_data(opened: Opened, queue: Queue, reviewer: str, handled: Handled) -> 
 
 
 def _claimed(project: Project, queue: int, reviewer: str, most: int) -> tuple[list[int], str]:
-    """Rows claimed, or those still held and why no more can be claimed for now (a full disk, say)."""
+    """Rows claimed; or those still held, and why no more can be (the disk is full, say)."""
     try:
         return claim(project, queue, reviewer, most), ""
     except ProjectError as error:
