@@ -15,7 +15,7 @@ import streamlit as st
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
@@ -43,6 +43,25 @@ class OwnPagesOnly:
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
+class FirstPageAtItsAddress:
+    """Middleware: `/pool`, typed by hand, leads to the Pool page, whose address is `/`.
+
+    base: the path under which the app is served, "" for none.
+    """
+
+    def __init__(self, app: ASGIApp, base: str = "") -> None:
+        self._app = app
+        self._base = f"/{base.strip('/')}".rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with a redirect that keeps what is asked for, or hands the request on."""
+        app: ASGIApp = self._app
+        if scope["type"] == "http" and scope["path"].rstrip("/") == f"{self._base}/pool":
+            asked = scope["query_string"].decode("latin-1")
+            app = RedirectResponse(f"{self._base}/{'?' if asked else ''}{asked}", status_code=307)
+        await app(scope, receive, send)
+
+
 app = st.App(
     Path(__file__).with_name("app.py"),
     middleware=[
@@ -52,5 +71,6 @@ app = st.App(
             www_redirect=False,
         ),
         Middleware(OwnPagesOnly, allowed=st.get_option("server.corsAllowedOrigins")),
+        Middleware(FirstPageAtItsAddress, base=str(st.get_option("server.baseUrlPath") or "")),
     ],
 )

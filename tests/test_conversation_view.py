@@ -212,3 +212,24 @@ def test_reasoning_is_folded_above_its_message():
     (folded,) = app.expander
     assert folded.label.startswith("Reasoning")
     assert "They *greet* me." in folded.markdown[0].value
+
+
+def searched() -> None:
+    from deita_core.conversation import Conversation, Message
+    from deita_core.filtering.search import Hit
+    from studio.rows.conversation import conversation_view
+
+    said = (Message("user", "rye `rye`"), Message("tool", "{rye}"))
+    hits = (Hit(0, 0, 3), Hit(0, 5, 8), Hit(1, 1, 4))
+    conversation_view(Conversation(said), key="view", hits=hits)
+
+
+def test_a_hit_that_markdown_cannot_mark_is_told_and_a_tools_text_is_marked():
+    app = AppTest.from_function(searched, default_timeout=20).run()
+    assert not app.exception
+    told = [c.value for c in app.caption if "Plain marks it" in c.value]
+    assert len(told) == 1
+    assert not app.code
+    assert "{<mark" in app.get("html")[0].proto.body
+    app.get_by_key("view_view").set_value("Plain").run()
+    assert not [c for c in app.caption if "Plain marks it" in c.value]

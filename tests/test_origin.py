@@ -6,7 +6,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, build_opener
 
 import pytest
 
@@ -19,6 +21,13 @@ HANDSHAKE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Protocol": "streamlit",
 }
+
+
+class NoRedirect(HTTPRedirectHandler):
+    """Lets a redirect be seen."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def status(address: str, path: str, *, method: str = "GET", **headers: str) -> int:
@@ -54,6 +63,14 @@ def test_its_own_names_are_answered(app_address: str) -> None:
         assert status(app_address, "/_stcore/health", Host=host) == 200, host
         assert stream(app_address, Host=host, Origin=f"http://{host}") == 101, host
     assert stream(app_address) == 101, "a program sends no origin"
+
+
+def test_the_first_page_typed_by_its_name_leads_to_its_address(app_address: str) -> None:
+    with pytest.raises(HTTPError) as redirected:
+        build_opener(NoRedirect).open(f"{app_address}/pool?project=a%20b&x=1", timeout=10)
+    assert redirected.value.code == 307
+    assert redirected.value.headers["Location"] == "/?project=a%20b&x=1"
+    assert status(app_address, "/pool/x") == 200  # Streamlit's own answer
 
 
 @pytest.mark.parametrize(

@@ -468,7 +468,7 @@ def progress(project: Project, queue: int) -> QueueProgress:
     """How far a queue is, and each reviewer in it."""
     with project.reading() as cursor:
         _asks(cursor, queue)
-        counts = cursor.execute(_PROGRESS, {"queue": queue}).fetchall()[0]
+        rows, done, given, needed = cursor.execute(_PROGRESS, {"queue": queue}).fetchall()[0]
         by_author = f"WITH {_ANSWERED} SELECT author, count(*) FROM answered GROUP BY author"  # noqa: S608 - only text of ours goes in
         answered = dict(cursor.execute(by_author, {"queue": queue}).fetchall())
     held = dict(
@@ -477,13 +477,12 @@ def progress(project: Project, queue: int) -> QueueProgress:
             *(queue, now()),
         )
     )
-    return QueueProgress(
-        *counts,
-        reviewers=tuple(
-            _of_reviewer(project, queue, name, answered.get(name, 0), held.get(name, 0))
-            for name in sorted(answered.keys() | held.keys())
-        ),
-    )
+    names = sorted(answered.keys() | held.keys())
+    reviewers = [
+        _of_reviewer(project, queue, name, answered.get(name, 0), held.get(name, 0))
+        for name in names
+    ]
+    return QueueProgress(rows, done, given, needed, tuple(reviewers))
 
 
 def _of_reviewer(project: Project, queue: int, name: str, rows: int, held: int) -> ReviewerProgress:

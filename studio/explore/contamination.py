@@ -36,9 +36,8 @@ from studio.filters.current import put_in_filter
 from studio.pool.loader import one_file
 from studio.rows.conversation import marked_run, page_chosen, plain_text
 from studio.rows.table import PAGE, lines_chosen
-from studio.shell import state
 from studio.shell.jobs_panel import active_job
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.resources import AS_OF_NOW, Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
@@ -143,14 +142,12 @@ def report_csv(pairs: Sequence[BenchmarkPair]) -> str:
 
 
 def _exclude(opened: Opened, name: str, rows: Rows) -> None:
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    done = exclude_contaminated(opened.project, name, rows.tolist(), author=author)
+    done = exclude_contaminated(opened.project, name, rows.tolist(), author=reviewer_name())
     say(f"Excluded {plural(len(done))} that {escape(name)} found.")
 
 
 def _take_back(opened: Opened, name: str) -> None:
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    done = restore_contaminated(opened.project, name, author=author)
+    done = restore_contaminated(opened.project, name, author=reviewer_name())
     say(f"Took {plural(len(done))} back.")
 
 

@@ -35,7 +35,7 @@ from studio.rows.conversation import marked_differences, page_chosen, plain_text
 from studio.rows.table import PAGE, lines_chosen, row_table
 from studio.shell import state
 from studio.shell.jobs_panel import active_job
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.resources import AS_OF_NOW, Opened, arrays, errors_shown, say, scores
 from studio.shell.text import escape, plural
 
@@ -285,8 +285,9 @@ def _differences(opened: Opened, kept: int, others: list[int]) -> None:
 
 
 def _drop(opened: Opened, groups: DuplicateGroups, found: _Found) -> None:
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    done = drop_duplicates(opened.project, groups, found.threshold, found.by, author=author)
+    done = drop_duplicates(
+        opened.project, groups, found.threshold, found.by, author=reviewer_name()
+    )
     say(f"Excluded {plural(len(done.rows))} as near-duplicates.")
 
 
@@ -311,8 +312,7 @@ def _last(opened: Opened) -> int:
 
 
 def _restore(opened: Opened) -> None:
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    done = restore_duplicates(opened.project, author=author)
+    done = restore_duplicates(opened.project, author=reviewer_name())
     say(f"Took {plural(len(done.rows))} back.")
 
 

@@ -32,7 +32,7 @@ from studio.filters.found import search_for
 from studio.filters.masks import column_names, columns_of, mask_of
 from studio.filters.meaning import by_meaning
 from studio.shell import state
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape
 
@@ -259,8 +259,7 @@ def _view(opened: Opened, view: View, place: str) -> None:
 
 
 def _save(opened: Opened, name: str, text: str, replace: bool) -> None:
-    author = str(st.session_state.get(state.AUTHOR, ""))
-    save_view(opened.project, name, text, author=author, replace=replace)
+    save_view(opened.project, name, text, author=reviewer_name(), replace=replace)
     say(f"{'Replaced' if replace else 'Saved'} the view “{name}”.")
 
 

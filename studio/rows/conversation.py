@@ -29,6 +29,7 @@ from studio.shell.text import (
     is_right_to_left,
     markdown_right_to_left,
     marked_html,
+    marks_in,
     plain_right_to_left,
     plural,
     safe_markdown,
@@ -281,8 +282,10 @@ def _message(message: Message, plain: bool, spans: Spans = ()) -> None:
         shown = [(a, min(b, len(text))) for a, b in spans if a < len(text)]
         if not text.strip():
             st.caption("(empty)")
-        elif message.role in ("function_call", "tool") and not plain:
+        elif message.role in ("function_call", "tool") and not plain and not shown:
             _original(text)
+        elif message.role in ("function_call", "tool"):
+            _text(text, True, shown)
         else:
             _text(text, plain, shown)
         if len(message.content) > MOST_CHARACTERS:
@@ -304,8 +307,11 @@ def _text(text: str, plain: bool, spans: Spans = ()) -> None:
         st.text(shown, width="stretch", text_alignment=alignment)
     else:
         shown = safe_markdown(text, spans)
+        hidden = marks_in(shown) < len(spans)
         shown = markdown_right_to_left(shown) if rtl else shown
         st.markdown(shown, width="stretch", text_alignment=alignment, anchors=False)
+        if hidden:
+            st.caption("A hit in code or in an address cannot be marked here; Plain marks it.")
 
 
 def _original(record: str) -> None:

@@ -32,7 +32,7 @@ from studio.rows.row_list import LIST_HEIGHT, ListEvent, row_list
 from studio.rows.table import lines_chosen, row_table, rows_table, show_conversation
 from studio.select.cache import current_pins, input_of, rows_with
 from studio.shell import state
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.projects import page_shown
 from studio.shell.resources import Opened, errors_shown, pool_input, say
 from studio.shell.text import escape, plural
@@ -276,7 +276,7 @@ def pin_buttons(opened: Opened, rows: Sequence[int], *, key: str) -> None:
 @told
 def _set(opened: Opened, rows: Sequence[int], choice: PinKind | None) -> None:
     notes = {one.row: one.note for one in current_pins(opened)}
-    author = st.session_state.get(state.AUTHOR, "")
+    author = reviewer_name()
     by_note: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_note[notes.get(row, "")].append(row)
@@ -314,7 +314,7 @@ def pins_view(opened: Opened) -> None:
 
 @told
 def _note(opened: Opened, picked: Sequence[Pin]) -> None:
-    note, author = st.session_state["pin_note"], st.session_state.get(state.AUTHOR, "")
+    note, author = st.session_state["pin_note"], reviewer_name()
     for kind in get_args(PinKind):
         rows = [one.row for one in picked if one.kind == kind]
         set_pins(opened.project, rows, kind, note=note, author=author)

@@ -26,7 +26,7 @@ from deita_core.selection.rule import SelectionRule
 from studio.select.history import load_with_pins
 from studio.select.rows import difference_view
 from studio.shell import state
-from studio.shell.person import told
+from studio.shell.person import reviewer_name, told
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 
@@ -67,7 +67,7 @@ def _author() -> str:
     person = current_person()
     if person is not None and person.email:
         return person.name
-    return st.text_input("Author", st.session_state.get(state.AUTHOR, ""), max_chars=100).strip()
+    return st.text_input("Author", reviewer_name(), max_chars=100).strip()
 
 
 def _replace(known: SavedSelection) -> int | None:
@@ -152,7 +152,7 @@ def _make_current(opened: Opened, selection: SavedSelection) -> None:
 
 @told
 def _duplicate(opened: Opened, selection: SavedSelection) -> None:
-    duplicate_selection(opened.project, selection.selection, st.session_state.get(state.AUTHOR, ""))
+    duplicate_selection(opened.project, selection.selection, reviewer_name())
     say(f"Copied “{selection.name}”.")
 
 

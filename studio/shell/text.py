@@ -235,6 +235,11 @@ def _stands_alone(piece: str) -> bool:
     return depth == 0
 
 
+def marks_in(shown: str) -> int:
+    """How many marks `safe_markdown` has put into what it returned."""
+    return shown.count(_MARK)
+
+
 def marked_html(text: str, spans: Spans) -> str:
     """Plain text as HTML with the spans marked; every sign of the text is taken literally."""
     parts, at = [], 0

@@ -135,7 +135,8 @@ MIG_TAGS = Strategy(
     source=(
         "Chen et al. (arXiv 2504.13835): always the row that adds most information, its score "
         "spread over its tags and tags like them, where a tag that has x already knows x^0.8. "
-        "Tags are alike when the centroids of their rows are at least as similar as the threshold."
+        "Tags are alike when the centroids of their rows are at least as similar as the threshold. "
+        "Tags stand in the project and not in the rule, so an export of it cannot be replayed."
     ),
     steps=_mig_tags_steps,
     uses_threshold=True,
