@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import time
@@ -18,11 +19,11 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def machine() -> str:
-    """One line: date, processor, cores, versions."""
+    """One line: date, processor, cores, versions, and how busy the machine is (1 a busy core)."""
     today = datetime.now(UTC).date().isoformat()
     return (
         f"{today}; {_processor()}, {cpu_threads()} cores, Python {platform.python_version()}, "
-        f"NumPy {version('numpy')}."
+        f"NumPy {version('numpy')}; load {os.getloadavg()[0]:.1f}."
     )
 
 
