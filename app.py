@@ -16,6 +16,7 @@ from studio.shell.person import let_in, who_and_logout
 from studio.shell.projects import page_shown, prepare_sample_if_alone, project_picker
 from studio.shell.resources import Opened, errors_shown, first_run_of_server, info
 from studio.shell.text import escape, plural
+from studio.train.scorers import scorers_said
 
 os.umask(PRIVATE_UMASK)  # of the whole server: what it writes is nobody else's to read
 HERE = Path(__file__).parent
@@ -26,7 +27,7 @@ st.logo(HERE / "assets" / "logo.svg", size="large")
 
 def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
     """The pages in the order of the work; titles carry how far the project has come."""
-    pool = score = select = review = ""
+    pool = score = select = review = train = ""
     found = None
     if opened is not None:
         with errors_shown():  # the file may be broken
@@ -37,6 +38,7 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         score = f"{100 * tried // found.imported} %" if found.imported else ""
         select = f"{found.selections} saved" if found.selections else ""
         review = queues_said(opened)
+        train = scorers_said(opened)
     pages = (
         ("pool", pool, ":material/database:", "Load files and see what is in them."),
         ("score", score, ":material/speed:", "Complexity and quality of each turn."),
@@ -44,6 +46,12 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
         ("review", review, ":material/rate_review:", "People decide, row by row."),
         ("compare", "", ":material/compare_arrows:", "Two selections side by side."),
+        (
+            "train",
+            train,
+            ":material/model_training:",
+            "Scorers of your own, and how good they are.",
+        ),
         ("export", "", ":material/download:", "Write a selection for a trainer."),
     )
     return [

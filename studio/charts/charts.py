@@ -244,6 +244,42 @@ def shares_figure(
     return figure
 
 
+@dataclass(frozen=True)
+class Dots:
+    """One value for each of several names: (k,) float64, NaN for none. hollow: drawn as rings."""
+
+    name: str
+    values: NDArray[np.float64]
+    shade: Shade = PLAIN
+    hollow: bool = False
+
+
+def dots_figure(
+    names: Sequence[str], series: Sequence[Dots], *, title: str, row: int = 30
+) -> go.Figure:
+    """Names below each other, on each line a dot of every series. row: pixels for each line."""
+    import plotly.graph_objects as go
+
+    figure, shown = go.Figure(), [_shorten(name) for name in names]
+    places = [-place for place in range(len(shown))]
+    for one in series:
+        colour = _on_page(one.shade)
+        figure.add_scatter(
+            x=one.values, y=places, customdata=shown, mode="markers", name=one.name,
+            marker={
+                "size": 11, "symbol": "circle-open" if one.hollow else "circle", "color": colour,
+                "line": {"width": 2, "color": colour},
+            },
+            hovertemplate=f"%{{customdata}}<br>{one.name}: %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    _lay_out(figure, _plain(title), "", 100 + row * len(shown))
+    figure.update_xaxes(showgrid=True)
+    figure.update_yaxes(
+        tickvals=places, ticktext=shown, tickformat="", range=[0.6 - len(shown), 0.6]
+    )
+    return figure
+
+
 def show(
     figure: go.Figure, *, key: str, alt: str, on_pick: Callable[[int], None] | None = None
 ) -> None:

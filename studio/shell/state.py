@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from typing import Literal, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -51,6 +51,13 @@ REVIEW_QUEUE = "queue"
 REVIEW_VIEW = "doing"
 EXPLORE_VIEW = "shown"
 DISTRIBUTIONS = "spread"
+TRAIN_VIEW = "make"
+TRAINED = "scorer"
+TRAIN_DIMENSION = "learns"
+TRAIN_METHOD = "method"
+TRAIN_LABELS = "labels"
+TRAIN_RUN = "ranked"
+REPORT_VIEW = "report"
 DUPLICATES_BY = "alike"
 ORDER = "order"
 EXPLORE_SPLIT = "wide"
@@ -76,6 +83,7 @@ PROBLEM = "problem"
 WANTED_PAGE = "wanted_page"
 NEXT_PROJECT = "next_project"
 DIALOG = "dialog_is_open"
+IN_TRAINING = "scorer_in_training"
 
 _P = ParamSpec("_P")
 
@@ -104,7 +112,8 @@ def bound_choice(
     *,
     key: str,
     default: str | None = None,
-    kind: Literal["segments", "list"] = "segments",
+    kind: Literal["segments", "list", "radio"] = "segments",
+    captions: Mapping[str, str] | None = None,
     show_label: bool = True,
     help: str | None = None,
     on_change: Callable[[], None] | None = None,
@@ -112,8 +121,9 @@ def bound_choice(
     """Draw a choice of one; its key stands in the address, its label on the screen.
 
     options: label by key. default: chosen at first and left out of the address; None for the
-    first option. kind: a row of segments, or a list that drops down. An address that asks for
-    what is not among the options is told so, and gets the default.
+    first option. kind: a row of segments, a list that drops down, or one below the other, each
+    with its caption in Markdown. An address that asks for what is not among the options is told so,
+    and gets the default.
     """
     usual = next(iter(options)) if default is None else default
     if address_decides(key):
@@ -124,7 +134,11 @@ def bound_choice(
         st.session_state[key] = asked
     elif st.session_state[key] not in options:
         st.session_state[key] = usual
-    draw = st.selectbox if kind == "list" else partial(st.segmented_control, required=True)
+    draw: Callable[..., Any] = partial(st.segmented_control, required=True)
+    if kind == "list":
+        draw = st.selectbox
+    elif kind == "radio":
+        draw = partial(st.radio, captions=[(captions or {}).get(one, "") for one in options])
     value = str(
         draw(
             label,
