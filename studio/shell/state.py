@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -86,6 +86,7 @@ DIALOG = "dialog_is_open"
 IN_TRAINING = "scorer_in_training"
 
 _P = ParamSpec("_P")
+_Choice = TypeVar("_Choice", bound=str)
 
 
 def address_decides(key: str) -> bool:
@@ -108,16 +109,16 @@ def put_in_address(key: str, value: str | None) -> None:
 
 def bound_choice(
     label: str,
-    options: Mapping[str, str],
+    options: Mapping[_Choice, str],
     *,
     key: str,
-    default: str | None = None,
+    default: _Choice | None = None,
     kind: Literal["segments", "list", "radio"] = "segments",
-    captions: Mapping[str, str] | None = None,
+    captions: Mapping[_Choice, str] | None = None,
     show_label: bool = True,
     help: str | None = None,
     on_change: Callable[[], None] | None = None,
-) -> str:
+) -> _Choice:
     """Draw a choice of one; its key stands in the address, its label on the screen.
 
     options: label by key. default: chosen at first and left out of the address; None for the
@@ -139,17 +140,15 @@ def bound_choice(
         draw = st.selectbox
     elif kind == "radio":
         draw = partial(st.radio, captions=[(captions or {}).get(one, "") for one in options])
-    value = str(
-        draw(
-            label,
-            list(options),
-            format_func=options.__getitem__,
-            key=key,
-            persist_state="session",
-            label_visibility="visible" if show_label else "collapsed",
-            help=help,
-            on_change=on_change,
-        )
+    value: _Choice = draw(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
+        label_visibility="visible" if show_label else "collapsed",
+        help=help,
+        on_change=on_change,
     )
     put_in_address(key, None if value == usual else value)
     return value

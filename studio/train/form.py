@@ -39,8 +39,7 @@ def train_form(opened: Opened) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         names = {one: one.capitalize() for one in DIMENSIONS}
-        chosen = state.bound_choice("It is to score", names, key=state.TRAIN_DIMENSION)
-        dimension: Dimension = "complexity" if chosen == "complexity" else "quality"
+        dimension = state.bound_choice("It is to score", names, key=state.TRAIN_DIMENSION)
         st.caption(_DIMENSIONS[dimension])
         labels = label_choice(opened, dimension)
         if labels.error:

@@ -1,4 +1,4 @@
-"""How a scorer is trained: light, a language model on scores, or one on pairs; with its settings."""
+"""How a scorer is trained: light, or a language model on scores or on pairs; its settings."""
 
 from __future__ import annotations
 
@@ -74,8 +74,7 @@ class MethodChoice:
 
 def method_choice() -> MethodChoice:
     """Draw the choice of a method and its settings."""
-    chosen = state.bound_choice("Method", _METHODS, key=state.TRAIN_METHOD)
-    method = next(one for one in _METHODS if one == chosen)
+    method = state.bound_choice("Method", _METHODS, key=state.TRAIN_METHOD)
     st.caption(_COSTS[method])
     return MethodChoice("light") if method == "light" else _language_model(method)
 
@@ -96,8 +95,8 @@ def _language_model(method: TrainingMethod) -> MethodChoice:
         format_func=_PRESETS.__getitem__,
         key="train_preset",
         persist_state="session",
-        help="The paper's: all weights, 6 epochs, batches of 512, 2e-5, 2,048 tokens. The other two "
-        "train small matrices beside the weights (QLoRA, LoRA).",
+        help="The paper's: all weights, 6 epochs, batches of 512, 2e-5, 2,048 tokens. The other "
+        "two train small matrices beside the weights (QLoRA, LoRA).",
     )
     given = _settings()
     if not (text or "").strip():

@@ -23,7 +23,13 @@ from studio.train.running import loss_chart
 
 _HEIGHT = 320
 _MOST_PARTS = 12
-_SHIPPED = CATEGORIES[0]
+_TITLES = {
+    "Spearman": "Spearman",
+    "mean error": "Mean error",
+    "pairs": "Pairs right",
+    "pairs, better one shorter": "Better one shorter",
+}
+_SHIPPED = CATEGORIES[1]
 
 
 def verdict(report: TrainingReport) -> None:
@@ -83,18 +89,16 @@ def _figure(one: Figure, *, falling: bool) -> None:
     if one.scorer is not None and one.length is not None:
         delta = f"{one.scorer - one.length:+.2f} to length alone"
     st.metric(
-        escape(f"{one.name[:1].upper()}{one.name[1:]}"),
+        _TITLES.get(one.name, escape(one.name)),
         _number(one.scorer),
         delta,
         delta_color="inverse" if falling else "normal",
         border=True,
         help=escape(f"{one.sentence[:1].upper()}{one.sentence[1:]}."),
     )
-    of = (
-        plural(one.n, "turn", "turns") if "pair" not in one.name else plural(one.n, "pair", "pairs")
-    )
+    unit = ("pair", "pairs") if "pair" in one.name else ("turn", "turns")
     beside = f"length {_number(one.length)} · shipped light {_number(one.shipped)}"
-    st.caption(f"{beside} · {of}")
+    st.caption(f"{beside}  \n{plural(one.n, *unit)}")
 
 
 # pictures
@@ -134,8 +138,8 @@ def _parts(parts: Sequence[Figure], kind: str) -> None:
         return
     shown = parts[:_MOST_PARTS]
     series = [
-        Dots("length alone", _values(one.length for one in shown), OTHER),
-        Dots("shipped light scorer", _values(one.shipped for one in shown), _SHIPPED, hollow=True),
+        Dots("length", _values(one.length for one in shown), OTHER),
+        Dots("shipped light", _values(one.shipped for one in shown), _SHIPPED, hollow=True),
         Dots("this scorer", _values(one.scorer for one in shown), PLAIN),
     ]
     names = [f"{one.name} · {one.n:,}" for one in shown]

@@ -1,4 +1,4 @@
-"""The training that runs: loss, pace, time left, cancel; and the one that stopped, to go on with."""
+"""The training that runs: loss, pace, time left, cancel; and the one that stopped."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
 from deita_core.jobs.chains import score_chain
 from deita_core.jobs.trained import TrainedFolder, delete_trained, trained_scorers
+from deita_core.models.language_model import revision_of
 from deita_core.people import may
 from deita_core.project.browse import ProjectInfo
 from deita_core.project.models import activate_model, count_undone
@@ -84,7 +86,7 @@ def _caption(scorer: TrainedFolder) -> str:
     said = f"{facts.dimension}, {_METHODS[facts.method]}"
     figure = report.spearman
     if figure.scorer is not None and figure.length is not None:
-        said += f" · {figure.scorer:.2f}, length {figure.length:.2f}"
+        said += f" · Spearman {figure.scorer:.2f}, length alone {figure.length:.2f}"
     if not facts.beats_length and report.advantage is not None:
         said += " · :red[does not beat length]"
     return said
@@ -122,14 +124,23 @@ def _one(opened: Opened, scorer: TrainedFolder, found: ProjectInfo) -> None:
 
 
 def _record(opened: Opened, scorer: TrainedFolder, facts: TrainedScorer) -> ScorerRecord | None:
-    """The scorer as the project knows it once it has scored; one of another revision is another."""
-    place = scorer.folder.resolve()
+    """The scorer as the project knows it once it has scored.
+
+    Found by its weights: a project that was moved or copied has scores under the old path, and
+    another scorer of the same name is another.
+    """
+    revision = facts.revision or _revision(str(scorer.folder), facts.made)
     for record in reversed(known_scorers(opened)):
-        prefix, _, folder = record.model.partition(":")
-        same = f"{prefix}:" == facts.loads and Path(folder) == place
-        if same and facts.revision in ("", record.revision):
+        same = record.dimension == facts.dimension and record.revision == revision
+        if same and record.model.startswith(facts.loads):
             return record
     return None
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _revision(folder: str, made: datetime) -> str:
+    """Of a language model's weights; made: when it was trained."""
+    return revision_of(Path(folder), None)
 
 
 def _use_button(

@@ -28,7 +28,7 @@ from studio.shell.text import escape, plural
 _LABELS: dict[LabelsFrom, str] = {
     "chains": "Ranked chains",
     "reviews": "Reviews",
-    "labels": "A file",
+    "file": "A file",
 }
 _ALL_QUEUES = 0
 
@@ -52,9 +52,7 @@ class LabelChoice:
 
 def label_choice(opened: Opened, dimension: Dimension) -> LabelChoice:
     """Draw the choice of labels for a scorer of this dimension, and read them."""
-    names = {key: label for key, label in _LABELS.items()}
-    chosen = state.bound_choice("Labels from", names, key=state.TRAIN_LABELS)
-    labels = next(one for one in _LABELS if one == chosen)
+    labels = state.bound_choice("Labels from", _LABELS, key=state.TRAIN_LABELS)
     try:
         if labels == "chains":
             return _chains(opened, dimension)
@@ -176,7 +174,7 @@ def _file(dimension: Dimension) -> LabelChoice:
             for label, value in zip(("Lowest score", "Highest score"), SCALE, strict=True)
         )
     st.caption(f"In the file, {low:g} to {high:g}; the scorer gives 1 to 6.")
-    choice = LabelChoice("labels", file=file, scale=(low, high))
+    choice = LabelChoice("file", file=file, scale=(low, high))
     if file is None:
         return choice
     try:
