@@ -1,4 +1,4 @@
-"""The Train page through app.py: what it needs, what will be trained, the report, use and delete."""
+"""The Train page through app.py: what it needs, what will be trained, report, use, delete."""
 
 from __future__ import annotations
 
