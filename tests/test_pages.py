@@ -98,7 +98,7 @@ def test_a_saved_selection_can_be_exported_and_its_rule_loaded(projects: Path) -
 
 
 @pytest.mark.parametrize(
-    "page", ["pool", "score", "explore", "select", "review", "compare", "export"]
+    "page", ["pool", "score", "explore", "select", "review", "compare", "train", "export"]
 )
 def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: str) -> None:
     projects.mkdir()
@@ -112,6 +112,7 @@ def test_every_page_of_an_empty_project_says_what_to_do(projects: Path, page: st
         "select": "needs scores and embeddings",
         "review": "load a file on the Pool page",
         "compare": "load a file on the Pool page",
+        "train": "No scorer was trained in this project yet",
         "export": "no saved selection yet",
     }
     assert wanted[page] in said

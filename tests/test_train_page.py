@@ -144,15 +144,17 @@ def test_before_it_runs_labels_split_and_method_are_said(
     assert "Learnt from: **48 turns** of 16 groups" in said
     assert "**12 turns** of 4 groups" in said
     assert "ridge regression" in said
-    page.button(key="train_start").click().run()
-    assert submitted == [
-        TrainSpec(name="quality-light", dimension="quality", labels="file", file=labels)
-    ]
     page.button_group(key="method").set_value("llm").run()
     assert "Name the model to begin with" in texts(page)
     assert page.button(key="train_start").disabled
     page.text_input(key="train_base").set_value("../elsewhere").run()
     assert "no other folder is read from here" in texts(page)
+    page.button_group(key="method").set_value("light").run()
+    page.button(key="train_start").click().run()
+    assert not page.exception, page.exception
+    assert submitted == [
+        TrainSpec(name="quality-light", dimension="quality", labels="file", file=labels)
+    ]
 
 
 def test_too_few_labels_are_refused_with_the_remedy(path: Path, labels: Path) -> None:

@@ -18,8 +18,8 @@ from studio.charts.charts import count_by_group
 from studio.charts.colours import OTHER, PLAIN, MapGroup
 from studio.charts.small_charts import Panel, small_charts
 from studio.shell import state
-from studio.shell.person import closed_to_role
-from studio.shell.resources import Opened, errors_shown
+from studio.shell.person import closed_to_role, told
+from studio.shell.resources import Opened
 from studio.shell.text import escape, plural
 from studio.train.method import MethodChoice, method_choice
 from studio.train.sources import LabelChoice, label_choice, sentence_of
@@ -70,16 +70,16 @@ def _before(
     learnt, held_out = _split(turns, share, seed)
     _split_shown(learnt, held_out)
     st.markdown(method.sentence(learnt))
-    name = _name(opened, dimension, method)
-    busy = opened.runner.busy
-    if st.button(
+    name, busy = _name(opened, dimension, method), opened.runner.busy
+    st.button(
         "Train",
         type="primary",
         icon=":material/model_training:",
         disabled=busy or not method.complete or not name,
         key="train_start",
-    ):
-        _start(opened, dimension, labels, method, name, share, seed)
+        on_click=_start,
+        args=(opened, dimension, labels, method, name, share, seed),
+    )
     if busy:
         st.caption("Something is running: wait for it, or cancel it.")
 
@@ -136,6 +136,7 @@ def _name(opened: Opened, dimension: Dimension, method: MethodChoice) -> str:
     return st.text_input("Name", free, max_chars=60, key=f"train_name_{free}").strip()
 
 
+@told
 def _start(
     opened: Opened,
     dimension: Dimension,
@@ -145,21 +146,20 @@ def _start(
     share: float,
     seed: int,
 ) -> None:
-    with errors_shown():
-        spec = TrainSpec(
-            name=name,
-            dimension=dimension,
-            method=method.method,
-            labels=labels.labels,
-            run=labels.run,
-            file=labels.file,
-            queue=labels.queue,
-            scale=labels.scale,
-            held_out=share,
-            seed=seed,
-            llm=method.llm,
-        )
-        with st.spinner("Checking"):
-            opened.runner.submit([spec])
-        st.session_state[state.IN_TRAINING] = (opened.key, name)
-        st.rerun()
+    """Queue the training, and turn to where its report will stand."""
+    spec = TrainSpec(
+        name=name,
+        dimension=dimension,
+        method=method.method,
+        labels=labels.labels,
+        run=labels.run,
+        file=labels.file,
+        queue=labels.queue,
+        scale=labels.scale,
+        held_out=share,
+        seed=seed,
+        llm=method.llm,
+    )
+    opened.runner.submit([spec])
+    st.session_state[state.IN_TRAINING] = (opened.key, name)
+    st.session_state[state.TRAIN_VIEW] = "scorers"

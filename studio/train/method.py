@@ -24,7 +24,7 @@ from deita_core.training.llm_options import (
 )
 from studio.score.allowed import model_named
 from studio.shell import state
-from studio.shell.text import escape, model_label, plural
+from studio.shell.text import escape, plural
 
 _METHODS: dict[TrainingMethod, str] = {
     "light": "Light",
@@ -178,6 +178,11 @@ def _one_of(label: str, name: str, values: dict[str, Any]) -> Any:
     return values.get(chosen or "")
 
 
+def _base_label(base: str) -> str:
+    """A hub's name, or the last two parts of a folder."""
+    return "/".join(base.split("/")[-2:])
+
+
 def _of_recipe(recipe: Recipe, method: TrainingMethod, rows: int) -> str:
     weights = f"matrices of rank {recipe.lora_rank} beside the weights"
     if not recipe.lora_rank:
@@ -185,7 +190,7 @@ def _of_recipe(recipe: Recipe, method: TrainingMethod, rows: int) -> str:
     elif recipe.qlora:
         weights += " (frozen in 4 bits)"
     said = (
-        f"**{escape(model_label(recipe.base))}** will be trained, {weights}: "
+        f"**{escape(_base_label(recipe.base))}** will be trained, {weights}: "
         f"{plural(recipe.epochs, 'epoch', 'epochs')} in batches of {recipe.batch:,}, learning rate "
         f"{recipe.learning_rate:g}, up to {recipe.max_tokens:,} tokens, in {recipe.precision} on "
         f"{recipe.device}."

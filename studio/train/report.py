@@ -136,7 +136,8 @@ def _parts(parts: Sequence[Figure], kind: str) -> None:
             else "There are too few held-out turns to part them."
         )
         return
-    shown = parts[:_MOST_PARTS]
+    told = [one for one in parts if one.scorer is not None]
+    shown = told[:_MOST_PARTS]
     series = [
         Dots("length", _values(one.length for one in shown), OTHER),
         Dots("shipped light", _values(one.shipped for one in shown), _SHIPPED, hollow=True),
@@ -148,11 +149,10 @@ def _parts(parts: Sequence[Figure], kind: str) -> None:
         key=f"train_by_{kind}",
         alt=f"Spearman within each {kind}: this scorer, length alone, the shipped light scorer",
     )
-    without = sum(one.scorer is None for one in shown)
-    if without:
-        st.caption(f"{plural(without, 'part has', 'parts have')} too few turns for a figure.")
-    if len(parts) > len(shown):
-        st.caption(f"The {len(shown)} largest of {len(parts)}.")
+    if few := len(parts) - len(told):
+        st.caption(f"{plural(few, 'part has', 'parts have')} too few turns for a figure.")
+    if len(told) > len(shown):
+        st.caption(f"The {len(shown)} largest of {len(told)}.")
 
 
 def _values(found: object) -> np.ndarray:

@@ -13,13 +13,18 @@ from studio.shell.resources import Opened
 from studio.shell.text import duration, escape
 
 _KIND = "train"
-_CLOSED = "trainings_closed"
+_CLOSED, _CANCELLED = "trainings_closed", "trainings_cancelled"
 _METHODS = {"light": "light", "llm": "language model", "pairwise": "language model on pairs"}
 
 
 def running_view(opened: Opened) -> None:
     """Draw the training that waits or runs, or why the last one stopped; nothing otherwise."""
     st.fragment(_training, run_every="1s" if opened.runner.busy else None)(opened)
+
+
+def in_training(opened: Opened) -> bool:
+    """Whether a training waits or runs."""
+    return any(one.active and one.kind == _KIND for one in opened.runner.records(20))
 
 
 def _training(opened: Opened) -> None:
@@ -46,23 +51,32 @@ def _draw(opened: Opened, record: JobRecord) -> None:
         with left:
             st.markdown(f":material/model_training: {_what(record)}")
             st.progress(record.progress.share, text=escape(_how_far(record)))
-            st.button(
-                "Cancel",
-                key=f"train-cancel-{record.job}",
-                icon=":material/stop_circle:",
-                disabled=not may("curator"),
-                on_click=_cancel,
-                args=(opened, record.job),
-                help="A language model writes a checkpoint first, and goes on from there later.",
-            )
+            _cancel_button(opened, record.job)
         with right:
             _curve(record.progress)
+
+
+def _cancel_button(opened: Opened, job: int) -> None:
+    if (opened.key, job) in st.session_state.get(_CANCELLED, frozenset()):
+        st.caption(":material/stop_circle: Stops after this step.")
+        return
+    st.button(
+        "Cancel",
+        key=f"train-cancel-{job}",
+        icon=":material/stop_circle:",
+        disabled=not may("curator"),
+        on_click=_cancel,
+        args=(opened, job),
+        help="A language model writes a checkpoint first, and goes on from there later.",
+    )
 
 
 @told
 def _cancel(opened: Opened, job: int) -> None:
     opened.runner.cancel(job)
-    st.toast("The training stops after this step.")
+    st.session_state[_CANCELLED] = st.session_state.get(_CANCELLED, frozenset()) | {
+        (opened.key, job)
+    }
 
 
 def _how_far(record: JobRecord) -> str:
@@ -72,7 +86,7 @@ def _how_far(record: JobRecord) -> str:
         parts.append(f"step {now.done:,} of {now.total:,}")
     if now.loss is not None:
         parts.append(f"loss {now.loss:.3f}")
-    if now.model_rate:
+    if now.model_rate is not None and now.model_rate > 0:
         parts.append(f"{now.model_rate:,.1f} rows/s")
     if record.seconds_left is not None:
         parts.append(f"{duration(record.seconds_left)} left")
@@ -115,6 +129,8 @@ def _stopped(opened: Opened, record: JobRecord) -> None:
                 help="A language model goes on from its last checkpoint; a light scorer is fitted "
                 "from the start.",
             ):
+                cancelled = st.session_state.get(_CANCELLED, frozenset())
+                st.session_state[_CANCELLED] = cancelled - {(opened.key, record.job)}
                 opened.runner.resume(record.job)
                 st.rerun()
             if st.button(

@@ -22,6 +22,7 @@ from studio.shell.person import told
 from studio.shell.resources import Opened, errors_shown, say
 from studio.shell.text import escape, plural
 from studio.train.report import report_view, verdict
+from studio.train.running import in_training
 
 _METHODS = {"light": "light", "llm": "language model", "pairwise": "on pairs"}
 
@@ -45,7 +46,10 @@ def scorers_view(opened: Opened, found: ProjectInfo) -> None:
     """The scorers on the left, the report of the chosen one on the right."""
     known = {one.name: one for one in trained_scorers(opened.project)}
     if not known:
-        _nothing_yet()
+        if in_training(opened):
+            st.caption("The report stands here once the training is done.")
+        else:
+            _nothing_yet()
         return
     left, right = st.columns([1, 4], gap="large")
     with left:
