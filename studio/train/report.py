@@ -23,6 +23,7 @@ from studio.train.running import loss_chart
 
 _HEIGHT = 320
 _MOST_PARTS = 12
+_TOO_FEW = "There are too few held-out turns to part them."
 _TITLES = {
     "Spearman": "Spearman",
     "mean error": "Mean error",
@@ -129,14 +130,11 @@ def _calibration(report: TrainingReport) -> None:
 
 def _parts(parts: Sequence[Figure], kind: str) -> None:
     """Spearman within each part, as dots."""
-    if not parts:
-        st.caption(
-            "The labels say no cluster."
-            if kind == "cluster"
-            else "There are too few held-out turns to part them."
-        )
-        return
     told = [one for one in parts if one.scorer is not None]
+    if not told:
+        none = "The labels say no cluster." if kind == "cluster" and not parts else _TOO_FEW
+        st.caption(none)
+        return
     shown = told[:_MOST_PARTS]
     series = [
         Dots("length", _values(one.length for one in shown), OTHER),
