@@ -236,10 +236,11 @@ class _Teller:
         """Raises JobCancelledError when the job is to stop."""
         if step.loss is not None and (not self._curve or self._curve[-1][0] != step.done):
             self._curve.append((step.done, step.loss))
-        if self._first == 0 and step.rows:  # a training that goes on has seen rows before
+        # A training that goes on has seen rows before; another stage counts its rows anew.
+        if step.rows and not 0 < self._first <= step.rows:
             self._started, self._first = time.monotonic(), step.rows
         seconds = time.monotonic() - self._started
-        measured = bool(self._curve) and seconds > 1
+        measured = bool(self._curve) and step.rows > self._first and seconds > 1
         self._channel.report(
             Progress(
                 stage=step.stage,
