@@ -21,6 +21,9 @@ from deita_core.project.scores import add_scores
 from deita_core.scoring.trained import FACTS, TrainedScorer
 from deita_core.training.card import CARD, card_text
 from deita_core.training.labels import LabelledTurn
+from deita_core.training.llm_options import Recipe
+from deita_core.training.llm_plan import write_plan
+from deita_core.training.llm_run import CurvePoint, TrainingRecord, write_record
 from deita_core.training.report import HeldOut, measure, write_report
 from tests.builders import prepared_project
 
@@ -202,15 +205,57 @@ def test_scores_that_are_there_count_at_once(path: Path, submitted: list[JobSpec
         assert before is not None
         assert before != scorer
         with project.reading() as cursor:
-            table = cursor.execute(
-                "SELECT row, turn, score, reason FROM scores WHERE scorer = ?", [before]
-            ).to_arrow_table()
+            query = "SELECT row, turn, score, reason FROM scores WHERE scorer = $1"
+            table = cursor.sql(query, params=[before]).to_arrow_table()
         add_scores(project, scorer, table)
     page = train_page(scorer="mine")
     button(page, "Use this scorer").click().run()  # type: ignore[attr-defined]
     assert not page.exception, page.exception
     assert submitted == []
     assert any(one.value == "in use" for one in page.markdown) or "in use" in texts(page)
+
+
+def test_the_training_of_a_language_model_is_shown_with_its_command(path: Path) -> None:
+    folder = trained(path, "mine", good=True)
+    facts = json.loads((folder / FACTS).read_text()) | {"method": "llm", "revision": ""}
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    recipe = Recipe(
+        base="owner/model",
+        preset="paper",
+        epochs=6,
+        batch=512,
+        learning_rate=2e-5,
+        max_tokens=2048,
+        lora_rank=0,
+        qlora=False,
+        rows_at_once=8,
+        device="cuda",
+        precision="bf16",
+        seed=1,
+    )
+    plan = write_plan("llm", "quality", turns_of(20), turns_of(12), folder, recipe)
+    record = TrainingRecord(
+        plan=plan,
+        base_revision="unknown",
+        cut=3,
+        steps=2,
+        seconds=10.0,
+        rows_per_second=35.2,
+        curve=(CurvePoint(step=1, loss=2.0), CurvePoint(step=2, loss=1.0, held_out=1.5)),
+        versions={},
+    )
+    write_record(record, folder)
+    page = train_page(report="loss")
+    assert "2 steps, 35.2 rows a second; 3 rows cut to the limit" in texts(page)
+    page.button_group(key="report").set_value("elsewhere").run()
+    command, config = (str(one.value) for one in page.code)
+    assert command.startswith("accelerate launch --num_processes 8")
+    assert str(folder / "training" / "training.yaml") in command
+    assert "base: owner/model" in config
+    (folder / "training" / "training.yaml").unlink()
+    page.run()
+    assert not page.exception, page.exception
+    assert "does not hold a training" in texts(page)
 
 
 def test_a_stopped_training_can_go_on_and_a_damaged_scorer_says_so(path: Path) -> None:

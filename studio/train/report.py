@@ -72,7 +72,7 @@ def _views(
     }
     if scorer.facts is not None and scorer.facts.method != "light":
         found["loss"] = ("Loss", lambda: _loss(scorer))
-        found["elsewhere"] = ("Config and command", lambda: _elsewhere(scorer))
+        found["elsewhere"] = ("Command", lambda: _elsewhere(scorer))
     found["card"] = ("Model card", lambda: _card(scorer))
     return found
 
@@ -86,14 +86,16 @@ def _number(value: float | None) -> str:
 
 def _figure(one: Figure, *, falling: bool) -> None:
     """A figure with its distance from length alone. falling: the less, the better."""
-    delta = None
+    delta, level = None, False
     if one.scorer is not None and one.length is not None:
-        delta = f"{one.scorer - one.length:+.2f} to length alone"
+        ahead = round(one.scorer - one.length, 2) + 0.0  # no minus before nothing
+        delta, level = f"{ahead:+.2f} to length alone", not ahead
     st.metric(
         _TITLES.get(one.name, escape(one.name)),
         _number(one.scorer),
         delta,
-        delta_color="inverse" if falling else "normal",
+        delta_color="off" if level else "inverse" if falling else "normal",
+        delta_arrow="off" if level else "auto",
         border=True,
         help=escape(f"{one.sentence[:1].upper()}{one.sentence[1:]}."),
     )

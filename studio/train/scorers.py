@@ -115,8 +115,10 @@ def _one(opened: Opened, scorer: TrainedFolder, found: ProjectInfo) -> None:
     st.caption(
         f"{facts.dimension.capitalize()}, {_METHODS[facts.method]}, from {escape(facts.source)}. "
         f"Learnt from {plural(report.learnt, 'turn', 'turns')} of "
-        f"{plural(report.groups_learnt, 'group', 'groups')}, measured on {report.held_out:,} of "
-        f"{report.groups_held_out:,} that it never saw; {facts.made:%Y-%m-%d %H:%M} UTC."
+        f"{plural(report.groups_learnt, 'group', 'groups')}, measured on "
+        f"{plural(report.held_out, 'turn', 'turns')} of "
+        f"{plural(report.groups_held_out, 'group', 'groups')} that it never saw; "
+        f"{facts.made:%Y-%m-%d %H:%M} UTC."
     )
     verdict(report)
     if report.unscored:
