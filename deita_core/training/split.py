@@ -39,6 +39,20 @@ def held_out_rows(groups: Sequence[str], share: float, seed: int) -> NDArray[np.
     return np.array([group in chosen for group in groups], np.bool_)
 
 
+def split_turns(
+    turns: Sequence[LabelledTurn], share: float, seed: int
+) -> tuple[list[LabelledTurn], list[LabelledTurn]]:
+    """What is learnt from, and what is held out (see `held_out_rows`), each in the order given.
+
+    Raises ModelError where there are too few labels, or too few of them are left to learn from.
+    """
+    check_labels(turns)
+    away = held_out_rows([turn.group for turn in turns], share, seed).tolist()
+    learnt = [turn for turn, out in zip(turns, away, strict=True) if not out]
+    check_learnt(learnt)
+    return learnt, [turn for turn, out in zip(turns, away, strict=True) if out]
+
+
 def check_labels(turns: Sequence[LabelledTurn]) -> None:
     """Raises ModelError, with the remedy, for labels that no scorer can be trained on."""
     groups = len({turn.group for turn in turns})

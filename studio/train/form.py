@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain, count
 
 import numpy as np
@@ -13,7 +12,7 @@ from deita_core.jobs.kinds.train import TrainSpec
 from deita_core.jobs.trained import trained_scorers
 from deita_core.scoring.protocol import DIMENSIONS, Dimension
 from deita_core.training.labels import LabelledTurn
-from deita_core.training.split import check_labels, held_out_rows
+from deita_core.training.split import split_turns
 from studio.charts.charts import count_by_group
 from studio.charts.colours import OTHER, PLAIN, MapGroup
 from studio.charts.small_charts import Panel, small_charts
@@ -61,13 +60,12 @@ def _before(
         return
     turns = labels.found.labels.turns
     st.markdown(sentence_of(labels.found))
+    share, seed = _split_settings()
     try:
-        check_labels(turns)
+        learnt, held_out = split_turns(turns, share, seed)
     except DeitaError as error:
         st.error(escape(str(error)))
         return
-    share, seed = _split_settings()
-    learnt, held_out = _split(turns, share, seed)
     _split_shown(learnt, held_out)
     st.markdown(method.sentence(learnt))
     name, busy = _name(opened, dimension, method), opened.runner.busy
@@ -102,14 +100,6 @@ def _split_settings() -> tuple[float, int]:
             "Seed", min_value=0, value=1, step=1, key="train_seed", persist_state="session"
         )
     return percent / 100, int(seed)
-
-
-def _split(
-    turns: Sequence[LabelledTurn], share: float, seed: int
-) -> tuple[list[LabelledTurn], list[LabelledTurn]]:
-    away = held_out_rows([turn.group for turn in turns], share, seed).tolist()
-    learnt = [turn for turn, out in zip(turns, away, strict=True) if not out]
-    return learnt, [turn for turn, out in zip(turns, away, strict=True) if out]
 
 
 def _split_shown(learnt: list[LabelledTurn], held_out: list[LabelledTurn]) -> None:

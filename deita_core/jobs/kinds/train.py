@@ -41,7 +41,7 @@ from deita_core.training.figures import Values
 from deita_core.training.labels import LabelledTurn, TrainingStep
 from deita_core.training.llm_options import LlmTraining
 from deita_core.training.report import HeldOut, TrainingReport, measure, write_report
-from deita_core.training.split import check_labels, check_learnt, held_out_rows
+from deita_core.training.split import split_turns
 
 LabelsFrom = Literal["chains", "file", "reviews"]
 # Where the folder is made, in that of the job.
@@ -92,7 +92,7 @@ class TrainSpec(JobSpec):
     def check(self, project: Project) -> None:
         """Raises DeitaError for a name that is taken, too few labels, or a model not there."""
         check_scorer_name(project, self.name)
-        self._split(self.label_source(project).labels.turns)
+        split_turns(self.label_source(project).labels.turns, self.held_out, self.seed)
         if self.llm is not None:
             self.llm.recipe()
 
@@ -107,7 +107,7 @@ class TrainSpec(JobSpec):
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
         """Write the labels as they are now."""
         found = self.label_source(project)
-        self._split(found.labels.turns)
+        split_turns(found.labels.turns, self.held_out, self.seed)
         told = {
             "said": found.said,
             "sentence": found.labels.sentence(),
@@ -121,7 +121,7 @@ class TrainSpec(JobSpec):
         folder, _ = channel.get_input()
         told = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
         turns = [LabelledTurn(**one) for one in told["turns"]]
-        learnt, held_out = self._split(turns)
+        learnt, held_out = split_turns(turns, self.held_out, self.seed)
         made = folder.parent / _MADE
         facts = self._trained(learnt, held_out, made, _Teller(channel))
         scores = [
@@ -143,16 +143,6 @@ class TrainSpec(JobSpec):
         if figure.scorer is not None:
             result.insert(1, f"Spearman {figure.scorer:.2f} on {figure.n:,} held-out turns")
         channel.report(Progress(done=1, total=1, result=tuple(result)))
-
-    def _split(
-        self, turns: Sequence[LabelledTurn]
-    ) -> tuple[list[LabelledTurn], list[LabelledTurn]]:
-        """What is learnt from, and what is held out. Raises ModelError where it is too little."""
-        check_labels(turns)
-        away = held_out_rows([turn.group for turn in turns], self.held_out, self.seed).tolist()
-        learnt = [turn for turn, out in zip(turns, away, strict=True) if not out]
-        check_learnt(learnt)
-        return learnt, [turn for turn, out in zip(turns, away, strict=True) if out]
 
     def commit(self, project: Project, identities: Identities, part: Part) -> None:
         keep_trained(project, self.name, Path(part.meta["made"]))
