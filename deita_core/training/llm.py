@@ -25,6 +25,7 @@ from deita_core.training.llm_run import (
     finished_model,
     in_our_words,
     is_made,
+    on_one_gpu,
     publish,
     run,
     trainer_settings,
@@ -101,7 +102,7 @@ def _trainer(
     )
     return _one_token_trainer()(
         model=recipe.base,
-        args=arguments,
+        args=on_one_gpu(arguments),
         train_dataset=_dataset(train),
         eval_dataset=_dataset(held_out) if held_out.ids else None,
         processing_class=labels.plain,

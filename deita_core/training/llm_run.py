@@ -123,6 +123,13 @@ def trainer_settings(recipe: Recipe, out: Path, rows: int, held_out: int) -> dic
     }
 
 
+def on_one_gpu(arguments: Any) -> Any:
+    """The arguments, changed so that a process uses one GPU: transformers would take all that it
+    sees, in a way that TRL refuses."""
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
 def processes() -> int:
     """How many processes train together, as `accelerate launch` says."""
     return int(os.environ.get("WORLD_SIZE", "1"))

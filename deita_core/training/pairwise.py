@@ -33,6 +33,7 @@ from deita_core.training.llm_run import (
     finished_model,
     in_our_words,
     is_made,
+    on_one_gpu,
     publish,
     run,
     trainer_settings,
@@ -114,7 +115,7 @@ def _trainer(
     )
     return RewardTrainer(
         model=recipe.base,
-        args=arguments,
+        args=on_one_gpu(arguments),
         train_dataset=_dataset(train),
         eval_dataset=None if held_out is None else _dataset(held_out),
         processing_class=labels.plain,
