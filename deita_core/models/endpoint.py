@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from deita_core.errors import ModelError
+from deita_core.errors import JobCancelledError, ModelError
 from deita_core.models.options import ModelOptions
 from deita_core.models.pace import Pace, retry_after
 
 KEY_VARIABLE = "DEITA_ENDPOINT_KEY"
 ATTEMPTS, TIMEOUT = 5, 120.0
-# Seconds for which answers that are on their way are waited for once a run ends early.
-SETTLE_SECONDS = 8.0
+# Seconds for which answers that are on their way are waited for when a user stops a run: the owner
+# of a job ends its worker after 20.
+SETTLE_SECONDS = 12.0
 # So many failures before the first good answer, or in a row after it, end the run.
 FAILED_FIRST, FAILED_IN_A_ROW = 8, 32
 # A limit on the rate passes for sure, so it is given so many times the attempts; those that are
@@ -95,7 +96,10 @@ class EndpointClient:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Connect; at the end waits for the answers that are on their way, and closes."""
+        """Connect; at the end waits for the answers that are on their way, and closes.
+
+        An error does not cut them short; a cancel leaves them `SETTLE_SECONDS`.
+        """
         import openai
 
         self._client = openai.AsyncOpenAI(
@@ -107,11 +111,15 @@ class EndpointClient:
             ),
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=False),
         )
+        patience = self._timeout
         try:
             yield
+        except (JobCancelledError, asyncio.CancelledError, KeyboardInterrupt):
+            patience = min(patience, SETTLE_SECONDS)
+            raise
         finally:
             if self._flying:
-                _, late = await asyncio.wait(self._flying, timeout=SETTLE_SECONDS)
+                _, late = await asyncio.wait(self._flying, timeout=patience)
                 for flight in late:
                     flight.cancel()
             await self._client.close()
