@@ -222,7 +222,7 @@ def test_the_model_card_names_the_shipped_revisions(
 
 def test_the_weights_are_small_and_hold_no_pickle() -> None:
     files = list(WEIGHTS.iterdir())
-    assert sum(file.stat().st_size for file in files) < 3_000_000
+    assert sum(file.stat().st_size for file in files) < 3_500_000
     assert {file.suffix for file in files} == {".safetensors", ".json", ".md"}
 
 

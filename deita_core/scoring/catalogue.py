@@ -25,6 +25,8 @@ from deita_core.models.language_model import (
 from deita_core.models.options import ModelOptions
 from deita_core.scoring.baselines import LengthScorer, LossScorer, RandomScorer
 from deita_core.scoring.light.own import check_own_light, own_light_scorer
+from deita_core.scoring.light.relevance import ID as RELEVANCE
+from deita_core.scoring.light.relevance import RelevanceScorer
 from deita_core.scoring.light.scorer import LightScorer
 from deita_core.scoring.llm.endpoint import EndpointScorer
 from deita_core.scoring.llm.prompts import DEITA, PromptTokenizer
@@ -33,7 +35,7 @@ from deita_core.scoring.llm.scorer import LLMScorer
 from deita_core.scoring.llm.vllm import VLLMScorer
 from deita_core.scoring.protocol import Dimension, Scorer
 
-NAMES = ("light", "instruction-length", "response-length", "random")
+NAMES = ("light", "light-relevance", "instruction-length", "response-length", "random")
 # Behind the colon stands a model, an endpoint or a seed. The id of such a scorer is its name.
 PREFIXES = ("endpoint", "ifd", "light", "llm", "perplexity", "random", "reward", "vllm")
 _OF_MODELS = ("llm", "vllm", "reward", "perplexity", "ifd")
@@ -41,6 +43,7 @@ _OF_MODELS = ("llm", "vllm", "reward", "perplexity", "ifd")
 _IDS = {
     "deita-studio/light-complexity": "light",
     "deita-studio/light-quality": "light",
+    RELEVANCE: "light-relevance",
     **dict.fromkeys(DEITA.values(), "deita"),
 }
 _WHAT = f"scorer (known: {', '.join([*NAMES, 'deita'])})"
@@ -68,6 +71,8 @@ def load_scorer(name: str, dimension: Dimension, options: ModelOptions | None = 
     match kind:
         case "light":
             return own_light_scorer(rest, dimension) if rest else LightScorer(dimension)
+        case "light-relevance":
+            return RelevanceScorer(dimension)
         case "endpoint":
             return EndpointScorer.of_name(rest, dimension, options)
         case "llm":
@@ -99,6 +104,8 @@ def check_scorer(
     """
     options = options or ModelOptions()
     name = f"llm:{DEITA[dimension]}" if name == "deita" else name
+    if name == "light-relevance":
+        load_scorer(name, dimension)
     if name in NAMES:
         return None
     if not _is_known(name):
