@@ -75,7 +75,7 @@ def test_a_tokenizer_without_digits_is_found_before_the_job(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("endpoint:model", "named endpoint:MODEL@URL"),
+        ("endpoint:model", "as a scorer endpoint:MODEL@URL"),
         ("endpoint:model@http://user:secret@here", "must have no user"),
         ("random:many", "whole number"),
         ("vllm:owner/name", "vLLM is not installed"),
