@@ -46,6 +46,7 @@ def pages_with_state(opened: Opened | None) -> list[StreamlitPage]:
         ("select", select, ":material/filter_alt:", "Threshold, budget, result."),
         ("review", review, ":material/rate_review:", "People decide, row by row."),
         ("compare", "", ":material/compare_arrows:", "Two selections side by side."),
+        ("evolve", "", ":material/genetics:", "Seeds made harder or better, and ranked."),
         (
             "train",
             train,
