@@ -36,9 +36,8 @@ _PLACES = {"endpoint": "Endpoint", "local": "On this machine"}
 def new_run(opened: Opened) -> None:
     """Draw the form; nothing is asked of a model before a button says so."""
     st.caption(
-        "A chat model makes each seed harder, or its response better, in rounds; what fails is "
-        "eliminated with its reason, and the variants of a chain are ranked together. The ranks "
-        "train a scorer of your own."
+        "A chat model makes seeds harder, or their responses better, in rounds; the ranks of the "
+        "variants train a scorer of your own."
     )
     if active_job(opened, EvolveSpec.kind) or closed_to_role("curator", "Evolving"):
         return
@@ -65,6 +64,7 @@ def _how() -> tuple[EvolvePlan, RankPlan | None, str | None]:
                 format_func=_GROWS.__getitem__,
                 key="evolve_kind",
                 persist_state="session",
+                label_visibility="collapsed",
             ),
         )
         one, two, three = st.columns(3)
@@ -154,6 +154,7 @@ def _which(opened: Opened) -> SeedChoice:
             format_func=_BY.__getitem__,
             key="evolve_by",
             persist_state="session",
+            help="Of the rows that pass the filter below, which is that of Explore.",
         )
         size = two.number_input("How many", 1, 1_000_000, 200, key="evolve_size")
         ids: tuple[str, ...] = ()
@@ -164,7 +165,6 @@ def _which(opened: Opened) -> SeedChoice:
             if not ids:
                 raise EvolvingError("no id is given: paste the ids of the rows to start from")
         else:
-            st.caption("Only rows that pass the filter, which is that of Explore:")
             text = filter_chips(opened).to_text()
     how = cast("Literal['spread', 'random']", "random" if by == "random" else "spread")
     seed = int(st.session_state.get("evolve_seed", 0))
@@ -199,14 +199,14 @@ def _seeds_shown(opened: Opened, chosen: ChosenSeeds) -> None:
     if found.mapped:
         mask = np.zeros(found.imported, np.bool_)
         mask[rows] = True
-        pool_map(opened, greyed(colouring(opened, "cluster"), mask), key="evolve_map", height=430)
+        pool_map(opened, greyed(colouring(opened, "cluster"), mask), key="evolve_map", height=340)
     else:
         st.caption("The pool has no map yet: embed it on the Score page to see where seeds lie.")
     listed = _previews(opened, rows[:_SEEDS_LISTED])
     st.dataframe(
         {"row": rows[:_SEEDS_LISTED], "text": listed},
         hide_index=True,
-        height=240 if found.mapped else 560,
+        height=150 if found.mapped else 560,
         alt="The first seeds",
         column_config={"row": st.column_config.NumberColumn("row", width=70)},
     )
@@ -301,6 +301,7 @@ def _model() -> tuple[str, ModelOptions, str]:
         format_func=_PLACES.__getitem__,
         key="evolve_place",
         persist_state="session",
+        label_visibility="collapsed",
     )
     try:
         if place == "local":

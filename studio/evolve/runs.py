@@ -72,7 +72,7 @@ def _follow(found: dict[str, Evolution]) -> None:
 def run_header(opened: Opened, run: Evolution) -> None:
     """What the run has come to, its progress while it works, and how it goes on."""
     st.markdown(f"#### {escape(_headline(run))}.")
-    made = f"{run.made:%Y-%m-%d %H:%M} UTC by {run.author}"
+    made = f"{run.made:%Y-%m-%d %H:%M} UTC{f' by {run.author}' if run.author else ''}"
     st.caption(
         f"{escape(run.model)} · prompts {escape(run.prompts)} · begun {escape(made)} · "
         f"{run.requests:,} requests, {run.prompt_tokens + run.answer_tokens:,} tokens paid"
