@@ -230,6 +230,12 @@ def _start(
     """The model, the limit, and the buttons."""
     with st.container(border=True):
         chat, options, problem = _model()
+        batch = not chat.startswith("local:") and st.checkbox(
+            "By the endpoint's batch interface: half the price, within a day",
+            key="evolve_batch",
+            help="Where the endpoint has OpenAI's batch interface. The job can be cancelled and "
+            "resumed later: what was sent is collected then.",
+        )
         limit = _limit()
         taken = {one.name for one in known_runs(opened)}
         usual = next(
@@ -268,6 +274,7 @@ def _start(
                         options=options,
                         limit=limit,
                         prompts=prompts,
+                        batch=batch,
                         first=first,
                     )
                     told(_submit)(opened, spec)

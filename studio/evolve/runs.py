@@ -25,6 +25,7 @@ from studio.shell.jobs_panel import active_job
 from studio.shell.person import closed_to_role, told
 from studio.shell.resources import Opened, say
 from studio.shell.text import escape, plural
+from studio.train.sources import open_training
 
 NEW = "new"
 _JOBS_SEARCHED = 500
@@ -78,8 +79,12 @@ def run_header(opened: Opened, run: Evolution) -> None:
         f"{run.requests:,} requests, {run.prompt_tokens + run.answer_tokens:,} tokens paid"
         f"{_unfit(run)}"
     )
-    if not active_job(opened, EvolveSpec.kind) and run.done < run.chains:
+    if active_job(opened, EvolveSpec.kind):
+        return
+    if run.done < run.chains:
         _go_on(opened, run)
+    else:
+        _ask_again(opened, run)
 
 
 def _headline(run: Evolution) -> str:
@@ -150,6 +155,29 @@ def _submit_rest(opened: Opened, spec: EvolveSpec, tokens: int | None) -> None:
     opened.runner.submit([spec.model_copy(update={"first": None, "limit": limit})])
 
 
+def _ask_again(opened: Opened, run: Evolution) -> None:
+    """Offer to ask once more for what got no answer; nothing where all was answered."""
+    failed = sum(
+        one.variants
+        for one in eliminations(opened.project, run.evolution)
+        if one.reason == "failed"
+    )
+    spec = _last_spec(opened, run) if failed and may("curator") else None
+    if spec is None:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        got = plural(failed, "request got", "requests got")
+        st.markdown(f"{got} no answer, which ended chains early.", width="stretch")
+        st.button(
+            "Ask again",
+            type="primary",
+            icon=":material/refresh:",
+            disabled=opened.runner.busy,
+            on_click=told(opened.runner.submit),
+            args=([spec.model_copy(update={"first": None, "again": True})],),
+        )
+
+
 def eliminated_view(opened: Opened, run: Evolution) -> None:
     """Attempts that were eliminated, by reason and method; a button shows their chains."""
     found = eliminations(opened.project, run.evolution)
@@ -200,7 +228,7 @@ def use_view(opened: Opened, run: Evolution) -> None:
             icon=":material/model_training:",
             disabled=not run.ranked,
             help=None if run.ranked else "No chain has ranks yet.",
-            on_click=_open_training,
+            on_click=open_training,
             args=(run,),
         )
     with right, st.container(border=True):
@@ -235,7 +263,3 @@ def _join(opened: Opened, run: Evolution, which: Which) -> None:
         return
     opened.runner.submit([joined.spec])
     say(f"{plural(joined.rows, 'variant joins', 'variants join')} the pool.")
-
-
-def _open_training(run: Evolution) -> None:
-    st.session_state[state.WANTED_PAGE] = "train"
