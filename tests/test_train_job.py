@@ -11,6 +11,7 @@ import pytest
 from deita_core.cli import main
 from deita_core.errors import JobError, ModelError, ProjectError
 from deita_core.jobs import JobRunner
+from deita_core.jobs.handover import Handover
 from deita_core.jobs.kinds import TrainSpec
 from deita_core.jobs.trained import delete_trained, find_trained, keep_trained, trained_scorers
 from deita_core.project import Project
@@ -112,6 +113,24 @@ def test_a_finished_folder_that_comes_twice_changes_nothing(path: Path, tmp_path
         keep_trained(project, "other", made)
         assert [one.name for one in trained_scorers(project)] == ["mine", "other"]
         delete_trained(project, "other")
+
+
+def test_a_resumed_training_takes_over_what_the_cancelled_one_left(
+    path: Path, labels: Path
+) -> None:
+    spec, other = spec_of(labels, "new"), spec_of(labels, "other")
+    with Project.open(path) as project:
+        first, second = (Handover(project.folder / f"job-9{n}") for n in (1, 2))
+        first.create(spec.kind, spec.to_json())
+        (first.folder / "scorer").mkdir()
+        (first.folder / "scorer" / "checkpoint").touch()
+        second.create(other.kind, other.to_json())
+        other.prepare(project, {}, second.input)
+        assert not (second.folder / "scorer").exists()
+        second.create(spec.kind, spec.to_json())
+        spec.prepare(project, {}, second.input)
+        assert (second.folder / "scorer" / "checkpoint").exists()
+        assert not (first.folder / "scorer").exists()
 
 
 def test_a_damaged_folder_is_listed_with_its_fault(path: Path) -> None:

@@ -1,7 +1,8 @@
 """The job that trains a scorer of one's own: labels, split, fit, report, card.
 
 The worker makes the whole folder within the job's, where it outlives a kill; the owner moves it to
-the project's scorers once it is finished.
+the project's scorers once it is finished. A training that was cancelled is resumed by another job,
+which takes over what the first one left.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import Field, model_validator
 
 from deita_core.errors import JobError
 from deita_core.files import whole_file
-from deita_core.jobs.handover import Identities, Part, WorkerChannel
+from deita_core.jobs.handover import SPEC, Handover, Identities, Part, WorkerChannel
 from deita_core.jobs.kind import JobSpec, OutPath
 from deita_core.jobs.label_sources import (
     LabelSource,
@@ -105,7 +106,8 @@ class TrainSpec(JobSpec):
         return labels_of_reviews(project, self.dimension, self.queue)
 
     def prepare(self, project: Project, identities: Identities, folder: Path) -> int:
-        """Write the labels as they are now."""
+        """Write the labels as they are now; checkpoints of the same training are taken over."""
+        self._take_over(project, folder.parent / _MADE)
         found = self.label_source(project)
         split_turns(found.labels.turns, self.held_out, self.seed)
         told = {
@@ -115,6 +117,17 @@ class TrainSpec(JobSpec):
         }
         (folder / _LABELS).write_text(json.dumps(told), encoding="utf-8")
         return len(found.labels.turns)
+
+    def _take_over(self, project: Project, made: Path) -> None:
+        """Go on from what an earlier job of this training left. Whether its checkpoints are of the
+        same labels, the trainer sees."""
+        if made.exists():
+            return
+        mine = self.kind, self.to_json()
+        for left in project.folder.glob(f"job-*/{_MADE}"):
+            if Handover(left.parent).told(SPEC) == mine:
+                left.rename(made)
+                return
 
     def work(self, channel: WorkerChannel) -> None:
         """Train, measure on what was held out, write the folder, hand it over."""
