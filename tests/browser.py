@@ -28,6 +28,8 @@ FLAGS = [
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    # The page is painted on the processor: through the software GL it takes several times as long.
+    "--disable-gpu-rasterization",
 ]
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,27 @@ import pytest
 
 from deita_core import people
 from deita_core.errors import PermissionDeniedError, ProjectError, RolesError
+from deita_core.evolving.variant import Variant
 from deita_core.jobs import JobRunner
 from deita_core.jobs.kinds import GraphSpec
+from deita_core.jobs.trained import delete_trained, keep_trained
+from deita_core.models.answers import answers_table
 from deita_core.people import ROLES, Person, acting_as, local_person, role_book
 from deita_core.project import Project
+from deita_core.project.answers import keep_answers
 from deita_core.project.check import Finding, mend
 from deita_core.project.clusters import Cluster, forget_clusters, rename_cluster, set_clusters
 from deita_core.project.contamination import forget_benchmark, set_benchmark
 from deita_core.project.duplicates import set_text_duplicates
+from deita_core.project.evolutions import (
+    EvolutionPlan,
+    add_chains,
+    begin_evolution,
+    ranking_table,
+    reopen_failed,
+    variant_table,
+)
+from deita_core.project.evolved_chains import correct_rank
 from deita_core.project.folder import (
     create_project,
     delete_project,
@@ -46,6 +60,7 @@ from deita_core.project.models import (
     add_pilot,
     register_model,
 )
+from deita_core.project.on_disk import scorers_folder
 from deita_core.project.pins import pins, set_pins
 from deita_core.project.pool import (
     add_rows,
@@ -75,9 +90,11 @@ from deita_core.project.selections import (
     set_notes,
 )
 from deita_core.project.snapshots import make_snapshot
+from deita_core.project.turn_tags import add_turn_tags
 from deita_core.project.vectors import add_embeddings, set_map
 from deita_core.project.views import delete_view, rename_view, save_view
 from deita_core.review.decision import Decision
+from deita_core.scoring.trained import FACTS, TrainedScorer
 from tests.builders import conversation, prepared_project, vector_table
 
 ROOT = Path(__file__).parents[1]
@@ -101,6 +118,8 @@ def prepared(tmp_path: Path) -> Iterator[Project]:
         save_view(project, "long", "turns=2..")
         name_two_clusters(project)
         find_in_a_benchmark(project)
+        evolve_two_seeds(project)
+        (scorers_folder(project.path) / "old").mkdir(parents=True)
         with acting_as(ada("curator")):
             make_queue(project, "first", range(6))
             claim(project, 1, most=2)
@@ -120,6 +139,41 @@ def find_in_a_benchmark(project: Project) -> None:
     set_benchmark(project, facts, pa.Table.from_pylist([{**pair, "similarity": 0.95, "text": "A"}]))
 
 
+def evolve_two_seeds(project: Project) -> None:
+    """A run with one chain done, whose only round got no answer, and one not begun."""
+    begin_evolution(project, "first", EVOLUTION, [(0, 0), (1, 0)])
+    add_chains(project, 1, [0], *chains_without_an_answer(), no_answers())
+
+
+def chains_without_an_answer() -> tuple[pa.Table, pa.Table]:
+    failed = Variant(0, 1, 0, 0, "deepen", "", None, "failed", "no answer came")
+    return variant_table([Variant(0, 0, 0, None, None, "Why?", None), failed]), ranking_table([])
+
+
+def no_answers() -> pa.Table:
+    return answers_table({})
+
+
+def trained_folder(project: Project) -> Path:
+    """A scorer as a training leaves it."""
+    facts = TrainedScorer(
+        name="new",
+        dimension="quality",
+        method="light",
+        source="a file",
+        labels_sha256="0" * 64,
+        learnt=1,
+        held_out=1,
+        groups=2,
+        seed=1,
+        beats_length=False,
+        made=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    folder = made_graph(project)
+    (folder / FACTS).write_text(facts.model_dump_json(), encoding="utf-8")
+    return folder
+
+
 def text_duplicates() -> pa.Table:
     return pa.table({"row": [1], "keeper": [0], "similarity": [0.9]})
 
@@ -133,6 +187,11 @@ def ada(role: people.Role) -> Person:
     return Person(name="Ada", email="ada@example.org", role=role, session="a")
 
 
+EVOLUTION = EvolutionPlan("complexity", "m@http://localhost/v1", "1", 1, "{}")
+WORDS = pa.list_(pa.string())
+NO_TAGS = pa.schema(
+    [("row", pa.int32()), ("turn", pa.int32()), ("given", WORDS), ("tags", WORDS)]
+).empty_table()
 # Every function that writes, with the least role that it takes.
 SCORED = pa.table(
     {"row": [0], "turn": [0], "score": [3.0], "reason": pa.array([None], pa.string())}
@@ -182,6 +241,13 @@ WRITERS: dict[str, tuple[people.Role, Callable[[Project], object]]] = {
     "set_benchmark": ("curator", find_in_a_benchmark),
     "forget_benchmark": ("curator", lambda p: forget_benchmark(p, "questions.jsonl")),
     "set_graph": ("curator", lambda p: set_graph(p, made_graph(p), graph_key(p, 3))),
+    "begin_evolution": (
+        "curator",
+        lambda p: begin_evolution(p, "second", EVOLUTION, [(2, 0)]),
+    ),
+    "_append_edit": ("reviewer", lambda p: correct_rank(p, 1, 0, 0, 2.0)),
+    "keep_trained": ("curator", lambda p: keep_trained(p, "new", trained_folder(p))),
+    "delete_trained": ("curator", lambda p: delete_trained(p, "old")),
     "add_job": ("curator", lambda p: add_job(p, "embed", {})),
     "set_job_state": ("curator", lambda p: set_job_state(p, 1, "failed")),
     "submit": ("curator", lambda p: JobRunner(p).submit([GraphSpec()])),
@@ -204,6 +270,10 @@ BATCHES: dict[str, Callable[[Project], object]] = {
     "keep_measures": lambda p: keep_measures(p, "key", {}),
     "keep_stability": lambda p: keep_stability(p, 1, "key", {}),
     "set_job_progress": lambda p: set_job_progress(p, 1, Progress()),
+    "add_chains": lambda p: add_chains(p, 1, [0], *chains_without_an_answer(), no_answers()),
+    "reopen_failed": lambda p: reopen_failed(p, 1),
+    "keep_answers": lambda p: keep_answers(p, no_answers(), "m@http://localhost/v1"),
+    "add_turn_tags": lambda p: add_turn_tags(p, 1, NO_TAGS),
 }
 
 
