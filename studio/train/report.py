@@ -47,6 +47,13 @@ def verdict(report: TrainingReport) -> None:
         )
 
 
+# Said beside each figure of the shipped scorer.
+_KNOWN = (
+    "The shipped light scorer learnt from public sets (Alpaca, FLASK, UltraFeedback and others): "
+    "on turns of theirs its figure flatters it."
+)
+
+
 def report_view(scorer: TrainedFolder, report: TrainingReport) -> None:
     """The four figures, the calibration curve, and one of the further views."""
     for place, one in zip(st.columns(4), report.figures, strict=True):
@@ -97,7 +104,7 @@ def _figure(one: Figure, *, falling: bool) -> None:
         delta_color="off" if level else "inverse" if falling else "normal",
         delta_arrow="off" if level else "auto",
         border=True,
-        help=escape(f"{one.sentence[:1].upper()}{one.sentence[1:]}."),
+        help=escape(f"{one.sentence[:1].upper()}{one.sentence[1:]}. {_KNOWN}"),
     )
     unit = ("pair", "pairs") if "pair" in one.name else ("turn", "turns")
     beside = f"length {_number(one.length)} · shipped light {_number(one.shipped)}"
