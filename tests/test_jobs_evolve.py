@@ -17,7 +17,7 @@ from deita_core.jobs.evolve_seeds import SeedChoice, chosen_seeds
 from deita_core.jobs.evolved_rows import join_pool, lineage_sentence
 from deita_core.jobs.handover import SPEC, Handover, Part
 from deita_core.jobs.kinds.evolve import EvolveSpec
-from deita_core.jobs.training_labels import chain_labels
+from deita_core.jobs.label_sources import chain_labels
 from deita_core.models.spending import SpendingLimit
 from deita_core.project import Project
 from deita_core.project.evolutions import cost_left, evolutions, find_evolution

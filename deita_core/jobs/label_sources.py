@@ -9,10 +9,10 @@ from pathlib import Path
 from deita_core.errors import ModelError
 from deita_core.files import sha256_of
 from deita_core.jobs.review import labelled_counts, scored_turns
-from deita_core.jobs.training_labels import chain_labels
 from deita_core.project import Project
 from deita_core.project.clusters import clusters
-from deita_core.project.evolutions import find_evolution
+from deita_core.project.evolutions import find_evolution, seed_rows
+from deita_core.project.evolved_chains import scores_of, variants_of
 from deita_core.project.graphs import load_clusters
 from deita_core.project.queues import queues
 from deita_core.scoring.protocol import Dimension
@@ -36,6 +36,35 @@ def labels_of_chains(project: Project, run: str, dimension: Dimension) -> LabelS
             f"the chains of {run!r} were ranked by {kind}: train a scorer of {kind} on them"
         )
     return LabelSource(usable_labels(chain_labels(project, run), dimension), f"chains of {run}")
+
+
+def chain_labels(project: Project, name: str) -> list[LabelledTurn]:
+    """Every variant of a run that was kept and has a score, its seeds included, by chain and round.
+
+    The score is the one that counts (see `evolved_chains`). Chains of the same seed instruction are
+    one group, which no split parts. ProjectError when there is no run of this name.
+    """
+    run = find_evolution(project, name)
+    scores = scores_of(project, run.evolution)
+    variants = [one for one in variants_of(project, run.evolution) if one.eliminated is None]
+    seeds = {one.chain: one.instruction for one in variants if one.round == 0}
+    rows = seed_rows(project, run.evolution).tolist()
+    cluster_of = _cluster_names(project)
+    labelled = []
+    for one in variants:
+        found = scores[one.chain].get(one.round)
+        if found is None or found.score is None:
+            continue
+        labelled.append(
+            LabelledTurn(
+                group=seeds[one.chain],
+                instruction=one.instruction,
+                response=one.response,
+                score=found.score,
+                cluster=cluster_of.get(rows[one.chain]),
+            )
+        )
+    return labelled
 
 
 def labels_of_file(file: Path, dimension: Dimension, scale: tuple[float, float]) -> LabelSource:

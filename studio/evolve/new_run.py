@@ -16,6 +16,7 @@ from deita_core.jobs.kinds import EvolveSpec
 from deita_core.jobs.kinds.evolve import PILOT
 from deita_core.models.options import ModelOptions
 from deita_core.models.spending import SpendingLimit
+from deita_core.project.browse import table_of
 from studio.charts.colours import greyed
 from studio.evolve.runs import follow, known_runs
 from studio.explore.colouring import colouring
@@ -202,22 +203,17 @@ def _seeds_shown(opened: Opened, chosen: ChosenSeeds) -> None:
         pool_map(opened, greyed(colouring(opened, "cluster"), mask), key="evolve_map", height=340)
     else:
         st.caption("The pool has no map yet: embed it on the Score page to see where seeds lie.")
-    listed = _previews(opened, rows[:_SEEDS_LISTED])
     st.dataframe(
-        {"row": rows[:_SEEDS_LISTED], "text": listed},
+        table_of(opened.project, rows[:_SEEDS_LISTED].tolist()),
+        column_order=("row", "preview"),
         hide_index=True,
         height=150 if found.mapped else 560,
         alt="The first seeds",
-        column_config={"row": st.column_config.NumberColumn("row", width=70)},
+        column_config={
+            "row": st.column_config.NumberColumn("row", width=70),
+            "preview": st.column_config.TextColumn("text"),
+        },
     )
-
-
-def _previews(opened: Opened, rows: NDArray[np.int64]) -> list[str]:
-    query = (
-        "SELECT preview FROM (SELECT unnest(?::INTEGER[]) AS row, "
-        "unnest(range(len(?::INTEGER[]))) AS place) JOIN conversations USING (row) ORDER BY place"
-    )
-    return [str(one) for one in opened.project.values(query, rows.tolist(), rows.tolist())]
 
 
 def _start(
